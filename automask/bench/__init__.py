@@ -1,0 +1,1 @@
+"""Leak and waste of the whole pipeline on images with truth."""

@@ -1,0 +1,166 @@
+"""The pipeline's configuration: frozen, typed, unknown keys refused.
+
+Layers, later ones win: defaults < TOML file < environment (`AUTOMASK_*`, `__` between levels) < flags.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from automask.errors import ConfigError
+from automask.types import Kind
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+
+class FrozenModel(BaseModel):
+    """Base of all configuration: immutable, and a misspelt key is an error instead of a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DecodeConfig(FrozenModel):
+    """How files become pixels."""
+
+    max_megapixels: float = Field(200.0, gt=0, description="Refuse larger images before decoding them.")
+    background: str = Field(
+        "#ffffff", pattern=r"^#[0-9a-fA-F]{6}$", description="Colour that transparent images are composited on."
+    )
+
+
+class RenderConfig(FrozenModel):
+    """How patches become a mask. Changing these runs no model."""
+
+    training_px: int = Field(1024, ge=64, le=8192, description="Training resolution: side of a square of that area.")
+    cell_px: int = Field(8, ge=1, le=64, description="Latent cell in training pixels: 8 SD/SDXL/Flux, 16 or 32 others.")
+    growth_cells: float = Field(1.0, ge=0, le=16, description="Growth of every unwanted area, in latent cells.")
+    fill_holes_cells: float = Field(
+        2.0, ge=0, le=64, description="Close trained islands inside a mask up to the area of a square of this side."
+    )
+
+
+class KindPolicy(FrozenModel):
+    """What to do with regions of one kind."""
+
+    action: Literal["mask", "keep", "review"] = Field(
+        "mask", description="mask: draw it; keep: train it; review: draw it and ask a person."
+    )
+    weight: Share = Field(0.0, description="Training weight of its pixels, 0 = not learned.")
+    accept: Share = Field(0.5, description="Draw regions at or above this confidence; the others are only proposed.")
+
+
+class PolicyConfig(FrozenModel):
+    """One policy per kind of region."""
+
+    text: KindPolicy = KindPolicy()
+    frame: KindPolicy = KindPolicy()
+    watermark: KindPolicy = KindPolicy()
+    overlay: KindPolicy = KindPolicy()
+    custom: KindPolicy = KindPolicy()
+
+    def of(self, kind: Kind) -> KindPolicy:
+        """The policy for one kind."""
+        policy: KindPolicy = getattr(self, kind.value)
+        return policy
+
+
+class ReviewConfig(FrozenModel):
+    """When a person is asked."""
+
+    below: Share = Field(0.6, description="Images with a lower confidence get verdict review.")
+    masked_share: Share = Field(0.5, description="Images masked over more than this share get verdict review.")
+
+
+class RuntimeConfig(FrozenModel):
+    """Where and how fast it runs. Never part of a fingerprint: results do not depend on it."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Device of torch-backed stages.")
+    threads: int = Field(0, ge=0, description="Threads per model call; 0 = the number of usable cores.")
+    batch_size: int = Field(1, ge=1, le=256, description="Images handed to a detector at once.")
+    prefetch: int = Field(4, ge=1, le=256, description="Images decoded ahead of the models.")
+
+
+class PipelineConfig(FrozenModel):
+    """Everything that decides what masks look like, plus where they are computed."""
+
+    detectors: tuple[Name, ...] = Field(("rapidocr", "edges", "yolo"), description="Detectors to run, by name.")
+    refiner: Name = Field("polygon", description="Refiner that turns regions into pixels, by name.")
+    store_text: bool = Field(True, description="Keep recognised strings in the store (--no-text drops them).")
+    options: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict, description="Options of detectors and refiners, by name; each checks its own."
+    )
+    decode: DecodeConfig = DecodeConfig()
+    render: RenderConfig = RenderConfig()
+    policy: PolicyConfig = PolicyConfig()
+    review: ReviewConfig = ReviewConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+class _Layers(PipelineConfig, BaseSettings):
+    """`PipelineConfig` read through its layers."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="AUTOMASK_", env_nested_delimiter="__", nested_model_default_partial_update=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = None) -> PipelineConfig:
+    """Read the configuration through its layers.
+
+    Args:
+        path: A TOML file, or None.
+        flags: Nested mapping of values given on the command line or in a request.
+
+    Raises:
+        ConfigError: The file is missing or not TOML, a key is unknown, or a value is out of range.
+    """
+    if path is not None:
+        try:
+            tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot read the configuration file {path}: {error.strerror}.", advice="Check the path given to --config."
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}.", advice="Correct that line.") from error
+
+    class Layers(_Layers):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    try:
+        merged = Layers(**(flags or {}))
+    except ValidationError as error:
+        raise config_error(error) from error
+    return PipelineConfig.model_validate(merged.model_dump())
+
+
+def config_error(error: ValidationError, *, section: str = "") -> ConfigError:
+    """Turn pydantic's report into one sentence per wrong key."""
+    lines = []
+    for detail in error.errors():
+        key = ".".join([*([section] if section else []), *(str(part) for part in detail["loc"])])
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"unknown option {key!r}")
+        else:
+            lines.append(f"{key}: {detail['msg'].lower()} (got {detail['input']!r})")
+    return ConfigError(
+        "The configuration is wrong: " + "; ".join(lines) + ".", advice="`automask run --print-config` lists every option."
+    )

@@ -1,0 +1,176 @@
+"""Fusing patches into a mask: policy, weights, union, growth in cells, filled holes. No model runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import PolicyConfig, RenderConfig
+from automask.geometry import Box
+from automask.grid import LatentGrid
+from automask.types import Patch, Region
+
+FUSE_VERSION = 1
+"""Raised with every change that alters rendered masks."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CorrectionLayers:
+    """What a person changed on one image. A correction always wins over the automatic patches.
+
+    Attributes:
+        replaces: True when the automatic patches are not used at all; with empty layers: nothing to mask.
+        add: (H, W) bool, pixels to mask, or None.
+        remove: (H, W) bool, pixels to train, or None.
+        weight_levels: (H, W) uint8 weights (255 = train) where `weight_set`, or None.
+        weight_set: (H, W) bool, where `weight_levels` counts, or None.
+        already_grown: `add` came from a finished mask and is not grown again.
+    """
+
+    replaces: bool = False
+    add: NDArray[np.bool_] | None = None
+    remove: NDArray[np.bool_] | None = None
+    weight_levels: NDArray[np.uint8] | None = None
+    weight_set: NDArray[np.bool_] | None = None
+    already_grown: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """A loss mask.
+
+    Attributes:
+        weight: (H, W) float32, 1 = train, 0 = not learned.
+    """
+
+    weight: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.weight.dtype != np.float32 or self.weight.ndim != 2:
+            raise ValueError(f"weight must be (H, W) float32, got {self.weight.shape} {self.weight.dtype}")
+
+    @classmethod
+    def from_patches(
+        cls,
+        patches: Sequence[Patch],
+        regions: Sequence[Region],
+        *,
+        width_px: int,
+        height_px: int,
+        render: RenderConfig,
+        policy: PolicyConfig,
+        correction: CorrectionLayers | None = None,
+    ) -> Mask:
+        """Render the mask of one image: the only place where artefact turns into weight.
+
+        Args:
+            patches: Ungrown outlines; `patches[i]` belongs to `regions[i]`.
+            regions: What was found.
+            width_px: Width of the upright source image.
+            height_px: Height of the upright source image.
+            render: Training size, cell, growth, holes.
+            policy: Per kind: whether it is drawn, from which confidence, with which weight.
+            correction: What a person changed, or None.
+        """
+        grid = LatentGrid.of(width_px, height_px, training_px=render.training_px, cell_px=render.cell_px)
+        shape = (height_px, width_px)
+        weight = np.ones(shape, dtype=np.float32)
+        drawn: dict[float, NDArray[np.bool_]] = {}
+        if correction is None or not correction.replaces:
+            for patch, region in zip(patches, regions, strict=True):
+                if not is_drawn(region, policy):
+                    continue
+                canvas = drawn.setdefault(policy.of(region.kind).weight, np.zeros(shape, dtype=np.bool_))
+                canvas[patch.box.slices] |= patch.artefact
+        for level in sorted(drawn, reverse=True):  # the lowest weight wins where kinds overlap, so it goes last
+            weight[_grown_and_filled(drawn[level], grid=grid, render=render)] = level
+        if correction is not None:
+            _apply(correction, weight, grid=grid, render=render)
+        return cls(weight)
+
+    @property
+    def levels(self) -> NDArray[np.uint8]:
+        """(H, W) uint8, 255 = train: what the PNG holds."""
+        return np.rint(self.weight * 255).astype(np.uint8)
+
+    @property
+    def masked_share(self) -> float:
+        """Share of the image's weight that is taken away, 0..1."""
+        return float(1.0 - self.weight.mean(dtype=np.float64))
+
+
+def is_drawn(region: Region, policy: PolicyConfig) -> bool:
+    """Whether a region takes part in the mask; the others are only proposed to a person."""
+    rule = policy.of(region.kind)
+    return rule.action != "keep" and region.confidence >= rule.accept
+
+
+def grow(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
+    """Grow the True pixels of an (H, W) array by a square of the given radius.
+
+    A square and not a disc: only when every pixel within one cell of the ink in both axes is covered does each
+    latent cell that holds ink end at weight 0.
+    """
+    if radius_px <= 0:
+        return artefact.copy()
+    box = Box.of_artefact(artefact)
+    if box is None:
+        return artefact.copy()
+    import cv2
+
+    height_px, width_px = artefact.shape
+    window = box.padded(radius_px, width_px=width_px, height_px=height_px)
+    side_px = 2 * radius_px + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side_px, side_px))
+    out = np.zeros_like(artefact)
+    dilated = cv2.dilate(artefact[window.slices].view(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    out[window.slices] = dilated.astype(np.bool_)
+    return out
+
+
+def fill_holes(artefact: NDArray[np.bool_], max_area_px: float) -> NDArray[np.bool_]:
+    """Close holes (background that does not reach the border) of at most the given area."""
+    import cv2
+
+    if max_area_px <= 0 or not artefact.any():
+        return artefact.copy()
+    height_px, width_px = artefact.shape
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~artefact).view(np.uint8), connectivity=4)
+    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+    inside = (left > 0) & (top > 0) & (right < width_px) & (bottom < height_px)
+    small = inside & (stats[:, cv2.CC_STAT_AREA] <= max_area_px)
+    small[0] = False  # label 0 is the artefact itself
+    if count <= 1 or not small.any():
+        return artefact.copy()
+    filled: NDArray[np.bool_] = artefact | small[labels]
+    return filled
+
+
+def growth_px(grid: LatentGrid, growth_cells: float) -> int:
+    """Growth in source pixels: the given number of cells at training resolution, to the nearest pixel, at least one."""
+    if growth_cells <= 0:
+        return 0
+    return max(1, int(grid.source_px(growth_cells) + 0.5))
+
+
+def _grown_and_filled(
+    artefact: NDArray[np.bool_], *, grid: LatentGrid, render: RenderConfig
+) -> NDArray[np.bool_]:
+    grown = grow(artefact, growth_px(grid, render.growth_cells))
+    return fill_holes(grown, grid.source_px(render.fill_holes_cells) ** 2)
+
+
+def _apply(
+    correction: CorrectionLayers, weight: NDArray[np.float32], *, grid: LatentGrid, render: RenderConfig
+) -> None:
+    if correction.remove is not None:
+        weight[correction.remove] = 1.0
+    if correction.add is not None:
+        add = correction.add
+        weight[add if correction.already_grown else _grown_and_filled(add, grid=grid, render=render)] = 0.0
+    if correction.weight_set is not None and correction.weight_levels is not None:
+        weight[correction.weight_set] = correction.weight_levels[correction.weight_set].astype(np.float32) / 255.0

@@ -1,0 +1,94 @@
+"""Detectors, refiners, exporters and commands by entry-point name, imported when first asked for."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from automask.config import FrozenModel, RuntimeConfig, config_error
+from automask.errors import PluginError
+from automask.protocols import Detector, Refiner, Stage, WeightSource
+
+DETECTORS = "automask.detectors"
+REFINERS = "automask.refiners"
+EXPORTERS = "automask.exporters"
+COMMANDS = "automask.commands"
+WEIGHT_CATALOGUES = "automask.weight_catalogues"
+
+
+def available(group: str) -> dict[str, EntryPoint]:
+    """Entry points of a group by name. Nothing is imported.
+
+    Raises:
+        PluginError: Two packages claim the same name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        other = found.get(entry.name)
+        if other is not None and other.value != entry.value:
+            raise PluginError(
+                f"Two packages offer a plug-in named {entry.name!r}: {other.value} and {entry.value}.",
+                advice="Uninstall one of them.",
+                code="plugin-ambiguous",
+            )
+        found[entry.name] = entry
+    return found
+
+
+def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group holds is known to its caller
+    """Import the object behind a name.
+
+    Raises:
+        PluginError: The name is unknown, or its package does not import.
+    """
+    entries = available(group)
+    if name not in entries:
+        known = ", ".join(sorted(entries)) or "none"
+        raise PluginError(
+            f"There is no plug-in {name!r} in {group}.", advice=f"Known names: {known}.", code="plugin-unknown"
+        )
+    try:
+        return entries[name].load()
+    except ImportError as error:
+        raise PluginError(
+            f"The plug-in {name!r} does not import: {error}.",
+            advice="Install the package or the automask extra that brings it.",
+        ) from error
+
+
+def build_stage(
+    group: str, name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig
+) -> Stage:
+    """Build one stage from its plain options.
+
+    Raises:
+        PluginError: No such plug-in.
+        ConfigError: An option is unknown or out of range.
+        WeightsError: Weights that the stage cannot do without are missing.
+    """
+    stage_class: type[Stage] = load_plugin(group, name)
+    try:
+        checked: FrozenModel = stage_class.Options.model_validate(options)
+    except ValidationError as error:
+        raise config_error(error, section=f"options.{name}") from error
+    return stage_class.from_options(checked, weights=weights, runtime=runtime)
+
+
+def build_detector(
+    name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig
+) -> Detector:
+    """Build a detector by name; see `build_stage`."""
+    stage = build_stage(DETECTORS, name, options=options, weights=weights, runtime=runtime)
+    if not isinstance(stage, Detector):
+        raise PluginError(f"{name!r} is not a detector: it has no detect().", code="plugin-contract")
+    return stage
+
+
+def build_refiner(name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig) -> Refiner:
+    """Build a refiner by name; see `build_stage`."""
+    stage = build_stage(REFINERS, name, options=options, weights=weights, runtime=runtime)
+    if not isinstance(stage, Refiner):
+        raise PluginError(f"{name!r} is not a refiner: it has no refine().", code="plugin-contract")
+    return stage

@@ -1,0 +1,189 @@
+"""The values that travel through the pipeline. All are frozen; those that hold arrays compare by identity."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.geometry import Box, Polygon
+
+Attribute = str | float | int | bool
+"""A piece of evidence that the store keeps beside a region."""
+
+
+class Kind(enum.StrEnum):
+    """What a region is, from the point of view of a person who does not want it learned."""
+
+    TEXT = "text"
+    FRAME = "frame"
+    WATERMARK = "watermark"
+    OVERLAY = "overlay"
+    CUSTOM = "custom"
+
+
+class Verdict(enum.StrEnum):
+    """Whether a person should look at the mask before it is used."""
+
+    AUTO = "auto"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """One decoded, upright image.
+
+    Attributes:
+        id: Path relative to the dataset root with forward slashes, or any unique name.
+        pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency composited on the stated background.
+        alpha: (H, W) uint8, 255 = opaque, or None for an image without transparency.
+        path: The file it came from, or None for an image that came over the wire.
+    """
+
+    id: str
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
+            raise ValueError(f"pixels must be (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
+        if 0 in self.pixels.shape:
+            raise ValueError(f"an image has at least one pixel, got shape {self.pixels.shape}")
+        if self.alpha is not None and (self.alpha.shape != self.pixels.shape[:2] or self.alpha.dtype != np.uint8):
+            raise ValueError(f"alpha must be {self.pixels.shape[:2]} uint8, got {self.alpha.shape} {self.alpha.dtype}")
+
+    @property
+    def width_px(self) -> int:
+        """Number of columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height_px(self) -> int:
+        """Number of rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def box(self) -> Box:
+        """The whole image."""
+        return Box(0, 0, self.width_px, self.height_px)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """Something unwanted that a detector found.
+
+    Attributes:
+        kind: What it is.
+        box: Where it is, inside the image.
+        confidence: 0..1, how sure the detector is that this is unwanted.
+        source: Entry-point names of the detectors that found it, joined by `+` where several agree.
+        polygon: Outline inside or around the box, or None.
+        artefact: Pixel shape where the detector knows it, bool of shape `box.shape`, or None.
+        attributes: Evidence for the store, such as `text` (the recognised string) or `score_rec`.
+    """
+
+    kind: Kind
+    box: Box
+    confidence: float
+    source: str
+    polygon: Polygon | None = None
+    artefact: NDArray[np.bool_] | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", Kind(self.kind))
+        if not 0.0 <= self.confidence <= 1.0:  # also refuses NaN
+            raise ValueError(f"confidence must be within 0..1, got {self.confidence!r}")
+        if self.polygon is not None:
+            if len(self.polygon) < 3:
+                raise ValueError(f"a polygon needs three vertices, got {len(self.polygon)}")
+            if not all(math.isfinite(v) for point in self.polygon for v in point):
+                raise ValueError("polygon has a vertex that is not finite")
+        if self.artefact is not None:
+            check_artefact(self.artefact, self.box)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """The exact unwanted pixels of one region, never grown.
+
+    Attributes:
+        box: Window in the image.
+        artefact: bool of shape `box.shape`, True = unwanted.
+        score: 0..1, how sure the refiner is of the outline.
+        refiner: Name of the refiner whose outline this is (a fallback names the one that stood in).
+        note: Why the refiner's own answer was not taken, or empty.
+    """
+
+    box: Box
+    artefact: NDArray[np.bool_]
+    score: float
+    refiner: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        check_artefact(self.artefact, self.box)
+        if not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"score must be within 0..1, got {self.score!r}")
+
+
+def check_artefact(artefact: NDArray[np.bool_], box: Box) -> None:
+    """Refuse an artefact array that is not bool or does not fill its box."""
+    if artefact.dtype != np.bool_ or artefact.shape != box.shape:
+        raise ValueError(f"artefact must be bool {box.shape}, got {artefact.dtype} {artefact.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something that a person should know about one image.
+
+    Attributes:
+        stage: walk, decode, detect, refine, fuse, write, or a stage's entry-point name.
+        code: Stable machine-readable name; docs/errors.md lists them.
+        message: One sentence, with what to do.
+        severity: `error` when the image has no mask because of it, else `warning`.
+    """
+
+    stage: str
+    code: str
+    message: str
+    severity: Literal["warning", "error"] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    """The resume key: one hash per stage, each covering the stages before it."""
+
+    detect: str
+    refine: str
+    fuse: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskResult:
+    """What the pipeline knows about one image; the mask itself is rendered from it.
+
+    `patches[i]` is the outline of `regions[i]`. `timings_s` maps stage names to seconds.
+    """
+
+    image_id: str
+    width_px: int
+    height_px: int
+    regions: Sequence[Region]
+    patches: Sequence[Patch]
+    confidence: float
+    verdict: Verdict
+    issues: Sequence[Issue]
+    fingerprints: Fingerprints
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.regions) != len(self.patches):
+            raise ValueError(f"{len(self.regions)} regions but {len(self.patches)} patches")
