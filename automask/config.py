@@ -107,7 +107,11 @@ class _Layers(PipelineConfig, BaseSettings):
     """`PipelineConfig` read through its layers."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="AUTOMASK_", env_nested_delimiter="__", nested_model_default_partial_update=True
+        frozen=True,
+        extra="forbid",
+        env_prefix="AUTOMASK_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
     )
 
     @classmethod
@@ -137,7 +141,8 @@ def load_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = N
             tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(
-                f"Cannot read the configuration file {path}: {error.strerror}.", advice="Check the path given to --config."
+                f"Cannot read the configuration file {path}: {error.strerror}.",
+                advice="Check the path given to --config.",
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not valid TOML: {error}.", advice="Correct that line.") from error
@@ -162,5 +167,6 @@ def config_error(error: ValidationError, *, section: str = "") -> ConfigError:
         else:
             lines.append(f"{key}: {detail['msg'].lower()} (got {detail['input']!r})")
     return ConfigError(
-        "The configuration is wrong: " + "; ".join(lines) + ".", advice="`automask run --print-config` lists every option."
+        "The configuration is wrong: " + "; ".join(lines) + ".",
+        advice="`automask run --print-config` lists every option.",
     )

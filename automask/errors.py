@@ -7,7 +7,7 @@
     |   +-- PluginError            exit 2, HTTP 422   a named detector, refiner or exporter is missing or broken
     +-- InputError                 exit 3, HTTP 422   nothing usable was given (no such folder, empty folder, bad list)
     |   +-- ImageError             exit 3, HTTP 422   one image cannot be used; in a run it becomes an Issue, not an end
-    +-- OutputError                exit 4, HTTP 507   the output cannot be written (read-only, disk full, inside the input)
+    +-- OutputError                exit 4, HTTP 507   the output cannot be written (read-only, disk full)
     +-- StoreError                 exit 5, HTTP 409   the store cannot be used as it is
     |   +-- StoreLocked            exit 5, HTTP 409   another run owns the store
     |   +-- StoreTooNew            exit 5, HTTP 409   a newer automask wrote it

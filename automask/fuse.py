@@ -83,8 +83,10 @@ class Mask:
             for patch, region in zip(patches, regions, strict=True):
                 if not is_drawn(region, policy):
                     continue
-                canvas = drawn.setdefault(policy.of(region.kind).weight, np.zeros(shape, dtype=np.bool_))
-                canvas[patch.box.slices] |= patch.artefact
+                level = policy.of(region.kind).weight
+                if level not in drawn:
+                    drawn[level] = np.zeros(shape, dtype=np.bool_)
+                drawn[level][patch.box.slices] |= patch.artefact
         for level in sorted(drawn, reverse=True):  # the lowest weight wins where kinds overlap, so it goes last
             weight[_grown_and_filled(drawn[level], grid=grid, render=render)] = level
         if correction is not None:
@@ -157,9 +159,7 @@ def growth_px(grid: LatentGrid, growth_cells: float) -> int:
     return max(1, int(grid.source_px(growth_cells) + 0.5))
 
 
-def _grown_and_filled(
-    artefact: NDArray[np.bool_], *, grid: LatentGrid, render: RenderConfig
-) -> NDArray[np.bool_]:
+def _grown_and_filled(artefact: NDArray[np.bool_], *, grid: LatentGrid, render: RenderConfig) -> NDArray[np.bool_]:
     grown = grow(artefact, growth_px(grid, render.growth_cells))
     return fill_holes(grown, grid.source_px(render.fill_holes_cells) ** 2)
 

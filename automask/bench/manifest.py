@@ -62,9 +62,7 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as error:
         raise InputError(f"Cannot read the manifest {path}: {error.strerror}.", advice="Check the path.") from error
     except (json.JSONDecodeError, ValidationError) as error:
-        raise InputError(
-            f"{path} is not a manifest: {error}.", advice="docs/bench.md describes the format."
-        ) from error
+        raise InputError(f"{path} is not a manifest: {error}.", advice="docs/bench.md describes the format.") from error
     return Manifest(root=path.parent, entries=entries)
 
 

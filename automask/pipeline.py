@@ -1,0 +1,297 @@
+"""The pipeline of one process: detectors, refiner, fusion. Entry for the CLI, the service and library users."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
+
+import numpy as np
+
+from automask.config import PipelineConfig
+from automask.errors import AutomaskError, PluginError, StageError, WeightsError
+from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask
+from automask.geometry import Box
+from automask.plugins import build_detector, build_refiner
+from automask.protocols import Detector, Refiner, WeightSource
+from automask.scoring import SCORING_VERSION, image_confidence, verdict_of
+from automask.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
+
+logger = logging.getLogger(__name__)
+
+PIPELINE_VERSION = 1
+"""Raised with every change of decoding or of this module that alters regions or patches."""
+
+ALPHA_SOURCE = "alpha"
+_FATAL = (PluginError, WeightsError)
+"""Errors that every image would meet again: they end the run instead of becoming a row."""
+
+
+class MaskPipeline:
+    """Finds unwanted regions in images and outlines them.
+
+    Not thread-safe: one thread at a time calls `run` and `refine`. Pickle its `config` and build another one in a
+    worker process instead of sending the pipeline.
+    """
+
+    def __init__(self, config: PipelineConfig, *, detectors: Sequence[Detector], refiner: Refiner) -> None:
+        self.config = config
+        self.detectors = tuple(detectors)
+        self.refiner = refiner
+        self.fingerprints = _fingerprints(config, self.detectors, refiner)
+        self._loaded = False
+
+    @classmethod
+    def from_config(cls, config: PipelineConfig, *, weights: WeightSource | None = None) -> Self:
+        """Build all stages by name and check their options. Loads no model.
+
+        Raises:
+            PluginError: A stage does not exist.
+            ConfigError: An option is wrong.
+            WeightsError: A stage cannot do without weights that are missing.
+        """
+        if weights is None:
+            from automask.weights import WeightLibrary
+
+            weights = WeightLibrary.discover()
+        known = {*config.detectors, config.refiner}
+        unused = sorted(set(config.options) - known)
+        if unused:
+            logger.info("options for stages that do not run: %s", ", ".join(unused))
+        detectors = [
+            build_detector(name, options=config.options.get(name, {}), weights=weights, runtime=config.runtime)
+            for name in config.detectors
+        ]
+        refiner = build_refiner(
+            config.refiner, options=config.options.get(config.refiner, {}), weights=weights, runtime=config.runtime
+        )
+        return cls(config, detectors=detectors, refiner=refiner)
+
+    @property
+    def notices(self) -> list[Issue]:
+        """What the user should be told once: missing optional weights and the like."""
+        return [notice for stage in (*self.detectors, self.refiner) for notice in stage.notices]
+
+    def load(self) -> None:
+        """Load every stage's weights, once."""
+        if not self._loaded:
+            for stage in (*self.detectors, self.refiner):
+                stage.load()
+            self._loaded = True
+
+    def run(self, images: Sequence[Image]) -> list[MaskResult]:
+        """Analyse a batch of images.
+
+        An image on which a stage fails gets a result with an `error` issue and no regions; the others are unharmed.
+
+        Returns:
+            One result per image, in order.
+
+        Raises:
+            PluginError: A stage's package is missing.
+            WeightsError: A stage's weights are missing or wrong.
+        """
+        self.load()
+        works = [_Work(image) for image in images]
+        for detector in self.detectors:
+            _detect(detector, [work for work in works if not work.failed])
+        return [self._finish(work) for work in works]
+
+    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> MaskResult:
+        """Outline regions that are already known, without running a detector."""
+        self.load()
+        work = _Work(image)
+        work.regions.extend(regions)
+        work.issues.extend(issues)
+        return self._finish(work, known_regions=True)
+
+    def render(self, result: MaskResult, *, correction: CorrectionLayers | None = None) -> Mask:
+        """Draw the mask of a result. Runs no model."""
+        return Mask.from_patches(
+            result.patches,
+            result.regions,
+            width_px=result.width_px,
+            height_px=result.height_px,
+            render=self.config.render,
+            policy=self.config.policy,
+            correction=correction,
+        )
+
+    def judged(self, result: MaskResult, mask: Mask) -> MaskResult:
+        """The result with the verdict that its rendered mask deserves."""
+        return judge(result, mask, self.config, fuse_fingerprint=self.fingerprints.fuse)
+
+    def _finish(self, work: _Work, *, known_regions: bool = False) -> MaskResult:
+        if not known_regions:
+            work.regions.extend(transparent_regions(work.image))
+        patches: list[Patch] = []
+        if not work.failed and work.regions:
+            started = time.perf_counter()
+            try:
+                patches = list(self.refiner.refine(work.image, work.regions))
+                _check_patches(self.refiner.name, work, patches)
+            except _FATAL:
+                raise
+            except Exception as error:
+                patches = []
+                work.fail(self.refiner.name, error)
+            work.timings_s["refine"] = time.perf_counter() - started
+        regions = [] if work.failed else work.regions
+        if not self.config.store_text:
+            regions = [_without_text(region) for region in regions]
+        return MaskResult(
+            image_id=work.image.id,
+            width_px=work.image.width_px,
+            height_px=work.image.height_px,
+            regions=tuple(regions),
+            patches=tuple(patches),
+            confidence=0.0 if work.failed else image_confidence(regions, self.config.policy),
+            verdict=Verdict.REVIEW,  # until `judged` has seen the mask
+            issues=tuple(work.issues),
+            fingerprints=self.fingerprints,
+            timings_s=work.timings_s,
+        )
+
+
+def judge(result: MaskResult, mask: Mask, config: PipelineConfig, *, fuse_fingerprint: str) -> MaskResult:
+    """The result with confidence, verdict and fuse fingerprint under a configuration. Runs no model."""
+    failed = any(issue.severity == "error" for issue in result.issues)
+    confidence = 0.0 if failed else image_confidence(result.regions, config.policy)
+    verdict = verdict_of(
+        result.regions,
+        confidence=confidence,
+        masked_share=mask.masked_share,
+        issues=result.issues,
+        policy=config.policy,
+        review=config.review,
+    )
+    fingerprints = dataclasses.replace(result.fingerprints, fuse=fuse_fingerprint)
+    return dataclasses.replace(result, confidence=confidence, verdict=verdict, fingerprints=fingerprints)
+
+
+def transparent_regions(image: Image) -> list[Region]:
+    """Fully transparent pixels as one frame region: what lies under them is not a picture."""
+    if image.alpha is None:
+        return []
+    artefact = image.alpha == 0
+    box = Box.of_artefact(artefact)
+    if box is None:
+        return []
+    return [
+        Region(
+            kind=Kind.FRAME,
+            box=box,
+            confidence=1.0,
+            source=ALPHA_SOURCE,
+            artefact=np.ascontiguousarray(artefact[box.slices]),
+            attributes={"share": float(artefact.mean())},
+        )
+    ]
+
+
+def fuse_fingerprint(config: PipelineConfig, refine_fingerprint: str) -> str:
+    """Hash of all that a rendered mask and its verdict depend on, beyond the patches."""
+    return _digest(
+        {
+            "refine": refine_fingerprint,
+            "fuse": FUSE_VERSION,
+            "scoring": SCORING_VERSION,
+            "render": config.render.model_dump(mode="json"),
+            "policy": config.policy.model_dump(mode="json"),
+            "review": config.review.model_dump(mode="json"),
+        }
+    )
+
+
+class _Work:
+    """One image on its way through the stages."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self.regions: list[Region] = []
+        self.issues: list[Issue] = []
+        self.timings_s: dict[str, float] = {}
+        self.failed = False
+
+    def fail(self, stage: str, error: Exception) -> None:
+        code = error.code if isinstance(error, AutomaskError) else StageError.default_code
+        logger.warning("%s failed on %s", stage, self.image.id, exc_info=error)
+        message = f"{type(error).__name__}: {error}" if not isinstance(error, AutomaskError) else str(error)
+        self.issues.append(Issue(stage=stage, code=code, message=message, severity="error"))
+        self.failed = True
+
+
+def _detect(detector: Detector, works: Sequence[_Work]) -> None:
+    if not works:
+        return
+    try:
+        _detect_batch(detector, works)
+    except _FATAL:
+        raise
+    except Exception as error:
+        if len(works) == 1:
+            works[0].fail(detector.name, error)
+            return
+        for work in works:  # one bad image must not cost its neighbours their masks
+            _detect(detector, [work])
+
+
+def _detect_batch(detector: Detector, works: Sequence[_Work]) -> None:
+    started = time.perf_counter()
+    found = detector.detect([work.image for work in works])
+    seconds = (time.perf_counter() - started) / len(works)
+    if len(found) != len(works):
+        raise StageError(
+            f"The detector {detector.name!r} gave {len(found)} answers for {len(works)} images.",
+            advice="Report this to the plug-in's author.",
+            code="stage-contract",
+        )
+    for work, regions in zip(works, found, strict=True):
+        for region in regions:
+            if not work.image.box.contains(region.box):
+                raise StageError(
+                    f"The detector {detector.name!r} gave box {region.box.xyxy} outside an image of "
+                    f"{work.image.width_px} x {work.image.height_px} px.",
+                    advice="Report this to the plug-in's author.",
+                    code="stage-contract",
+                )
+    for work, regions in zip(works, found, strict=True):
+        work.regions.extend(regions)
+        work.timings_s[detector.name] = seconds
+
+
+def _check_patches(refiner: str, work: _Work, patches: Sequence[Patch]) -> None:
+    inside: Callable[[Box], bool] = work.image.box.contains
+    if len(patches) != len(work.regions) or not all(inside(patch.box) for patch in patches):
+        raise StageError(
+            f"The refiner {refiner!r} gave {len(patches)} patches for {len(work.regions)} regions, "
+            "or one that is outside the image.",
+            advice="Report this to the plug-in's author.",
+            code="stage-contract",
+        )
+
+
+def _without_text(region: Region) -> Region:
+    attributes = {name: value for name, value in region.attributes.items() if name != "text"}
+    return dataclasses.replace(region, attributes=attributes)
+
+
+def _fingerprints(config: PipelineConfig, detectors: Sequence[Detector], refiner: Refiner) -> Fingerprints:
+    detect = _digest(
+        {
+            "pipeline": PIPELINE_VERSION,
+            "decode": config.decode.model_dump(mode="json"),
+            "detectors": [detector.fingerprint for detector in detectors],
+            "store_text": config.store_text,
+        }
+    )
+    refine = _digest({"detect": detect, "refiner": refiner.fingerprint})
+    return Fingerprints(detect=detect, refine=refine, fuse=fuse_fingerprint(config, refine))
+
+
+def _digest(content: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
