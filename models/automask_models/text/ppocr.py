@@ -1,0 +1,174 @@
+"""The PP-OCR networks that the `rapidocr` package bundles, run with ONNX Runtime: the boundary to both packages.
+
+The networks are run here and not through `rapidocr.RapidOCR`, because the evidence that tells text from texture needs
+the detector's probability map, because its per-call options change the shared instance, and because its stage errors
+end as a log line and an empty result. `rapidocr` itself is never imported, so nothing can be downloaded or logged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.errors import StageError, WeightsError
+from automask.protocols import WeightFile
+
+DETECTION_FILE = "PP-OCRv6_det_small.onnx"
+DETECTION_SHA256 = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
+RECOGNITION_FILE = "PP-OCRv6_rec_small.onnx"
+RECOGNITION_SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
+
+STRIDE_PX = 32
+"""Both sides of the detector's input are multiples of this."""
+
+_RECOGNITION_HEIGHT_PX = 48
+_RECOGNITION_MIN_WIDTH_PX = 320
+_RECOGNITION_MAX_WIDTH_PX = 48 * 40
+_RECOGNITION_BATCH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What the recogniser reads in one crop.
+
+    Attributes:
+        text: The string, possibly empty.
+        score: Mean probability of its characters, 0..1; 0 for an empty string.
+    """
+
+    text: str
+    score: float
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def bundled_model(file_name: str, *, sha256: str) -> WeightFile:
+    """A model file inside the installed `rapidocr` package.
+
+    Raises:
+        WeightsError: The package or the file is not installed.
+    """
+    spec = find_spec("rapidocr")
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError("The package rapidocr is not installed.", advice="Run `pip install 'rapidocr>=3.10,<4'`.")
+    path = Path(next(iter(spec.submodule_search_locations))) / "models" / file_name
+    if not path.is_file():
+        raise WeightsError(
+            f"The installed rapidocr has no {file_name}.", advice="Install rapidocr 3.10, which bundles PP-OCRv6 small."
+        )
+    return WeightFile(name=file_name, path=path, sha256=sha256)
+
+
+class PpOcr:
+    """PP-OCR detection and recognition. One instance serves one thread."""
+
+    def __init__(self, *, detection: Path, recognition: Path, threads: int) -> None:
+        """Read both networks.
+
+        Args:
+            detection: ONNX file of the DB detector.
+            recognition: ONNX file of the CTC recogniser with its dictionary in the metadata.
+            threads: Threads of one call; 0 = usable cores.
+
+        Raises:
+            WeightsError: A file does not load.
+        """
+        self._detection = _session(detection, threads=threads)
+        self._recognition = _session(recognition, threads=threads)
+        lines = self._recognition.get_modelmeta().custom_metadata_map.get("character", "").splitlines()
+        if not lines:
+            raise WeightsError(
+                f"{recognition} carries no dictionary.", advice="Use a recogniser exported for RapidOCR."
+            )
+        self._characters: tuple[str, ...] = ("", *lines, " ")  # 0 is CTC's blank
+
+    def probability_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How likely each pixel belongs to the (shrunk) core of a text line.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB; H and W are multiples of 32.
+
+        Returns:
+            (H, W) float32, 0..1.
+
+        Raises:
+            StageError: ONNX Runtime refuses the input.
+        """
+        tensor = np.ascontiguousarray(pixels[None, :, :, ::-1].transpose(0, 3, 1, 2), dtype=np.float32)
+        tensor *= 1 / 127.5
+        tensor -= 1
+        output: NDArray[np.float32] = _run(self._detection, tensor)
+        probability: NDArray[np.float32] = output[0, 0]
+        return probability
+
+    def recognise(self, crops: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
+        """Read upright line crops.
+
+        Args:
+            crops: (H, W, 3) uint8 RGB each, text running left to right.
+
+        Raises:
+            StageError: ONNX Runtime refuses the input.
+        """
+        import cv2
+
+        widths_px = [
+            min(_RECOGNITION_MAX_WIDTH_PX, max(1, round(crop.shape[1] * _RECOGNITION_HEIGHT_PX / crop.shape[0])))
+            for crop in crops
+        ]
+        order = np.argsort(widths_px, kind="stable")  # crops of like width share a batch: less padding
+        read: list[Recognition] = [Recognition("", 0.0)] * len(crops)
+        for start in range(0, len(crops), _RECOGNITION_BATCH):
+            batch = order[start : start + _RECOGNITION_BATCH]
+            width_px = max(_RECOGNITION_MIN_WIDTH_PX, max(widths_px[i] for i in batch))
+            tensor = np.zeros((len(batch), 3, _RECOGNITION_HEIGHT_PX, width_px), dtype=np.float32)
+            for row, i in enumerate(batch):
+                line = cv2.resize(crops[i], (widths_px[i], _RECOGNITION_HEIGHT_PX))
+                tensor[row, :, :, : widths_px[i]] = line[:, :, ::-1].transpose(2, 0, 1) / np.float32(127.5) - 1
+            for row, probabilities in enumerate(_run(self._recognition, tensor)):
+                read[batch[row]] = self._decode(probabilities)
+        return read
+
+    def _decode(self, probabilities: NDArray[np.float32]) -> Recognition:
+        """Greedy CTC: merge repeats, drop blanks."""
+        best = probabilities.argmax(axis=1)
+        kept = best != 0
+        kept[1:] &= best[1:] != best[:-1]
+        if not kept.any():
+            return Recognition("", 0.0)
+        text = "".join(self._characters[i] for i in best[kept])
+        return Recognition(text, float(probabilities.max(axis=1)[kept].mean()))
+
+
+def _session(path: Path, *, threads: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False  # every image has another size: an arena would keep the largest of each
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exception classes share no public base
+        raise WeightsError(f"{path} does not load: {error}", advice="Reinstall the package that brings it.") from error
+
+
+def _run(session: Any, tensor: NDArray[np.float32]) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+    try:
+        return session.run(None, {session.get_inputs()[0].name: tensor})[0]
+    except Exception as error:  # onnxruntime's own exception classes share no public base
+        raise StageError(f"The text network failed on an input of shape {tensor.shape}: {error}") from error
