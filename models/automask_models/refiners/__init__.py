@@ -1,0 +1,1 @@
+"""Refiners: from regions to the exact unwanted pixels."""

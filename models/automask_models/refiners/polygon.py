@@ -1,0 +1,82 @@
+"""The refiner that needs no weights: a region's own shape, filled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import FrozenModel, RuntimeConfig
+from automask.geometry import Box, rasterise_polygon
+from automask.protocols import WeightSource, stage_fingerprint
+from automask.types import Image, Issue, Patch, Region
+
+ALGORITHM_VERSION = 1
+
+
+class PolygonOptions(FrozenModel):
+    """The polygon refiner has no options."""
+
+
+class PolygonRefiner:
+    """Fills each region: its artefact where the detector knows the pixels, else its polygon, else its box.
+
+    The patch's score is the region's confidence, as nothing was learned about the outline.
+    """
+
+    name: ClassVar[str] = "polygon"
+    Options: ClassVar[type[FrozenModel]] = PolygonOptions
+
+    def __init__(self, options: PolygonOptions) -> None:
+        self._options = options
+
+    @classmethod
+    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
+        """See `automask.protocols.Stage`."""
+        return cls(PolygonOptions.model_validate(options.model_dump()))
+
+    @property
+    def fingerprint(self) -> str:
+        """See `automask.protocols.Stage`."""
+        return stage_fingerprint(self.name, algorithm_version=ALGORITHM_VERSION, options=self._options)
+
+    @property
+    def notices(self) -> Sequence[Issue]:
+        """Nothing to tell."""
+        return ()
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def refine(self, image: Image, regions: Sequence[Region]) -> list[Patch]:
+        """One filled patch per region."""
+        return [
+            Patch(box=box, artefact=artefact, score=region.confidence, refiner=self.name)
+            for region in regions
+            for box, artefact in (filled_region(region, image=image),)
+        ]
+
+
+def filled_region(region: Region, *, image: Image) -> tuple[Box, NDArray[np.bool_]]:
+    """The pixels of a region's own shape.
+
+    Returns:
+        A window inside the image and a bool array of its shape, True = unwanted. The window is the part of the
+        polygon's box that lies inside the image, or the region's box where it has no polygon (or none inside).
+
+    Raises:
+        ValueError: The region's box reaches outside the image.
+    """
+    if not image.box.contains(region.box):
+        raise ValueError(f"region box {region.box.xyxy} reaches outside the image {image.box.xyxy}")
+    if region.artefact is not None:
+        return region.box, region.artefact
+    if region.polygon is not None:
+        box = Box.around(region.polygon).clipped(width_px=image.width_px, height_px=image.height_px)
+        if box is not None:
+            artefact = rasterise_polygon(region.polygon, box)
+            if artefact.any():
+                return box, artefact
+    return region.box, np.ones(region.box.shape, dtype=np.bool_)

@@ -1,0 +1,1 @@
+"""Detectors of watermarks, logos, signatures and date stamps."""
