@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
-from PIL import ImageDraw
 
 Polygon = tuple[tuple[float, float], ...]
 """Vertices (x, y) in upright image pixels, at least three, not closed; pixel centres lie at .5."""
@@ -119,25 +117,34 @@ class Box:
 
 
 def rasterise_polygon(polygon: Sequence[tuple[float, float]], box: Box) -> NDArray[np.bool_]:
-    """Fill a polygon inside a box.
+    """Fill a polygon inside a box, by the even-odd rule at pixel centres.
 
     Args:
         polygon: Vertices (x, y) in image pixels.
         box: The window to draw, in image pixels.
 
     Returns:
-        bool array of shape `box.shape`; True for pixels whose centre is inside the polygon or that its outline crosses.
+        bool array of shape `box.shape`; True for pixels whose centre is inside the polygon.
 
     Raises:
         ValueError: Fewer than three vertices.
     """
     if len(polygon) < 3:
         raise ValueError(f"a polygon needs three vertices, got {len(polygon)}")
-    canvas = PillowImage.new("1", (box.width_px, box.height_px))
-    # Pillow's integer coordinates name pixel centres, ours name pixel corners: hence the half-pixel shift.
-    shifted = [(x - box.x0 - 0.5, y - box.y0 - 0.5) for x, y in polygon]
-    ImageDraw.Draw(canvas).polygon(shifted, fill=1, outline=1)
-    return np.asarray(canvas, dtype=np.bool_)
+    vertices = np.asarray(polygon, dtype=np.float64) - (box.x0 + 0.5, box.y0 + 0.5)
+    # Each edge toggles the pixel where it crosses a row of centres; a running exclusive-or along the row then tells
+    # inside from outside. Library fills draw the outline as well, which grows small text by up to a pixel a side.
+    toggles = np.zeros((box.height_px, box.width_px + 1), dtype=np.bool_)
+    for (xa, ya), (xb, yb) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
+        first = max(0, math.ceil(min(ya, yb)))
+        stop = min(box.height_px, math.ceil(max(ya, yb)))
+        if first >= stop:
+            continue
+        rows = np.arange(first, stop)
+        crossings = np.ceil(xa + (rows - ya) * ((xb - xa) / (yb - ya)))
+        toggles[rows, np.clip(crossings, 0, box.width_px).astype(np.intp)] ^= True
+    inside: NDArray[np.bool_] = np.logical_xor.accumulate(toggles, axis=1)[:, :-1]
+    return inside
 
 
 def polygon_area_px(polygon: Sequence[tuple[float, float]]) -> float:
