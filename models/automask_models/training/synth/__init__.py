@@ -1,0 +1,9 @@
+"""Synthetic training images with exact masks of text, marks and frames.
+
+`Synthesizer` draws them from a folder of materials that ``python -m automask_models.training.synth.materials`` collects.
+"""
+
+from automask_models.training.synth.synthesizer import Synthesizer, SynthRecipe
+from automask_models.training.synth.types import KIND_OF_LABEL, SyntheticImage, SyntheticInstance
+
+__all__ = ["KIND_OF_LABEL", "SynthRecipe", "SyntheticImage", "SyntheticInstance", "Synthesizer"]
