@@ -110,7 +110,7 @@ class WeightState:
     problem: str = ""
 
 
-class LocalWeights:
+class WeightLibrary:
     """The `WeightSource` of a run: what is on this machine, checked against the catalogues.
 
     Args:
@@ -135,7 +135,7 @@ class LocalWeights:
         self._hashes = HashCache(self.cache_folder / "hashes.json")
 
     @classmethod
-    def installed(cls) -> LocalWeights:
+    def discover(cls) -> WeightLibrary:
         """The weights of all installed catalogues and of this user's folders.
 
         Raises:

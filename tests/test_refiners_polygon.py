@@ -9,12 +9,12 @@ from automask.config import RuntimeConfig
 from automask.geometry import Box
 from automask.plugins import REFINERS, build_refiner
 from automask.types import Image, Kind, Region
-from automask.weights import LocalWeights
+from automask.weights import WeightLibrary
 
 
 @pytest.fixture
 def refiner():
-    return build_refiner("polygon", options={}, weights=LocalWeights({}), runtime=RuntimeConfig())
+    return build_refiner("polygon", options={}, weights=WeightLibrary({}), runtime=RuntimeConfig())
 
 
 @pytest.fixture

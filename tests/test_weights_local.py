@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from automask.errors import WeightsError
-from automask.weights import LocalWeights, combined_sha256, read_catalogue
+from automask.weights import WeightLibrary, combined_sha256, read_catalogue
 
 
 def write_catalogue(folder: Path, contents: dict[str, bytes], *, url: str = "") -> Path:
@@ -28,9 +28,9 @@ def write_catalogue(folder: Path, contents: dict[str, bytes], *, url: str = "") 
     return path
 
 
-def library(tmp_path: Path, contents: dict[str, bytes], **folders: Path) -> LocalWeights:
+def library(tmp_path: Path, contents: dict[str, bytes], **folders: Path) -> WeightLibrary:
     catalogue = write_catalogue(tmp_path / "package", contents)
-    return LocalWeights(read_catalogue(catalogue), cache_folder=tmp_path / "cache", **folders)
+    return WeightLibrary(read_catalogue(catalogue), cache_folder=tmp_path / "cache", **folders)
 
 
 def put(folder: Path, file: str, data: bytes) -> Path:
@@ -131,11 +131,11 @@ def test_a_catalogue_cannot_point_outside_its_folder(tmp_path):
 def test_the_variable_must_name_a_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOMASK_WEIGHTS", str(tmp_path / "nothing"))
     with pytest.raises(WeightsError, match="AUTOMASK_WEIGHTS"):
-        LocalWeights.installed()
+        WeightLibrary.discover()
 
 
 def test_the_shipped_catalogue_reads_and_its_files_are_right():
-    weights = LocalWeights.installed()
+    weights = WeightLibrary.discover()
     for spec in weights.specs.values():
         state = weights.state(spec, rehash=True)
         assert not state.problem

@@ -1,0 +1,75 @@
+"""ONNX Runtime sessions with our thread rules: the one place that imports onnxruntime for refiners and watermarks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import RuntimeConfig
+from automask.errors import WeightsError
+
+Array = NDArray[np.generic]
+_WARNINGS_OFF = 3
+
+
+class OnnxSession:
+    """One loaded ONNX graph on the CPU.
+
+    Threads sleep between calls instead of spinning, so that several stages in one process do not fight for cores.
+    """
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401 - onnxruntime ships no types
+        self._session = session
+        self.inputs: dict[str, tuple[int | str | None, ...]] = {
+            node.name: tuple(node.shape) for node in session.get_inputs()
+        }
+        self.input_types: dict[str, str] = {node.name: str(node.type) for node in session.get_inputs()}
+        self.outputs: dict[str, tuple[int | str | None, ...]] = {
+            node.name: tuple(node.shape) for node in session.get_outputs()
+        }
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+
+    @classmethod
+    def open(cls, path: Path, *, runtime: RuntimeConfig) -> Self:
+        """Load a graph.
+
+        Raises:
+            WeightsError: The file is missing, or is not an ONNX graph that this ONNX Runtime can run.
+        """
+        import onnxruntime
+
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = thread_count(runtime)
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _WARNINGS_OFF
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises its own classes, RuntimeError and others
+            raise WeightsError(
+                f"ONNX Runtime cannot load {path}: {error}.",
+                advice="Check that the file is complete and was exported for ONNX Runtime on the CPU.",
+                code="weights-unreadable",
+            ) from error
+        return cls(session)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Evaluate the graph: inputs by name in, all outputs by name out."""
+        values = self._session.run(None, dict(feeds))
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def thread_count(runtime: RuntimeConfig) -> int:
+    """Threads of one model call: as configured, or the cores that this process may use."""
+    if runtime.threads > 0:
+        return runtime.threads
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

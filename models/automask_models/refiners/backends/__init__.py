@@ -1,0 +1,1 @@
+"""Segment-anything networks behind one protocol: transformers, Meta's checkpoints, ONNX."""

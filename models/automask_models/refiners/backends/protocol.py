@@ -1,0 +1,125 @@
+"""What the `sam` refiner, a refine service or a click in the review page ask of a segment-anything network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask_models.refiners.backends.frame import SquareFrame
+
+WANTED, UNWANTED, NO_POINT = 1, 0, -10
+"""Labels of points: part of the mask, not part of it, padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTraits:
+    """What a network likes to be given.
+
+    Attributes:
+        side_px: Side of its square input.
+        min_short_px: A region whose short side is smaller than this in the frame is shown again from closer up.
+        target_short_px: How large its short side is then.
+        centre_points: How many points inside the region go with its box.
+        max_crops: How many close-ups of one image are worth their time.
+        batch: How many prompts are decoded at once.
+    """
+
+    side_px: int
+    min_short_px: float
+    target_short_px: float
+    centre_points: int
+    max_crops: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """An encoded window; keep it to ask again with other prompts.
+
+    Attributes:
+        frame: How the window lies in the network's square.
+        tensors: What the backend that made it needs; nobody else looks inside.
+    """
+
+    frame: SquareFrame
+    tensors: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompts:
+    """N questions about one window, in its pixels (origin top left, x to the right).
+
+    Attributes:
+        boxes: (N, 4) float32 xyxy, may hang over the window; or None.
+        points: (N, P, 2) float32 x, y; or None.
+        labels: (N, P) int64: 1 = part of the mask, 0 = not, -10 = padding; or None.
+        masks: (N, m, m) float32 logits over the frame (`SquareFrame.prompt_mask`), m = `mask_side_px`; or None.
+    """
+
+    boxes: NDArray[np.float32] | None = None
+    points: NDArray[np.float32] | None = None
+    labels: NDArray[np.int64] | None = None
+    masks: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.boxes is None and self.points is None:
+            raise ValueError("a prompt needs a box or points")
+        if (self.points is None) != (self.labels is None):
+            raise ValueError("points and labels go together")
+        if len({len(part) for part in (self.boxes, self.points, self.labels, self.masks) if part is not None}) > 1:
+            raise ValueError("boxes, points, labels and masks must be of one length")
+
+    def __len__(self) -> int:
+        first = self.boxes if self.boxes is not None else self.points
+        return 0 if first is None else len(first)
+
+    def part(self, start: int, stop: int) -> Prompts:
+        """The prompts `start` to `stop` - 1."""
+        return Prompts(
+            boxes=None if self.boxes is None else self.boxes[start:stop],
+            points=None if self.points is None else self.points[start:stop],
+            labels=None if self.labels is None else self.labels[start:stop],
+            masks=None if self.masks is None else self.masks[start:stop],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposals:
+    """Answers to N prompts, M alternatives each.
+
+    Attributes:
+        logits: (N, M, h, w) float32 over the frame, > 0 = part of the mask; see `SquareFrame.window_logits`.
+        ious: (N, M) float32, the network's own guess of each mask's IoU, 0..1.
+    """
+
+    logits: NDArray[np.float32]
+    ious: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.logits.ndim != 4 or self.ious.shape != self.logits.shape[:2]:
+            raise ValueError(f"logits {self.logits.shape} and ious {self.ious.shape} do not go together")
+
+
+class SamBackend(Protocol):
+    """A loaded network. One thread at a time."""
+
+    @property
+    def traits(self) -> FrameTraits:
+        """What it likes to be given."""
+        ...
+
+    @property
+    def mask_side_px(self) -> int:
+        """Side of its mask prompt."""
+        ...
+
+    def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
+        """Encode a window, (H, W, 3) uint8 RGB, of any size."""
+        ...
+
+    def decode(self, embedding: Embedding, prompts: Prompts) -> Proposals:
+        """Answer prompts about an encoded window, in batches of its own choice."""
+        ...
