@@ -1,0 +1,1 @@
+"""Frames, borders, bars and mats: found from straight edges and flat bands, without weights."""

@@ -1,0 +1,32 @@
+"""From lines to pixels: the shape of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask_models.frames.sides import Line, Side
+
+
+def outside_of(lines: Mapping[Side, Line], *, height_px: int, width_px: int) -> NDArray[np.bool_]:
+    """Everything outside the picture that the four lines enclose, bool (H, W)."""
+    outside = np.zeros((height_px, width_px), dtype=np.bool_)
+    for side in Side:
+        line = lines[side]
+        if line.depth_px <= 0:
+            continue
+        length_px, extent_px = (height_px, width_px) if side.is_vertical else (width_px, height_px)
+        depth = np.rint(line.depth_at(np.arange(length_px, dtype=np.float64), length_px=length_px))
+        oriented = _oriented(outside, side)
+        oriented |= np.arange(extent_px)[None, :] < depth[:, None]
+    return outside
+
+
+def _oriented(mask: NDArray[np.bool_], side: Side) -> NDArray[np.bool_]:
+    if side is Side.LEFT:
+        return mask
+    if side is Side.RIGHT:
+        return mask[:, ::-1]
+    return mask.T if side is Side.TOP else mask.T[:, ::-1]
