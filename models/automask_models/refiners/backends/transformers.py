@@ -1,0 +1,248 @@
+"""Checkpoints in the Hugging Face layout: Sam, Sam2, SamHQ, EdgeTam. The one place that imports transformers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import RuntimeConfig
+from automask.errors import PluginError, WeightsError
+from automask_models.device import import_torch, select_device, torch_threads
+from automask_models.onnx_session import thread_count
+from automask_models.refiners.backends.frame import Fit, SquareFrame
+from automask_models.refiners.backends.onnx import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    joined,
+    normalised_square,
+    segment_anything_traits,
+)
+from automask_models.refiners.backends.protocol import Embedding, FrameTraits, Prompts, Proposals
+
+_CLASSES = {
+    "sam": "SamModel",
+    "sam_hq": "SamHQModel",
+    "sam2": "Sam2Model",
+    "sam2_video": "Sam2Model",  # Meta publishes its SAM 2 checkpoints as video models; the image part is the same
+    "edgetam": "EdgeTamModel",
+    "edgetam_video": "EdgeTamModel",
+}
+_PADDED = {"sam", "sam_hq"}
+
+
+class TransformersBackend:
+    """A `transformers` model of one of the families, from a local folder."""
+
+    def __init__(self, model: Any, *, family: str, folder: Path, device: str, threads: int) -> None:  # noqa: ANN401
+        self._model = model
+        self._family = family
+        self._device = device
+        self._threads = threads
+        prompt_encoder = model.config.prompt_encoder_config
+        side_px = _side(prompt_encoder.image_size)
+        patch_px = _side(prompt_encoder.patch_size)
+        self._mask_side_px = 4 * (side_px // patch_px)
+        self._multimask = model.config.mask_decoder_config.num_multimask_outputs > 1
+        if not self._multimask:
+            # In eval mode it would replace an unstable single mask by the best of several that this model lacks.
+            model.mask_decoder.dynamic_multimask_via_stability = False
+        self._mean, self._std = _normalisation(folder)
+        self._traits = segment_anything_traits(side_px, fast="edgetam" in family)
+        self._fit: Fit = "pad" if family in _PADDED else "stretch"
+        if not self._multimask:
+            # One mask token is our own recipe (models/training/README.md): cheap close-ups, no clicks with boxes.
+            self._fit = "repeat"
+            self._traits = FrameTraits(
+                side_px=side_px,
+                min_short_px=side_px / 8,
+                target_short_px=side_px / 4,
+                centre_points=0,
+                max_crops=64,
+                batch=16,
+            )
+
+    @property
+    def traits(self) -> FrameTraits:
+        """See `SamBackend`."""
+        return self._traits
+
+    @property
+    def mask_side_px(self) -> int:
+        """See `SamBackend`."""
+        return self._mask_side_px
+
+    def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
+        """See `SamBackend`."""
+        torch = import_torch("The sam refiner")
+        frame = SquareFrame(self._traits.side_px, pixels.shape[1], pixels.shape[0], fit=self._fit)
+        values = torch.from_numpy(normalised_square(frame, pixels, mean=self._mean, std=self._std))
+        with torch.inference_mode(), torch_threads(self._threads):
+            found = self._model.get_image_embeddings(values.to(self._device))
+        # Sam: one tensor. SamHQ: a pair (embedding, list of intermediate ones). Sam2 and EdgeTam: a list of levels.
+        return Embedding(frame=frame, tensors=tuple(found) if isinstance(found, (tuple, list)) else (found,))
+
+    def decode(self, embedding: Embedding, prompts: Prompts) -> Proposals:
+        """See `SamBackend`."""
+        batch = self._traits.batch
+        return joined(
+            [
+                self._decode_batch(embedding, prompts.part(start, start + batch))
+                for start in range(0, len(prompts), batch)
+            ]
+        )
+
+    def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
+        torch = import_torch("The sam refiner")
+        count = len(prompts)
+
+        def on_device(values: NDArray[Any]) -> Any:  # noqa: ANN401 - torch is untyped here
+            return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+
+        # Prompts go along the batch axis, one each: the models add a mask prompt per image, not per prompt.
+        arguments: dict[str, Any] = {"multimask_output": self._multimask}
+        if self._family == "sam_hq":
+            arguments["image_embeddings"] = _repeated(embedding.tensors[0], count)
+            arguments["intermediate_embeddings"] = _repeated(embedding.tensors[1], count)
+        elif self._family == "sam":
+            arguments["image_embeddings"] = _repeated(embedding.tensors[0], count)
+        else:
+            arguments["image_embeddings"] = _repeated(list(embedding.tensors), count)
+        if prompts.boxes is not None:
+            arguments["input_boxes"] = on_device(embedding.frame.points(prompts.boxes)[:, None])
+        if prompts.points is not None and prompts.labels is not None:
+            arguments["input_points"] = on_device(embedding.frame.points(prompts.points)[:, None])
+            arguments["input_labels"] = on_device(prompts.labels[:, None])
+        if prompts.masks is not None:
+            arguments["input_masks"] = on_device(prompts.masks[:, None])
+        with torch.inference_mode(), torch_threads(self._threads):
+            output = self._model(**arguments)
+        logits = output.pred_masks[:, 0].float().cpu().numpy()
+        return Proposals(logits=logits, ious=output.iou_scores[:, 0].float().cpu().numpy())
+
+
+def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) -> TransformersBackend:
+    """Load a folder with `config.json` and weights.
+
+    Raises:
+        PluginError: transformers (or timm, for EdgeTam) is not installed.
+        WeightsError: The folder is of another family, is damaged, or holds only pickled weights.
+    """
+    family = read_family(folder)
+    if not list(folder.glob("*.safetensors")) and not allow_unsafe_pickle:
+        raise WeightsError(
+            f"{folder} holds no .safetensors file; its weights are a pickle, which can run code when it is loaded.",
+            advice="Use a safetensors copy, or set the option allow_unsafe_pickle = true if you trust its author.",
+            code="weights-unsafe",
+        )
+    import_torch("The sam refiner")
+    device = select_device(runtime.device)
+    try:
+        import transformers
+    except ImportError as error:
+        raise PluginError(
+            "The sam refiner needs transformers, which is not installed.",
+            advice="Install the extra: pip install 'automask[sam]'.",
+        ) from error
+    model_class = getattr(transformers, _CLASSES[family], None)
+    if model_class is None:
+        raise PluginError(
+            f"This transformers ({transformers.__version__}) has no {_CLASSES[family]}.",
+            advice="Upgrade it: pip install -U 'automask[sam]'.",
+        )
+    with _quiet(transformers):
+        try:
+            model, report = model_class.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False, output_loading_info=True
+            )
+        except ImportError as error:
+            raise PluginError(
+                f"{folder} needs another package: {str(error).strip().splitlines()[0]}",
+                advice="Install the extra: pip install 'automask[sam]'.",
+            ) from error
+        except Exception as error:  # transformers, safetensors and torch each raise their own
+            raise WeightsError(
+                f"transformers cannot load {folder}: {error}.",
+                advice="Fetch the folder again; config.json and the weights must belong together.",
+                code="weights-unreadable",
+            ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise WeightsError(
+            f"{folder} lacks {len(missing)} tensors of {_CLASSES[family]}, such as {missing[0]}.",
+            advice="Fetch the folder again; config.json and the weights must belong together.",
+            code="weights-unreadable",
+        )
+    return TransformersBackend(
+        model.to(device).eval(),
+        family=family.removesuffix("_video"),
+        folder=folder,
+        device=device,
+        threads=thread_count(runtime),
+    )
+
+
+def read_family(folder: Path) -> str:
+    """The `model_type` of a folder.
+
+    Raises:
+        WeightsError: No readable config.json, or a family that the refiner does not know.
+    """
+    try:
+        family = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{folder} has no readable config.json with a model_type.",
+            advice="Point to a model folder in the Hugging Face layout.",
+            code="weights-layout",
+        ) from error
+    if family not in _CLASSES:
+        raise WeightsError(
+            f"{folder} is a {family!r} model, which the sam refiner does not know.",
+            advice=f"Known families: {', '.join(sorted(_CLASSES))}.",
+            code="weights-layout",
+        )
+    return family
+
+
+def _repeated(value: Any, count: int) -> Any:  # noqa: ANN401 - torch tensors
+    if isinstance(value, (list, tuple)):
+        return [_repeated(item, count) for item in value]
+    return value.expand(count, *value.shape[1:])
+
+
+def _side(value: Any) -> int:  # noqa: ANN401 - an int, or a pair in some configurations
+    return int(value[0] if isinstance(value, (list, tuple)) else value)
+
+
+def _normalisation(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        found = found.get("image_processor", found)
+        if "image_mean" in found and "image_std" in found:
+            return np.array(found["image_mean"], dtype=np.float32), np.array(found["image_std"], dtype=np.float32)
+    return IMAGENET_MEAN, IMAGENET_STD
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:  # noqa: ANN401 - a module
+    """No progress bars or advice on the terminal while loading; the settings are put back."""
+    settings = transformers.utils.logging
+    verbosity, bars = settings.get_verbosity(), settings.is_progress_bar_enabled()
+    settings.set_verbosity(logging.ERROR)
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        settings.set_verbosity(verbosity)
+        if bars:
+            settings.enable_progress_bar()
