@@ -1,0 +1,1 @@
+"""From a folder or a list of files to pixels: walking, naming, decoding."""

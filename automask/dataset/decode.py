@@ -1,0 +1,236 @@
+"""From bytes to one upright RGB image: the only place that opens image files of users.
+
+Pillow's plug-ins are called directly and not through `PIL.Image.open`: only the seven formats can be reached (no
+plug-in that starts another program), and the limit on pixels is ours per call instead of Pillow's per process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import stat
+from dataclasses import dataclass
+
+from PIL import ExifTags
+from PIL import Image as PillowImage
+from PIL import ImageFile as PillowImageFile
+
+from automask.config import DecodeConfig
+from automask.dataset.codes import Refusal, Remark
+from automask.dataset.complete import ends_early
+from automask.dataset.names import printable_name, suffix_of
+from automask.dataset.pixels import composited, to_picture, upright
+from automask.dataset.plugins import gif_size_px, layout_of, open_header, tiff_orientation_of, valid_orientation
+from automask.dataset.sniff import HEAD_BYTES, SUFFIXES_OF, Format, Unknown, recognise
+from automask.dataset.walk import ImageFile
+from automask.errors import ImageError
+from automask.types import Image, Issue
+
+_MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
+_METADATA_BYTES = 256_000_000
+_TOO_LARGE_ADVICE = "Scale it down or raise decode.max_megapixels."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """An image with what its file says about it.
+
+    Attributes:
+        image: Upright sRGB pixels, and alpha where anything is transparent.
+        content_sha256: Hash of the file's bytes.
+        orientation: EXIF orientation of the file, 1..8, already applied to `image`.
+        format: png, jpeg, webp, avif, bmp, gif or tiff: what the content is.
+        frames: Frames or pages in the file.
+        issues: Warnings.
+    """
+
+    image: Image
+    content_sha256: str
+    orientation: int
+    format: str
+    frames: int
+    issues: tuple[Issue, ...]
+
+
+def decode(file: ImageFile, config: DecodeConfig) -> Decoded:
+    """Read and decode one file of a dataset.
+
+    Raises:
+        ImageError: It cannot be used; the code is a `Refusal`.
+    """
+    decoded = decode_bytes(_read(file, config), image_id=file.id, config=config)
+    issues = (*decoded.issues, *_issues_of_name(file, Format(decoded.format)))
+    return dataclasses.replace(decoded, image=dataclasses.replace(decoded.image, path=file.path), issues=issues)
+
+
+def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded:
+    """Decode one image.
+
+    Args:
+        data: The bytes of the whole file.
+        image_id: How messages and the result call it.
+        config: Limit on pixels, and the background of transparent images.
+
+    Raises:
+        ImageError: It cannot be used; the code is a `Refusal`.
+    """
+    if not data:
+        raise _refused(image_id, Refusal.EMPTY, "is empty", "Restore or remove the file.")
+    content = _recognised(data[:HEAD_BYTES], image_id)
+    try:
+        return _decode(data, content, image_id=image_id, config=config)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise _refused(
+            image_id, Refusal.OUT_OF_MEMORY, "needs more memory than there is", "Scale it down or lower prefetch."
+        ) from error
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
+        raise _refused(
+            image_id,
+            Refusal.TOO_LARGE,
+            "has more pixels than Pillow decodes in this format",
+            "Scale it down or convert it to PNG.",
+        ) from error
+    except Exception as error:  # Pillow's plug-ins raise a dozen unrelated types on damaged files
+        raise _damaged(data, content, image_id, error) from error
+
+
+def _decode(data: bytes, content: Format, *, image_id: str, config: DecodeConfig) -> Decoded:
+    if content is Format.GIF:
+        _check_gif_size(data, image_id, config)
+    source = open_header(data, content)
+    _check_size(source.size, image_id, config)
+    layout = layout_of(source)
+    tiff_orientation = tiff_orientation_of(source)
+    source.load()
+    if content is Format.JPEG and ends_early(data, content):
+        raise EOFError("the picture has no end")  # libjpeg fills what is missing with grey and says nothing
+    issues: list[Issue] = []
+    orientation = 1 if tiff_orientation is not None else _orientation_of(source, issues)
+    picture = upright(to_picture(source, layout), orientation)
+    pixels, alpha = composited(picture, config.background)
+    issues += picture.issues
+    frames = _count_frames(source)
+    if frames > 1:
+        parts = "pages" if content is Format.TIFF else "frames"
+        issues.append(_warning(Remark.ANIMATED, f"The file holds {frames} {parts}; the mask is that of the first one."))
+    return Decoded(
+        image=Image(id=image_id, pixels=pixels, alpha=alpha),
+        content_sha256=hashlib.sha256(data).hexdigest(),
+        orientation=tiff_orientation or orientation,
+        format=content.value,
+        frames=frames,
+        issues=tuple(issues),
+    )
+
+
+def _read(file: ImageFile, config: DecodeConfig) -> bytes:
+    """The bytes of a file, if its first ones are those of an image."""
+    try:
+        status = file.path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise _refused(file.id, Refusal.NOT_A_FILE, "is not a file", "Remove it from the list.")
+        if status.st_size > config.max_megapixels * 1e6 * _MAX_FILE_BYTES_PER_PIXEL + _METADATA_BYTES:
+            raise _refused(file.id, Refusal.TOO_LARGE, f"is a file of {status.st_size / 1e9:.1f} GB", _TOO_LARGE_ADVICE)
+        with file.path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+            if head:
+                _recognised(head, file.id)
+            return head + stream.read()
+    except FileNotFoundError as error:
+        raise _refused(file.id, Refusal.MISSING, "does not exist", "Restore the file or correct the list.") from error
+    except MemoryError as error:
+        raise _refused(file.id, Refusal.OUT_OF_MEMORY, "does not fit into memory", _TOO_LARGE_ADVICE) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in a path from a list
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _refused(
+            file.id, Refusal.UNREADABLE, f"cannot be read: {reason}", "Check the permissions and the disk."
+        ) from error
+
+
+def _recognised(head: bytes, image_id: str) -> Format:
+    content = recognise(head)
+    if isinstance(content, Unknown):
+        raise _refused(image_id, Refusal.UNSUPPORTED, f"is {content.looks_like}", content.advice)
+    return content
+
+
+def _check_size(size_px: tuple[int, int], image_id: str, config: DecodeConfig) -> None:
+    megapixels = size_px[0] * size_px[1] / 1e6
+    if megapixels > config.max_megapixels:
+        raise _refused(
+            image_id,
+            Refusal.TOO_LARGE,
+            f"has {size_px[0]} x {size_px[1]} pixels, {megapixels:.0f} megapixels, and the limit is "
+            f"{config.max_megapixels:g}",
+            _TOO_LARGE_ADVICE,
+        )
+
+
+def _check_gif_size(data: bytes, image_id: str, config: DecodeConfig) -> None:
+    """Check a GIF before Pillow does: its own check warns on stderr, and cannot be told to be quiet in one thread."""
+    size_px = gif_size_px(data)
+    _check_size(size_px, image_id, config)
+    if PillowImage.MAX_IMAGE_PIXELS is not None and size_px[0] * size_px[1] > PillowImage.MAX_IMAGE_PIXELS:
+        raise PillowImage.DecompressionBombError(f"{size_px[0]} x {size_px[1]} pixels")
+
+
+def _orientation_of(source: PillowImageFile.ImageFile, issues: list[Issue]) -> int:
+    try:
+        return valid_orientation(source.getexif().get(ExifTags.Base.Orientation))
+    except Exception as error:  # damaged metadata is no reason to refuse good pixels, whatever Pillow stumbles over
+        issues.append(
+            _warning(Remark.EXIF_IGNORED, f"The EXIF data is damaged ({error}); the image was taken as upright.")
+        )
+        return 1
+
+
+def _count_frames(source: PillowImageFile.ImageFile) -> int:
+    try:
+        return int(getattr(source, "n_frames", 1))
+    except Exception:  # the first frame is good, and a later one is not wanted
+        return 1
+
+
+def _issues_of_name(file: ImageFile, content: Format) -> list[Issue]:
+    issues = []
+    suffix = suffix_of(file.path.name)
+    if suffix not in SUFFIXES_OF[content]:
+        issues.append(
+            _warning(
+                Remark.WRONG_EXTENSION,
+                f"The content is {content.upper()} but the name ends in {suffix or 'nothing'!r}; rename it to "
+                f"*{SUFFIXES_OF[content][0]}, since some trainers go by the name.",
+            )
+        )
+    if printable_name(file.path.name) != file.path.name:
+        issues.append(
+            _warning(
+                Remark.NAME_ESCAPED,
+                f"The file's name is not valid Unicode, so its mask is called {file.mask_name!r}; rename the file.",
+            )
+        )
+    return issues
+
+
+def _damaged(data: bytes, content: Format, image_id: str, error: Exception) -> ImageError:
+    reason = str(error) or type(error).__name__
+    if ends_early(data, content) or "truncated" in reason.lower():
+        return _refused(
+            image_id, Refusal.TRUNCATED, f"ends before the picture does ({reason})", "Download or copy the file again."
+        )
+    return _refused(
+        image_id,
+        Refusal.CORRUPT,
+        f"cannot be decoded as {content.upper()} ({reason})",
+        "Download the file again, or save it anew with an image editor.",
+    )
+
+
+def _refused(image_id: str, code: Refusal, what: str, advice: str) -> ImageError:
+    return ImageError(f"{image_id} {what}.", advice=advice, code=code)
+
+
+def _warning(code: Remark, message: str) -> Issue:
+    return Issue(stage="decode", code=code, message=message)

@@ -1,0 +1,98 @@
+"""Pillow's decoders, each reached on its own, with their process-wide limits on pixels out of the way."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+from PIL import Image as PillowImage
+from PIL import ImageFile as PillowImageFile
+from PIL import TiffImagePlugin
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from automask.dataset.pixels import Layout
+from automask.dataset.sniff import Format
+
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_ORIENTATION = 258, 262, 274
+_BITS_OF_PNG_RAWMODE = {"L;2": 2, "L;4": 4, "RGB;16B": 16, "I;16B": 16}
+
+
+class _TiffFile(TiffImagePlugin.TiffImageFile):
+    """A TIFF whose size has been checked by us."""
+
+    def load_prepare(self) -> None:
+        # The base class would warn and fail by PIL.Image.MAX_IMAGE_PIXELS here, unless there is a picture already.
+        if self._im is None:
+            self.im = PillowImage.new(self.mode, self._tile_size, None).im
+        super().load_prepare()
+
+
+_OPENERS: dict[Format, Callable[[io.BytesIO], PillowImageFile.ImageFile]] = {
+    Format.PNG: PngImageFile,
+    Format.JPEG: JpegImageFile,  # not through its factory: the first picture of a multi-picture file is what is wanted
+    Format.WEBP: WebPImageFile,
+    Format.AVIF: AvifImageFile,
+    Format.BMP: BmpImageFile,
+    Format.GIF: GifImageFile,
+    Format.TIFF: _TiffFile,
+}
+
+
+def open_header(data: bytes, content: Format) -> PillowImageFile.ImageFile:
+    """Open a picture without decoding it: its size and layout are known afterwards.
+
+    Raises:
+        Exception: Of many types; Pillow has no common one for damaged files.
+    """
+    return _OPENERS[content](io.BytesIO(data))
+
+
+def layout_of(source: PillowImageFile.ImageFile) -> Layout:
+    """What the file says about its values. To be asked before the picture is loaded."""
+    if isinstance(source, TiffImagePlugin.TiffImageFile):
+        bits = source.tag_v2.get(_TIFF_BITS, (8,))
+        return Layout(
+            bits=int(bits[0] if isinstance(bits, tuple) else bits),
+            is_white_zero=source.tag_v2.get(_TIFF_PHOTOMETRIC) == 0,
+        )
+    if isinstance(source, PngImageFile) and source.tile:
+        return Layout(bits=_BITS_OF_PNG_RAWMODE.get(str(source.tile[0][3]), 8))
+    return Layout()
+
+
+def tiff_orientation_of(source: PillowImageFile.ImageFile) -> int | None:
+    """The orientation tag of a TIFF, or None for other formats.
+
+    Pillow turns a TIFF upright while loading it and forgets the tag; in all other formats it leaves both alone.
+    """
+    if not isinstance(source, TiffImagePlugin.TiffImageFile):
+        return None
+    return valid_orientation(source.tag_v2.get(_TIFF_ORIENTATION))
+
+
+def valid_orientation(value: object) -> int:
+    """An EXIF orientation, or 1 (upright) for anything that is none."""
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def gif_size_px(data: bytes) -> tuple[int, int]:
+    """Width and height that Pillow will allocate for the first frame, which may reach over the canvas.
+
+    Pillow checks that only after it has widened the picture, and by its own limit.
+    """
+    width, height = int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+    at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
+    while data[at : at + 1] == b"!":  # extensions before the first frame
+        at += 2
+        while at < len(data) and data[at]:
+            at += data[at] + 1
+        at += 1
+    if data[at : at + 1] == b",":
+        left, top, across, down = (int.from_bytes(data[at + 1 + 2 * i : at + 3 + 2 * i], "little") for i in range(4))
+        width, height = max(width, left + across), max(height, top + down)
+    return width, height
