@@ -7,7 +7,7 @@ import pytest
 
 from automask.config import RuntimeConfig
 from automask.geometry import Box
-from automask.plugins import REFINERS, build_refiner
+from automask.plugins import build_refiner
 from automask.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 
@@ -20,10 +20,6 @@ def refiner():
 @pytest.fixture
 def image():
     return Image(id="x", pixels=np.zeros((40, 60, 3), dtype=np.uint8))
-
-
-def test_it_is_an_entry_point():
-    assert REFINERS == "automask.refiners"
 
 
 def test_shape_comes_from_artefact_then_polygon_then_box(refiner, image):

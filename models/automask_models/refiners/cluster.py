@@ -138,7 +138,7 @@ def k_means(points: NDArray[np.float32], *, count: int) -> NDArray[np.float32]:
     _, _, axes = np.linalg.svd(centred.T @ centred)
     order = np.argsort(centred @ axes[0], kind="stable")
     picks = ((np.arange(count) + 0.5) / count * len(order)).astype(int)
-    centres = sample[order[picks]].astype(np.float32)
+    centres: NDArray[np.float32] = sample[order[picks]].astype(np.float32)
     for _ in range(_ITERATIONS):
         labels = nearest(sample.astype(np.float32), centres)
         sums = np.stack([np.bincount(labels, weights=sample[:, c], minlength=count) for c in range(sample.shape[1])], 1)
@@ -154,4 +154,4 @@ def nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArra
     """Index of the nearest centre for each of (N, channels) points."""
     # |p - c|^2 without |p|^2, which is the same for every centre.
     distance = np.square(centres).sum(axis=1) - 2.0 * points @ centres.T
-    return np.argmin(distance, axis=1)
+    return np.asarray(np.argmin(distance, axis=1), dtype=np.intp)
