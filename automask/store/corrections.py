@@ -1,0 +1,166 @@
+"""SQL of corrections: bound to pixels, only ever added, numbered without gaps."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.errors import CorrectionConflict
+from automask.fuse import CorrectionLayers
+from automask.store import rle
+from automask.store.records import Correction
+from automask.store.rows import from_text, to_text
+
+_COLUMNS = (
+    "content_sha256, revision, created_s, author, tool, withdrawn, replaces, already_grown,"
+    " add_rle, remove_rle, weight_set_rle, weight_levels"
+)
+
+
+def append(
+    connection: sqlite3.Connection,
+    content_sha256: str,
+    layers: CorrectionLayers | None,
+    *,
+    author: str,
+    tool: str,
+    based_on: int | None,
+) -> int:
+    """Add a revision.
+
+    Args:
+        connection: Inside a write transaction.
+        content_sha256: Hash of the image file that the person saw.
+        layers: What changed, or None to give the automatic mask back.
+        author: Who.
+        tool: With what.
+        based_on: The newest revision that the person knew, None where there was none.
+
+    Returns:
+        The new revision.
+
+    Raises:
+        CorrectionConflict: There is a newer revision.
+        ValueError: The layers do not fit each other.
+    """
+    newest_revision = revision(connection, content_sha256)
+    if newest_revision != based_on:
+        raise CorrectionConflict(
+            f"The correction was changed by somebody else: its newest revision is {newest_revision}, not {based_on}.",
+            advice="Load the image again and repeat the change.",
+        )
+    packed = _packed(layers) if layers is not None else (None, None, None, None)
+    number = (newest_revision or 0) + 1
+    connection.execute(
+        f"INSERT INTO corrections ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            content_sha256,
+            number,
+            time.time(),
+            to_text(author),
+            to_text(tool),
+            int(layers is None),
+            int(layers is not None and layers.replaces),
+            int(layers is not None and layers.already_grown),
+            *packed,
+        ),
+    )
+    return number
+
+
+def revision(connection: sqlite3.Connection, content_sha256: str) -> int | None:
+    """Number of the newest revision."""
+    number: int | None = connection.execute(
+        "SELECT max(revision) FROM corrections WHERE content_sha256 = ?", (content_sha256,)
+    ).fetchone()[0]
+    return number
+
+
+def is_live(connection: sqlite3.Connection, content_sha256: str | None) -> bool:
+    """Whether some content has a correction that was not withdrawn."""
+    row = connection.execute(
+        "SELECT withdrawn FROM corrections WHERE content_sha256 = ? ORDER BY revision DESC LIMIT 1", (content_sha256,)
+    ).fetchone()
+    return row is not None and not row[0]
+
+
+def newest(connection: sqlite3.Connection, content_sha256: str) -> Correction | None:
+    """The newest revision."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM corrections WHERE content_sha256 = ? ORDER BY revision DESC LIMIT 1",
+        (content_sha256,),
+    ).fetchone()
+    return _correction(row) if row is not None else None
+
+
+def history(connection: sqlite3.Connection, content_sha256: str) -> list[Correction]:
+    """All revisions, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM corrections WHERE content_sha256 = ? ORDER BY revision", (content_sha256,)
+    )
+    return [_correction(row) for row in rows]
+
+
+def layers_shape(layers: CorrectionLayers) -> tuple[int, int] | None:
+    """(H, W) of the layers, or None where there is none.
+
+    Raises:
+        ValueError: The layers do not fit each other.
+    """
+    if (layers.weight_levels is None) != (layers.weight_set is None):
+        raise ValueError("weight_levels and weight_set belong together")
+    given = [layers.add, layers.remove, layers.weight_levels, layers.weight_set]
+    shapes = {layer.shape for layer in given if layer is not None}
+    if len(shapes) > 1:
+        raise ValueError(f"the layers of a correction differ in shape: {sorted(shapes)}")
+    for shape in shapes:
+        if len(shape) != 2:
+            raise ValueError(f"a layer is (H, W), got {shape}")
+        return int(shape[0]), int(shape[1])
+    return None
+
+
+def _packed(layers: CorrectionLayers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+    layers_shape(layers)
+    levels = None
+    if layers.weight_levels is not None and layers.weight_set is not None:
+        if layers.weight_levels.dtype != np.uint8:
+            raise ValueError(f"weight_levels must be uint8, got {layers.weight_levels.dtype}")
+        weight_set = rle.encode(layers.weight_set)
+        levels = rle.encode_levels(layers.weight_levels, layers.weight_set)
+    else:
+        weight_set = None
+    return _encode(layers.add), _encode(layers.remove), weight_set, levels
+
+
+def _correction(row: sqlite3.Row) -> Correction:
+    layers = None
+    if not row["withdrawn"]:
+        weight_set = _decode(row["weight_set_rle"])
+        layers = CorrectionLayers(
+            replaces=bool(row["replaces"]),
+            add=_decode(row["add_rle"]),
+            remove=_decode(row["remove_rle"]),
+            weight_levels=rle.decode_levels(row["weight_levels"], weight_set) if weight_set is not None else None,
+            weight_set=weight_set,
+            already_grown=bool(row["already_grown"]),
+        )
+    return Correction(
+        content_sha256=row["content_sha256"],
+        revision=row["revision"],
+        layers=layers,
+        author=from_text(row["author"]),
+        tool=from_text(row["tool"]),
+        created_s=row["created_s"],
+    )
+
+
+def _encode(layer: NDArray[np.bool_] | None) -> bytes | None:
+    return rle.encode(layer) if layer is not None else None
+
+
+def _decode(blob: bytes | None) -> NDArray[np.bool_] | None:
+    return rle.decode(blob) if blob is not None else None

@@ -1,0 +1,177 @@
+"""SQL that reads image rows. Every function works inside a read or transaction that its caller owns."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Literal
+
+from automask.store.database import Database
+from automask.store.records import STALE_CORRECTION_CODE, Counts, Status, StoredImage
+from automask.store.rows import Value, from_text, issue, region_and_patch, stored_image, to_text
+from automask.types import Kind, MaskResult, Verdict
+
+Order = Literal["id", "confidence"]
+_CHUNK = 500
+
+
+def find(connection: sqlite3.Connection, image_id: str) -> sqlite3.Row | None:
+    """The row of one image."""
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT * FROM images WHERE image_id = ?", (to_text(image_id),)
+    ).fetchone()
+    return row
+
+
+def iterate(
+    database: Database,
+    *,
+    verdict: Verdict | None,
+    status: Status | None,
+    order: Order,
+    offset: int,
+    limit: int | None,
+) -> Iterator[StoredImage]:
+    """Rows in order, read in chunks by key, so that neither memory nor a transaction grows with the store."""
+    sort_key = "ifnull(confidence, -1.0)" if order == "confidence" else "0"
+    conditions, values = ["1"], []
+    if verdict is not None:
+        conditions.append("verdict = ?")
+        values.append(verdict.value)
+    if status is not None:
+        conditions.append("status = ?")
+        values.append(status.value)
+    where = " AND ".join(conditions)
+    after: tuple[Value, ...] = ()
+    left = limit
+    while left is None or left > 0:
+        size = _CHUNK if left is None else min(_CHUNK, left)
+        if after:
+            page = f"AND ({sort_key}, image_id) > (?, ?)" if order == "confidence" else "AND image_id > ?"
+        else:
+            page = ""
+        columns = f"{sort_key}, image_id" if order == "confidence" else "image_id"
+        with database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT *, {sort_key} AS sort_key FROM images WHERE {where} {page}"
+                f" ORDER BY {columns} LIMIT ? OFFSET ?",
+                (*values, *after, size, 0 if after else offset),
+            ).fetchall()
+        for row in rows:
+            yield stored_image(row)
+        if len(rows) < size:
+            return
+        after = (rows[-1]["sort_key"], rows[-1]["image_id"]) if order == "confidence" else (rows[-1]["image_id"],)
+        left = None if left is None else left - size
+
+
+def count(connection: sqlite3.Connection) -> Counts:
+    """Totals over all rows."""
+    total = connection.execute(
+        "SELECT count(*) AS images, total(status = 'done') AS done, total(status = 'failed') AS failed,"
+        " total(status = 'missing') AS missing, total(status = 'done' AND verdict = 'auto') AS auto,"
+        " total(status = 'done' AND verdict = 'review') AS review,"
+        " total(status = 'done' AND masked_share > 0.5) AS over_half,"
+        " total(status = 'done' AND content_sha256 IN (SELECT content_sha256 FROM corrections c WHERE NOT withdrawn"
+        " AND revision = (SELECT max(revision) FROM corrections WHERE content_sha256 = c.content_sha256)))"
+        " AS corrected FROM images"
+    ).fetchone()
+    codes = connection.execute(
+        "SELECT code, count(DISTINCT image_key) FROM issues JOIN images USING (image_key)"
+        " WHERE status <> 'missing' GROUP BY code ORDER BY code"
+    ).fetchall()
+    kinds: dict[Kind, int] = {}
+    for text, number in connection.execute("SELECT kinds, count(*) FROM images WHERE status = 'done' GROUP BY kinds"):
+        for kind in filter(None, text.split(",")):
+            kinds[Kind(kind)] = kinds.get(Kind(kind), 0) + number
+    return Counts(
+        images=int(total["images"]),
+        done=int(total["done"]),
+        failed=int(total["failed"]),
+        missing=int(total["missing"]),
+        auto=int(total["auto"]),
+        review=int(total["review"]),
+        over_half_masked=int(total["over_half"]),
+        corrected=int(total["corrected"]),
+        issues={code: number for code, number in codes},
+        kinds=kinds,
+    )
+
+
+def owns_mask(connection: sqlite3.Connection, mask_name: str, *, ignore_case: bool = False) -> bool:
+    """Whether any image has a mask of this name."""
+    collation = "COLLATE NOCASE" if ignore_case else ""
+    row = connection.execute(f"SELECT 1 FROM images WHERE mask_name = ? {collation}", (to_text(mask_name),)).fetchone()
+    return row is not None
+
+
+def has_size(connection: sqlite3.Connection, size_bytes: int) -> bool:
+    """Whether some image with a usable result has a file of this length."""
+    row = connection.execute(
+        "SELECT 1 FROM images WHERE size_bytes = ? AND detect_fingerprint IS NOT NULL LIMIT 1", (size_bytes,)
+    ).fetchone()
+    return row is not None
+
+
+def find_content(connection: sqlite3.Connection, content_sha256: str) -> sqlite3.Row | None:
+    """The newest row of some content with a usable result."""
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT * FROM images WHERE content_sha256 = ? AND detect_fingerprint IS NOT NULL"
+        " ORDER BY updated_s DESC LIMIT 1",
+        (content_sha256,),
+    ).fetchone()
+    return row
+
+
+def issue_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Row]:
+    """Issues of one image, in order."""
+    return connection.execute(
+        "SELECT issues.* FROM issues JOIN images USING (image_key) WHERE image_id = ? ORDER BY position",
+        (to_text(image_id),),
+    ).fetchall()
+
+
+def region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Row]:
+    """Regions of one image, in order."""
+    return connection.execute(
+        "SELECT regions.* FROM regions JOIN images USING (image_key) WHERE image_id = ? ORDER BY position",
+        (to_text(image_id),),
+    ).fetchall()
+
+
+def read_result(connection: sqlite3.Connection, image_id: str) -> MaskResult | None:
+    """What was put for an image, or None where nothing usable is stored.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    row = find(connection, image_id)
+    if row is None or row["detect_fingerprint"] is None:
+        return None
+    stored = stored_image(row)
+    pairs = [region_and_patch(line) for line in region_rows(connection, image_id)]
+    own = [issue(line) for line in issue_rows(connection, image_id) if line["code"] != STALE_CORRECTION_CODE]
+    if stored.fingerprints is None or stored.confidence is None:
+        raise ValueError("its row is not whole")
+    return MaskResult(
+        image_id=image_id,
+        width_px=row["width_px"],
+        height_px=row["height_px"],
+        regions=tuple(region for region, _ in pairs),
+        patches=tuple(patch for _, patch in pairs),
+        confidence=stored.confidence,
+        verdict=Verdict(row["pipeline_verdict"]),
+        issues=tuple(own),
+        fingerprints=stored.fingerprints,
+        timings_s=stored.timings_s,
+    )
+
+
+def outdated_masks(connection: sqlite3.Connection) -> list[str]:
+    """Ids of done images whose content has a newer correction than their mask shows."""
+    rows = connection.execute(
+        "SELECT image_id FROM images JOIN (SELECT content_sha256, max(revision) AS newest FROM corrections"
+        " GROUP BY content_sha256) USING (content_sha256)"
+        " WHERE status = 'done' AND correction_revision IS NOT newest ORDER BY image_id"
+    )
+    return [from_text(row[0]) for row in rows]

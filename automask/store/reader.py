@@ -1,0 +1,126 @@
+"""The reading half of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from automask.store import corrections, masks, placing, queries, runs, verification
+from automask.store.database import Database, damaged
+from automask.store.locking import LockOwner, read_owner
+from automask.store.records import Correction, Counts, Problem, RunRecord, Status, StoredImage
+from automask.store.rows import issue, region_outline, stored_image
+from automask.types import Issue, MaskResult, Region, Verdict
+
+
+class StoreReader:
+    """What can be asked of a store; `Store` has the rest and opens both.
+
+    Every method raises `StoreError` where the database is damaged or stays busy.
+
+    Attributes:
+        root: The output folder.
+    """
+
+    def __init__(self, root: Path, database: Database) -> None:
+        self.root = root
+        self._database = database
+
+    @property
+    def masks_root(self) -> Path:
+        """The folder of the masks."""
+        return self.root / placing.MASKS_FOLDER
+
+    def mask_path(self, mask_name: str) -> Path:
+        """Where the mask of a name is or will be.
+
+        Raises:
+            ValueError: The name leads out of the masks folder.
+        """
+        return masks.mask_path(self.masks_root, mask_name)
+
+    def lookup(self, image_id: str) -> StoredImage | None:
+        """The row of an image, or None."""
+        with self._database.reading() as connection:
+            row = queries.find(connection, image_id)
+        return stored_image(row) if row is not None else None
+
+    def images(
+        self,
+        *,
+        verdict: Verdict | None = None,
+        status: Status | None = None,
+        order: queries.Order = "id",
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[StoredImage]:
+        """Rows by id (byte order) or by confidence (failed ones first, then the most doubtful).
+
+        Memory stays flat and no transaction is open between rows; rows that change meanwhile may be seen or not.
+        """
+        return queries.iterate(
+            self._database, verdict=verdict, status=status, order=order, offset=offset, limit=limit
+        )
+
+    def counts(self) -> Counts:
+        """Totals over all images."""
+        with self._database.reading() as connection:
+            return queries.count(connection)
+
+    def issues(self, image_id: str) -> list[Issue]:
+        """The issues of an image, with `correction-stale` where it applies; empty for an unknown image."""
+        with self._database.reading() as connection:
+            return [issue(row) for row in queries.issue_rows(connection, image_id)]
+
+    def regions(self, image_id: str) -> list[Region]:
+        """The regions of an image without their pixels (`artefact` is None): cheap; empty for an unknown image."""
+        with self._database.reading() as connection:
+            return [region_outline(row) for row in queries.region_rows(connection, image_id)]
+
+    def result(self, image_id: str) -> MaskResult | None:
+        """What was put for an image, regions and patches included, or None where nothing usable is stored.
+
+        Verdict and issues are the pipeline's own; `lookup` and `issues` have those with stale corrections.
+        """
+        with self._database.reading() as connection:
+            try:
+                return queries.read_result(connection, image_id)
+            except (ValueError, KeyError) as error:
+                raise damaged(self.root / placing.DATABASE_NAME, f"the result of {image_id}: {error}") from error
+
+    def correction(self, content_sha256: str) -> Correction | None:
+        """The newest revision, or None. Its `layers` are None after a withdrawal."""
+        with self._database.reading() as connection:
+            return corrections.newest(connection, content_sha256)
+
+    def correction_history(self, content_sha256: str) -> list[Correction]:
+        """All revisions, oldest first."""
+        with self._database.reading() as connection:
+            return corrections.history(connection, content_sha256)
+
+    def stale_correction(self, image_id: str) -> Correction | None:
+        """The correction of an image's former pixels that waits for a person, or None."""
+        stored = self.lookup(image_id)
+        if stored is None or stored.stale_sha256 is None:
+            return None
+        return self.correction(stored.stale_sha256)
+
+    def outdated_masks(self) -> list[str]:
+        """Ids of images that were corrected after their mask was drawn."""
+        with self._database.reading() as connection:
+            return queries.outdated_masks(connection)
+
+    # Checks
+
+    def verify(self) -> Iterator[Problem]:
+        """Check everything: the database, every stored result, every mask file byte by byte, files of nobody."""
+        return verification.verify(self._database, self.masks_root)
+
+    def last_run(self) -> RunRecord | None:
+        """The run that began last, or None."""
+        with self._database.reading() as connection:
+            return runs.last(connection)
+
+    def lock_owner(self) -> LockOwner | None:
+        """Who owns the lock at the moment, as its file tells; None when it is free."""
+        return read_owner(self.root / placing.LOCK_NAME)

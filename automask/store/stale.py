@@ -1,0 +1,69 @@
+"""Corrections whose image changed: they wait, unapplied, until a person looks."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from automask.store import corrections
+from automask.store.records import STALE_CORRECTION_CODE, Status
+from automask.store.rows import issue_values
+from automask.types import Issue, Verdict
+
+
+def content_that_waits(
+    connection: sqlite3.Connection, previous: sqlite3.Row | None, content_sha256: str | None
+) -> str | None:
+    """Former pixels of an image that have a correction, while the present pixels are other ones."""
+    if previous is None:
+        return None
+    former: str | None = previous["content_sha256"]
+    if former != content_sha256 and corrections.is_live(connection, former):
+        return former
+    stale: str | None = previous["stale_sha256"]
+    return stale
+
+
+def settle(connection: sqlite3.Connection, *content_sha256: str | None) -> None:
+    """Bring the stale mark of all images that have to do with some contents up to date.
+
+    An image is stale while the correction of its former pixels waits for a person: until its present pixels have a
+    correction of their own, the old one is withdrawn, or the old pixels turn up under another name (a rename).
+    """
+    for content in {content for content in content_sha256 if content is not None}:
+        for row in connection.execute(
+            "SELECT image_key, image_id, status, content_sha256, stale_sha256, pipeline_verdict FROM images"
+            " WHERE stale_sha256 IS NOT NULL AND (stale_sha256 = ?1 OR content_sha256 = ?1)",
+            (content,),
+        ).fetchall():
+            _settle_one(connection, row)
+
+
+def _settle_one(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
+    stale, key = row["stale_sha256"], row["image_key"]
+    if row["content_sha256"] is None:
+        return  # unreadable for now: it may come back with its old pixels
+    elsewhere = connection.execute(
+        "SELECT 1 FROM images WHERE content_sha256 = ? AND image_key <> ? AND status <> 'missing'", (stale, key)
+    ).fetchone()
+    connection.execute("DELETE FROM issues WHERE image_key = ? AND code = ?", (key, STALE_CORRECTION_CODE))
+    if (
+        stale == row["content_sha256"]
+        or elsewhere is not None
+        or not corrections.is_live(connection, stale)
+        or corrections.is_live(connection, row["content_sha256"])
+    ):
+        connection.execute(
+            "UPDATE images SET stale_sha256 = NULL, verdict = pipeline_verdict WHERE image_key = ?", (key,)
+        )
+        return
+    position = connection.execute("SELECT count(*) FROM issues WHERE image_key = ?", (key,)).fetchone()[0]
+    message = (
+        "The image changed after its mask was corrected, so the correction is kept but not applied: "
+        "look at the mask, then correct it again or withdraw the old correction."
+    )
+    values = (key, *issue_values(position, Issue("write", STALE_CORRECTION_CODE, message)))
+    connection.execute(
+        "INSERT INTO issues (image_key, position, stage, code, severity, message) VALUES (?, ?, ?, ?, ?, ?)", values
+    )
+    if row["status"] == Status.DONE.value:
+        connection.execute("UPDATE images SET verdict = ? WHERE image_key = ?", (Verdict.REVIEW.value, key))
