@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from automask.store import masks
+from automask.store import masks, queries
 from automask.store.atomic import find_temporaries, is_temporary
 from automask.store.database import Database
 from automask.store.records import Problem, Status, StoredImage
