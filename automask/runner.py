@@ -1,0 +1,275 @@
+"""A run over a dataset: walk, decode ahead, models, masks behind; resumable at any instant."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from automask import __version__
+from automask.config import DecodeConfig, PipelineConfig
+from automask.dataset.decode import Decoded, decode
+from automask.dataset.lists import read_image_list
+from automask.dataset.walk import ImageFile, Skipped, walk
+from automask.errors import ImageError, InputError, OutputError
+from automask.events import (
+    Counted,
+    EventSink,
+    FileSkipped,
+    ImageFailed,
+    ImageReused,
+    Notice,
+    RunSummary,
+    Tally,
+)
+from automask.pipeline import MaskPipeline
+from automask.store import Plan, Store, StoredImage, Work, is_store
+from automask.types import Issue, Verdict
+from automask.writer import MaskWriter
+
+_DECODE_THREADS = 2
+_DECODED_AHEAD_PX = 120_000_000
+"""Decoded pixels that may wait for the models: a queue of posters must not cost more memory than one of thumbnails."""
+
+Items = Iterator[ImageFile | Skipped]
+
+
+def default_output(source: Path) -> Path:
+    """Where masks go unless told otherwise: beside the folder, never inside it, where trainers would read them."""
+    source = source.resolve()
+    return source.with_name(f"{source.name}-masks")
+
+
+def run_dataset(
+    source: Path,
+    output: Path,
+    config: PipelineConfig,
+    *,
+    image_list: Path | None = None,
+    events: EventSink = lambda event: None,
+    stop: threading.Event | None = None,
+    pipeline: MaskPipeline | None = None,
+) -> RunSummary:
+    """Make or bring up to date the masks of a folder of images.
+
+    Args:
+        source: The dataset. With `image_list`, the folder of the list.
+        output: The store's folder; made where missing.
+        config: What masks look like.
+        image_list: Only the images that this list names, instead of all in `source`.
+        events: Called with every event, one at a time, from two threads.
+        stop: When set, the image in hand is finished and the run ends as interrupted.
+        pipeline: A pipeline built from the same configuration, to save loading models again.
+
+    Raises:
+        ConfigError: The configuration names unknown stages or options.
+        InputError: The folder does not exist or holds no image.
+        OutputError: The output cannot be written, or is the input itself.
+        StoreError: The output is a store that cannot be used, or that another run owns.
+        WeightsError: Weights that a stage cannot do without are missing.
+    """
+    started = time.perf_counter()
+    stop = stop or threading.Event()
+    tally = Tally(events)
+    source, output = _checked_places(source, output, tally)
+    pipeline = pipeline or MaskPipeline.from_config(config)
+    for notice in pipeline.notices:
+        tally(Notice(notice))
+    items = _first_image(_items(source, output, image_list, tally), source, tally)
+    with Store.open(output, create=True) as store, store.lock():
+        run_id = store.begin_run(config_json=config.model_dump_json(), input_root=str(source), version=__version__)
+        run = _Run(store=store, pipeline=pipeline, tally=tally, stop=stop)
+        counter = threading.Thread(target=_count, args=(source, output, image_list, tally, stop), daemon=True)
+        counter.start()
+        finished = False
+        try:
+            run.work(items)
+            finished = not stop.is_set()
+            missing = _mark_missing(store, source, run.odd_ids) if finished and image_list is None else 0
+        finally:
+            store.finish_run(run_id, status="done" if finished else "interrupted" if stop.is_set() else "failed")
+    return tally.summary(
+        output=output, missing=missing, seconds=time.perf_counter() - started, interrupted=not finished
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _TimedDecode:
+    decoded: Decoded
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Pending:
+    """An image on its way from the disk to the models."""
+
+    file: ImageFile
+    plan: Plan
+    future: Future[_TimedDecode]
+
+    @property
+    def decoded_px(self) -> int:
+        if not self.future.done() or self.future.exception() is not None:
+            return 0
+        image = self.future.result().decoded.image
+        return image.width_px * image.height_px
+
+
+class _Run:
+    """The working part of one run. The caller's thread runs the models, two threads decode, one writes."""
+
+    def __init__(self, *, store: Store, pipeline: MaskPipeline, tally: Tally, stop: threading.Event) -> None:
+        self.odd_ids: set[str] = set()
+        self._store = store
+        self._pipeline = pipeline
+        self._tally = tally
+        self._stop = stop
+        self._pending: collections.deque[_Pending] = collections.deque()
+
+    def work(self, items: Items) -> None:
+        """Deal with every item, or stop early when asked to."""
+        runtime = self._pipeline.config.runtime
+        decoders = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="automask-decode")
+        with MaskWriter(self._store, self._pipeline, self._tally) as writer:
+            try:
+                for item in items:
+                    if self._stop.is_set():
+                        return
+                    writer.raise_if_broken()
+                    if isinstance(item, Skipped):
+                        self._tally(FileSkipped(item.path, str(item.reason)))
+                        continue
+                    self._take(item, decoders, writer)
+                    while self._queue_is_full(runtime.prefetch + runtime.batch_size):
+                        self._analyse(writer, runtime.batch_size)
+                while self._pending and not self._stop.is_set():
+                    writer.raise_if_broken()
+                    self._analyse(writer, runtime.batch_size)
+            finally:
+                decoders.shutdown(wait=True, cancel_futures=True)
+
+    def _take(self, file: ImageFile, decoders: ThreadPoolExecutor, writer: MaskWriter) -> None:
+        if file.path.name != file.id.rpartition("/")[2]:
+            self.odd_ids.add(file.id)
+        plan = self._store.plan(file, self._pipeline.fingerprints)
+        match plan.work:
+            case Work.NONE:
+                self._tally(ImageReused(file.id, _verdict(plan.image)))
+            case Work.RENDER:
+                writer.render(file)
+            case Work.REFINE | Work.DETECT:
+                future = decoders.submit(_timed_decode, file, self._pipeline.config.decode)
+                self._pending.append(_Pending(file, plan, future))
+
+    def _queue_is_full(self, most: int) -> bool:
+        if len(self._pending) >= most:
+            return True
+        return len(self._pending) > 1 and sum(p.decoded_px for p in self._pending) > _DECODED_AHEAD_PX
+
+    def _analyse(self, writer: MaskWriter, batch_size: int) -> None:
+        batch = [self._pending.popleft() for _ in range(min(batch_size, len(self._pending)))]
+        ready: list[tuple[_Pending, _TimedDecode]] = []
+        for pending in batch:
+            try:
+                ready.append((pending, pending.future.result()))
+            except ImageError as error:
+                issue = Issue(stage="decode", code=error.code, message=str(error), severity="error")
+                self._store.put_failure(pending.file, [issue])
+                self._tally(ImageFailed(pending.file.id, (issue,)))
+        fresh = [(p, d) for p, d in ready if p.plan.work is Work.DETECT]
+        results = self._pipeline.run([d.decoded.image for _, d in fresh]) if fresh else []
+        for (pending, timed), result in zip(fresh, results, strict=True):
+            writer.write(pending.file, timed.decoded, result, decode_s=timed.seconds, work="analysed")
+        for pending, timed in ready:
+            if pending.plan.work is Work.REFINE:
+                stored = self._store.result(pending.file.id)
+                regions = stored.regions if stored is not None else ()
+                result = self._pipeline.refine(timed.decoded.image, regions)
+                writer.write(pending.file, timed.decoded, result, decode_s=timed.seconds, work="refined")
+
+
+def _timed_decode(file: ImageFile, config: DecodeConfig) -> _TimedDecode:
+    started = time.perf_counter()
+    decoded = decode(file, config)
+    return _TimedDecode(decoded, time.perf_counter() - started)
+
+
+def _checked_places(source: Path, output: Path, tally: Tally) -> tuple[Path, Path]:
+    if not source.is_dir():
+        found = "is a file" if source.exists() else "does not exist"
+        raise InputError(
+            f"{source} {found}; a folder of images is needed.",
+            advice="Check the path; `--from` takes a list of images.",
+            code="input-not-a-folder",
+        )
+    source, output = source.resolve(), output.resolve()
+    if output == source:
+        raise OutputError(
+            f"The output {output} is the input folder.",
+            advice="Choose another --output: trainers read every image in the folder, masks too.",
+            code="output-is-input",
+        )
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"The output {output} is a file.", advice="Choose a folder.", code="output-not-a-folder")
+    if source in output.parents:
+        message = (
+            f"The output {output} lies inside the input folder. It is left out of the run, but trainers that read "
+            "sub-folders would take masks for images: better choose an --output beside the input."
+        )
+        tally(Notice(Issue(stage="run", code="output-inside-input", message=message)))
+    return source, output
+
+
+def _items(source: Path, output: Path, image_list: Path | None, tally: Tally | None) -> Items:
+    if image_list is not None:
+        return read_image_list(image_list)
+    if is_store(source):
+        raise InputError(
+            f"{source} is an output of automask, not a folder of images.",
+            advice="Give the folder of the images.",
+            code="input-is-a-store",
+        )
+    on_issue = None if tally is None else lambda issue: tally(Notice(issue))
+    return walk(source, exclude=[output], on_issue=on_issue)
+
+
+def _first_image(items: Items, source: Path, tally: Tally) -> Items:
+    """The items from the first image on; nothing is created on disk for a folder without any."""
+    for item in items:
+        if isinstance(item, ImageFile):
+            return itertools.chain([item], items)
+        tally(FileSkipped(item.path, str(item.reason)))
+    skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(tally.skipped.items()))
+    raise InputError(
+        f"There is no image in {source}" + (f" (skipped: {skipped})." if skipped else "."),
+        advice="Images are png, jpg, webp, avif, bmp, gif and tiff files.",
+        code="input-empty",
+    )
+
+
+def _count(source: Path, output: Path, image_list: Path | None, tally: Tally, stop: threading.Event) -> None:
+    total = 0
+    try:
+        for item in _items(source, output, image_list, None):
+            total += isinstance(item, ImageFile)
+            if stop.is_set():
+                return
+    except InputError:
+        return  # the run itself meets the same and says so
+    tally(Counted(total))
+
+
+def _mark_missing(store: Store, source: Path, odd_ids: set[str]) -> int:
+    def is_gone(stored: StoredImage) -> bool:
+        return stored.image_id not in odd_ids and not (source / stored.image_id).exists()
+
+    return store.mark_missing(is_gone)
+
+
+def _verdict(stored: StoredImage | None) -> Verdict:
+    return stored.verdict if stored is not None and stored.verdict is not None else Verdict.REVIEW
