@@ -1,0 +1,118 @@
+"""The command table, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import automask
+from automask.cli.commands import bench, demo, render, report, run, show, status
+from automask.cli.console import print_error, silence_library_logs
+from automask.errors import EXIT_INTERRUPTED, AutomaskError
+
+DEBUG_FLAG = "--debug"
+
+_PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with a documented exit code.
+
+    Args:
+        argv: Arguments without the program name; `sys.argv` by default.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = DEBUG_FLAG in arguments  # honoured wherever it stands: people add it to the end of a command that failed
+    arguments = [argument for argument in arguments if argument != DEBUG_FLAG]
+    silence_library_logs(debug=debug)
+    try:
+        build_app()(arguments, prog_name="automask")
+    except AutomaskError as error:
+        if debug:
+            raise
+        print_error(error.message, advice=error.advice, code=error.code)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        print_error(
+            f"Unexpected {type(error).__name__}: {error}",
+            advice=f"This is a defect: please report it with the output of the same command and {DEBUG_FLAG}.",
+            code=AutomaskError.default_code,
+        )
+        sys.exit(AutomaskError.exit_code)
+
+
+def build_app() -> typer.Typer:
+    """The command table with the built-in commands and those of installed packages, none of which is imported."""
+    app = typer.Typer(
+        name="automask",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help="Loss masks for diffusion training: text, frames and watermarks get weight 0. White = train.",
+        epilog=f"{DEBUG_FLAG} anywhere on the line shows the traceback of an error. Guides: docs/.",
+    )
+    app.callback()(_root)
+    app.command("run")(run.run)
+    app.command("render")(render.render)
+    app.command("show")(show.show)
+    app.command("report")(report.report)
+    app.command("status")(status.status)
+    app.command("bench")(bench.bench)
+    app.command("demo")(demo.demo)
+    for name, entry in _plugin_commands().items():
+        _attach(app, name, entry)
+    return app
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda on: _version(on=on))
+    ] = False,
+) -> None:
+    pass
+
+
+def _version(*, on: bool) -> None:
+    if on:
+        typer.echo(automask.__version__)
+        raise typer.Exit
+
+
+def _plugin_commands() -> dict[str, EntryPoint]:
+    from automask.plugins import COMMANDS, available
+
+    return available(COMMANDS)
+
+
+def _attach(app: typer.Typer, name: str, entry: EntryPoint) -> None:
+    """List a command of another package; its module is imported when the command is called."""
+
+    @app.command(name, help=_summary_of(entry), context_settings=dict(_PASS_THROUGH), add_help_option=False)
+    def call(context: typer.Context) -> None:
+        from automask.plugins import COMMANDS, load_plugin
+
+        plugin: typer.Typer = load_plugin(COMMANDS, name)
+        result = plugin(context.args, prog_name=f"automask {name}", standalone_mode=False)
+        if isinstance(result, int):
+            raise typer.Exit(result)
+
+
+def _summary_of(entry: EntryPoint) -> str:
+    """First line of the docstring of the module behind an entry point, read without running the module."""
+    spec = find_spec(entry.module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return f"(from {entry.module})"
+    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or f"(from {entry.module})"
+    return docstring.splitlines()[0]

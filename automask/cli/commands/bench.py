@@ -1,0 +1,107 @@
+"""`automask bench`: leak and waste on images with truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automask.cli import options
+from automask.errors import ConfigError
+
+METRIC_CASES = "metric_cases"
+"""Folder of reference cases beside a manifest."""
+
+
+def bench(
+    manifest_file: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="JSON list of images with truth.", show_default=False)
+    ],
+    config_file: options.ConfigFile = None,
+    detectors: options.Detectors = None,
+    refiner: options.Refiner = None,
+    stage_options: options.StageOptions = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    training_px: options.TrainingPx = None,
+    cell_px: options.CellPx = None,
+    growth_cells: options.GrowthCells = None,
+    policies: options.Policies = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option("--compare", metavar="NAME=TOML", help="Another configuration to run beside ours; repeatable."),
+    ] = None,
+    overhead: Annotated[
+        int, typer.Option("--overhead", metavar="N", help="Also time a whole run on N images against its model calls.")
+    ] = 0,
+    save: Annotated[Path | None, typer.Option("--save", metavar="JSON", help="Write all figures to this file.")] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run the whole pipeline on images with truth and print leak, waste and stage times."""
+    config = options.load(
+        config_file,
+        options.stage_flags(detectors=detectors, refiner=refiner, stage_options=stage_options, keeps_text=True),
+        options.runtime_flags(device=device, threads=threads),
+        options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
+        options.policy_flags(policies=policies, weights=None, accepts=None),
+    )
+    configs = {"automask": config}
+    for pair in compare or ():
+        name, equals, path = pair.partition("=")
+        if not equals or not name or name in configs:
+            raise ConfigError(
+                f"--compare {pair}: expected a new NAME=TOML.", advice="Write e.g. --compare base=base.toml."
+            )
+        configs[name] = options.load(Path(path))
+
+    from rich.progress import Progress
+
+    from automask.bench.manifest import read_manifest
+    from automask.bench.run import check_metric_cases, run_bench
+    from automask.cli.console import error_console, protected_stdout
+
+    manifest = read_manifest(manifest_file)
+    console = error_console()
+    with protected_stdout(), Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("bench", total=len(manifest.entries))
+        figures = run_bench(
+            manifest, configs, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+        measured = None
+        if overhead > 0:
+            from automask.bench.overhead import measure_overhead
+
+            measured = measure_overhead(manifest, config, images=overhead)
+        cases_folder = manifest.root / METRIC_CASES
+        cases = check_metric_cases(cases_folder) if cases_folder.is_dir() else {}
+    wrong = sorted(name for name, (*_, agrees) in cases.items() if not agrees)
+    content = figures.model_dump_json(indent=None)
+    if save is not None:
+        from automask.store.atomic import write_atomic
+
+        write_atomic(save, content.encode())
+    if as_json:
+        typer.echo(content)
+    else:
+        from automask.bench.tables import decisions_table, figures_table, stages_table
+
+        parts = [figures_table(figures, manifest), decisions_table(figures), stages_table(figures)]
+        parts.append(f"peak memory {figures.peak_memory_mb:.0f} MiB")
+        if measured is not None:
+            parts.append(
+                f"whole run {measured.run_s:.1f} s, its model calls alone {measured.replay_s:.1f} s on "
+                f"{measured.images} images: {measured.ratio:.3f} x"
+            )
+        if cases:
+            parts.append(f"metric cases: {len(cases) - len(wrong)} of {len(cases)} agree")
+        typer.echo("\n\n".join(parts))
+    if wrong:
+        from automask.errors import AutomaskError
+
+        raise AutomaskError(
+            f"The figures of {', '.join(wrong)} differ from {cases_folder / 'cases.json'}.",
+            advice="The metric is broken: trust none of these figures.",
+            code="metric-cases",
+        )

@@ -1,0 +1,121 @@
+"""`automask run`: masks for a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automask.cli import options
+
+if TYPE_CHECKING:
+    from automask.config import PipelineConfig
+
+
+def run(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of training images.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Where masks, store and report go [FOLDER-masks].", show_default=False
+        ),
+    ] = None,
+    from_list: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="LIST", help="Take the images of a .txt or .json list instead of a folder."),
+    ] = None,
+    config_file: options.ConfigFile = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the whole configuration as TOML and stop.")
+    ] = False,
+    detectors: options.Detectors = None,
+    refiner: options.Refiner = None,
+    stage_options: options.StageOptions = None,
+    no_text: options.NoText = False,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    training_px: options.TrainingPx = None,
+    cell_px: options.CellPx = None,
+    growth_cells: options.GrowthCells = None,
+    policies: options.Policies = None,
+    weights: options.Weights = None,
+    accepts: options.Accepts = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report at the end.")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Make one mask per image: text, frames and watermarks black, the rest white (= train).
+
+    Run it again and only what changed is done again.
+    """
+    config = options.load(
+        config_file,
+        options.stage_flags(detectors=detectors, refiner=refiner, stage_options=stage_options, keeps_text=not no_text),
+        options.runtime_flags(device=device, threads=threads),
+        options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
+        options.policy_flags(policies=policies, weights=weights, accepts=accepts),
+    )
+    if print_config:
+        from automask.cli.toml_text import config_toml
+
+        typer.echo(config_toml(config), nl=False)
+        return
+    run_and_report(
+        _source(folder, from_list),
+        output,
+        config,
+        image_list=from_list,
+        writes_report=not no_report,
+        as_json=as_json,
+        quiet=quiet,
+        log_file=log_file,
+    )
+
+
+def run_and_report(
+    source: Path,
+    output: Path | None,
+    config: PipelineConfig,
+    *,
+    image_list: Path | None,
+    writes_report: bool,
+    as_json: bool,
+    quiet: bool,
+    log_file: Path | None,
+) -> None:
+    """Run, write the report, print the summary, and end with the run's exit code.
+
+    Args:
+        source: The folder of images, or of the list.
+        output: Where to; None = beside the folder or the list.
+        config: What masks look like.
+        image_list: The list, or None for the whole folder.
+        writes_report: Whether to write the report.
+        as_json: The summary as JSON.
+        quiet: Neither progress nor summary.
+        log_file: Append a log there.
+    """
+    from automask.cli.running import end_of_run, narrated
+    from automask.runner import default_output, run_dataset
+
+    if output is None:
+        output = default_output(image_list.with_suffix("") if image_list is not None else source)
+    with narrated(quiet=quiet, log_file=log_file) as (narrator, stop):
+        summary = run_dataset(source, output, config, image_list=image_list, events=narrator, stop=stop)
+        end = end_of_run(summary, narrator, writes_report=writes_report, stop=stop)
+    end.tell(as_json=as_json, quiet=quiet)
+    raise typer.Exit(end.exit_code)
+
+
+def _source(folder: Path | None, from_list: Path | None) -> Path:
+    if folder is not None and from_list is not None:
+        raise typer.BadParameter("give a folder or --from, not both", param_hint="FOLDER")
+    if from_list is not None:
+        return from_list.parent
+    if folder is None:
+        raise typer.BadParameter("a folder of images, or --from LIST", param_hint="FOLDER")
+    return folder

@@ -1,0 +1,173 @@
+"""Options that several commands share, and how flags become configuration."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from automask.errors import ConfigError
+
+if TYPE_CHECKING:
+    from automask.config import PipelineConfig
+
+_RENDER, _STAGES = "Rendering", "Detectors and refiner"
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="TOML", help="Configuration file; docs/configuration.md lists all keys."),
+]
+TrainingPx = Annotated[
+    int | None, typer.Option("--training-px", help="Training resolution in px [1024].", rich_help_panel=_RENDER)
+]
+CellPx = Annotated[
+    int | None, typer.Option("--cell-px", help="Latent cell in training px: 8, 16 or 32 [8].", rich_help_panel=_RENDER)
+]
+GrowthCells = Annotated[
+    float | None, typer.Option("--growth-cells", help="Growth of masked areas in cells [1].", rich_help_panel=_RENDER)
+]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy", metavar="KIND=ACTION", help="mask, keep or review one kind; repeatable.", rich_help_panel=_RENDER
+    ),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weight", metavar="KIND=0..1", help="Training weight of one kind [0]; repeatable.", rich_help_panel=_RENDER
+    ),
+]
+Accepts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept", metavar="KIND=0..1", help="Draw from this confidence on [0.5]; repeatable.", rich_help_panel=_RENDER
+    ),
+]
+Detectors = Annotated[
+    str | None, typer.Option("--detectors", metavar="A,B", help="Detectors to run.", rich_help_panel=_STAGES)
+]
+Refiner = Annotated[
+    str | None,
+    typer.Option("--refiner", metavar="NAME", help="Refiner that outlines regions.", rich_help_panel=_STAGES),
+]
+StageOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="STAGE.KEY=VALUE",
+        help="Option of a detector or refiner, value as in TOML; repeatable.",
+        rich_help_panel=_STAGES,
+    ),
+]
+NoText = Annotated[
+    bool, typer.Option("--no-text", help="Do not keep recognised strings in the store.", rich_help_panel=_STAGES)
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Device of torch stages.", rich_help_panel=_STAGES),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", help="Threads per model call; 0 = all cores.", rich_help_panel=_STAGES)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+LogFile = Annotated[Path | None, typer.Option("--log-file", metavar="FILE", help="Append a log to this file.")]
+StoreFolder = Annotated[
+    Path, typer.Argument(metavar="STORE", help="Output folder of an earlier run.", show_default=False)
+]
+
+
+def render_flags(
+    *, training_px: int | None, cell_px: int | None, growth_cells: float | None
+) -> dict[str, dict[str, Any]]:
+    """The `render` section for the flags that were given."""
+    given = {"training_px": training_px, "cell_px": cell_px, "growth_cells": growth_cells}
+    return _section("render", given)
+
+
+def policy_flags(
+    *, policies: Sequence[str] | None, weights: Sequence[str] | None, accepts: Sequence[str] | None
+) -> dict[str, dict[str, Any]]:
+    """The `policy` section for repeated `KIND=VALUE` flags.
+
+    Raises:
+        ConfigError: A flag has no `=`, or an unknown kind.
+    """
+    section: dict[str, dict[str, Any]] = {}
+    for flag, key, pairs in (
+        ("--policy", "action", policies),
+        ("--weight", "weight", weights),
+        ("--accept", "accept", accepts),
+    ):
+        for pair in pairs or ():
+            kind, value = _split(pair, flag=flag, example="text=keep" if flag == "--policy" else "text=0.3")
+            section.setdefault(kind, {})[key] = value
+    return {"policy": section} if section else {}
+
+
+def stage_flags(
+    *, detectors: str | None, refiner: str | None, stage_options: Sequence[str] | None, keeps_text: bool
+) -> dict[str, Any]:
+    """The top-level keys for the flags that choose and set up stages.
+
+    Raises:
+        ConfigError: An `--option` is not `STAGE.KEY=VALUE` with a TOML value.
+    """
+    flags: dict[str, Any] = {}
+    if detectors is not None:
+        flags["detectors"] = tuple(name.strip() for name in detectors.split(",") if name.strip())
+    if refiner is not None:
+        flags["refiner"] = refiner
+    if not keeps_text:
+        flags["store_text"] = False
+    options: dict[str, dict[str, Any]] = {}
+    for assignment in stage_options or ():
+        left, value = _split(assignment, flag="--option", example="rapidocr.key=0.4")
+        stage, dot, key = left.partition(".")
+        if not dot or not stage or not key:
+            raise ConfigError(
+                f"--option {assignment}: the name is not STAGE.KEY.", advice="Write e.g. rapidocr.key=0.4."
+            )
+        options.setdefault(stage, {})[key] = _toml_value(value)
+    if options:
+        flags["options"] = options
+    return flags
+
+
+def runtime_flags(*, device: str | None, threads: int | None) -> dict[str, dict[str, Any]]:
+    """The `runtime` section for the flags that were given."""
+    return _section("runtime", {"device": device, "threads": threads})
+
+
+def load(config_file: Path | None, *sections: dict[str, Any]) -> PipelineConfig:
+    """Layer the flags over the environment, the file and the defaults."""
+    from automask.config import load_config
+
+    flags: dict[str, Any] = {}
+    for section in sections:
+        flags.update(section)
+    return load_config(config_file, flags=flags)
+
+
+def _section(name: str, given: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    present = {key: value for key, value in given.items() if value is not None}
+    return {name: present} if present else {}
+
+
+def _split(pair: str, *, flag: str, example: str) -> tuple[str, str]:
+    left, equals, right = pair.partition("=")
+    if not equals or not left.strip() or not right.strip():
+        raise ConfigError(f"{flag} {pair}: expected NAME=VALUE.", advice=f"Write e.g. {flag} {example}.")
+    return left.strip(), right.strip()
+
+
+def _toml_value(text: str) -> Any:  # noqa: ANN401 - whatever TOML can say
+    """A TOML value; a bare word is taken as a string so that shells need no double quoting."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

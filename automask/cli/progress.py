@@ -1,0 +1,133 @@
+"""What a person sees while a run works: a bar with an ETA on stderr, and one line for what went wrong."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from automask.events import Counted, FileSkipped, ImageDone, ImageFailed, ImageReused, Notice, RunEvent
+from automask.types import Issue
+
+EXAMPLES_PER_CODE = 3
+"""How many images are named for each issue code; the report lists all."""
+
+MUCH_MASKED_SHARE = 0.5
+"""Above this share an image teaches little: several trainers warn from here on."""
+
+
+class RunNarrator:
+    """Shows events as they come and remembers the few examples that the summary needs.
+
+    Args:
+        console: Where to draw, on stderr.
+        shows_progress: Draw a bar and failures as they happen; without it only the memory is kept.
+    """
+
+    def __init__(self, console: Console, *, shows_progress: bool) -> None:
+        self.examples: dict[str, list[tuple[str, Issue]]] = {}
+        self.much_masked: list[str] = []
+        self.much_masked_count = 0
+        self._console = console
+        self._shows_progress = shows_progress
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            _Remaining(),
+            console=console,
+            transient=True,
+            disable=not (shows_progress and console.is_terminal),
+        )
+        self._task = self._progress.add_task("loading models", total=None)
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def stop(self) -> None:
+        """Leave the terminal as it was, so that a process ended at once leaves no hidden cursor."""
+        self._progress.stop()
+
+    def say(self, line: Text) -> None:
+        """Print one line above the bar."""
+        if self._shows_progress:
+            self._console.print(line)
+
+    def report_progress(self, done: int, total: int) -> None:
+        """Show how far the report is."""
+        self._progress.update(self._task, completed=done, total=total, description="report")
+
+    def __call__(self, event: RunEvent) -> None:
+        """Take one event of the run."""
+        match event:
+            case Counted(total=total):
+                self._progress.update(self._task, total=total)
+            case Notice(issue=issue):
+                self.say(Text.assemble(("note ", "yellow"), (f"[{issue.code}] ", "dim"), issue.message))
+            case ImageDone():
+                self._advance(event.work)
+                self._remember(event.image_id, event.issues)
+                if event.masked_share > MUCH_MASKED_SHARE:
+                    self.much_masked_count += 1
+                    if len(self.much_masked) < EXAMPLES_PER_CODE:
+                        self.much_masked.append(event.image_id)
+            case ImageReused():
+                self._advance("up to date")
+            case ImageFailed():
+                self._advance("failed")
+                self._remember(event.image_id, event.issues)
+                for issue in event.issues:
+                    if issue.severity == "error":
+                        self.say(
+                            Text.assemble(
+                                ("failed ", "red"), event.image_id, (f" [{issue.code}] ", "dim"), issue.message
+                            )
+                        )
+            case FileSkipped():
+                pass
+
+    def _advance(self, work: str) -> None:
+        self._done += 1
+        self._progress.update(self._task, completed=self._done, description=work)
+
+    def _remember(self, image_id: str, issues: tuple[Issue, ...]) -> None:
+        for issue in issues:
+            named = self.examples.setdefault(issue.code, [])
+            if len(named) < EXAMPLES_PER_CODE:
+                named.append((image_id, issue))
+
+
+class _Remaining(ProgressColumn):
+    """Time to the end, once the number of images is known."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """The estimate of one task."""
+        remaining = task.time_remaining
+        if task.total is None or remaining is None:
+            return Text("counting" if task.total is None else "", style="dim")
+        minutes, seconds = divmod(int(remaining), 60)
+        hours, minutes = divmod(minutes, 60)
+        return Text(f"{hours:d}:{minutes:02d}:{seconds:02d} left", style="cyan")

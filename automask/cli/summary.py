@@ -1,0 +1,127 @@
+"""The end of a run in words and as JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
+
+if TYPE_CHECKING:
+    from automask.cli.progress import RunNarrator
+    from automask.events import RunSummary
+
+_WORK_WORDS = {"analysed": "analysed", "refined": "only refined again", "rendered": "only drawn again"}
+
+
+def exit_code_of(summary: RunSummary) -> int:
+    """The documented exit code of a run that came to its end."""
+    if summary.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_SOME_FAILED if summary.failed else EXIT_OK
+
+
+def summary_json(summary: RunSummary, narrator: RunNarrator, *, report: Path | None) -> dict[str, Any]:
+    """One object with plain values; keys are part of the public interface, see docs/cli.md."""
+    return {
+        "output": str(summary.output),
+        "masks": str(summary.output / "masks"),
+        "report": str(report) if report is not None else None,
+        "polarity": "white = train",
+        "images": summary.images,
+        "written": dict(summary.written),
+        "reused": summary.reused,
+        "failed": summary.failed,
+        "missing": summary.missing,
+        "skipped": dict(summary.skipped),
+        "verdicts": dict(summary.verdicts),
+        "issues": dict(summary.issue_counts),
+        "examples": {
+            code: [
+                {"image": image_id, "severity": issue.severity, "message": issue.message} for image_id, issue in named
+            ]
+            for code, named in narrator.examples.items()
+        },
+        "much_masked": narrator.much_masked_count,
+        "notices": [{"code": issue.code, "message": issue.message} for issue in summary.notices],
+        "seconds": round(summary.seconds, 3),
+        "timings_s": {stage: round(seconds, 3) for stage, seconds in summary.timings_s.items()},
+        "interrupted": summary.interrupted,
+        "exit_code": exit_code_of(summary),
+    }
+
+
+def summary_lines(
+    summary: RunSummary, narrator: RunNarrator, *, report: Path | None, command_again: list[str]
+) -> Iterator[Text]:
+    """The summary for people.
+
+    Args:
+        summary: What the run did.
+        narrator: The examples it remembers.
+        report: First page of the report, or None where none was written.
+        command_again: The command that goes on with an interrupted run.
+    """
+    written = sum(summary.written.values())
+    rate = f", {written / summary.seconds:.2f} masks/s" if written and summary.seconds > 0 else ""
+    yield Text(f"{_count(summary.images, 'image')} in {_duration(summary.seconds)}{rate}", style="bold")
+    works = ", ".join(f"{n} {_WORK_WORDS.get(work, work)}" for work, n in summary.written.items())
+    yield _row("masks", f"{written} written" + (f" ({works})" if works else "") + f", {summary.reused} up to date")
+    if summary.failed:
+        yield _row("failed", _count(summary.failed, "image has no mask", "images have no mask"), style="red")
+    if summary.missing:
+        yield _row("missing", _count(summary.missing, "image is", "images are") + " in the store but not in the folder")
+    if summary.skipped:
+        yield _row("skipped", _counts(summary.skipped))
+    if summary.verdicts:
+        yield _row("verdicts", _counts(summary.verdicts) + ("" if not summary.verdicts.get("review") else _LOOK))
+    yield from _issue_lines(summary, narrator)
+    if narrator.much_masked_count:
+        named = _named(narrator.much_masked, narrator.much_masked_count)
+        text = f"{_count(narrator.much_masked_count, 'image')} masked over more than half of the area: {named}"
+        yield _row("warning", text, style="yellow")
+    yield _row("masks in", f"{summary.output / 'masks'}   (white = train, black = ignore)")
+    if report is not None:
+        yield _row("report", str(report))
+    if summary.interrupted:
+        yield Text(f"Stopped before the end. To go on: {shlex.join(command_again)}", style="yellow")
+
+
+_LOOK = "   (review: a person should look, first in the report)"
+
+
+def _issue_lines(summary: RunSummary, narrator: RunNarrator) -> Iterator[Text]:
+    for code, count in sorted(summary.issue_counts.items(), key=lambda item: -item[1]):
+        named = narrator.examples.get(code, [])
+        severity = named[0][1].severity if named else "warning"
+        style = "red" if severity == "error" else "yellow"
+        yield _row(severity, f"{code} x {count}: {_named([image_id for image_id, _ in named], count)}", style=style)
+
+
+def _named(names: list[str], count: int) -> str:
+    rest = count - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _row(title: str, text: str, *, style: str = "") -> Text:
+    return Text.assemble((f"  {title:<9} ", style or "dim"), text)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"

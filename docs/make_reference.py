@@ -1,0 +1,115 @@
+"""Writes the generated parts of the guides: `python docs/make_reference.py`. A test checks that they are up to date.
+
+Generated text stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in docs/configuration.md and docs/cli.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from automask.cli.app import build_app
+from automask.config import FrozenModel, PipelineConfig
+from automask.plugins import DETECTORS, REFINERS, available, load_plugin
+
+DOCS = Path(__file__).parent
+
+
+def configuration_parts() -> dict[str, str]:
+    """Tables of all keys: the pipeline's, and those of every installed stage."""
+    stages: list[str] = []
+    for group, word in ((DETECTORS, "detector"), (REFINERS, "refiner")):
+        for name in sorted(available(group)):
+            options: type[FrozenModel] = load_plugin(group, name).Options
+            stages.append(f"### `[options.{name}]` ({word})\n")
+            rows = [_key_row(key, value, help_) for key, value, help_ in _keys(options(), ())]
+            stages.append("\n".join([*_HEAD, *rows]) + "\n" if rows else "No options.\n")
+    keys = [_key_row(key, value, help_) for key, value, help_ in _keys(PipelineConfig(), ())]
+    return {"keys": "\n".join([*_HEAD, *keys]), "stage options": "\n".join(stages).rstrip()}
+
+
+def command_parts() -> dict[str, str]:
+    """Arguments and options of every built-in command."""
+    group = typer.main.get_command(build_app())
+    parts: list[str] = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        usage = " ".join(_argument(p) for p in arguments)
+        first_line = " ".join((command.help or "").split("\n\n")[0].split())
+        parts.append(f"### `automask {name}{' ' + usage if usage else ''}`\n\n{first_line}\n")
+        rows = [_option_row(p) for p in command.params if p.param_type_name == "option" and p.name != "help"]
+        if rows:
+            parts.append("\n".join(["| option | what it does |", "| --- | --- |", *rows]) + "\n")
+    return {"commands": "\n".join(parts).rstrip()}
+
+
+def with_parts(text: str, parts: dict[str, str]) -> str:
+    """A document with its generated parts replaced."""
+    for name, content in parts.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        if begin not in text or end not in text:
+            raise ValueError(f"no part {name!r} in the document")
+        start, stop = text.index(begin), text.index(end)
+        text = f"{text[:start]}{begin}\n{content}\n{text[stop:]}"
+    return text
+
+
+def documents() -> dict[Path, dict[str, str]]:
+    """Every document with generated parts."""
+    return {DOCS / "configuration.md": configuration_parts(), DOCS / "cli.md": command_parts()}
+
+
+_HEAD = ("| key | default | meaning |", "| --- | --- | --- |")
+
+
+def _keys(model: FrozenModel, path: tuple[str, ...]) -> Iterator[tuple[str, Any, str]]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, FrozenModel):
+            yield from _keys(value, (*path, name))
+        else:
+            yield ".".join((*path, name)), value, field.description or ""
+
+
+def _key_row(key: str, value: Any, help_: str) -> str:  # noqa: ANN401 - whatever a configuration can hold
+    return f"| `{key}` | `{_shown(value)}` | {_cell(help_)} |"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    if value is None:
+        return "not set"
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _option_row(option: Any) -> str:  # noqa: ANN401 - typer's own parameter class, private in some versions
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    metavar = f" `{option.metavar}`" if option.metavar and not option.is_flag else ""
+    return f"| {names}{metavar} | {_cell(option.help or '')} |"
+
+
+def _argument(argument: Any) -> str:  # noqa: ANN401 - as above
+    name = argument.metavar or str(argument.name).upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> None:
+    """Bring all documents up to date."""
+    for path, parts in documents().items():
+        path.write_text(with_parts(path.read_text(encoding="utf-8"), parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

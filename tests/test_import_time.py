@@ -1,0 +1,61 @@
+"""The command line starts fast, and help needs no model library."""
+
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+BASELINE = "import typer, rich, pydantic"
+LIMIT_S = 0.3
+HEAVY = ("torch", "cv2", "onnxruntime", "rapidocr", "ultralytics", "easyocr", "transformers", "shapely", "scipy")
+
+
+def _seconds(code: str) -> float:
+    timed = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
+    done = subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+@pytest.mark.parametrize("code", ["import automask.cli", "from automask.cli.app import build_app; build_app()"])
+def test_the_command_line_imports_fast(code):
+    # The best of several interleaved runs: what else the machine does can only add time.
+    pairs = [(_seconds(BASELINE), _seconds(f"{BASELINE}; {code}")) for _ in range(5)]
+    baseline, ours = (min(column) for column in zip(*pairs, strict=True))
+    assert ours - baseline <= LIMIT_S, f"{ours:.2f} s against {baseline:.2f} s; medians {_medians(pairs)}"
+
+
+def _medians(pairs: list[tuple[float, float]]) -> list[float]:
+    return [round(statistics.median(column), 3) for column in zip(*pairs, strict=True)]
+
+
+def test_help_lists_all_commands_without_heavy_packages():
+    code = (
+        "import sys\n"
+        "from automask.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+        "assert 'automask_models.commands' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in ("run", "render", "show", "report", "status", "bench", "demo", "models"):
+        assert f" {name} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "module", ["automask", "automask.store", "automask.dataset", "automask.report.pages", "automask_models"]
+)
+def test_importing_a_package_changes_nothing(module):
+    code = (
+        "import os, sys, warnings\n"
+        "from PIL import Image\n"
+        "before = dict(os.environ), Image.MAX_IMAGE_PIXELS, list(warnings.filters), sys.stdout\n"
+        f"import {module}\n"
+        "assert before == (dict(os.environ), Image.MAX_IMAGE_PIXELS, list(warnings.filters), sys.stdout)\n"
+        f"assert not [name for name in {HEAVY!r} if name in sys.modules]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""

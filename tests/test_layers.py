@@ -1,0 +1,170 @@
+"""The packages depend on each other in one direction only, import nothing heavy at module level, and stay readable."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {
+    "automask": ROOT / "automask",
+    "automask_models": ROOT / "models" / "automask_models",
+    "automask_api": ROOT / "api" / "automask_api",
+}
+FORBIDDEN = {
+    "automask": {"automask_models", "automask_api", "torch", "torchvision", "transformers", "ultralytics", "fastapi"},
+    "automask_models": {"automask_api", "fastapi"},
+    "automask_api": set(),
+}
+HEAVY = {
+    "torch", "torchvision", "transformers", "ultralytics", "easyocr", "rapidocr", "onnxruntime", "cv2", "timm",
+    "segment_anything", "skimage", "scipy", "shapely", "onnx", "fastapi", "uvicorn",
+}  # fmt: skip
+HEAVY_BY_DESIGN = ("automask/training.py", "automask/training/", "models/automask_models/training/")
+"""Torch helpers for training loops; nothing else imports them (checked below)."""
+MAX_LINES = 400
+LONGER_FILES: dict[str, int] = {}
+"""Files above the limit with the most lines they may have. May shrink, never grow."""
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for package, folder in PACKAGES.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            name = ".".join([package, *parts]).removesuffix(".__init__")
+            found[name] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _imports(module: str, path: Path, *, module_level_only: bool) -> Iterator[str]:
+    """Full names that a module imports, relative ones resolved."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if module_level_only and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            pending.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+                for _ in range(node.level - 1):
+                    package = package.rpartition(".")[0]
+                base = f"{package}.{base}".strip(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield inner if inner in MODULES else base
+        pending.extend(ast.iter_child_nodes(node))
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def test_every_package_is_looked_at():
+    assert len(MODULES) > 30
+    assert "automask.cli.app" in MODULES
+    assert "automask_models.text.rapidocr" in MODULES
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_dependence_has_one_direction(package):
+    broken = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        if _top(module) == package and not _relative(path).startswith(HEAVY_BY_DESIGN)
+        for name in _imports(module, path, module_level_only=False)
+        if _top(name) in FORBIDDEN[package]
+        and not (package == "automask_models" and _top(name) in HEAVY)  # models may use their own libraries, lazily
+    ]
+    assert broken == []
+
+
+def test_heavy_packages_are_imported_inside_functions():
+    broken = [
+        f"{_relative(path)}: {name}"
+        for module, path in MODULES.items()
+        if not _relative(path).startswith(HEAVY_BY_DESIGN)
+        for name in _imports(module, path, module_level_only=True)
+        if _top(name) in HEAVY
+    ]
+    assert broken == []
+
+
+def test_nothing_imports_the_training_helpers_when_it_is_imported():
+    helpers = ("automask.training", "automask_models.training")
+    broken = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        if not module.startswith(helpers)
+        for name in _imports(module, path, module_level_only=True)
+        if name.startswith(helpers)
+    ]
+    assert broken == []
+
+
+def test_modules_do_not_import_each_other_in_circles():
+    graph = {
+        module: {name for name in _imports(module, path, module_level_only=True) if name in MODULES and name != module}
+        for module, path in MODULES.items()
+    }
+    done: set[str] = set()
+    trail: list[str] = []
+
+    def visit(module: str) -> None:
+        if module in done:
+            return
+        assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
+        trail.append(module)
+        for name in sorted(graph[module]):
+            visit(name)
+        trail.pop()
+        done.add(module)
+
+    for module in graph:
+        visit(module)
+    assert len(done) == len(MODULES)
+
+
+def test_files_stay_short():
+    too_long = {}
+    for folder in (*PACKAGES.values(), ROOT / "tests", ROOT / "docs"):
+        for path in folder.rglob("*.py"):
+            lines = len(path.read_text(encoding="utf-8").splitlines())
+            if lines > LONGER_FILES.get(_relative(path), MAX_LINES):
+                too_long[_relative(path)] = lines
+    assert too_long == {}
+
+
+def test_the_list_of_longer_files_only_shrinks():
+    for name, allowed in LONGER_FILES.items():
+        lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
+        assert MAX_LINES < lines <= allowed, f"{name} has {lines} lines: lower its entry or drop it"
+
+
+def test_our_code_does_not_print():
+    printing = [
+        f"{_relative(path)}:{node.lineno}"
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert printing == []
