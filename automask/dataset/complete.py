@@ -24,7 +24,7 @@ def ends_early(data: bytes, content: Format) -> bool:
         case Format.BMP:
             return len(data) < 26 or struct.unpack_from("<I", data, 2)[0] > len(data)
         case Format.AVIF:
-            return _last_box_end(data) > len(data)
+            return _avif_ends_early(data)
         case Format.TIFF:
             return _tiff_ends_early(data)
 
@@ -43,19 +43,22 @@ def _jpeg_scan_start(data: bytes) -> int:
     return at
 
 
-def _last_box_end(data: bytes) -> int:
-    """Where the boxes of an ISO base media file say that it ends."""
+def _avif_ends_early(data: bytes) -> bool:
+    """Whether a box of the file reaches over its end, or the box of the coded pictures is not there at all."""
     at = 0
+    has_pictures = False
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
+        has_pictures |= data[at + 4 : at + 8] == b"mdat"
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
         if size == 0:  # up to the end of the file
-            return len(data)
-        if size < 8:
-            break
-        at += size
-    return at
+            at = len(data)
+        elif size < 8:
+            return False
+        else:
+            at += size
+    return at > len(data) or not has_pictures
 
 
 def _tiff_ends_early(data: bytes) -> bool:

@@ -104,8 +104,9 @@ def _decode(data: bytes, content: Format, *, image_id: str, config: DecodeConfig
     layout = layout_of(source)
     tiff_orientation = tiff_orientation_of(source)
     source.load()
-    if content is Format.JPEG and ends_early(data, content):
-        raise EOFError("the picture has no end")  # libjpeg fills what is missing with grey and says nothing
+    if content in (Format.JPEG, Format.PNG) and ends_early(data, content):
+        # Where a crash left zeros instead of the rest, both decoders fill in something and say nothing.
+        raise EOFError("the end of the picture is missing")
     issues: list[Issue] = []
     orientation = 1 if tiff_orientation is not None else _orientation_of(source, issues)
     picture = upright(to_picture(source, layout), orientation)

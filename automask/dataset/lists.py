@@ -86,7 +86,8 @@ def _ids_with_long_masks(ids: list[str]) -> frozenset[str]:
 
 
 def _text_entries(path: Path) -> list[str]:
-    lines = (line.strip() for line in _text_of(path).splitlines())
+    # Not splitlines(): that also splits at characters that may be part of a file name.
+    lines = (line.strip(" \t\r") for line in _text_of(path).split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
 
 

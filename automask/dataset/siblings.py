@@ -33,7 +33,7 @@ class _Sketch:
 
     @classmethod
     def of(cls, folder: str, names: Sequence[str]) -> _Sketch:
-        hashes = (zlib.crc32(folded(stem_of(name)).encode()) for name in names)
+        hashes = (zlib.crc32(folded(stem_of(name)).encode(errors="replace")) for name in names)
         # Folders of numbered files (1.png, 2.png ...) share names by accident; one template means numbers only.
         templates = {_DIGITS.sub("", stem_of(name)) for name in names[:_SKETCH_SIZE]}
         return cls(folder, len(names), frozenset(heapq.nsmallest(_SKETCH_SIZE, hashes)), len(templates) == 1)
@@ -55,7 +55,7 @@ class SiblingIndex:
 
         Args:
             folder: Printable path relative to the root.
-            names: Printable names of its images.
+            names: Names of its images.
 
         Returns:
             A warning where the folder mirrors one that came before, else None.

@@ -136,7 +136,7 @@ class _Walk:
             pending.extend(reversed(subfolders))
 
     def _reason_to_skip(self, folder: _Folder) -> SkipReason | None:
-        if folder.real in self.excluded or (folder.path / STORE_FILE_NAME).exists():
+        if folder.real in self.excluded or os.path.lexists(folder.path / STORE_FILE_NAME):
             return SkipReason.OWN_OUTPUT
         if folder.is_linked and (folder.real in self.followed or self._has_own_path(folder.real)):
             return SkipReason.ALREADY_WALKED
@@ -164,18 +164,18 @@ class _Walk:
             return []
         sort_naturally(listing.images)
         sort_naturally(listing.folders)
-        yield from self._files_of(folder, listing.images, folders=listing.folders)
         siblings = SiblingIndex()
-        siblings.add(folder.label, listing.images)  # masks may also lie in a folder below their images
+        if self.on_issue is not None:
+            issue = folder.siblings.add(folder.label, listing.images)
+            siblings.add(folder.label, listing.images)  # masks may also lie in a folder below their images
+            if issue is not None:
+                self.on_issue(issue)
+        yield from self._files_of(folder, listing.images, folders=listing.folders)
         return [
             self._subfolder(folder, name, is_link=name in listing.links, siblings=siblings) for name in listing.folders
         ]
 
     def _files_of(self, folder: _Folder, names: list[str], *, folders: list[str]) -> Iterator[ImageFile | Skipped]:
-        if self.on_issue is not None:
-            issue = folder.siblings.add(folder.label, names)
-            if issue is not None:
-                self.on_issue(issue)
         shown = [printable_name(name) for name in names]
         ambiguous = _repeated(shown)
         long = names_with_long_masks(shown, folders=[printable_name(name) for name in folders])
