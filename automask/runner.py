@@ -88,8 +88,7 @@ def run_dataset(
         counter.start()
         finished = False
         try:
-            run.work(items)
-            finished = not stop.is_set()
+            finished = run.work(items)
             missing = _mark_missing(store, source, run.odd_ids) if finished and image_list is None else 0
         finally:
             store.finish_run(run_id, status="done" if finished else "interrupted" if stop.is_set() else "failed")
@@ -131,15 +130,15 @@ class _Run:
         self._stop = stop
         self._pending: collections.deque[_Pending] = collections.deque()
 
-    def work(self, items: Items) -> None:
-        """Deal with every item, or stop early when asked to."""
+    def work(self, items: Items) -> bool:
+        """Deal with every item, or stop early when asked to; tells whether all were dealt with."""
         runtime = self._pipeline.config.runtime
         decoders = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="automask-decode")
         with MaskWriter(self._store, self._pipeline, self._tally) as writer:
             try:
                 for item in items:
                     if self._stop.is_set():
-                        return
+                        return False
                     writer.raise_if_broken()
                     if isinstance(item, Skipped):
                         self._tally(FileSkipped(item.path, str(item.reason)))
@@ -150,6 +149,7 @@ class _Run:
                 while self._pending and not self._stop.is_set():
                     writer.raise_if_broken()
                     self._analyse(writer, runtime.batch_size)
+                return not self._pending
             finally:
                 decoders.shutdown(wait=True, cancel_futures=True)
 
