@@ -16,10 +16,12 @@ MAX_TOLERANCE = 40.0
 MAX_SLOPE = 0.012
 """Tangent of the largest tilt followed: 0.7 degrees, what a flat-bed scan shows."""
 SLOPE_STEPS = 13
+SEAM = 0.008
+"""Width of the seam between two borders, as a share of the image across them."""
 LINE_TOLERANCE = 0.002
 """Wobble of a line as a share of its length; printed lines and blunt scans are not ruled exactly."""
-MIN_SUPPORT = 0.30
-"""Share of positions below which a line is not looked at: a photograph's own straight edges stay below."""
+MIN_SUPPORT = 0.15
+"""Share of positions below which a line is not looked at: shorter runs of chance are in every photograph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class Band:
         beyond: Share of pixels just beyond the line still in its colour.
         contrast: Median colour step across the line, in levels (largest channel).
         straightness_px: Root mean square distance of the ends of the colour from the line.
+        first_px: First position along the side that supports the line.
+        last_px: Last position along the side that supports the line.
+        spacing_px: Distance between sampled positions.
     """
 
     line: Line
@@ -47,51 +52,90 @@ class Band:
     beyond: float
     contrast: float
     straightness_px: float
+    first_px: float
+    last_px: float
+    spacing_px: float
 
 
-def outer_colour(strip: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """The commonest colour of a (P, k, 3) strip and the share of its pixels near that colour."""
-    flat = strip.reshape(-1, 3)
-    quantised = (flat / 16.0).astype(np.int32)
-    codes = quantised[:, 0] * 256 + quantised[:, 1] * 16 + quantised[:, 2]
-    values, counts = np.unique(codes, return_counts=True)
-    code = int(values[int(counts.argmax())])
+def commonest_colour(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float, float]:
+    """The commonest colour of (P, k, 3) uint8 pixels, the share of them near it, and their noise around it.
+
+    Returns:
+        RGB levels, share 0..1, robust standard deviation in levels (largest channel).
+    """
+    flat = pixels.reshape(-1, 3)
+    coarse = (flat >> 4).astype(np.int32)
+    codes = coarse[:, 0] * 256 + coarse[:, 1] * 16 + coarse[:, 2]
+    code = int(np.bincount(codes, minlength=4096).argmax())
     centre = np.array([code // 256, code // 16 % 16, code % 16], dtype=np.float32) * 16 + 8
-    near = np.abs(flat - centre).max(axis=1) <= 24
+    difference = np.abs(flat - centre)
+    near = (difference[:, 0] <= 24) & (difference[:, 1] <= 24) & (difference[:, 2] <= 24)
     colour = np.median(flat[near], axis=0).astype(np.float32)
-    return colour, float((np.abs(flat - colour).max(axis=1) <= MAX_TOLERANCE).mean())
+    distance = _largest_channel(np.abs(flat - colour))
+    near = distance <= MAX_TOLERANCE
+    return colour, float(near.mean()), float(1.4826 * np.median(distance[near]))
+
+
+def _largest_channel(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+    largest: NDArray[np.float32] = np.maximum(np.maximum(difference[..., 0], difference[..., 1]), difference[..., 2])
+    return largest
 
 
 def find_bands(view: SideView, *, limit: int = 4) -> list[Band]:
     """Candidate bands that start at the view's line, the outermost first.
 
+    The colour is read right behind the line and, once more, a little further in: the edge of a scanned card and the
+    seam between two borders are several pixels of neither colour.
+
     Args:
         view: What the side looks like.
-        limit: How many candidates to return at most.
+        limit: How many candidates to return at most for each of the two colours.
     """
-    positions, depth_px = view.pixels.shape[:2]
-    colour, share = outer_colour(view.pixels[:, : min(2, depth_px)])
-    if share < MIN_SUPPORT:
-        return []
-    difference = np.abs(view.pixels - colour).max(axis=2)
-    edge_pixels = difference[:, : min(2, depth_px)]
-    noise = float(1.4826 * np.median(edge_pixels[edge_pixels <= MAX_TOLERANCE]))
-    tolerance = min(MAX_TOLERANCE, MIN_TOLERANCE + 4 * noise)
-    near = difference <= tolerance
+    seam_px = max(2, round(SEAM * view.extent_px))
+    bands: list[Band] = []
+    colours: list[NDArray[np.float32]] = []
+    for strip in (view.pixels[:, :2], view.pixels[:, seam_px : 2 * seam_px]):
+        if strip.size == 0:
+            continue
+        colour, share, noise = commonest_colour(strip)
+        tolerance = min(MAX_TOLERANCE, MIN_TOLERANCE + 4 * noise)
+        if share < MIN_SUPPORT or any(np.abs(colour - other).max() < tolerance / 2 for other in colours):
+            continue
+        colours.append(colour)
+        bands += _bands_of(view, colour, noise=noise, tolerance=tolerance, limit=limit)
+    return sorted(_without_crossings(bands, view), key=lambda band: band.thickness_px)
+
+
+def _without_crossings(bands: list[Band], view: SideView) -> list[Band]:
+    """Of lines that cross or touch, keep the one that most positions support."""
+    kept: list[Band] = []
+    for band in sorted(bands, key=lambda candidate: -candidate.support):
+        for other in kept:
+            fan_px = abs(band.line.slope - other.line.slope) * view.length_px / 2 + 2 * tolerance_px(view)
+            if abs(band.thickness_px - other.thickness_px) <= fan_px and band.support < 0.9 * other.support:
+                break
+        else:
+            kept.append(band)
+    return kept
+
+
+def _bands_of(
+    view: SideView, colour: NDArray[np.float32], *, noise: float, tolerance: float, limit: int
+) -> list[Band]:
+    import cv2
+
+    low, high = (np.clip(colour + sign * tolerance, 0, 255) for sign in (-1, 1))
+    near = cv2.inRange(view.pixels, low.astype(np.float64), high.astype(np.float64)).view(np.bool_)
     exit_position, exit_depth = np.nonzero(near[:, :-1] & ~near[:, 1:])
     exit_depth = exit_depth + 1
     if exit_position.size == 0:
         return []
-    bands = []
-    purity_to = np.cumsum(near.mean(axis=0)) / np.arange(1, depth_px + 1)
+    found = []
     for depth, slope in _peaks(view, exit_position, exit_depth, limit=limit):
-        band = _measure(
-            view, near, difference, exit_position, exit_depth, depth=depth, slope=slope, colour=colour, noise=noise,
-            purity=float(purity_to[min(depth_px - 1, max(0, round(depth) - 1))]),
-        )
+        band = _measure(view, near, exit_position, exit_depth, depth=depth, slope=slope, colour=colour, noise=noise)
         if band is not None:
-            bands.append(band)
-    return sorted(bands, key=lambda band: band.thickness_px)
+            found.append(band)
+    return found
 
 
 def _peaks(
@@ -131,7 +175,6 @@ def tolerance_px(view: SideView) -> int:
 def _measure(
     view: SideView,
     near: NDArray[np.bool_],
-    difference: NDArray[np.float32],
     exit_position: NDArray[np.int64],
     exit_depth: NDArray[np.int64],
     *,
@@ -139,7 +182,6 @@ def _measure(
     slope: float,
     colour: NDArray[np.float32],
     noise: float,
-    purity: float,
 ) -> Band | None:
     positions, depth_px = near.shape
     reach = tolerance_px(view)
@@ -158,17 +200,22 @@ def _measure(
     supported = np.unique(exit_position[on_line])
     at = np.rint(depth + slope * centred).astype(np.int64)
     rows = np.arange(positions)[:, None]
+    within = np.arange(depth_px)[None, :] < np.maximum(at - reach, 1)[:, None]
     beyond_columns = np.clip(at[:, None] + reach + np.arange(1, 4)[None, :], 0, depth_px - 1)
     beyond = near[rows, beyond_columns]
-    step = difference[rows, np.clip(at[:, None] + np.arange(0, 3)[None, :], 0, depth_px - 1)].max(axis=1)
+    step_columns = np.clip(at[:, None] + np.arange(3)[None, :], 0, depth_px - 1)
+    step = _largest_channel(np.abs(view.pixels[rows, step_columns] - colour)).max(axis=1)
     return Band(
         line=Line(view.line.depth_px + depth, view.line.slope + slope),
         thickness_px=depth,
         colour=(float(colour[0]), float(colour[1]), float(colour[2])),
         noise=noise,
-        purity=purity,
+        purity=float(near[within].mean()),
         support=supported.size / positions,
         beyond=float(beyond.mean()),
         contrast=float(np.median(step)),
         straightness_px=float(np.sqrt(np.mean(residual[on_line] ** 2))),
+        first_px=float(view.position_px[supported[0]]),
+        last_px=float(view.position_px[supported[-1]]),
+        spacing_px=float(view.position_px[-1] - view.position_px[0]) / max(1, positions - 1),
     )

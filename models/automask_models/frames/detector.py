@@ -63,17 +63,16 @@ class EdgesDetector:
 def detect_frames(pixels: NDArray[np.uint8]) -> list[Region]:
     """Frame regions of an (H, W, 3) uint8 image."""
     height_px, width_px = pixels.shape[:2]
-    nesting = follow(pixels)
     regions = []
     done = np.zeros((height_px, width_px), dtype=np.bool_)
     lines = {side: Line() for side in Side}
     accepted: list[Layer] = []
-    for layer in nesting.layers:
+    for layer in follow(pixels):
         if accepted and (layer.confidence >= 0.5) != (accepted[-1].confidence >= 0.5):
             regions.append(_region(accepted, lines, done))
             accepted = []
         accepted.append(layer)
-        lines.update({side: band.line for side, band in layer.bands.items()})
+        lines.update(layer.lines)
     if accepted:
         regions.append(_region(accepted, lines, done))
     return [region for region in regions if region is not None]
@@ -86,7 +85,7 @@ def _region(layers: list[Layer], lines: dict[Side, Line], done: NDArray[np.bool_
     if box is None:
         return None
     done |= outside
-    bands = list(layers[0].bands.values())
+    bands = [chain[0] for chain in layers[0].chains.values()]
     attributes: dict[str, Attribute] = {
         "pattern": ">".join(layer.pattern for layer in layers),
         **{f"{side.value}_px": round(lines[side].depth_px, 1) for side in Side},

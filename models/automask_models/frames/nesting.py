@@ -1,8 +1,8 @@
-"""Frames: bands on several sides that belong together, followed inwards from one to the next."""
+"""Frames: chains of bands on several sides that belong together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,25 @@ from automask_models.frames.sides import Line, Side, view_side
 
 POSITIONS = 192
 """Positions sampled along a side: the standard error of a share of .9 is then .02."""
-MAX_LEVELS = 8
-"""Border, key line, mat, second line, title band and its lines: no frame seen has more."""
-MIN_THICKNESS_PX = 2
+MAX_CHAIN = 8
+"""Border, key line, mat, second line, title band and its lines: no frame seen has more on one side."""
+MAX_PASSES = 3
+"""A frame found on one pair of sides narrows the view of the others; more than twice has not been seen to help."""
+MIN_THICKNESS_PX = 2.0
 """A border of one pixel is an encoder's or a scaler's edge, and lies inside one latent cell anyway."""
+THIN = 0.015
+"""A band up to this share of the image across it is a line."""
 SAME_COLOUR = 28.0
 """Levels by which the bands of one border may differ between its sides (uneven light in scans)."""
+CORNER_SLACK = 0.004
+"""How far a line may end beside its neighbour, as a share of its length: corners are worn, rounded or mitred."""
+WEAK = 0.3
+"""Confidence below which a finding is not even proposed."""
+ACCEPT = 0.5
+"""Confidence of a band from which the frame goes on inwards."""
+
+Chain = tuple[Band, ...]
+"""Bands of one side from outside inwards; each starts at the line of the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +39,19 @@ class Layer:
     """Bands that were accepted together.
 
     Attributes:
-        bands: The band of each side that takes part.
-        pattern: ring, pair or single.
+        chains: What was found on each side that takes part.
+        pattern: ring, pair, single or nested.
         confidence: 0..1 that a person put this around the picture.
     """
 
-    bands: Mapping[Side, Band]
+    chains: Mapping[Side, Chain]
     pattern: str
     confidence: float
 
-
-@dataclass(frozen=True, slots=True)
-class Nesting:
-    """All layers of one frame, outermost first, and the lines of the picture inside."""
-
-    layers: tuple[Layer, ...]
-    lines: Mapping[Side, Line]
+    @property
+    def lines(self) -> dict[Side, Line]:
+        """Where each side's chain ends."""
+        return {side: chain[-1].line for side, chain in self.chains.items()}
 
 
 def ramp(value: float, low: float, high: float) -> float:
@@ -49,36 +59,72 @@ def ramp(value: float, low: float, high: float) -> float:
     return float(min(1.0, max(0.0, (value - low) / (high - low))))
 
 
-def follow(pixels: NDArray[np.uint8]) -> Nesting:
-    """Find the frame of an (H, W, 3) uint8 image, layer by layer."""
+def follow(pixels: NDArray[np.uint8]) -> list[Layer]:
+    """Find the layers of the frame of an (H, W, 3) uint8 image, the outermost first."""
     lines = {side: Line() for side in Side}
     layers: list[Layer] = []
-    for level in range(MAX_LEVELS):
+    for _ in range(MAX_PASSES):
         layer = _next_layer(pixels, lines, layers)
         if layer is None:
             break
         layers.append(layer)
-        for side, band in layer.bands.items():
-            lines[side] = band.line
-    return Nesting(layers=tuple(layers), lines=lines)
+        lines.update(layer.lines)
+    return layers
 
 
-def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: list[Layer]) -> Layer | None:
-    height_px, width_px = pixels.shape[:2]
-    found: dict[Side, list[Band]] = {}
+def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: Sequence[Layer]) -> Layer | None:
+    shape = pixels.shape[:2]
+    known = [band for layer in outer for chain in layer.chains.values() for band in chain]
+    inside_ring = any(layer.pattern == "ring" for layer in outer)
+    chains = {}
     for side in Side:
-        extent_px = width_px if side.is_vertical else height_px
-        depth_px = extent_px // 2 if not outer else extent_px // 4
-        view = view_side(pixels, side, lines, depth_px=depth_px, positions=POSITIONS)
-        found[side] = [] if view is None else [b for b in find_bands(view) if b.thickness_px >= MIN_THICKNESS_PX]
-    return _ring(found) or _pair(found) or _single(found, pixels.shape[:2], outer)
+        chain = _chain(pixels, side, lines, known=known, inside_ring=inside_ring)
+        if chain:
+            chains[side] = chain
+    if inside_ring:
+        return Layer(chains=chains, pattern="nested", confidence=outer[0].confidence) if chains else None
+    return _ring(chains, shape) or _pair(chains) or _single(chains, shape)
 
 
-def straight_end(band: Band) -> float:
-    """How certain it is that the band's colour ends at one straight line, 0..1."""
+def _chain(
+    pixels: NDArray[np.uint8],
+    side: Side,
+    lines: Mapping[Side, Line],
+    *,
+    known: Sequence[Band],
+    inside_ring: bool,
+) -> Chain:
+    """Follow one side inwards while band after band ends at a straight line."""
+    extent_px = pixels.shape[1] if side.is_vertical else pixels.shape[0]
+    chain: list[Band] = []
+    here = dict(lines)
+    for _ in range(MAX_CHAIN):
+        first = not chain and not inside_ring
+        view = view_side(
+            pixels, side, here, depth_px=extent_px // 2 if first else extent_px // 4, positions=POSITIONS
+        )
+        bands = [] if view is None else [b for b in find_bands(view) if b.thickness_px >= MIN_THICKNESS_PX]
+        if first:
+            scored = [(straight_end(band, ring=True) * flat(band), band) for band in bands]
+        else:
+            scored = [(nested_confidence(band, extent_px, [*known, *chain]), band) for band in bands]
+        top = max((score for score, _ in scored), default=0.0)
+        if top < (WEAK if first else ACCEPT):
+            break
+        # The outermost of equals: what lies further in is the next band's business.
+        chain.append(next(band for score, band in scored if score >= 0.85 * top))
+        here[side] = chain[-1].line
+    return tuple(chain)
+
+
+def straight_end(band: Band, *, ring: bool = False) -> float:
+    """How certain it is that the band's colour ends at one straight line, 0..1.
+
+    As a part of a ring, part of the picture may be of the band's colour: the other sides and the corners speak too.
+    """
     return (
-        ramp(band.support, 0.5, 0.9)
-        * ramp(band.beyond, 0.5, 0.15)
+        (ramp(band.support, 0.15, 0.6) if ring else ramp(band.support, 0.5, 0.9))
+        * (ramp(band.beyond, 0.9, 0.5) if ring else ramp(band.beyond, 0.5, 0.15))
         * ramp(band.contrast, 8.0, 20.0)
         * ramp(band.noise, 24.0, 10.0)
     )
@@ -89,39 +135,17 @@ def flat(band: Band) -> float:
     return ramp(band.purity, 0.8, 0.95)
 
 
-def _best(bands: list[Band]) -> tuple[float, Band] | None:
-    scored = [(straight_end(band) * flat(band), band) for band in bands]
-    top = max((score for score, _ in scored), default=0.0)
-    if top <= 0:
-        return None
-    # The outermost of equals: what lies further in is the next layer's business.
-    return next((score, band) for score, band in scored if score >= 0.85 * top)
-
-
-def _ring(found: Mapping[Side, list[Band]]) -> Layer | None:
-    best = {side: choice for side in Side if (choice := _best(found[side])) is not None}
-    if len(best) < 4:
-        return None
-    scores = [score for score, _ in best.values()]
-    confidence = float(np.mean(scores)) * ramp(min(scores), 0.0, 0.4)
-    if confidence < 0.3:
-        return None
-    return Layer(bands={side: band for side, (_, band) in best.items()}, pattern="ring", confidence=confidence)
-
-
-def _pair(found: Mapping[Side, list[Band]]) -> Layer | None:
-    layers = []
-    for first, second in ((Side.LEFT, Side.RIGHT), (Side.TOP, Side.BOTTOM)):
-        a, b = _best(found[first]), _best(found[second])
-        if a is None or b is None or colour_distance(a[1], b[1]) > SAME_COLOUR:
-            continue
-        ratio = min(a[1].thickness_px, b[1].thickness_px) / max(a[1].thickness_px, b[1].thickness_px)
-        evenness = ramp(ratio, 0.2, 0.8)
-        quiet = ramp(max(a[1].noise, b[1].noise), 10.0, 4.0)
-        confidence = min(a[0], b[0]) ** 0.5 * max(a[0], b[0]) ** 0.5 * quiet * (0.5 + 0.5 * evenness)
-        if confidence >= 0.3:
-            layers.append(Layer(bands={first: a[1], second: b[1]}, pattern="pair", confidence=float(confidence)))
-    return max(layers, key=lambda layer: layer.confidence, default=None)
+def nested_confidence(band: Band, extent_px: int, known: Sequence[Band]) -> float:
+    """How certain it is that a band inside a frame belongs to the frame: a line, or a colour seen further out, 0..1."""
+    thin = band.thickness_px <= THIN * extent_px
+    # Lines inside the picture repeat the colour of a key line; a mat or a title band repeats that of a border.
+    repeats = any(
+        colour_distance(band, other) <= SAME_COLOUR for other in known if other.thickness_px > THIN * extent_px
+    )
+    plain = 1.0 if repeats or thin else ramp(band.noise, 8.0, 3.0)
+    return (
+        straight_end(band) * ramp(band.purity, 0.45, 0.6) * plain * ramp(band.thickness_px / extent_px, 0.25, 0.15)
+    )
 
 
 def colour_distance(first: Band, second: Band) -> float:
@@ -129,32 +153,74 @@ def colour_distance(first: Band, second: Band) -> float:
     return max(abs(a - b) for a, b in zip(first.colour, second.colour, strict=True))
 
 
-def _single(found: Mapping[Side, list[Band]], shape: tuple[int, int], outer: list[Layer]) -> Layer | None:
-    best: Layer | None = None
-    for side in Side:
-        for band in found[side]:
-            confidence = _single_confidence(band, side, shape, outer)
-            if confidence >= 0.3 and (best is None or confidence > best.confidence):
-                best = Layer(bands={side: band}, pattern="single", confidence=confidence)
-    return best
+def _ring(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> Layer | None:
+    if len(chains) < 4:
+        return None
+    scores = [max(straight_end(band, ring=True) * flat(band) for band in chain) for chain in chains.values()]
+    whole = ramp(min(max(band.support for band in chain) for chain in chains.values()), 0.6, 0.85)
+    closed = max(whole, ramp(corner_agreement(chains, shape), 0.4, 0.8))
+    confidence = float(np.mean(scores)) * ramp(min(scores), 0.0, 0.4) * closed
+    return Layer(chains=chains, pattern="ring", confidence=confidence) if confidence >= WEAK else None
 
 
-def _single_confidence(band: Band, side: Side, shape: tuple[int, int], outer: list[Layer]) -> float:
-    extent_px = shape[1] if side.is_vertical else shape[0]
-    tilt = abs(band.line.slope)
-    if outer and outer[0].pattern == "ring":
-        repeats = any(colour_distance(band, other) <= SAME_COLOUR for layer in outer for other in layer.bands.values())
-        thin = band.thickness_px <= 0.02 * extent_px
-        plain = 1.0 if repeats or thin else ramp(band.noise, 8.0, 3.0)
-        return (
-            straight_end(band) * ramp(band.purity, 0.45, 0.6) * plain * ramp(band.thickness_px / extent_px, 0.25, 0.15)
-        )
+def corner_agreement(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> float:
+    """Share of the eight line ends that lie where a line of the neighbouring side runs, 0..1.
+
+    A picture that fades into its mat breaks the support of a line, but not where the line starts and ends.
+    """
+    checks = []
+    for side, chain in chains.items():
+        length_px = shape[0] if side.is_vertical else shape[1]
+        band = max(chain, key=lambda candidate: candidate.support)
+        slack_px = 2 * band.spacing_px + CORNER_SLACK * length_px + 2
+        low, high = side.neighbours
+        ends_px = band.first_px, length_px - 1 - band.last_px
+        for neighbour, end_px in zip((low, high), ends_px, strict=True):
+            across_px = shape[1] if side.is_vertical else shape[0]
+            here = np.array(band.line.depth_px if side in (Side.LEFT, Side.TOP) else across_px - band.line.depth_px)
+            depths = [other.line.depth_at(here, length_px=across_px) for other in chains[neighbour]]
+            checks.append(any(abs(end_px - depth) <= slack_px for depth in depths))
+    return sum(checks) / len(checks)
+
+
+def _pair(chains: Mapping[Side, Chain]) -> Layer | None:
+    layers = []
+    for first, second in ((Side.LEFT, Side.RIGHT), (Side.TOP, Side.BOTTOM)):
+        if first not in chains or second not in chains:
+            continue
+        a, b = chains[first][0], chains[second][0]
+        if colour_distance(a, b) > SAME_COLOUR:
+            continue
+        ratio = min(a.thickness_px, b.thickness_px) / max(a.thickness_px, b.thickness_px)
+        scores = straight_end(a) * flat(a), straight_end(b) * flat(b)
+        quiet = ramp(max(a.noise, b.noise), 10.0, 4.0)
+        confidence = float(np.sqrt(scores[0] * scores[1])) * quiet * (0.5 + 0.5 * ramp(ratio, 0.2, 0.8))
+        if confidence >= WEAK:
+            both = {first: chains[first], second: chains[second]}
+            layers.append(Layer(chains=both, pattern="pair", confidence=confidence))
+    return max(layers, key=lambda layer: layer.confidence, default=None)
+
+
+def _single(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> Layer | None:
+    layers = []
+    for side, chain in chains.items():
+        confidence = single_confidence(chain[0], shape[1] if side.is_vertical else shape[0])
+        if confidence >= WEAK:
+            layers.append(Layer(chains={side: chain}, pattern="single", confidence=confidence))
+    return max(layers, key=lambda layer: layer.confidence, default=None)
+
+
+def single_confidence(band: Band, extent_px: int) -> float:
+    """How certain it is that a band on one side alone is a bar or a caption strip, 0..1.
+
+    Skies and walls end at straight lines too; a bar is flatter than they are, ruled to the pixel and never tilted.
+    """
     return (
         ramp(band.support, 0.8, 0.95)
         * ramp(band.beyond, 0.3, 0.1)
         * ramp(band.noise, 6.0, 3.0)
         * ramp(band.purity, 0.5, 0.65)
         * ramp(band.contrast, 12.0, 30.0)
-        * ramp(tilt, 0.004, 0.001)
+        * ramp(abs(band.line.slope), 0.004, 0.001)
         * ramp(band.thickness_px / extent_px, 0.4, 0.25)
     )

@@ -61,7 +61,7 @@ class SideView:
 
     Attributes:
         side: Which side.
-        pixels: (P, D, 3) float32; row = sampled position, column = whole pixels inwards from the line.
+        pixels: (P, D, 3) uint8; row = sampled position, column = whole pixels inwards from the line.
         position_px: (P,) float64, position along the side of each row.
         length_px: Length of the side.
         extent_px: Size of the image across this side.
@@ -69,7 +69,7 @@ class SideView:
     """
 
     side: Side
-    pixels: NDArray[np.float32]
+    pixels: NDArray[np.uint8]
     position_px: NDArray[np.float64]
     length_px: int
     extent_px: int
@@ -111,7 +111,7 @@ def view_side(
     np.clip(columns, 0, extent_px - 1, out=columns)
     return SideView(
         side=side,
-        pixels=oriented[position[:, None], columns].astype(np.float32),
+        pixels=oriented[position[:, None], columns],
         position_px=position.astype(np.float64),
         length_px=length_px,
         extent_px=extent_px,
