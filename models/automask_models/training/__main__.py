@@ -1,0 +1,87 @@
+"""Commands of the training recipes: `python -m automask_models.training sam|watermark|export|evaluate ...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automask_models.training.checkpoint import Progress
+    from automask_models.training.loop import LoopConfig, Task
+
+LOGGER = logging.getLogger("automask.training")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; exit code 0 when it ended as asked, 3 when it was stopped and can be resumed."""
+    # Spinning threads starve the trainer itself when it shares a machine; read by OpenMP when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    parser = argparse.ArgumentParser(prog="automask_models.training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train or go on training; state and log stand in OUT")
+    training.add_argument("recipe", type=Path, help="models/training/sam.toml or watermark.toml")
+    training.add_argument("--materials", type=Path, required=True, help="folder made by synth.materials")
+    training.add_argument("--out", type=Path, required=True)
+    training.add_argument("--threads", type=int)
+    training.add_argument("--decay-from", type=int, metavar="SAMPLES", help="start the decay here")
+    training.add_argument("--total", type=int, metavar="SAMPLES", help="end here")
+    training.add_argument("--pid-file", type=Path)
+    checking = commands.add_parser("evaluate", help="figures of OUT's moving average on the held-out split, as JSON")
+    checking.add_argument("recipe", type=Path)
+    checking.add_argument("--materials", type=Path, required=True)
+    checking.add_argument("--out", type=Path, required=True)
+    checking.add_argument("--images", type=int, default=100)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    if given.command == "train":
+        return _train(given)
+    return _evaluate(given)
+
+
+def _train(given: argparse.Namespace) -> int:
+    from automask_models.training.loop import train
+    from automask_models.training.recipe import load_recipe
+
+    task, config = load_recipe(tomllib.loads(given.recipe.read_text()), materials=given.materials)
+    config = _changed(config, given)
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.pid_file:
+        given.pid_file.write_text(f"{os.getpid()}\n")
+    try:
+        result = train(task, config, given.out)
+    finally:
+        if given.pid_file:
+            given.pid_file.unlink(missing_ok=True)
+    LOGGER.info("ended at %d samples, finished: %s", result.progress.samples, result.finished)
+    return 0 if result.finished else 3
+
+
+def _changed(config: LoopConfig, given: argparse.Namespace) -> LoopConfig:
+    schedule = config.schedule
+    if given.total is not None:
+        schedule = replace(schedule, total_samples=given.total,
+                           decay_start_samples=min(schedule.decay_start_samples, given.total))
+    if given.decay_from is not None:
+        schedule = replace(schedule, decay_start_samples=given.decay_from)
+    return replace(config, schedule=schedule, threads=given.threads or config.threads)
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    from automask_models.training.recipe import evaluate_recipe
+
+    figures = evaluate_recipe(
+        tomllib.loads(given.recipe.read_text()), materials=given.materials, out=given.out, images=given.images
+    )
+    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Training states on disk: written atomically, read without running pickled code."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STATE_VERSION = 1
+
+
+class StateError(Exception):
+    """A training state cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is. `seconds` is time spent inside steps, for the log only."""
+
+    steps: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingState:
+    """Everything that the next step depends on. The dictionaries are torch state dicts."""
+
+    task: str
+    progress: Progress
+    module: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    torch_rng: Any
+
+
+def save_state(state: TrainingState, path: Path) -> None:
+    """Write `state` to `path` so that the file is always either the old or the new one."""
+    import torch
+
+    payload = {
+        "version": STATE_VERSION,
+        "task": state.task,
+        "progress": vars(state.progress),
+        "module": state.module,
+        "average": state.average,
+        "optimizer": state.optimizer,
+        "torch_rng": state.torch_rng,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(payload, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load_state(path: Path, *, task: str) -> TrainingState:
+    """Read a state of `task`.
+
+    Raises:
+        StateError: the file is of another task or version.
+    """
+    import torch
+
+    payload = torch.load(path, map_location="cpu", weights_only=True)
+    if payload.get("version") != STATE_VERSION:
+        raise StateError(f"{path} has state version {payload.get('version')}, this program reads {STATE_VERSION}")
+    if payload["task"] != task:
+        raise StateError(f"{path} is a state of task {payload['task']!r}, not {task!r}")
+    return TrainingState(
+        task=payload["task"],
+        progress=Progress(**payload["progress"]),
+        module=payload["module"],
+        average=payload["average"],
+        optimizer=payload["optimizer"],
+        torch_rng=payload["torch_rng"],
+    )

@@ -1,0 +1,110 @@
+"""From a recipe file (TOML) to a task and a loop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from automask_models.training.loop import LoopConfig, Task
+from automask_models.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from automask_models.training.synth import Synthesizer
+
+T = TypeVar("T")
+VAL_SEED_OFFSET = 1000
+
+
+class RecipeError(Exception):
+    """A recipe file names something that is not there, or lacks something."""
+
+
+def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task, LoopConfig]:
+    """Task and loop of a recipe; `split` is train or val.
+
+    Raises:
+        RecipeError: unknown task or keys.
+    """
+    name = table.get("task")
+    unknown = set(table) - {"task", "image_seed", "size_px", "loop", "schedule", "model", "loss", "crops", "prompts",
+                            "recipe"}
+    if unknown:
+        raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
+    loop = table_to(LoopConfig, table.get("loop", {}))
+    loop = replace(loop, schedule=table_to(Schedule, table.get("schedule", {})))
+    source = _source(table, materials, split=split)
+    if name == "sam":
+        return _sam_task(table, source, split=split), loop
+    if name == "watermark":
+        return _watermark_task(table, source), loop
+    raise RecipeError(f"task is {name!r}, known are sam and watermark")
+
+
+def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images: int) -> dict[str, Any]:
+    """Figures of the moving average in `out` on the held-out split, as plain data."""
+    import torch
+
+    from automask_models.training.checkpoint import load_state
+    from automask_models.training.loop import STATE_FILE
+
+    task, loop = load_recipe(table, materials=materials, split="val")
+    torch.set_num_threads(loop.threads)
+    state = load_state(out / STATE_FILE, task=task.name)
+    module: Any = task.build()
+    module.load_state_dict(state.average)
+    if task.name == "sam":
+        from automask_models.training.evaluate import evaluate_sam
+
+        figures: Any = evaluate_sam(module, task, images=images)  # type: ignore[arg-type]
+    else:
+        from automask_models.training.evaluate_watermark import evaluate_detector
+
+        figures = evaluate_detector(module, task, images=images)  # type: ignore[arg-type]
+    return {"samples": state.progress.samples, "hours": state.progress.seconds / 3600, **asdict(figures)}
+
+
+def table_to(kind: type[T], table: dict[str, Any]) -> T:
+    """Dataclass from a TOML table; lists become tuples.
+
+    Raises:
+        RecipeError: a key that the dataclass does not have.
+    """
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = set(table) - known
+    if unknown:
+        raise RecipeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+
+
+def _source(table: dict[str, Any], materials: Path, *, split: str) -> Synthesizer:
+    from automask_models.training.synth import Synthesizer
+
+    seed = table.get("image_seed", 0) + (VAL_SEED_OFFSET if split == "val" else 0)
+    return Synthesizer(materials, seed=seed, size_px=table.get("size_px", 640), split=split)  # type: ignore[arg-type]
+
+
+def _sam_task(table: dict[str, Any], source: Synthesizer, *, split: str) -> Task:
+    from automask_models.training.crops import CropConfig
+    from automask_models.training.prompts import PromptConfig
+    from automask_models.training.sam import SamRecipe, SamTask
+    from automask_models.training.sam_loss import SamLossConfig
+    from automask_models.training.sam_model import SamConfig
+
+    recipe = table_to(SamRecipe, {
+        "model": table_to(SamConfig, table.get("model", {})),
+        "loss": table_to(SamLossConfig, table.get("loss", {})),
+        "crops": replace(table_to(CropConfig, table.get("crops", {})),
+                         prompts=table_to(PromptConfig, table.get("prompts", {}))),
+        **table.get("recipe", {}),
+    })
+    if split == "val":
+        recipe = replace(recipe, seed=recipe.seed + VAL_SEED_OFFSET)
+    return SamTask(source, recipe)
+
+
+def _watermark_task(table: dict[str, Any], source: Synthesizer) -> Task:
+    from automask_models.training.watermark import WatermarkRecipe, WatermarkTask
+
+    return WatermarkTask(source, table_to(WatermarkRecipe, table.get("recipe", {})))

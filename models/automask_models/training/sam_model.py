@@ -1,0 +1,202 @@
+"""The small SAM: transformers' `EdgeTamModel` with a small timm backbone, and a dense head beside it for training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from transformers import EdgeTamModel
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+MASK_LOGIT = 6.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamConfig:
+    """Shape of the small SAM. The backbone gives maps of strides 4, 8, 16 and 32; masks have stride 4."""
+
+    backbone: str = "hgnetv2_b0"
+    backbone_levels: tuple[int, ...] = (0, 1, 2, 3)
+    size_px: int = 256
+    width: int = 128
+    mlp_width: int = 512
+    dense_classes: int = 2
+
+    def build(self) -> EdgeTamModel:
+        """New model with random weights."""
+        import timm
+        from transformers import EdgeTamConfig, EdgeTamModel, EdgeTamVisionConfig, TimmWrapperConfig
+
+        arguments = {"in_chans": 3, "features_only": True, "out_indices": list(self.backbone_levels)}
+        channels = timm.create_model(self.backbone, **arguments).feature_info.channels()  # type: ignore[arg-type]
+        vision = EdgeTamVisionConfig(
+            backbone_config=TimmWrapperConfig(architecture=self.backbone, do_pooling=False, model_args=arguments),
+            backbone_channel_list=list(reversed(channels)),
+            backbone_feature_sizes=[[self.size_px // stride] * 2 for stride in (4, 8, 16)],
+            fpn_hidden_size=self.width,
+            # The stock neck enriches only its coarsest map; thin strokes need the fine ones to know what they see.
+            fpn_top_down_levels=[0, 1, 2, 3],
+        )
+        return EdgeTamModel(
+            EdgeTamConfig(
+                vision_config=vision,
+                prompt_encoder_config={"hidden_size": self.width, "image_size": self.size_px, "patch_size": 16},
+                mask_decoder_config={
+                    "hidden_size": self.width,
+                    "mlp_dim": self.mlp_width,
+                    "iou_head_hidden_dim": self.width,
+                    # One mask token: the only one that is trained, so the only one that can be asked for.
+                    "num_multimask_outputs": 0,
+                    "dynamic_multimask_via_stability": False,
+                },
+            )
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a crop looks like to the decoder: maps of stride 16 (B, width, ...), 8 (B, width/4, ...), 4 (B, width/8, ...)."""
+
+    image_embeddings: Tensor
+    high_res_s1: Tensor
+    high_res_s0: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PromptBatch:
+    """Prompts (B, P, ...) as in `prompts.Prompts`; `points` and `labels` are None for boxes only.
+
+    points (B, P, K, 2) crop px; labels (B, P, K) 1/0/-10; boxes (B, P, 4) xyxy crop px, zeros = none;
+    masks (B, P, C, C) logits; has_mask (B, P) 0/1.
+    """
+
+    points: Tensor | None
+    labels: Tensor | None
+    boxes: Tensor
+    masks: Tensor
+    has_mask: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Answers: mask_logits (B, P, C, C), iou (B, P) 0..1, object_logits (B, P)."""
+
+    mask_logits: Tensor
+    iou: Tensor
+    object_logits: Tensor
+
+
+class SmallSam(nn.Module):
+    """`EdgeTamModel` with per-prompt masks and a head that marks everything unwanted, class by class.
+
+    The head exists because the mask loss alone leaves the backbone without a signal for hundreds of steps; it is kept in
+    the state and left out of the SAM export.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: SamConfig) -> None:
+        """Build with random weights."""
+        super().__init__()
+        self.config = config
+        self.sam: Any = config.build()
+        _initialise(self.sam)
+        self.dense = nn.Sequential(
+            nn.Conv2d(config.width, 48, 1),
+            nn.BatchNorm2d(48),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(48, 48, 3, padding=1, bias=False),
+            nn.BatchNorm2d(48),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(48, config.dense_classes, 1),
+        )
+        nn.init.constant_(self.dense[-1].bias, -3.0)  # type: ignore[arg-type]
+        self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def encode(self, pixels: Tensor) -> tuple[Features, Tensor]:
+        """Features and dense logits (B, classes, C, C) of pixels (B, 3, S, S) float RGB 0..255."""
+        fine, middle, coarse = self.sam.vision_encoder((pixels - self.mean) / self.std).fpn_hidden_states
+        decoder = self.sam.mask_decoder
+        embeddings = coarse + self.sam.no_memory_embedding.view(1, -1, 1, 1)
+        return Features(embeddings, decoder.conv_s1(middle), decoder.conv_s0(fine)), self.dense(fine)
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        """Answer all prompts of all crops.
+
+        Equal to `EdgeTamModel.forward` with batch = prompts; that adds mask prompts to the picture before it repeats it per prompt,
+        so here crops are repeated first.
+        """
+        batch, count = prompts.boxes.shape[:2]
+        flat = batch * count
+        sparse = self._sparse(prompts).flatten(0, 1).unsqueeze(1)
+        dense = self._dense_prompt(prompts)
+        positions = self.sam.get_image_wide_positional_embeddings()
+        masks, iou, _, objects = self.sam.mask_decoder(
+            image_embeddings=_repeated(features.image_embeddings, count),
+            image_positional_embeddings=positions.expand(flat, -1, -1, -1),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+            high_resolution_features=[_repeated(features.high_res_s0, count), _repeated(features.high_res_s1, count)],
+        )
+        return Decoded(masks.view(batch, count, *masks.shape[-2:]), iou.view(batch, count), objects.view(batch, count))
+
+    def _sparse(self, prompts: PromptBatch) -> Tensor:
+        encoder = self.sam.prompt_encoder
+        corners = prompts.boxes.unflatten(-1, (2, 2))
+        has_box = (prompts.boxes[..., 2] > prompts.boxes[..., 0]).unsqueeze(-1)
+        # SAM's point labels 2 and 3 are the corners of a box; broadcasting keeps the number of prompts free in ONNX.
+        kinds = torch.tensor([2, 3], device=corners.device)
+        labels = torch.where(has_box, kinds, torch.full_like(kinds, -10))
+        if prompts.points is not None and prompts.labels is not None:
+            corners = torch.cat([prompts.points, corners], dim=2)
+            labels = torch.cat([prompts.labels, labels], dim=2)
+        embedded: Tensor = encoder._embed_points(corners, labels, pad=True)
+        return embedded
+
+    def _dense_prompt(self, prompts: PromptBatch) -> Tensor:
+        encoder = self.sam.prompt_encoder
+        given = encoder.mask_embed(prompts.masks.flatten(0, 1).unsqueeze(1))
+        absent = encoder.no_mask_embed.weight.view(1, -1, 1, 1)
+        chosen = prompts.has_mask.flatten().view(-1, 1, 1, 1)
+        return chosen * given + (1 - chosen) * absent
+
+
+def mask_prompt_logits(coverage: Tensor) -> Tensor:
+    """Logits of a mask prompt from its coverage 0..1."""
+    return (coverage * 2 - 1) * MASK_LOGIT
+
+
+def upsampled(mask_logits: Tensor, *, size_px: int) -> Tensor:
+    """Mask logits (B, P, C, C) at crop resolution (B, P, size_px, size_px)."""
+    return functional.interpolate(mask_logits, size=(size_px, size_px), mode="bilinear", align_corners=False)
+
+
+def _initialise(sam: Any) -> None:
+    """Give every layer outside the backbone unit gain, and tokens a size that attention can tell apart.
+
+    transformers draws all weights with deviation 0.02, which is meant for checkpoints to be loaded over it: at this width signals
+    fade to a thousandth on their way to the mask, and hundreds of steps pass before anything is learned.
+    """
+    for part in (sam.vision_encoder.neck, sam.prompt_encoder, sam.mask_decoder):
+        for layer in part.modules():
+            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
+            elif isinstance(layer, nn.ConvTranspose2d):
+                # Stride equals kernel here, so each output sees every input channel once.
+                nn.init.normal_(layer.weight, std=layer.weight.shape[0] ** -0.5)
+            elif isinstance(layer, nn.Embedding):
+                nn.init.normal_(layer.weight, std=0.5)
+    nn.init.zeros_(sam.prompt_encoder.no_mask_embed.weight)
+
+
+def _repeated(features: Tensor, count: int) -> Tensor:
+    return features.unsqueeze(1).expand(-1, count, -1, -1, -1).flatten(0, 1)
