@@ -58,7 +58,7 @@ class SamOptions(FrozenModel):
     min_span: Share = Field(0.7, description="Refuse masks that reach less of their region's tiles.")
     min_stability: Share = Field(0.6, description="Refuse masks that change more with the threshold.")
     max_missed_ink: Share = Field(0.25, description="Refuse masks that miss more of the clear ink.")
-    allow_unsafe_pickle: bool = Field(False, description="Load weights that may run code. Only for authors you trust.")
+    allow_unsafe_pickle: bool = Field(False, description="Load weights that may run code: trusted authors only.")
 
     @property
     def limits(self) -> AgreementLimits:

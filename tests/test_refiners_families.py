@@ -1,0 +1,366 @@
+"""Real checkpoints of every segment-anything family, written by the real libraries, loaded and run by the refiner."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automask.config import RuntimeConfig
+from automask.errors import WeightsError
+from automask.geometry import Box
+from automask.plugins import build_refiner
+from automask.types import Image, Kind, Region
+from automask.weights import WeightLibrary
+from automask_models.refiners.backends.factory import open_backend
+from automask_models.refiners.backends.onnx import normalised_square
+from automask_models.refiners.backends.protocol import NO_POINT, WANTED, Prompts
+
+pytestmark = pytest.mark.slow
+
+RUNTIME = RuntimeConfig(device="cpu", threads=1)
+DECODER = {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
+PROMPT = {"hidden_size": 32, "image_size": 128, "patch_size": 16, "mask_input_channels": 16}
+VIT = {
+    "hidden_size": 32,
+    "output_channels": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 128,
+    "patch_size": 16,
+    "window_size": 4,
+    "global_attn_indexes": [1],
+    "num_pos_feats": 16,
+    "mlp_dim": 32,
+}
+
+
+def save(model, folder: Path) -> None:
+    """Save with weights large enough for every input to show in the output; the libraries start some at 1e-10."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                fan_in = parameter[0].numel()
+                parameter.normal_(0, fan_in**-0.5, generator=generator)
+    model.save_pretrained(folder)
+
+
+def write_sam(folder: Path) -> None:
+    from transformers import SamConfig, SamModel
+
+    save(SamModel(SamConfig(vision_config=VIT, prompt_encoder_config=PROMPT, mask_decoder_config=DECODER)), folder)
+
+
+def write_sam_hq(folder: Path) -> None:
+    from transformers import SamHQConfig, SamHQModel
+
+    decoder = {**DECODER, "vit_dim": 32}
+    config = SamHQConfig(vision_config=VIT, prompt_encoder_config=PROMPT, mask_decoder_config=decoder)
+    save(SamHQModel(config), folder)
+
+
+def write_sam2(folder: Path) -> None:
+    from transformers import Sam2Config, Sam2Model
+
+    config = Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "hidden_size": 16,
+                "num_attention_heads": 1,
+                "image_size": [128, 128],
+                "blocks_per_stage": [1, 2, 2, 1],
+                "embed_dim_per_stage": [16, 32, 64, 128],
+                "num_attention_heads_per_stage": [1, 2, 4, 8],
+                "window_size_per_stage": [4, 4, 4, 4],
+                "global_attention_blocks": [4],
+            },
+            "backbone_channel_list": [128, 64, 32, 16],
+            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+            "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config=PROMPT,
+        mask_decoder_config=DECODER,
+    )
+    save(Sam2Model(config), folder)
+
+
+def write_edgetam(folder: Path, **decoder: object) -> None:
+    from transformers import EdgeTamConfig, EdgeTamModel, TimmWrapperConfig
+
+    backbone = TimmWrapperConfig(
+        architecture="mobilenetv4_conv_small_050",
+        do_pooling=False,
+        model_args={"in_chans": 3, "features_only": True, "out_indices": [1, 2, 3, 4]},
+    )
+    import timm
+
+    channels = timm.create_model(
+        "mobilenetv4_conv_small_050", pretrained=False, features_only=True, out_indices=[1, 2, 3, 4]
+    ).feature_info.channels()
+    config = EdgeTamConfig(
+        vision_config={
+            "backbone_config": backbone.to_dict(),
+            "backbone_channel_list": channels[::-1],
+            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+            "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config=PROMPT,
+        mask_decoder_config={**DECODER, **decoder},
+    )
+    save(EdgeTamModel(config), folder)
+
+
+def write_edgetam_single_mask(folder: Path) -> None:
+    write_edgetam(folder, num_multimask_outputs=0, dynamic_multimask_via_stability=True)
+
+
+WRITERS = {
+    "sam": (write_sam, 3),
+    "sam_hq": (write_sam_hq, 3),
+    "sam2": (write_sam2, 3),
+    "edgetam": (write_edgetam, 3),
+    "edgetam-one-mask": (write_edgetam_single_mask, 1),
+}
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def checkpoint(request, tmp_path_factory):
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("checkpoints") / request.param
+    WRITERS[request.param][0](folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (90, 150, 3), dtype=np.uint8)
+
+
+def boxes(count):
+    return np.array([[10, 10, 60, 40], [70, 20, 140, 80], [5, 50, 50, 85]], dtype=np.float32)[:count]
+
+
+def test_encode_once_and_ask_in_every_way(checkpoint, pixels, capfd):
+    alternatives = WRITERS[checkpoint.name][1]
+    backend = open_backend(checkpoint, runtime=RUNTIME)
+    assert backend.traits.side_px == 128
+    assert backend.mask_side_px == 32
+    embedding = backend.encode(pixels)
+    frame, side = embedding.frame, backend.mask_side_px
+    masks = np.stack(
+        [
+            frame.prompt_mask(np.ones((30, 50), np.bool_), Box(10, 10, 60, 40), side_px=side, logit=6.0),
+            np.full((side, side), -6.0, np.float32),
+        ]
+    )
+    points = np.array([[[20, 20], [30, 30]], [[80, 40], [0, 0]]], dtype=np.float32)
+    labels = np.array([[WANTED, WANTED], [WANTED, NO_POINT]], dtype=np.int64)
+    for prompts in (
+        Prompts(boxes=boxes(2)),
+        Prompts(points=points, labels=labels),
+        Prompts(boxes=boxes(2), masks=masks),
+        Prompts(boxes=boxes(2), points=points, labels=labels, masks=masks),
+    ):
+        answer = backend.decode(embedding, prompts)
+        assert answer.logits.shape == (2, alternatives, side, side)
+        assert answer.ious.shape == (2, alternatives)
+        assert np.isfinite(answer.logits).all()
+        again = backend.decode(embedding, prompts)
+        assert np.array_equal(again.logits, answer.logits)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+
+
+def test_a_prompt_is_answered_alike_alone_and_in_a_batch(checkpoint, pixels):
+    backend = open_backend(checkpoint, runtime=RUNTIME)
+    embedding = backend.encode(pixels)
+    masks = np.random.default_rng(1).normal(size=(3, backend.mask_side_px, backend.mask_side_px)).astype(np.float32)
+    together = backend.decode(embedding, Prompts(boxes=boxes(3), masks=masks))
+    for i in range(3):
+        alone = backend.decode(embedding, Prompts(boxes=boxes(3)[i : i + 1], masks=masks[i : i + 1]))
+        np.testing.assert_allclose(alone.logits[0], together.logits[i], atol=1e-4)
+    other = backend.decode(embedding, Prompts(boxes=boxes(3), masks=masks[::-1].copy()))
+    assert np.abs(other.logits[0] - together.logits[0]).max() > 1e-4, "the mask prompt has no effect"
+
+
+def reference(checkpoint, pixels):
+    """The library's own processor and forward pass for one box."""
+    import torch
+    import transformers
+
+    name = {"sam": "Sam", "sam_hq": "SamHQ", "sam2": "Sam2"}[checkpoint.name]
+    model = getattr(transformers, f"{name}Model").from_pretrained(checkpoint).eval()
+    if checkpoint.name == "sam2":
+        processor = transformers.Sam2Processor(transformers.Sam2ImageProcessor(size={"height": 128, "width": 128}))
+    else:
+        images = transformers.SamImageProcessor(
+            size={"longest_edge": 128}, pad_size={"height": 128, "width": 128}, mask_size={"longest_edge": 32}
+        )
+        processor = getattr(transformers, f"{name}Processor")(images)
+    inputs = processor(images=pixels, input_boxes=[boxes(1).tolist()], return_tensors="pt")
+    arguments = {"pixel_values": inputs["pixel_values"], "input_boxes": inputs["input_boxes"].float()}
+    with torch.inference_mode():
+        output = model(**arguments, multimask_output=True)
+    return output.pred_masks[:, 0].numpy()
+
+
+def test_our_preparation_matches_the_library(checkpoint, pixels):
+    if checkpoint.name.startswith("edgetam"):
+        assert open_backend(checkpoint, runtime=RUNTIME).traits.side_px == 128
+        return  # transformers has no image processor of its own for it: it shares Sam2's
+    smooth = np.kron(pixels[::15, ::15], np.ones((15, 15, 1), dtype=np.uint8))  # resizing filters differ on noise
+    backend = open_backend(checkpoint, runtime=RUNTIME)
+    ours = backend.decode(backend.encode(smooth), Prompts(boxes=boxes(1))).logits
+    theirs = reference(checkpoint, smooth)
+    correlation = np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]
+    assert correlation > 0.98
+
+
+def test_the_refiner_runs_it(checkpoint, pixels, tmp_path):
+    refiner = build_refiner(
+        "sam",
+        options={"weights": str(checkpoint)},
+        weights=WeightLibrary({}, cache_folder=tmp_path),
+        runtime=RUNTIME,
+    )
+    refiner.load()
+    image = Image(id="x", pixels=pixels)
+    regions = [
+        Region(kind=Kind.TEXT, box=Box(10, 10, 60, 40), confidence=0.9, source="t"),
+        Region(kind=Kind.WATERMARK, box=Box(100, 60, 104, 63), confidence=0.9, source="t"),
+    ]
+    patches = refiner.refine(image, regions)
+    assert len(patches) == 2
+    for patch in patches:
+        assert image.box.contains(patch.box)
+        assert patch.refiner in {"sam", "polygon"}
+        assert bool(patch.note) == (patch.refiner == "polygon")
+
+
+def _refined_in_a_new_process(weights: str, cache: str) -> list[tuple[str, int]]:
+    refiner = build_refiner(
+        "sam",
+        options={"weights": weights, "min_iou": 0.0},
+        weights=WeightLibrary({}, cache_folder=Path(cache)),
+        runtime=RUNTIME,
+    )
+    refiner.load()
+    image = Image(id="x", pixels=np.zeros((60, 80, 3), dtype=np.uint8))
+    region = Region(kind=Kind.TEXT, box=Box(5, 5, 40, 30), confidence=0.9, source="t")
+    return [(patch.refiner, os.getpid()) for patch in refiner.refine(image, [region])]
+
+
+def test_spawned_workers_build_their_own(tmp_path):
+    folder = tmp_path / "sam"
+    write_sam(folder)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        answers = [
+            future.result()
+            for future in [
+                pool.submit(_refined_in_a_new_process, str(folder), str(tmp_path / "cache")) for _ in range(2)
+            ]
+        ]
+    assert all(pid != os.getpid() for answer in answers for _, pid in answer)
+    assert len({name for answer in answers for name, _ in answer}) == 1
+
+
+def test_an_incomplete_checkpoint_is_refused(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "sam"
+    write_sam(folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("mask_decoder.iou_token.weight")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match="iou_token"):
+        open_backend(folder, runtime=RUNTIME)
+
+
+def test_a_pickled_checkpoint_needs_permission(tmp_path):
+    import torch
+
+    folder = tmp_path / "sam"
+    write_sam(folder)
+    from safetensors.torch import load_file
+
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match="allow_unsafe_pickle"):
+        open_backend(folder, runtime=RUNTIME)
+    assert open_backend(folder, runtime=RUNTIME, allow_unsafe_pickle=True).traits.side_px == 128
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"model_type": "bert"}'])
+def test_a_folder_of_something_else_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(WeightsError):
+        open_backend(tmp_path, runtime=RUNTIME)
+
+
+class _Evil:
+    def __reduce__(self):
+        return (os.system, ("touch evil-was-here",))
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    torch.save({"image_encoder.pos_embed": _Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(WeightsError, match="allow_unsafe_pickle"):
+        open_backend(tmp_path / "evil.pth", runtime=RUNTIME)
+    assert not (tmp_path / "evil-was-here").exists()
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 not a zip")
+    with pytest.raises(WeightsError):
+        open_backend(tmp_path / "broken.pth", runtime=RUNTIME)
+
+
+def test_metas_own_format(tmp_path):
+    import torch
+    from segment_anything import SamPredictor, sam_model_registry
+
+    torch.manual_seed(0)
+    model = sam_model_registry["vit_b"]().eval()
+    path = tmp_path / "sam_vit_b_random.pth"
+    torch.save(model.state_dict(), path)
+    backend = open_backend(path, runtime=RuntimeConfig(device="cpu", threads=2))
+    picture = np.full((240, 320, 3), 200, dtype=np.uint8)
+    picture[100:140, 100:220] = 30
+    embedding = backend.encode(picture)
+    box = np.array([[90, 90, 230, 150]], dtype=np.float32)
+    points = np.array([[[160, 120]]], dtype=np.float32)
+    answer = backend.decode(embedding, Prompts(boxes=box, points=points, labels=np.array([[WANTED]])))
+    assert answer.logits.shape == (1, 3, 256, 256)
+
+    predictor = SamPredictor(model)
+    theirs = predictor.transform.apply_image(picture)
+    theirs = model.preprocess(torch.from_numpy(theirs).permute(2, 0, 1)[None].float()).numpy()
+    assert np.abs(normalised_square(embedding.frame, picture) - theirs).mean() < 0.01
+    # Encoding takes ViT-B many seconds: the library's own decoder gets the embedding that ours made.
+    predictor.features, predictor.is_image_set = embedding.tensors[0], True
+    predictor.original_size, predictor.input_size = (240, 320), (768, 1024)
+    _, ious, low = predictor.predict(point_coords=points[0], point_labels=np.array([1]), box=box[0])
+    np.testing.assert_allclose(answer.ious[0], ious, atol=1e-3)
+    np.testing.assert_allclose(answer.logits[0], low, atol=1e-3)
+
+
+def test_metas_format_with_a_strange_width(tmp_path):
+    import torch
+
+    torch.save({"image_encoder.pos_embed": torch.zeros(1, 64, 64, 100)}, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match="vit_b"):
+        open_backend(tmp_path / "x.pth", runtime=RUNTIME)
