@@ -16,6 +16,7 @@ from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.lists import read_image_list
 from automask.dataset.walk import ImageFile, Skipped, walk
+from automask.edited import adopt_edited_mask
 from automask.errors import ImageError, InputError, OutputError
 from automask.events import (
     Counted,
@@ -157,6 +158,10 @@ class _Run:
         if file.path.name != file.id.rpartition("/")[2]:
             self.odd_ids.add(file.id)
         plan = self._store.plan(file, self._pipeline.fingerprints)
+        if plan.work is not Work.NONE and plan.image is not None:
+            issue = adopt_edited_mask(self._store, plan.image)
+            if issue is not None:
+                self._tally(Notice(issue))
         match plan.work:
             case Work.NONE:
                 self._tally(ImageReused(file.id, _verdict(plan.image)))

@@ -91,7 +91,7 @@ def test_a_changed_detector_runs_again(dataset):
 
 
 def test_interrupted_and_incremental_runs_give_the_masks_of_a_full_run(dataset, tmp_path):
-    run(dataset)
+    run(dataset, Slow(0))
     full = all_masks(dataset)
     shutil.rmtree(default_output(dataset))
     stop = threading.Event()
@@ -102,9 +102,9 @@ def test_interrupted_and_incremental_runs_give_the_masks_of_a_full_run(dataset, 
     assert 1 <= len(all_masks(dataset)) < 4
     moved = tmp_path / "later.png"
     shutil.move(dataset / "img10.png", moved)
-    run(dataset)
+    run(dataset, Slow(0))
     shutil.move(moved, dataset / "img10.png")
-    summary = run(dataset)
+    summary = run(dataset, Slow(0))
     assert not summary.interrupted
     assert all_masks(dataset) == full
 
@@ -193,6 +193,30 @@ def test_changed_pixels_keep_the_correction_unapplied_and_ask(dataset, change):
     picture.save(dataset / "img1.png")  # the old pixels come back, and the correction with them
     run(dataset)
     assert (mask_of(dataset) == 255).all()
+
+
+def test_a_mask_edited_in_another_program_is_kept(dataset):
+    run(dataset)
+    path = default_output(dataset) / "masks/img1.png"
+    edited = mask_of(dataset).copy()
+    edited[:, 90:] = 0
+    Image.fromarray(edited).save(path)
+    summary = run(dataset)
+    assert [notice.code for notice in summary.notices] == ["mask-edited"]
+    np.testing.assert_array_equal(mask_of(dataset), edited)
+    run(dataset, config=PipelineConfig(render=RenderConfig(growth_cells=8)))
+    np.testing.assert_array_equal(mask_of(dataset), edited)
+    assert run(dataset, config=PipelineConfig(render=RenderConfig(growth_cells=8))).reused == 4
+
+
+def test_an_edited_mask_that_cannot_be_used_is_moved_and_not_lost(dataset):
+    run(dataset)
+    path = default_output(dataset) / "masks/img1.png"
+    Image.new("L", (5, 5)).save(path)
+    summary = run(dataset)
+    assert [notice.code for notice in summary.notices] == ["mask-edited-unusable"]
+    assert Image.open(default_output(dataset) / "edited-masks/img1.png").size == (5, 5)
+    assert mask_of(dataset).shape == (64, 96)
 
 
 def test_a_list_of_images(dataset, tmp_path):
