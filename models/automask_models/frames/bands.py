@@ -94,7 +94,8 @@ def find_bands(view: SideView, *, limit: int = 4) -> list[Band]:
     seam_px = max(2, round(SEAM * view.extent_px))
     bands: list[Band] = []
     colours: list[NDArray[np.float32]] = []
-    for strip in (view.pixels[:, :2], view.pixels[:, seam_px : 2 * seam_px]):
+    for first in (0, seam_px):
+        strip = view.pixels[:, first : first + max(2, first)]
         if strip.size == 0:
             continue
         colour, share, noise = commonest_colour(strip)
@@ -102,7 +103,7 @@ def find_bands(view: SideView, *, limit: int = 4) -> list[Band]:
         if share < MIN_SUPPORT or any(np.abs(colour - other).max() < tolerance / 2 for other in colours):
             continue
         colours.append(colour)
-        bands += _bands_of(view, colour, noise=noise, tolerance=tolerance, limit=limit)
+        bands += _bands_of(view, colour, first=first, noise=noise, tolerance=tolerance, limit=limit)
     return sorted(_without_crossings(bands, view), key=lambda band: band.thickness_px)
 
 
@@ -120,19 +121,23 @@ def _without_crossings(bands: list[Band], view: SideView) -> list[Band]:
 
 
 def _bands_of(
-    view: SideView, colour: NDArray[np.float32], *, noise: float, tolerance: float, limit: int
+    view: SideView, colour: NDArray[np.float32], *, first: int, noise: float, tolerance: float, limit: int
 ) -> list[Band]:
     import cv2
 
     low, high = (np.clip(colour + sign * tolerance, 0, 255) for sign in (-1, 1))
     near = cv2.inRange(view.pixels, low.astype(np.float64), high.astype(np.float64)).view(np.bool_)
-    exit_position, exit_depth = np.nonzero(near[:, :-1] & ~near[:, 1:])
-    exit_depth = exit_depth + 1
+    # Two pixels on either side: single deviating pixels are noise, and in a rough band there is one everywhere.
+    padded = np.pad(near, ((0, 0), (2, 1)), mode="edge")
+    leaves = padded[:, :-3] & padded[:, 1:-2] & ~padded[:, 2:-1] & ~padded[:, 3:]
+    exit_position, exit_depth = np.nonzero(leaves)
     if exit_position.size == 0:
         return []
     found = []
     for depth, slope in _peaks(view, exit_position, exit_depth, limit=limit):
-        band = _measure(view, near, exit_position, exit_depth, depth=depth, slope=slope, colour=colour, noise=noise)
+        band = _measure(
+            view, near, exit_position, exit_depth, depth=depth, slope=slope, colour=colour, first=first, noise=noise
+        )
         if band is not None:
             found.append(band)
     return found
@@ -181,6 +186,7 @@ def _measure(
     depth: float,
     slope: float,
     colour: NDArray[np.float32],
+    first: int,
     noise: float,
 ) -> Band | None:
     positions, depth_px = near.shape
@@ -200,7 +206,10 @@ def _measure(
     supported = np.unique(exit_position[on_line])
     at = np.rint(depth + slope * centred).astype(np.int64)
     rows = np.arange(positions)[:, None]
-    within = np.arange(depth_px)[None, :] < np.maximum(at - reach, 1)[:, None]
+    columns = np.arange(depth_px)[None, :]
+    within = columns < np.maximum(at - reach, 1)[:, None]
+    if depth > 2 * first:
+        within &= columns >= first
     beyond_columns = np.clip(at[:, None] + reach + np.arange(1, 4)[None, :], 0, depth_px - 1)
     beyond = near[rows, beyond_columns]
     step_columns = np.clip(at[:, None] + np.arange(3)[None, :], 0, depth_px - 1)

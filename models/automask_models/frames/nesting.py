@@ -99,7 +99,8 @@ def _chain(
     chain: list[Band] = []
     here = dict(lines)
     for _ in range(MAX_CHAIN):
-        first = not chain and not inside_ring
+        # A scanner's lid or a blurred edge before the border must not count as the border.
+        first = not inside_ring and (not chain or chain[-1].line.depth_px <= THIN * extent_px)
         view = view_side(
             pixels, side, here, depth_px=extent_px // 2 if first else extent_px // 4, positions=POSITIONS
         )
@@ -109,7 +110,7 @@ def _chain(
         else:
             scored = [(nested_confidence(band, extent_px, [*known, *chain]), band) for band in bands]
         top = max((score for score, _ in scored), default=0.0)
-        if top < (WEAK if first else ACCEPT):
+        if top < (WEAK if not chain and first else ACCEPT):
             break
         # The outermost of equals: what lies further in is the next band's business.
         chain.append(next(band for score, band in scored if score >= 0.85 * top))
@@ -142,7 +143,12 @@ def nested_confidence(band: Band, extent_px: int, known: Sequence[Band]) -> floa
     repeats = any(
         colour_distance(band, other) <= SAME_COLOUR for other in known if other.thickness_px > THIN * extent_px
     )
-    plain = 1.0 if repeats or thin else ramp(band.noise, 8.0, 3.0)
+    if thin:
+        # What lies beyond a key line may be as dark as the line; taking a line too many costs next to nothing.
+        return ramp(band.support, 0.4, 0.7) * ramp(band.beyond, 0.8, 0.4) * ramp(band.purity, 0.5, 0.7) * (
+            ramp(band.contrast, 8.0, 20.0)
+        )
+    plain = 1.0 if repeats else ramp(band.noise, 8.0, 3.0)
     return (
         straight_end(band) * ramp(band.purity, 0.45, 0.6) * plain * ramp(band.thickness_px / extent_px, 0.25, 0.15)
     )
