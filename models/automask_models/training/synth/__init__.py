@@ -6,4 +6,4 @@
 from automask_models.training.synth.synthesizer import Synthesizer, SynthRecipe
 from automask_models.training.synth.types import KIND_OF_LABEL, SyntheticImage, SyntheticInstance
 
-__all__ = ["KIND_OF_LABEL", "SynthRecipe", "SyntheticImage", "SyntheticInstance", "Synthesizer"]
+__all__ = ["KIND_OF_LABEL", "SynthRecipe", "Synthesizer", "SyntheticImage", "SyntheticInstance"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,27 +41,39 @@ class PictureCache:
         return pixels
 
 
+class _Pool:
+    """Pictures to choose from, by source: the square root of its size is a source's weight, so that none crowds out the others."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        by_source: dict[str, list[Picture]] = {}
+        for each in pictures:
+            by_source.setdefault(each.source, []).append(each)
+        self._groups = [by_source[source] for source in sorted(by_source)]
+        sizes = np.sqrt([len(group) for group in self._groups])
+        self._shares = sizes / sizes.sum() if self._groups else sizes
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def choose(self, rng: np.random.Generator) -> Picture:
+        group = self._groups[int(rng.choice(len(self._groups), p=self._shares))]
+        return group[int(rng.integers(len(group)))]
+
+
 class Backgrounds:
     """Draws backgrounds from pictures, figures on grounds, and procedural art."""
 
     def __init__(self, cache: PictureCache, index: MaterialIndex) -> None:
         """Use the pictures and sprites of `index`."""
         self._cache = cache
-        self._by_source: dict[str, list[Picture]] = {}
-        for each in index.backgrounds:
-            self._by_source.setdefault(each.source, []).append(each)
-        self._sources = sorted(self._by_source)
-        # The square root keeps a large source from crowding out the others, yet shows its variety.
-        sizes = np.sqrt([len(self._by_source[source]) for source in self._sources])
-        self._source_shares = sizes / sizes.sum() if self._sources else sizes
-        self._sprites = index.sprites
+        self._pictures = _Pool(index.backgrounds)
+        self._sprites = _Pool(index.sprites)
 
     def picture(self, rng: np.random.Generator, side_px: int) -> Bytes:
         """Return a random square crop of a photograph or painting; a texture when there are none."""
-        if not self._sources:
+        if not self._pictures:
             return textures.draw(rng, side_px, textures.PLAIN + textures.BUSY)
-        members = self._by_source[self._sources[int(rng.choice(len(self._sources), p=self._source_shares))]]
-        pixels = self._cache.get(members[int(rng.integers(len(members)))].file)
+        pixels = self._cache.get(self._pictures.choose(rng).file)
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[..., None], 3, axis=-1)
         height, width = pixels.shape[:2]
@@ -76,13 +89,18 @@ class Backgrounds:
             return ground
         canvas = Canvas(ground)
         for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
-            pixels = self._cache.get(self._sprites[int(rng.integers(len(self._sprites)))].file)
+            pixels = self._cache.get(self._sprites.choose(rng).file)
             if rng.random() < 0.5:
                 pixels = pixels[:, ::-1]
             figure = Layer(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
             figure = scaled(figure, side_px * rng.uniform(0.6, 1.5) / max(figure.size_px))
             width, height = figure.size_px
-            canvas.stamp(figure, int(rng.uniform(-0.3, 1.3) * max(1, side_px - width) * 0.8), side_px - int(height * rng.uniform(0.7, 1.0)), label=None)
+            canvas.stamp(
+                figure,
+                int(rng.uniform(-0.3, 1.3) * max(1, side_px - width) * 0.8),
+                side_px - int(height * rng.uniform(0.7, 1.0)),
+                label=None,
+            )
         return canvas.pixels
 
     def draw(self, rng: np.random.Generator, side_px: int, *, busy_share: float) -> Bytes:

@@ -6,10 +6,10 @@ brighter), row by row from the top left, most significant bit first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 MAX_DISTANCE_BITS = 6
@@ -26,25 +26,23 @@ def dhash(image: Image.Image) -> int:
 class NeverTrain:
     """The pictures that must not be trained on, as a list of hashes."""
 
-    def __init__(self, hashes: NDArray[np.uint64]) -> None:
-        """Take hashes, shape (N,)."""
-        self._hashes = np.unique(hashes.astype(np.uint64))
+    def __init__(self, hashes: Iterable[int]) -> None:
+        """Take 64-bit hashes."""
+        self._hashes = frozenset(hashes)
 
     @classmethod
     def from_file(cls, path: Path) -> NeverTrain:
         """Read one hexadecimal hash a line; blank lines and lines that start with ``#`` are skipped."""
         lines = (line.strip() for line in path.read_text(encoding="ascii").splitlines())
-        return cls(np.array([int(line, 16) for line in lines if line and not line.startswith("#")], dtype=np.uint64))
+        return cls(int(line, 16) for line in lines if line and not line.startswith("#"))
 
     def __len__(self) -> int:
         """Return the number of distinct hashes."""
-        return int(self._hashes.size)
+        return len(self._hashes)
 
     def distance_bits(self, value: int) -> int:
         """Return the smallest Hamming distance from `value` to a listed hash, 64 when none is listed."""
-        if not self._hashes.size:
-            return 64
-        return int(np.bitwise_count(self._hashes ^ np.uint64(value)).min())
+        return min(((listed ^ value).bit_count() for listed in self._hashes), default=64)
 
     def forbids(self, image: Image.Image) -> bool:
         """Tell whether the picture, or its mirror image, is close to a listed one."""

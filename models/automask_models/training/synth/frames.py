@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from automask_models.training.synth import textures
@@ -31,6 +33,19 @@ def _hole(size_px: int, inner: Box, radius_px: int) -> Bytes:
     return alpha
 
 
+@dataclass(frozen=True)
+class DrawnFrame:
+    """What a frame leaves to fill.
+
+    Attributes:
+        style: border, key_lines, card, caption_bar or letterbox.
+        window: Half-open xyxy pixels: of the caption bar itself, or of the picture that a frame leaves.
+    """
+
+    style: str
+    window: Box
+
+
 class FrameDrawer:
     """Puts frames on a canvas; every method returns the window that is left for the picture, or None when nothing was drawn."""
 
@@ -38,16 +53,20 @@ class FrameDrawer:
         """Use the frame artwork of `index`."""
         self._cache, self._index = cache, index
 
-    def draw(self, rng: np.random.Generator, canvas: Canvas) -> Box | None:
+    def draw(self, rng: np.random.Generator, canvas: Canvas) -> DrawnFrame | None:
         """Draw a random frame."""
-        which = rng.random()
-        if which < 0.5:
-            return self.border(rng, canvas)
-        if which < 0.62:
-            return self.key_lines(rng, canvas)
-        if which < 0.7 and self._index.frames:
-            return self.card(rng, canvas)
-        return self.caption_bar(rng, canvas) if which < 0.86 else self.letterbox(rng, canvas)
+        styles = {
+            "border": (0.46, self.border),
+            "key_lines": (0.12, self.key_lines),
+            "card": (0.12 if self._index.frames else 0.0, self.artwork),
+            "caption_bar": (0.17, self.caption_bar),
+            "letterbox": (0.13, self.letterbox),
+        }
+        names = list(styles)
+        shares = np.array([styles[name][0] for name in names])
+        style = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+        window = styles[style][1](rng, canvas)
+        return None if window is None else DrawnFrame(style, window)
 
     def border(self, rng: np.random.Generator, canvas: Canvas) -> Box | None:
         """Draw a border: even, mat or polaroid, in one colour, graded or textured, with square or round corners."""
@@ -61,7 +80,9 @@ class FrameDrawer:
         inner = (left, top, side - right, side - bottom)
         radius = round(side * rng.uniform(0.01, 0.08)) if rng.random() < 0.25 else 0
         layer = Layer(_ground(rng, side), _hole(side, inner, radius))
-        drawn = canvas.stamp(layer, 0, 0, label="border", opacity=1.0 if rng.random() < 0.9 else rng.uniform(0.5, 0.95), geometric=True)
+        drawn = canvas.stamp(
+            layer, 0, 0, label="border", opacity=1.0 if rng.random() < 0.9 else rng.uniform(0.5, 0.95), geometric=True
+        )
         if drawn and rng.random() < 0.35:
             self._line(canvas, inner, textures.random_colour(rng), max(1, round(side * rng.uniform(0.002, 0.008))))
         return inner if drawn else None
@@ -85,11 +106,15 @@ class FrameDrawer:
             self._line(canvas, (inset, inset, side - inset, side - inset), colour, thick)
         return inset + thick, inset + thick, side - inset - thick, side - inset - thick
 
-    def card(self, rng: np.random.Generator, canvas: Canvas) -> Box | None:
-        """Draw card-frame artwork over the picture."""
+    def artwork(self, rng: np.random.Generator, canvas: Canvas) -> Box | None:
+        """Draw frame artwork over the picture: tall artwork (cards) whole between bars or cut, broad artwork stretched to the edges."""
         pixels = self._cache.get(self._index.frames[int(rng.integers(len(self._index.frames)))].file)
         side = canvas.size_px[0]
         height, width = pixels.shape[:2]
+        if width >= height:
+            art = resize(np.ascontiguousarray(pixels), side, side)
+            layer = Layer(np.ascontiguousarray(art[..., :3]), np.ascontiguousarray(art[..., 3]))
+            return (0, 0, side, side) if canvas.stamp(layer, 0, 0, label="border", geometric=True) else None
         tall = rng.random() < 0.5
         factor = side / height if tall else side / width
         w, h = round(width * factor), round(height * factor)
@@ -116,7 +141,9 @@ class FrameDrawer:
         top = rng.random() < 0.25
         box = (0, 0, side, high) if top else (0, side - high, side, side)
         colour = _WHITE if rng.random() < 0.4 else (_BLACK if rng.random() < 0.6 else textures.random_colour(rng))
-        drawn = self._bar(canvas, box, colour, label="caption_bar", opacity=1.0 if rng.random() < 0.7 else rng.uniform(0.35, 0.9))
+        drawn = self._bar(
+            canvas, box, colour, label="caption_bar", opacity=1.0 if rng.random() < 0.7 else rng.uniform(0.35, 0.9)
+        )
         return box if drawn else None
 
     def letterbox(self, rng: np.random.Generator, canvas: Canvas) -> Box | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from automask.errors import InputError
+
 Split = Literal["train", "val"]
 _HELD_OUT_PERCENT = 5
 
@@ -33,7 +35,7 @@ class Face:
     Attributes:
         file: Path relative to the folder.
         index: Number of the face within a collection.
-        style: plain, display, comic, mono, hand or brush.
+        style: plain, display, comic, hand, brush or fancy.
         scripts: Scripts (keys of `scripts.SAMPLES`) it can write.
     """
 
@@ -56,15 +58,19 @@ class MaterialIndex:
 
     @classmethod
     def read(cls, folder: Path) -> MaterialIndex:
-        """Read ``materials.json`` of a folder; raises FileNotFoundError with advice when there is none."""
+        """Read ``materials.json`` of a folder; raises InputError when there is none."""
         path = folder / "materials.json"
         if not path.is_file():
-            message = f"{path} not found: make it with `python -m automask_models.training.synth.materials {folder}`"
-            raise FileNotFoundError(message)
+            raise InputError(
+                f"{folder} holds no materials.json.",
+                advice="Collect materials with `python -m automask_models.training.synth.materials FOLDER --never-train LIST`.",
+            )
         raw: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
 
         def pictures(name: str) -> tuple[Picture, ...]:
-            return tuple(Picture(file=each["file"], source=each["source"], licence=each["licence"]) for each in raw.get(name, ()))
+            return tuple(
+                Picture(file=each["file"], source=each["source"], licence=each["licence"]) for each in raw.get(name, ())
+            )
 
         return cls(
             backgrounds=pictures("backgrounds"),
@@ -73,7 +79,8 @@ class MaterialIndex:
             marks=pictures("marks"),
             frames=pictures("frames"),
             faces=tuple(
-                Face(file=each["file"], index=each["index"], style=each["style"], scripts=tuple(each["scripts"])) for each in raw.get("faces", ())
+                Face(file=each["file"], index=each["index"], style=each["style"], scripts=tuple(each["scripts"]))
+                for each in raw.get("faces", ())
             ),
         )
 

@@ -14,7 +14,8 @@ from automask_models.training.synth.index import Face
 from automask_models.training.synth.raster import Bytes, Colour, Layer, blur, dilate, over, padded, remap, solid
 from automask_models.training.synth.scripts import COMPLEX_SCRIPTS
 
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_STYLE_WEIGHTS = {"plain": 0.5, "display": 0.2, "comic": 0.1, "hand": 0.1, "brush": 0.06, "fancy": 0.04}
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @lru_cache(maxsize=160)
@@ -40,7 +41,9 @@ class FontShelf:
         """Return the scripts that can be written."""
         return frozenset(self._by_script) | {"latin"}
 
-    def choose(self, rng: np.random.Generator, script: str, styles: Sequence[str] = (), *, also: str | None = None) -> Face | None:
+    def choose(
+        self, rng: np.random.Generator, script: str, styles: Sequence[str] = (), *, also: str | None = None
+    ) -> Face | None:
         """Pick a face for a script, preferring `styles`; with `also`, one that writes that script too if there is any.
 
         Families with many files do not crowd out the others: a style is drawn first, then a family by the first letters of its name.
@@ -53,13 +56,14 @@ class FontShelf:
         if not usable:
             return None
         names = sorted(usable)
-        faces = usable[names[int(rng.integers(len(names)))]]
+        weights = np.array([1.0 if styles else _STYLE_WEIGHTS.get(name, 0.1) for name in names])
+        faces = usable[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
         families = sorted({face.file[:12] for face in faces})
         family = families[int(rng.integers(len(families)))]
         members = [face for face in faces if face.file.startswith(family)]
         return members[int(rng.integers(len(members)))]
 
-    def font(self, face: Face | None, size_px: int, script: str) -> _Font:
+    def font(self, face: Face | None, size_px: int, script: str) -> Font:
         """Return a drawable font."""
         if face is None:
             return ImageFont.load_default(size_px)
@@ -67,7 +71,7 @@ class FontShelf:
         return _load(str(self._folder / face.file), face.index, size_px, engine)
 
 
-def line(text: str, font: _Font, *, tracking_px: float = 0.0) -> Bytes:
+def line(text: str, font: Font, *, tracking_px: float = 0.0) -> Bytes:
     """Return the coverage, uint8 (h, w), of one line, cut to its ink; `tracking_px` spreads the letters."""
     if tracking_px <= 0 or not isinstance(font, ImageFont.FreeTypeFont):
         left, top, right, bottom = font.getbbox(text)
@@ -77,7 +81,9 @@ def line(text: str, font: _Font, *, tracking_px: float = 0.0) -> Bytes:
     advances = np.array([font.getlength(each) + tracking_px for each in text])
     starts = np.concatenate([[0.0], advances.cumsum()])
     left, top, right, bottom = font.getbbox(text)
-    image = Image.new("L", (max(1, int(starts[-1]) + int(right - left) // max(1, len(text)) + 4), max(1, int(bottom - top) + 4)))
+    image = Image.new(
+        "L", (max(1, int(starts[-1]) + int(right - left) // max(1, len(text)) + 4), max(1, int(bottom - top) + 4))
+    )
     draw = ImageDraw.Draw(image)
     for each, start in zip(text, starts, strict=False):
         draw.text((2 + start, 2 - top), each, fill=255, font=font)
@@ -96,7 +102,7 @@ def block(lines: Sequence[Bytes], leading_px: int, *, align: float) -> Bytes:
     return sheet
 
 
-def columns(texts: Sequence[str], font: _Font, size_px: int, *, leading_px: int) -> Bytes:
+def columns(texts: Sequence[str], font: Font, size_px: int, *, leading_px: int) -> Bytes:
     """Return the coverage of text set in columns, from right to left."""
     height = max(len(each) for each in texts) * size_px
     sheets = []
@@ -197,3 +203,11 @@ def paint(coverage: Bytes, style: InkStyle) -> Layer:
         message = "a style must draw something"
         raise ValueError(message)
     return layer
+
+
+def embossed(coverage: Bytes, depth_px: int) -> Layer:
+    """Return a raised look, as stock agencies use it: a faint grey face, lit from the top left, dark at the bottom right."""
+    ink = padded(coverage, depth_px + 1)
+    light, dark = np.roll(ink, (-depth_px, -depth_px), axis=(0, 1)), np.roll(ink, (depth_px, depth_px), axis=(0, 1))
+    layer = over(solid(dark - np.minimum(dark, ink), (0, 0, 0)), solid(light - np.minimum(light, ink), (255, 255, 255)))
+    return over(layer, solid((ink * np.float32(0.55)).astype(np.uint8), (200, 200, 200)))

@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -38,6 +38,7 @@ DEFAULT_RECIPE = Path(__file__).resolve().parents[3] / "training" / "materials.t
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".svg"})
 _FONTS = frozenset({".ttf", ".otf", ".ttc"})
 _MIN_SIDE_PX = 200
+_MIN_SPRITE_SIDE_PX = 120
 _ICON_JOBS = 2
 
 
@@ -73,13 +74,22 @@ def download_npm(name: str, cache: Path) -> Path:
     return folder
 
 
-def matching(root: Path, globs: Iterable[str], *, one_per_folder: bool = False) -> list[Path]:
-    """Return the files under `root` whose path matches one of `globs`, sorted; with `one_per_folder` the first of each folder."""
-    patterns = tuple(globs)
+def matching(
+    root: Path, globs: Iterable[str], *, exclude: Iterable[str] = (), one_per_folder: bool = False
+) -> list[Path]:
+    """Return the pictures under `root` whose path matches one of `globs` and none of `exclude`, sorted.
+
+    With `one_per_folder` only the first of each folder counts: wallpapers come in many sizes.
+    """
+    wanted, unwanted = tuple(globs), tuple(exclude)
+
+    def named(path: Path, patterns: tuple[str, ...]) -> bool:
+        return any(fnmatch("/" + path.relative_to(root).as_posix(), each) for each in patterns)
+
     found = sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in _PICTURES and path.is_file() and any(fnmatch("/" + path.relative_to(root).as_posix(), each) for each in patterns)
+        if path.suffix.lower() in _PICTURES and path.is_file() and named(path, wanted) and not named(path, unwanted)
     )
     if not one_per_folder:
         return found
@@ -94,7 +104,10 @@ def open_picture(path: Path, long_side_px: int) -> Image.Image:
     if path.suffix.lower() == ".svg":
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "picture.png"
-            subprocess.run(["rsvg-convert", "-w", str(long_side_px), "--keep-aspect-ratio", str(path), "-o", str(target)], check=True)
+            subprocess.run(
+                ["rsvg-convert", "-w", str(long_side_px), "--keep-aspect-ratio", str(path), "-o", str(target)],
+                check=True,
+            )
             picture = Image.open(target).convert("RGBA")
     else:
         picture = Image.open(path)
@@ -142,7 +155,9 @@ def faces_in(path: Path, style: str, relative: str) -> Iterator[Face]:
     from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
     try:
-        fonts = list(TTCollection(path, lazy=True).fonts) if path.suffix.lower() == ".ttc" else [TTFont(path, lazy=True)]
+        fonts = (
+            list(TTCollection(path, lazy=True).fonts) if path.suffix.lower() == ".ttc" else [TTFont(path, lazy=True)]
+        )
     except TTLibError:
         LOG.warning("unreadable font %s", path.name)
         return
@@ -159,17 +174,21 @@ class Collector:
     def __init__(self, out: Path, *, never_train: NeverTrain, long_side_px: int) -> None:
         """Collect into `out`, which is created."""
         self._out, self._never, self._long_side_px = out, never_train, long_side_px
-        self._pictures: dict[str, list[Picture]] = {name: [] for name in ("backgrounds", "sprites", "logos", "marks", "frames")}
+        self._pictures: dict[str, list[Picture]] = {
+            name: [] for name in ("backgrounds", "sprites", "logos", "marks", "frames")
+        }
         self._faces: list[Face] = []
         self.dropped = 0
         for name in (*self._pictures, "fonts"):
             shutil.rmtree(out / name, ignore_errors=True)
             (out / name).mkdir(parents=True)
 
-    def add_picture(self, path: Path, source: str, licence: str, *, sprite: bool = False) -> None:
+    def add_picture(
+        self, path: Path, source: str, licence: str, *, sprite: bool = False, min_side_px: int = _MIN_SIDE_PX
+    ) -> None:
         """Take one background; a `sprite` that has an alpha channel is kept with it."""
         picture = open_picture(path, self._long_side_px)
-        if min(picture.size) < _MIN_SIDE_PX:
+        if min(picture.size) < (_MIN_SPRITE_SIDE_PX if sprite else min_side_px):
             return
         flat = flattened(picture)
         if self._never.forbids(flat):
@@ -181,7 +200,9 @@ class Collector:
             self._pictures["sprites"].append(Picture(file=f"sprites/{stem}.png", source=source, licence=licence))
         elif not sprite or picture.mode == "RGB":
             flat.save(self._out / "backgrounds" / f"{stem}.jpg", quality=95, subsampling=0)
-            self._pictures["backgrounds"].append(Picture(file=f"backgrounds/{stem}.jpg", source=source, licence=licence))
+            self._pictures["backgrounds"].append(
+                Picture(file=f"backgrounds/{stem}.jpg", source=source, licence=licence)
+            )
 
     def add_fonts(self, root: Path, style: str) -> None:
         """Take every usable font file under `root`."""
@@ -197,7 +218,9 @@ class Collector:
 
         def render(svg: Path) -> str:
             name = f"logos/{svg.stem}.png"
-            rendered = subprocess.run(["rsvg-convert", "-w", str(side_px), "-h", str(side_px), str(svg)], check=True, capture_output=True).stdout
+            rendered = subprocess.run(
+                ["rsvg-convert", "-w", str(side_px), "-h", str(side_px), str(svg)], check=True, capture_output=True
+            ).stdout
             with tempfile.TemporaryFile() as file:
                 file.write(rendered)
                 file.seek(0)
@@ -205,19 +228,22 @@ class Collector:
             return name
 
         with ThreadPoolExecutor(_ICON_JOBS) as pool:
-            self._pictures["logos"] += [Picture(file=name, source=source, licence=licence) for name in pool.map(render, svgs)]
+            self._pictures["logos"] += [
+                Picture(file=name, source=source, licence=licence) for name in pool.map(render, svgs)
+            ]
 
-    def add_artwork(self, folder: Path, kind: str) -> None:
-        """Take alpha artwork of a local folder; `kind` is ``marks`` or ``frames``."""
-        for path in sorted(each for each in folder.iterdir() if each.suffix.lower() in _PICTURES):
-            picture = mark_with_alpha(path) if kind == "marks" else Image.open(path).convert("RGBA")
-            picture.save(self._out / kind / f"{path.stem}.png")
-            self._pictures[kind].append(Picture(file=f"{kind}/{path.stem}.png", source=folder.name, licence="as the folder says"))
+    def add_artwork(self, path: Path, kind: Literal["marks", "frames"], source: str, licence: str) -> None:
+        """Take a mark or an empty frame with alpha."""
+        picture = mark_with_alpha(path) if kind == "marks" else Image.open(path).convert("RGBA")
+        picture.save(self._out / kind / f"{path.stem}.png")
+        self._pictures[kind].append(Picture(file=f"{kind}/{path.stem}.png", source=source, licence=licence))
 
     def write_index(self) -> MaterialIndex:
         """Write ``materials.json`` and return its contents."""
         index = MaterialIndex(faces=tuple(self._faces), **{name: tuple(each) for name, each in self._pictures.items()})
-        (self._out / "materials.json").write_text(json.dumps(asdict(index), indent=1, ensure_ascii=False), encoding="utf-8")
+        (self._out / "materials.json").write_text(
+            json.dumps(asdict(index), indent=1, ensure_ascii=False), encoding="utf-8"
+        )
         return index
 
 
@@ -225,7 +251,24 @@ def _packages(entry: dict[str, Any]) -> list[str]:
     return [entry["name"]] if "name" in entry else [entry["prefix"] + name for name in entry["names"]]
 
 
-def collect(out: Path, *, recipe: Path, never_train: NeverTrain, marks: Path | None, frames: Path | None) -> MaterialIndex:
+def _add_package(collector: Collector, root: Path, name: str, entry: dict[str, Any]) -> None:
+    exclude, one_per_folder = entry.get("exclude", ()), entry.get("one_per_folder", False)
+    for kind in ("backgrounds", "sprites"):
+        for path in matching(root, entry.get(kind, ()), exclude=exclude, one_per_folder=one_per_folder):
+            collector.add_picture(
+                path,
+                name,
+                entry["licence"],
+                sprite=kind == "sprites",
+                min_side_px=entry.get("min_side_px", _MIN_SIDE_PX),
+            )
+    for path in matching(root, entry.get("frames", ()), exclude=exclude):
+        collector.add_artwork(path, "frames", name, entry["licence"])
+
+
+def collect(
+    out: Path, *, recipe: Path, never_train: NeverTrain, marks: Path | None, frames: Path | None
+) -> MaterialIndex:
     """Download and collect everything; see the module docstring for the layout."""
     spec = tomllib.loads(recipe.read_text(encoding="utf-8"))
     cache = out / ".downloads"
@@ -233,13 +276,7 @@ def collect(out: Path, *, recipe: Path, never_train: NeverTrain, marks: Path | N
     collector = Collector(out, never_train=never_train, long_side_px=spec["long_side_px"])
     for entry in spec["packages"]:
         for name in _packages(entry):
-            root = download_debian(name, cache)
-            taken: set[Path] = set()
-            for globs, sprite in ((entry.get("backgrounds", []), False), (entry.get("sprites", []), True)):
-                for path in matching(root, globs, one_per_folder=entry.get("one_per_folder", False)):
-                    if path not in taken:
-                        taken.add(path)
-                        collector.add_picture(path, name, entry["licence"], sprite=sprite)
+            _add_package(collector, download_debian(name, cache), name, entry)
     for entry in spec["python_files"]:
         found = importlib.util.find_spec(entry["package"])
         if found is None or not found.submodule_search_locations:
@@ -253,11 +290,17 @@ def collect(out: Path, *, recipe: Path, never_train: NeverTrain, marks: Path | N
     icons = spec["icons"]
     svgs = sorted((download_npm(icons["npm"], cache) / "package" / "icons").glob("*.svg"))
     collector.add_icons(svgs, icons["npm"], icons["licence"], side_px=icons["side_px"])
-    for folder, kind in ((marks, "marks"), (frames, "frames")):
-        if folder is not None:
-            collector.add_artwork(folder, kind)
+    local: tuple[tuple[Path | None, Literal["marks", "frames"]], ...] = ((marks, "marks"), (frames, "frames"))
+    for folder, kind in local:
+        for path in sorted(folder.iterdir()) if folder is not None else ():
+            if path.suffix.lower() in _PICTURES:
+                collector.add_artwork(path, kind, folder.name if folder else kind, "as its folder says")
     index = collector.write_index()
-    LOG.info("dropped %d pictures that are close to one of %d that must not be trained on", collector.dropped, len(never_train))
+    LOG.info(
+        "dropped %d pictures that are close to one of %d that must not be trained on",
+        collector.dropped,
+        len(never_train),
+    )
     counts = {name: len(items) for name, items in asdict(index).items()}
     LOG.info("collected %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     return index
@@ -268,7 +311,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Collect the material for synthetic training images.")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--recipe", type=Path, default=DEFAULT_RECIPE)
-    parser.add_argument("--never-train", type=Path, required=True, help="text file of 64-bit difference hashes, one a line")
+    parser.add_argument(
+        "--never-train", type=Path, required=True, help="text file of 64-bit difference hashes, one a line"
+    )
     parser.add_argument("--marks", type=Path, help="folder of mark artwork with alpha")
     parser.add_argument("--frames", type=Path, help="folder of frames with alpha")
     options = parser.parse_args(arguments)

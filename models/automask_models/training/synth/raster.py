@@ -21,6 +21,8 @@ VISIBLE_DELTA = 3
 """A pixel belongs to a mask when a channel changed by more than this many of 255 levels."""
 _MIN_VISIBLE_SHARE = 0.45
 _MIN_PIXELS = 12
+_COVERS_ALPHA = 0.6 * 255
+_MAY_LIE_UNDER_TEXT = frozenset({"border", "caption_bar", "letterbox", "tiled", "grid", "diagonal"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,9 @@ def resize(pixels: Bytes, width_px: int, height_px: int) -> Bytes:
 
     shrinks = width_px < pixels.shape[1] or height_px < pixels.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (max(1, width_px), max(1, height_px)), interpolation=interpolation), dtype=np.uint8)
+    return np.asarray(
+        cv2.resize(pixels, (max(1, width_px), max(1, height_px)), interpolation=interpolation), dtype=np.uint8
+    )
 
 
 def blur(pixels: Bytes, sigma_px: float) -> Bytes:
@@ -124,7 +128,12 @@ def tilted(layer: Layer, rng: np.random.Generator, strength: float) -> Layer:
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], dtype=np.float32)
     shift = rng.random((4, 2)).astype(np.float32) * strength * min(width, 4 * height, height + width // 4)
-    return warp(layer, homography(corners, corners + inwards * np.minimum(shift, [width * 0.3, height * 0.3]).astype(np.float32)), width, height)
+    return warp(
+        layer,
+        homography(corners, corners + inwards * np.minimum(shift, [width * 0.3, height * 0.3]).astype(np.float32)),
+        width,
+        height,
+    )
 
 
 def scaled(layer: Layer, factor: float) -> Layer:
@@ -182,7 +191,15 @@ class Canvas:
         return np.asarray(sample.mean(axis=0) if sample.size else np.full(3, 128.0), dtype=np.float64)
 
     def stamp(
-        self, layer: Layer, x_px: int, y_px: int, *, label: str | None, opacity: float = 1.0, blend: Blend = "normal", geometric: bool = False
+        self,
+        layer: Layer,
+        x_px: int,
+        y_px: int,
+        *,
+        label: str | None,
+        opacity: float = 1.0,
+        blend: Blend = "normal",
+        geometric: bool = False,
     ) -> bool:
         """Draw a layer with its top left corner at (x_px, y_px), which may lie outside, and note it as an instance.
 
@@ -208,6 +225,7 @@ class Canvas:
         drawn = (source + np.float32(0.5)).clip(0, 255).astype(np.uint8)
         if label is None:
             self.pixels[y0:y1, x0:x1] = drawn
+            self._cover(alpha.astype(np.float32) * np.float32(opacity) > _COVERS_ALPHA, x0, y0)
             return True
         mask = (np.maximum(drawn, base) - np.minimum(drawn, base)).max(axis=-1) > VISIBLE_DELTA
         if geometric:
@@ -220,6 +238,31 @@ class Canvas:
         self.note(mask, x0, y0, label=label, opacity=opacity)
         return True
 
+    def _cover(self, covered: NDArray[np.bool_], x_px: int, y_px: int) -> None:
+        """Take out of earlier masks what something opaque, bool (h, w) at (x_px, y_px), now hides."""
+        x1, y1 = x_px + covered.shape[1], y_px + covered.shape[0]
+        earlier, self.instances = self.instances, []
+        for each in earlier:
+            left, top, right, bottom = each.box
+            a0, b0, a1, b1 = max(left, x_px), max(top, y_px), min(right, x1), min(bottom, y1)
+            if a0 >= a1 or b0 >= b1:
+                self.instances.append(each)
+                continue
+            mask = each.mask.copy()
+            mask[b0 - top : b1 - top, a0 - left : a1 - left] &= ~covered[b0 - y_px : b1 - y_px, a0 - x_px : a1 - x_px]
+            self.note(mask, left, top, label=each.label, opacity=each.opacity)
+
+    def crowded(self, box: tuple[int, int, int, int]) -> bool:
+        """Tell whether a window shares pixels with the masks of text or small marks that are already there."""
+        for each in self.instances:
+            x0, y0 = max(box[0], each.box[0]), max(box[1], each.box[1])
+            x1, y1 = min(box[2], each.box[2]), min(box[3], each.box[3])
+            if x0 < x1 and y0 < y1 and each.label not in _MAY_LIE_UNDER_TEXT:
+                left, top = each.box[:2]
+                if each.mask[y0 - top : y1 - top, x0 - left : x1 - left].any():
+                    return True
+        return False
+
     def note(self, mask: NDArray[np.bool_], x_px: int, y_px: int, *, label: str, opacity: float) -> None:
         """Record an instance whose mask, bool (h, w), stands at (x_px, y_px); an empty mask records nothing."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -227,4 +270,8 @@ class Canvas:
             return
         x0, x1, y0, y1 = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
         box = (x_px + x0, y_px + y0, x_px + x1, y_px + y1)
-        self.instances.append(SyntheticInstance(kind=KIND_OF_LABEL[label], label=label, box=box, mask=mask[y0:y1, x0:x1].copy(), opacity=opacity))
+        self.instances.append(
+            SyntheticInstance(
+                kind=KIND_OF_LABEL[label], label=label, box=box, mask=mask[y0:y1, x0:x1].copy(), opacity=opacity
+            )
+        )

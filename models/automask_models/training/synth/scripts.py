@@ -32,31 +32,23 @@ _DEVANAGARI_MARKS = "ािीुूेैोौ"
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 _ACCENTED = "éèüöäñçåøßêîôÉÜÖ"
 
-_WORDS = (
-    "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but not "
-    "what all were we when your can said there use an each which she do how their if will up other about out many then "
-    "them these so some her would make like him into time has look two more write go see number no way could people my "
-    "than first water been call who oil its now find long down day did get come made may part new sound take only little "
-    "work know place year live me back give most very after thing our just name good sentence man think say great where "
-    "help through much before line right too mean old any same tell boy follow came want show also around form three "
-    "small set put end does another well large must big even such because turn here why ask went men read need land "
-    "sale fresh summer winter classic premium original limited edition quality natural organic coffee music night city "
-    "river forest castle north south harbor island queen knight dragon shadow silver golden winter storm kingdom"
-).split()
-_FIRST = (
-    "anna marco julia peter lena tom sara david nina oleg maria ivan kate john emma lucas mia felix yuki hana ken rin "
-    "alex robin chris sam jo max leo ella zoe ben carl dora erik fay"
-).split()
-_LAST = (
-    "schmidt rossi novak tanaka miller brown santos kim petrov larsen weber moreau costa nguyen lind walker stone woods "
-    "hill rivers lake black young king fox wolf hart moon frost reed lane"
-).split()
-_AGENCY = (
-    "photo image stock picture press media studio archive visual foto pix snap lens frame pixel vector art graphic depot"
-).split()
+_WORDS = ["the", "of", "and", "to", "in", "is", "you", "that", "it", "he", "was", "for", "on", "are", "as", "with", "his", "they", "at", "be", "this", "have", "from", "or", "one", "had", "by", "word", "but", "not", "what", "all", "were", "we", "when", "your", "can", "said", "there", "use", "an", "each", "which", "she", "do", "how", "their", "if", "will", "up", "other", "about", "out", "many", "then", "them", "these", "so", "some", "her", "would", "make", "like", "him", "into", "time", "has", "look", "two", "more", "write", "go", "see", "number", "no", "way", "could", "people", "my", "than", "first", "water", "been", "call", "who", "oil", "its", "now", "find", "long", "down", "day", "did", "get", "come", "made", "may", "part", "new", "sound", "take", "only", "little", "work", "know", "place", "year", "live", "me", "back", "give", "most", "very", "after", "thing", "our", "just", "name", "good", "sentence", "man", "think", "say", "great", "where", "help", "through", "much", "before", "line", "right", "too", "mean", "old", "any", "same", "tell", "boy", "follow", "came", "want", "show", "also", "around", "form", "three", "small", "set", "put", "end", "does", "another", "well", "large", "must", "big", "even", "such", "because", "turn", "here", "why", "ask", "went", "men", "read", "need", "land", "sale", "fresh", "summer", "winter", "classic", "premium", "original", "limited", "edition", "quality", "natural", "organic", "coffee", "music", "night", "city", "river", "forest", "castle", "north", "south", "harbor", "island", "queen", "knight", "dragon", "shadow", "silver", "golden", "winter", "storm", "kingdom"]
+_FIRST = ["anna", "marco", "julia", "peter", "lena", "tom", "sara", "david", "nina", "oleg", "maria", "ivan", "kate", "john", "emma", "lucas", "mia", "felix", "yuki", "hana", "ken", "rin", "alex", "robin", "chris", "sam", "jo", "max", "leo", "ella", "zoe", "ben", "carl", "dora", "erik", "fay"]
+_LAST = ["schmidt", "rossi", "novak", "tanaka", "miller", "brown", "santos", "kim", "petrov", "larsen", "weber", "moreau", "costa", "nguyen", "lind", "walker", "stone", "woods", "hill", "rivers", "lake", "black", "young", "king", "fox", "wolf", "hart", "moon", "frost", "reed", "lane"]
+_AGENCY = ["photo", "image", "stock", "picture", "press", "media", "studio", "archive", "visual", "foto", "pix", "snap", "lens", "frame", "pixel", "vector", "art", "graphic", "depot"]
 _AGENCY_TAIL = ("images", "stock", "photos", "media", "pictures", "press", "library", "studio", "works", "vault", "hub")
 _TLD = (".com", ".net", ".org", ".cn", ".jp", ".de", ".io", ".art", ".me", ".com.cn", ".co.uk", ".ru", ".pl")
-_NOTICE = ("SAMPLE", "PREVIEW", "PROOF", "DRAFT", "COPYRIGHT", "DO NOT COPY", "WATERMARK", "CONFIDENTIAL", "NOT FOR SALE")
+_NOTICE = (
+    "SAMPLE",
+    "PREVIEW",
+    "PROOF",
+    "DRAFT",
+    "COPYRIGHT",
+    "DO NOT COPY",
+    "WATERMARK",
+    "CONFIDENTIAL",
+    "NOT FOR SALE",
+)
 _NOTICE_HAN = ("樣本", "見本", "禁止轉載", "版權所有", "非賣品")
 
 SAMPLES: dict[str, str] = {
@@ -122,7 +114,15 @@ def cased(rng: np.random.Generator, text: str) -> str:
 def number(rng: np.random.Generator) -> str:
     """Return digits as they stand on signs, labels and price tags."""
     n = int(rng.integers(1, 10_000))
-    forms = (str(n), f"{n / 100:.2f}", f"${n / 100:.2f}", f"{n % 100}%", f"#{n}", f"{n % 24:02d}:{n % 60:02d}", f"No. {n % 99}")
+    forms = (
+        str(n),
+        f"{n / 100:.2f}",
+        f"${n / 100:.2f}",
+        f"{n % 100}%",
+        f"#{n}",
+        f"{n % 24:02d}:{n % 60:02d}",
+        f"No. {n % 99}",
+    )
     return _pick(rng, forms)
 
 
@@ -169,7 +169,12 @@ def handle(rng: np.random.Generator) -> str:
 def agency(rng: np.random.Generator) -> str:
     """Return a made-up name of a stock agency."""
     head, tail = _pick(rng, _AGENCY), _pick(rng, _AGENCY_TAIL)
-    forms = (f"{head}{tail}", f"{head} {tail}", head + _pick(rng, ["ia", "o", "ly", "io", "ster", "eo", "ville"]), f"{_pick(rng, _LAST)} {tail}")
+    forms = (
+        f"{head}{tail}",
+        f"{head} {tail}",
+        head + _pick(rng, ["ia", "o", "ly", "io", "ster", "eo", "ville"]),
+        f"{_pick(rng, _LAST)} {tail}",
+    )
     text = _pick(rng, forms)
     return (text, text.title(), text.upper())[int(rng.choice(3, p=[0.4, 0.35, 0.25]))]
 
@@ -204,3 +209,16 @@ def timestamp(rng: np.random.Generator) -> str:
         return _pick(rng, dates)
     return _pick(rng, times) if which < 0.55 else f"{_pick(rng, dates)}  {_pick(rng, times)}"
 
+
+def camera(rng: np.random.Generator) -> str:
+    """Return a made-up name of a camera or a phone, as camera bars show it."""
+    name = agency(rng).split()[0].title()
+    return f"{name} {_pick(rng, list('XZTGAM'))}{int(rng.integers(1, 900))}" + _pick(
+        rng, ["", " Pro", " Ultra", " II", "s"]
+    )
+
+
+def exposure(rng: np.random.Generator) -> str:
+    """Return focal length, aperture, shutter time and sensitivity."""
+    focal, aperture = int(rng.integers(13, 201)), rng.uniform(1.4, 11)
+    return f"{focal}mm  f/{aperture:.1f}  1/{int(2 ** rng.uniform(3, 12))}s  ISO{int(2 ** rng.uniform(5.7, 12))}"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from automask_models.training.synth import textures
 from automask_models.training.synth.backgrounds import Backgrounds, PictureCache
 from automask_models.training.synth.degrade import degraded
 from automask_models.training.synth.frames import FrameDrawer
@@ -16,12 +15,24 @@ from automask_models.training.synth.index import MaterialIndex, Split
 from automask_models.training.synth.lettering import FontShelf
 from automask_models.training.synth.marks import MarkDrawer
 from automask_models.training.synth.raster import Bytes, Canvas, resize
+from automask_models.training.synth.scenes import SceneDrawer
+from automask_models.training.synth.stock import StockMarkDrawer
 from automask_models.training.synth.texts import TextDrawer
 from automask_models.training.synth.types import SyntheticImage, SyntheticInstance
 
-_SMALL_MARKS = {"signature": 0.17, "copyright": 0.17, "username": 0.16, "timestamp": 0.13, "logo": 0.15, "ai_mark": 0.11, "corner": 0.11}
+_SMALL_MARKS = {
+    "signature": 0.17,
+    "copyright": 0.17,
+    "username": 0.16,
+    "timestamp": 0.13,
+    "logo": 0.15,
+    "ai_mark": 0.11,
+    "corner": 0.11,
+}
 _WIDE_MARKS = {"tiled": 0.42, "grid": 0.25, "diagonal": 0.33}
+_SCENES = ("marked", "stock", "poster", "comic", "chart", "framed")
 _RESIZED_MASK_LEVEL = 64
+_FAINT_OPACITY = 0.3
 
 
 @dataclass(frozen=True)
@@ -65,8 +76,16 @@ class Synthesizer:
     It pickles without what it has cached; each process opens fonts and pictures for itself. One instance serves one thread.
     """
 
-    def __init__(self, materials: Path, *, seed: int, size_px: int = 640, recipe: SynthRecipe | None = None, split: Split = "train") -> None:
-        """Read the list of materials; raises FileNotFoundError when the folder has none."""
+    def __init__(
+        self,
+        materials: Path,
+        *,
+        seed: int,
+        size_px: int = 640,
+        recipe: SynthRecipe | None = None,
+        split: Split = "train",
+    ) -> None:
+        """Read the list of materials; raises InputError when the folder has none."""
         self._materials, self._seed, self._size_px, self._split = materials, seed, size_px, split
         self._recipe = recipe or SynthRecipe()
         self._open()
@@ -77,7 +96,9 @@ class Synthesizer:
         shelf = FontShelf(self._materials, index.faces)
         self._backgrounds = Backgrounds(cache, index)
         self._texts = TextDrawer(shelf)
+        self._scenes = SceneDrawer(self._texts)
         self._marks = MarkDrawer(cache, index, shelf)
+        self._stock = StockMarkDrawer(self._marks)
         self._frames = FrameDrawer(cache, index)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -105,48 +126,41 @@ class Synthesizer:
             if canvas.instances:
                 break
         pixels, instances = _rescaled(canvas, self._size_px)
-        return SyntheticImage(degraded(rng, pixels), instances)
+        faint = any(each.opacity < _FAINT_OPACITY for each in instances)
+        return SyntheticImage(degraded(rng, pixels, gently=faint), instances)
 
     def _compose(self, rng: np.random.Generator, canvas: Canvas) -> None:
         recipe = self._recipe
-        scenes = {name: getattr(recipe, name) for name in ("marked", "stock", "poster", "comic", "chart", "framed")}
-        scene = _weighted(rng, scenes)
+        scene = _weighted(rng, {name: getattr(recipe, name) for name in _SCENES})
         if scene == "framed" or rng.random() < recipe.extra_frame:
             self._frame(rng, canvas)
         if scene == "marked":
             for _ in range(int(rng.choice([1, 2, 3], p=[0.7, 0.22, 0.08]))):
                 self._marks.draw(rng, canvas, _weighted(rng, _SMALL_MARKS))
         elif scene == "stock":
-            self._marks.draw(rng, canvas, _weighted(rng, _WIDE_MARKS))
+            self._stock.draw(rng, canvas, _weighted(rng, _WIDE_MARKS))
             if rng.random() < 0.3:
                 self._marks.draw(rng, canvas, _weighted(rng, _SMALL_MARKS))
         elif scene == "poster":
-            self._poster(rng, canvas)
+            self._scenes.poster(rng, canvas)
         elif scene == "comic":
-            for _ in range(int(rng.integers(1, 6))):
-                self._texts.bubble(rng, canvas, size_px=int(rng.integers(11, 34)))
-            if rng.random() < 0.3:
-                self._texts.free(rng, canvas, size_px=int(rng.integers(30, 90)))
+            self._scenes.comic(rng, canvas)
         elif scene == "chart":
-            ink = textures.near(rng, (60, 35, 20), 30) if rng.random() < 0.7 else textures.random_colour(rng)
-            for _ in range(int(rng.integers(3, 14))):
-                self._texts.map_name(rng, canvas, ink=ink)
+            self._scenes.chart(rng, canvas)
         if scene not in ("marked", "stock") and rng.random() < recipe.extra_mark:
             self._marks.draw(rng, canvas, _weighted(rng, _SMALL_MARKS))
 
     def _frame(self, rng: np.random.Generator, canvas: Canvas) -> None:
-        before = len(canvas.instances)
-        window = self._frames.draw(rng, canvas)
-        drawn = canvas.instances[before:]
-        if window is not None and drawn and drawn[0].label == "caption_bar" and rng.random() < 0.85:
-            high = window[3] - window[1]
-            self._texts.free(rng, canvas, size_px=max(9, int(high * rng.uniform(0.2, 0.6))), where=window, tight=True, upright=True)
-
-    def _poster(self, rng: np.random.Generator, canvas: Canvas) -> None:
-        side = canvas.size_px[0]
-        for _ in range(int(rng.integers(1, 8))):
-            size = int(side * np.exp(rng.uniform(np.log(0.016), np.log(0.17))))
-            self._texts.free(rng, canvas, size_px=max(9, size))
+        frame = self._frames.draw(rng, canvas)
+        if frame is None or frame.style != "caption_bar":
+            return
+        which = rng.random()
+        if which < 0.3:
+            self._marks.camera_bar(rng, canvas, frame.window)
+        elif which < 0.9:
+            high = frame.window[3] - frame.window[1]
+            size = max(9, int(high * rng.uniform(0.2, 0.6)))
+            self._texts.free(rng, canvas, size_px=size, where=frame.window, tight=True, upright=True)
 
 
 def _weighted(rng: np.random.Generator, weights: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Text that stands in pictures: posters, signs, speech bubbles, painted maps."""
+"""Single pieces of text that stand in pictures: lines, blocks and columns in all styles, on plates and without."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ import numpy as np
 
 from automask_models.training.synth import textures
 from automask_models.training.synth.lettering import FontShelf, InkStyle, arched, block, columns, line, paint
-from automask_models.training.synth.raster import Bytes, Canvas, Colour, Layer, rotated, solid, tilted, trimmed
+from automask_models.training.synth.raster import (
+    Blend,
+    Bytes,
+    Canvas,
+    Colour,
+    Layer,
+    resize,
+    rotated,
+    solid,
+    tilted,
+)
 from automask_models.training.synth.scripts import SCRIPT_WEIGHTS, VERTICAL_SCRIPTS, words
 
-_BLACK: Colour = (0, 0, 0)
-_WHITE: Colour = (255, 255, 255)
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+PLACE_TRIES = 6
 Box = tuple[int, int, int, int]
 
 
@@ -23,29 +34,29 @@ def contrasting(rng: np.random.Generator, ground: np.typing.NDArray[np.float64],
     """Return a colour that stands out from `ground` by at least `least` levels of brightness; often black or white."""
     bright = luma(ground)
     if rng.random() < 0.5:
-        return _WHITE if bright < 128 or (bright < 160 and rng.random() < 0.5) else near_black(rng)
+        return WHITE if bright < 128 or (bright < 160 and rng.random() < 0.5) else near_black(rng)
     for _ in range(12):
         colour = textures.random_colour(rng)
         if abs(luma(colour) - bright) >= least:
             return colour
-    return _WHITE if bright < 128 else _BLACK
+    return WHITE if bright < 128 else BLACK
 
 
 def near_black(rng: np.random.Generator) -> Colour:
     """Return black or nearly so."""
-    return _BLACK if rng.random() < 0.6 else textures.near(rng, (24, 24, 28), 20)
+    return BLACK if rng.random() < 0.6 else textures.near(rng, (24, 24, 28), 20)
 
 
 def random_style(rng: np.random.Generator, fill: Colour, size_px: int) -> InkStyle:
     """Return a random style for text of a colour: plain half of the time, else outlined, shadowed, glowing or graded."""
-    opposite = _BLACK if luma(fill) > 110 else _WHITE
+    opposite = BLACK if luma(fill) > 110 else WHITE
     effect = rng.random()
     outline_px, hollow, shadow, shadow_blur, glow_px = 0, False, None, 0.0, 0
     fill_end = textures.near(rng, fill, 90) if rng.random() < 0.12 else None
     if 0.50 <= effect < 0.72 or effect > 0.95:
         outline_px = max(1, round(size_px * rng.uniform(0.02, 0.13)))
         hollow = rng.random() < 0.08
-    if effect >= 0.72 and effect < 0.88 or effect > 0.95:
+    if (effect >= 0.72 and effect < 0.88) or effect > 0.95:
         reach = max(1, round(size_px * rng.uniform(0.02, 0.1)))
         shadow = (int(rng.choice([reach, -reach, reach, 0])), reach)
         shadow_blur = float(rng.choice([0.0, rng.uniform(0.5, max(1.0, size_px * 0.08))]))
@@ -61,18 +72,11 @@ def random_style(rng: np.random.Generator, fill: Colour, size_px: int) -> InkSty
         outline=opposite,
         shadow_px=shadow,
         shadow_blur_px=shadow_blur,
-        shadow=_BLACK if luma(fill) > 60 else opposite,
+        shadow=BLACK if luma(fill) > 60 else opposite,
         shadow_strength=rng.uniform(0.35, 0.95),
         glow_px=glow_px,
         glow=opposite,
     )
-
-
-def pick_script(rng: np.random.Generator, shelf: FontShelf) -> str:
-    """Return a script that the shelf can write, by `SCRIPT_WEIGHTS`."""
-    usable = [name for name in SCRIPT_WEIGHTS if name in shelf.scripts()]
-    weights = np.array([SCRIPT_WEIGHTS[name] for name in usable])
-    return usable[int(rng.choice(len(usable), p=weights / weights.sum()))]
 
 
 class TextDrawer:
@@ -82,13 +86,31 @@ class TextDrawer:
         """Write with the faces of `shelf`."""
         self._shelf = shelf
 
-    def line_coverage(self, rng: np.random.Generator, script: str, size_px: int, *, words_count: int, styles: tuple[str, ...] = ()) -> Bytes:
+    def scripts(self) -> frozenset[str]:
+        """Return the scripts that can be written."""
+        return self._shelf.scripts()
+
+    def pick_script(self, rng: np.random.Generator) -> str:
+        """Return a script that can be written, by `SCRIPT_WEIGHTS`."""
+        usable = [name for name in SCRIPT_WEIGHTS if name in self._shelf.scripts()]
+        weights = np.array([SCRIPT_WEIGHTS[name] for name in usable])
+        return usable[int(rng.choice(len(usable), p=weights / weights.sum()))]
+
+    def line_coverage(
+        self, rng: np.random.Generator, script: str, size_px: int, *, words_count: int, styles: tuple[str, ...] = ()
+    ) -> Bytes:
         """Return the coverage of one random line."""
         face = self._shelf.choose(rng, script, styles)
-        tracking = size_px * rng.uniform(0.05, 0.6) if rng.random() < 0.1 and script in {"latin", "cyrillic", "han", "kana"} else 0.0
+        tracking = (
+            size_px * rng.uniform(0.05, 0.6)
+            if rng.random() < 0.1 and script in {"latin", "cyrillic", "han", "kana"}
+            else 0.0
+        )
         return line(words(rng, script, words_count), self._shelf.font(face, size_px, script), tracking_px=tracking)
 
-    def block_coverage(self, rng: np.random.Generator, script: str, size_px: int, *, lines: int, styles: tuple[str, ...] = ()) -> Bytes:
+    def block_coverage(
+        self, rng: np.random.Generator, script: str, size_px: int, *, lines: int, styles: tuple[str, ...] = ()
+    ) -> Bytes:
         """Return the coverage of several lines of one face."""
         font = self._shelf.font(self._shelf.choose(rng, script, styles), size_px, script)
         count = int(rng.integers(2, 6))
@@ -102,10 +124,17 @@ class TextDrawer:
         return columns(texts, font, size_px, leading_px=round(size_px * rng.uniform(0.1, 0.6)))
 
     def free(
-        self, rng: np.random.Generator, canvas: Canvas, *, size_px: int, where: Box | None = None, tight: bool = False, upright: bool = False
+        self,
+        rng: np.random.Generator,
+        canvas: Canvas,
+        *,
+        size_px: int,
+        where: Box | None = None,
+        tight: bool = False,
+        upright: bool = False,
     ) -> bool:
         """Draw one line, block or column in a random style somewhere in `where` (default: anywhere)."""
-        script = pick_script(rng, self._shelf)
+        script = self.pick_script(rng)
         form = rng.random()
         label = "text_line"
         if script in VERTICAL_SCRIPTS and form < 0.2:
@@ -120,14 +149,29 @@ class TextDrawer:
         return self._place(rng, canvas, coverage, size_px, label=label, where=where, tight=tight, upright=upright)
 
     def _place(
-        self, rng: np.random.Generator, canvas: Canvas, coverage: Bytes, size_px: int, *, label: str, where: Box | None, tight: bool, upright: bool
+        self,
+        rng: np.random.Generator,
+        canvas: Canvas,
+        coverage: Bytes,
+        size_px: int,
+        *,
+        label: str,
+        where: Box | None,
+        tight: bool,
+        upright: bool,
     ) -> bool:
         width, height = canvas.size_px
         x0, y0, x1, y1 = where or (0, 0, width, height)
-        if tight and (coverage.shape[1] > x1 - x0 or coverage.shape[0] > y1 - y0):
+        if tight or rng.random() < 0.85:
+            coverage = fitted(coverage, round((x1 - x0) * 0.96), round((y1 - y0) * 0.96))
+            size_px = min(size_px, coverage.shape[0])
+        for _ in range(PLACE_TRIES):
+            x = x0 + int(rng.uniform(0, 1) * (x1 - x0 - coverage.shape[1]))
+            y = y0 + int(rng.uniform(0, 1) * (y1 - y0 - coverage.shape[0]))
+            if not canvas.crowded((x, y, x + coverage.shape[1], y + coverage.shape[0])):
+                break
+        else:
             return False
-        x = x0 + int(rng.uniform(0, 1) * (x1 - x0 - coverage.shape[1]))
-        y = y0 + int(rng.uniform(0, 1) * (y1 - y0 - coverage.shape[0]))
         ground = canvas.mean_colour((x, y, x + coverage.shape[1], y + coverage.shape[0]))
         plate = not upright and rng.random() < 0.1
         if plate:
@@ -137,8 +181,9 @@ class TextDrawer:
         if not plate and not upright:
             layer = self._bent(rng, layer)
         opacity = 1.0 if rng.random() < 0.8 else rng.uniform(0.35, 0.95)
+        blend: Blend = "normal" if rng.random() < 0.92 else ("overlay" if rng.random() < 0.5 else "multiply")
         rim = (layer.alpha.shape[1] - coverage.shape[1]) // 2, (layer.alpha.shape[0] - coverage.shape[0]) // 2
-        return canvas.stamp(layer, x - rim[0], y - rim[1], label=label, opacity=opacity)
+        return canvas.stamp(layer, x - rim[0], y - rim[1], label=label, opacity=opacity, blend=blend)
 
     def _bent(self, rng: np.random.Generator, layer: Layer) -> Layer:
         which = rng.random()
@@ -154,59 +199,20 @@ class TextDrawer:
         pad = round(size_px * rng.uniform(0.15, 0.7))
         x0, y0, x1, y1 = box
         alpha = rounded_plate(x1 - x0 + 2 * pad, y1 - y0 + 2 * pad, round(pad * rng.uniform(0, 1.2)))
-        canvas.stamp(solid(alpha, textures.random_colour(rng)), x0 - pad, y0 - pad, label=None, opacity=rng.uniform(0.5, 1.0))
+        canvas.stamp(
+            solid(alpha, textures.random_colour(rng)), x0 - pad, y0 - pad, label=None, opacity=rng.uniform(0.5, 1.0)
+        )
         return canvas.mean_colour((x0 - pad, y0 - pad, x1 + pad, y1 + pad))
 
-    def bubble(self, rng: np.random.Generator, canvas: Canvas, *, size_px: int) -> bool:
-        """Draw a speech bubble with text in it; the bubble belongs to the picture, the text does not."""
-        import cv2
 
-        script = str(rng.choice([name for name in ("latin", "kana", "han", "hans", "hangul", "latin", "kana") if name in self._shelf.scripts()]))
-        if script in VERTICAL_SCRIPTS and rng.random() < 0.65:
-            coverage = self.column_coverage(rng, script, size_px, number=int(rng.integers(1, 5)))
-        else:
-            coverage = self.block_coverage(rng, script, size_px, lines=int(rng.integers(1, 5)), styles=("comic", "hand", "plain"))
-        height, width = coverage.shape
-        outer_w, outer_h = int(width * rng.uniform(1.3, 1.8)) + size_px, int(height * rng.uniform(1.3, 1.8)) + size_px
-        side = canvas.size_px[0]
-        if outer_w > side or outer_h > side:
-            return False
-        x, y = int(rng.integers(side - outer_w + 1)), int(rng.integers(side - outer_h + 1))
-        shape, edge = np.zeros((outer_h, outer_w), dtype=np.uint8), np.zeros((outer_h, outer_w), dtype=np.uint8)
-        thick = int(rng.integers(1, 4))
-        if rng.random() < 0.75:
-            centre, axes = (outer_w // 2, outer_h // 2), (outer_w // 2 - 3, outer_h // 2 - 3)
-            cv2.ellipse(shape, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA)
-            cv2.ellipse(edge, centre, axes, 0, 0, 360, 255, thick, cv2.LINE_AA)
-        else:
-            cv2.rectangle(shape, (2, 2), (outer_w - 3, outer_h - 3), 255, -1)
-            cv2.rectangle(edge, (2, 2), (outer_w - 3, outer_h - 3), 255, thick)
-        paper = _WHITE if rng.random() < 0.85 else textures.random_colour(rng)
-        canvas.stamp(solid(shape, paper), x, y, label=None, opacity=1.0 if rng.random() < 0.8 else 0.75)
-        canvas.stamp(solid(edge, _BLACK), x, y, label=None)
-        layer = paint(coverage, InkStyle(fill=_BLACK if luma(paper) > 110 else _WHITE))
-        left, top = x + (outer_w - layer.alpha.shape[1]) // 2, y + (outer_h - layer.alpha.shape[0]) // 2
-        return canvas.stamp(layer, left, top, label="text_block" if coverage.shape[0] > 2 * size_px else "text_line")
-
-    def map_name(self, rng: np.random.Generator, canvas: Canvas, *, ink: Colour) -> bool:
-        """Draw a place name as on a painted map: small, tracked, curved or rotated."""
-        size = int(rng.integers(10, 34))
-        script = pick_script(rng, self._shelf)
-        coverage = self.line_coverage(rng, script, size, words_count=int(rng.integers(1, 3)), styles=("plain", "hand", "display", "brush"))
-        halo = max(1, size // 10)
-        style = InkStyle(fill=ink, outline_px=halo, outline=textures.near(rng, (235, 220, 190), 25)) if rng.random() < 0.35 else InkStyle(fill=ink)
-        layer = paint(coverage, style)
-        if rng.random() < 0.35:
-            layer = arched(layer, rng.choice([-1, 1]) * rng.uniform(20, 110))
-        if rng.random() < 0.5:
-            layer = rotated(layer, rng.normal(0, 25))
-        layer = trimmed(layer)
-        side = canvas.size_px[0]
-        width, height = layer.size_px
-        if width >= side or height >= side:
-            return False
-        x, y = int(rng.integers(side - width)), int(rng.integers(side - height))
-        return canvas.stamp(layer, x, y, label="text_line", opacity=rng.uniform(0.6, 1.0))
+def fitted(coverage: Bytes, width_px: int, height_px: int) -> Bytes:
+    """Return the coverage shrunk, if need be, to fit a window."""
+    factor = min(width_px / coverage.shape[1], height_px / coverage.shape[0], 1.0)
+    return (
+        coverage
+        if factor == 1.0
+        else resize(coverage, max(1, int(coverage.shape[1] * factor)), max(1, int(coverage.shape[0] * factor)))
+    )
 
 
 def rounded_plate(width_px: int, height_px: int, radius_px: int) -> Bytes:
@@ -214,5 +220,7 @@ def rounded_plate(width_px: int, height_px: int, radius_px: int) -> Bytes:
     from PIL import Image, ImageDraw
 
     image = Image.new("L", (max(1, width_px), max(1, height_px)))
-    ImageDraw.Draw(image).rounded_rectangle((0, 0, width_px - 1, height_px - 1), radius=min(radius_px, width_px // 2, height_px // 2), fill=255)
+    ImageDraw.Draw(image).rounded_rectangle(
+        (0, 0, width_px - 1, height_px - 1), radius=min(radius_px, width_px // 2, height_px // 2), fill=255
+    )
     return np.asarray(image)

@@ -20,8 +20,9 @@ def random_colour(rng: np.random.Generator) -> Colour:
 
 
 def near(rng: np.random.Generator, colour: Colour, spread: int) -> Colour:
-    """Return a colour within `spread` levels a channel."""
-    red, green, blue = (int(np.clip(each + rng.integers(-spread, spread + 1), 0, 255)) for each in colour)
+    """Return a colour within `spread` levels a channel; brightness changes more than hue."""
+    shared, own = int(rng.integers(-spread, spread + 1)), max(1, spread // 4)
+    red, green, blue = (int(np.clip(each + shared * 3 // 4 + rng.integers(-own, own + 1), 0, 255)) for each in colour)
     return red, green, blue
 
 
@@ -40,12 +41,17 @@ def gradient(rng: np.random.Generator, side_px: int) -> Bytes:
         run = np.hypot(x - rng.uniform(0.2, 0.8), y - rng.uniform(0.2, 0.8)) * rng.uniform(0.8, 1.6)
     stops = np.linspace(0, 1, int(rng.integers(2, 4)))
     base = random_colour(rng)
-    colours = np.array([base] + [near(rng, base, 80) if rng.random() < 0.6 else random_colour(rng) for _ in stops[1:]], dtype=np.float64)
+    colours = np.array(
+        [base] + [near(rng, base, 80) if rng.random() < 0.6 else random_colour(rng) for _ in stops[1:]],
+        dtype=np.float64,
+    )
     table = np.stack([np.interp(np.linspace(0, 1, 256), stops, colours[:, c]) for c in range(3)], axis=-1)
     return (table[(run * 255).clip(0, 255).astype(np.uint8)] + 0.5).astype(np.uint8)
 
 
-def noise_field(rng: np.random.Generator, side_px: int, *, cells: int, octaves: int = 4) -> np.typing.NDArray[np.float32]:
+def noise_field(
+    rng: np.random.Generator, side_px: int, *, cells: int, octaves: int = 4
+) -> np.typing.NDArray[np.float32]:
     """Return fractal noise, float32 (side, side), 0..1; `cells` is the number of bumps across at the coarsest level."""
     total = np.zeros((side_px, side_px), dtype=np.float32)
     for octave in range(octaves):
@@ -75,7 +81,11 @@ def stripes(rng: np.random.Generator, side_px: int) -> Bytes:
     if rng.random() < 0.5:
         run += rng.uniform(2, 20) * np.sin((x * np.sin(angle) - y * np.cos(angle)) / rng.uniform(8, 60))
     wave = np.sin(run * (2 * np.pi / rng.uniform(5, 60)))
-    field = (wave > rng.uniform(-0.6, 0.6)).astype(np.float32) if rng.random() < 0.5 else (wave * 0.5 + 0.5).astype(np.float32)
+    field = (
+        (wave > rng.uniform(-0.6, 0.6)).astype(np.float32)
+        if rng.random() < 0.5
+        else (wave * 0.5 + 0.5).astype(np.float32)
+    )
     return _between(field, random_colour(rng), random_colour(rng))
 
 
@@ -131,11 +141,17 @@ def strands(rng: np.random.Generator, side_px: int) -> Bytes:
     sheet = clouds(rng, side_px)
     lean, bend = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1.5)
     for _ in range(int(rng.integers(60, 260))):
-        steps = np.cumsum(lean + rng.normal(0, 0.35) + np.linspace(0, bend, 8)[None] * 0 + rng.normal(0, 0.08, 8))[0:8]
-        angles = lean + (steps - steps[0]) * 0.02 + np.linspace(0, bend, 8) * rng.uniform(0.4, 1)
+        angles = (
+            lean
+            + rng.normal(0, 0.25)
+            + np.linspace(0, bend, 8) * rng.uniform(0.4, 1)
+            + np.cumsum(rng.normal(0, 0.08, 8))
+        )
         start = rng.uniform(0, side_px, 2)
         points = start + np.cumsum(np.stack([np.cos(angles), np.sin(angles)], axis=-1) * rng.uniform(6, 30), axis=0)
-        cv2.polylines(sheet, [points.astype(np.int32)], False, near(rng, base, 60), int(rng.integers(1, 4)), cv2.LINE_AA)
+        cv2.polylines(
+            sheet, [points.astype(np.int32)], False, near(rng, base, 60), int(rng.integers(1, 4)), cv2.LINE_AA
+        )
     return sheet
 
 
@@ -145,15 +161,20 @@ def branches(rng: np.random.Generator, side_px: int) -> Bytes:
 
     sheet = gradient(rng, side_px) if rng.random() < 0.5 else clouds(rng, side_px)
     colour = random_colour(rng)
-    tips = [(rng.uniform(0, side_px, 2), rng.uniform(0, 2 * np.pi), rng.uniform(2, 9)) for _ in range(int(rng.integers(2, 7)))]
+    tips = [
+        (rng.uniform(0, side_px, 2), rng.uniform(0, 2 * np.pi), rng.uniform(2, 9))
+        for _ in range(int(rng.integers(2, 7)))
+    ]
     for _ in range(400):
         if not tips:
             break
         point, angle, thick = tips.pop(0)
         end = point + np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(10, 45)
-        cv2.line(sheet, (int(point[0]), int(point[1])), (int(end[0]), int(end[1])), colour, max(1, round(thick)), cv2.LINE_AA)
+        cv2.line(
+            sheet, (int(point[0]), int(point[1])), (int(end[0]), int(end[1])), colour, max(1, round(thick)), cv2.LINE_AA
+        )
         for _ in range(1 + int(rng.random() < 0.35)):
-            if thick > 0.6 and (0 <= end).all() and (end < side_px).all():
+            if thick > 0.6 and (end >= 0).all() and (end < side_px).all():
                 tips.append((end, angle + rng.normal(0, 0.45), thick * rng.uniform(0.75, 0.97)))
     return sheet
 
@@ -166,7 +187,14 @@ def specks(rng: np.random.Generator, side_px: int) -> Bytes:
     colour, largest = random_colour(rng), float(rng.choice([2, 4, 14, 40]))
     for _ in range(int(rng.integers(40, 500))):
         radius = max(1, int(rng.random() ** 2 * largest))
-        cv2.circle(sheet, (int(rng.integers(side_px)), int(rng.integers(side_px))), radius, near(rng, colour, 40), -1, cv2.LINE_AA)
+        cv2.circle(
+            sheet,
+            (int(rng.integers(side_px)), int(rng.integers(side_px))),
+            radius,
+            near(rng, colour, 40),
+            -1,
+            cv2.LINE_AA,
+        )
     return blur(sheet, rng.uniform(0.5, 3)) if rng.random() < 0.4 else sheet
 
 
@@ -182,7 +210,9 @@ def shapes(rng: np.random.Generator, side_px: int) -> Bytes:
         if which < 0.35:
             cv2.circle(sheet, (x, y), size, colour, -1, cv2.LINE_AA)
             if rng.random() < 0.5:
-                cv2.circle(sheet, (x, y), max(1, size * 2 // 3), random_colour(rng), int(rng.integers(-1, 6)) or 1, cv2.LINE_AA)
+                cv2.circle(
+                    sheet, (x, y), max(1, size * 2 // 3), random_colour(rng), int(rng.integers(-1, 6)) or 1, cv2.LINE_AA
+                )
             if rng.random() < 0.4:
                 for spoke in np.linspace(0, 2 * np.pi, int(rng.integers(5, 14))):
                     end = (int(x + size * np.cos(spoke)), int(y + size * np.sin(spoke)))
@@ -195,9 +225,128 @@ def shapes(rng: np.random.Generator, side_px: int) -> Bytes:
     return sheet
 
 
+def plaid(rng: np.random.Generator, side_px: int) -> Bytes:
+    """Two crossing sets of stripes of one weave: tartan, table cloth, graph paper."""
+    base = np.full((side_px, side_px, 3), random_colour(rng), dtype=np.float32)
+    ramp = np.arange(side_px, dtype=np.float32)
+    for axis in (0, 1):
+        for _ in range(int(rng.integers(1, 4))):
+            period, width = rng.uniform(10, 120), rng.uniform(0.05, 0.6)
+            band = ((ramp / period + rng.random()) % 1.0 < width).astype(np.float32) * rng.uniform(0.2, 0.7)
+            share = band[:, None, None] if axis == 0 else band[None, :, None]
+            base += (np.asarray(random_colour(rng), dtype=np.float32) - base) * share
+    return (base + 0.5).astype(np.uint8)
+
+
+def motifs(rng: np.random.Generator, side_px: int) -> Bytes:
+    """One small shape over and over: knitting, scales, roof tiles, mosaics, wallpaper, book spines."""
+    import cv2
+
+    ground = random_colour(rng)
+    wide, high = int(rng.integers(8, 70)), int(rng.integers(8, 70))
+    tile = np.full((high, wide, 3), ground, dtype=np.uint8)
+    for _ in range(int(rng.integers(1, 4))):
+        colour, which = near(rng, ground, 90) if rng.random() < 0.7 else random_colour(rng), rng.random()
+        if which < 0.3:
+            cv2.ellipse(
+                tile,
+                (wide // 2, high // 2),
+                (max(1, wide // 3), max(1, high // 3)),
+                rng.uniform(0, 180),
+                0,
+                360,
+                colour,
+                -1,
+                cv2.LINE_AA,
+            )
+        elif which < 0.55:
+            points = rng.uniform(0, 1, (int(rng.integers(3, 6)), 2)) * (wide, high)
+            cv2.fillPoly(tile, [points.astype(np.int32)], colour, cv2.LINE_AA)
+        elif which < 0.8:
+            cv2.line(tile, (0, int(rng.integers(high))), (wide // 2, high - 1), colour, max(1, wide // 8), cv2.LINE_AA)
+            cv2.line(
+                tile, (wide // 2, high - 1), (wide - 1, int(rng.integers(high))), colour, max(1, wide // 8), cv2.LINE_AA
+            )
+        else:
+            cv2.rectangle(tile, (1, 1), (wide - 2, high - 2), colour, max(1, wide // 12))
+    mirrored = np.concatenate([tile, tile[:, ::-1]], axis=1) if rng.random() < 0.4 else tile
+    rows = side_px // high + 2
+    row = np.tile(mirrored, (1, side_px // mirrored.shape[1] + 3, 1))
+    shift = mirrored.shape[1] // 2 if rng.random() < 0.5 else 0
+    sheet = np.concatenate([np.roll(row, shift * (number % 2), axis=1) for number in range(rows)])[:side_px, :side_px]
+    shade = noise_field(rng, side_px, cells=3, octaves=2)[..., None] * np.float32(0.6) + np.float32(0.6)
+    return (sheet * shade).clip(0, 255).astype(np.uint8)
+
+
+def ripples(rng: np.random.Generator, side_px: int) -> Bytes:
+    """Contour lines of noise: waves, wood grain, marbling, curly hair."""
+    field = noise_field(rng, side_px, cells=int(rng.integers(2, 7)), octaves=3)
+    y, x = np.mgrid[0:side_px, 0:side_px].astype(np.float32) / side_px
+    run = field * np.float32(rng.uniform(2, 12)) + (x * np.cos(1.0) + y) * np.float32(rng.uniform(0, 14))
+    wave = (np.sin(run * np.float32(2 * np.pi)) * 0.5 + 0.5).astype(np.float32) ** np.float32(rng.uniform(0.4, 4))
+    base = random_colour(rng)
+    return _between(wave, base, near(rng, base, 110))
+
+
+def parchment(rng: np.random.Generator, side_px: int) -> Bytes:
+    """A painted map without names: land, sea, coast lines, hills, rivers and roads."""
+    import cv2
+
+    land, sea = near(rng, (222, 200, 150), 35), near(rng, (170, 190, 190), 45)
+    ink = near(rng, (80, 55, 35), 25)
+    height = noise_field(rng, side_px, cells=int(rng.integers(2, 5)), octaves=5)
+    is_land = (height > rng.uniform(0.25, 0.6)).astype(np.uint8)
+    sheet = np.where(is_land[..., None] > 0, np.uint8(land), np.uint8(sea)).astype(np.float32)
+    sheet *= (0.85 + 0.25 * noise_field(rng, side_px, cells=6))[..., None]
+    sheet = sheet.clip(0, 255).astype(np.uint8)
+    coast, _ = cv2.findContours(is_land, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(sheet, coast, -1, ink, int(rng.integers(1, 3)), cv2.LINE_AA)
+    for _ in range(int(rng.integers(0, 60))):
+        x, y = int(rng.integers(side_px)), int(rng.integers(side_px))
+        if is_land[y, x]:
+            size = int(side_px * rng.uniform(0.008, 0.03))
+            if rng.random() < 0.6:
+                cv2.polylines(
+                    sheet,
+                    [np.array([[x - size, y + size], [x, y - size], [x + size, y + size]], dtype=np.int32)],
+                    False,
+                    ink,
+                    1,
+                    cv2.LINE_AA,
+                )
+            else:
+                cv2.circle(sheet, (x, y), max(1, size // 2), near(rng, (70, 100, 50), 30), -1, cv2.LINE_AA)
+    for _ in range(int(rng.integers(0, 4))):
+        points = rng.uniform(0, side_px, 2) + np.cumsum(
+            rng.normal(0, side_px * 0.05, (12, 2)) + rng.normal(0, side_px * 0.03, 2), axis=0
+        )
+        cv2.polylines(
+            sheet,
+            [points.astype(np.int32)],
+            False,
+            ink if rng.random() < 0.5 else sea,
+            int(rng.integers(1, 4)),
+            cv2.LINE_AA,
+        )
+    return sheet
+
+
 PLAIN: tuple[Texture, ...] = (flat, gradient, clouds, shapes)
 """Grounds for flat art and posters."""
-BUSY: tuple[Texture, ...] = (stripes, bricks, lattice, leaves, strands, branches, specks, clouds)
+BUSY: tuple[Texture, ...] = (
+    stripes,
+    bricks,
+    lattice,
+    leaves,
+    strands,
+    branches,
+    specks,
+    clouds,
+    plaid,
+    motifs,
+    ripples,
+    parchment,
+)
 """Textures that look like marks, grids or borders and are not."""
 
 
