@@ -338,11 +338,45 @@ def test_impossible_orientations_mean_upright(orientation):
     assert decoded.orientation == 1
 
 
-def test_damaged_exif_is_remarked_and_no_reason_to_fail():
-    data = encoded(scene(), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff")
-    decoded = read(data)
-    np.testing.assert_array_equal(decoded.image.pixels, scene())
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("block", [b"Exif\0\0II*\0\xff\xff\xff", b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\0\x09"])
+def test_damaged_exif_is_remarked_and_no_reason_to_fail(file_format, block):
+    options = {"lossless": True} if file_format == "WEBP" else {}
+    decoded = read(encoded(scene(), file_format, exif=block, **options))
+    assert decoded.orientation == 1
+    assert decoded.image.pixels.shape == scene().shape
     assert codes(decoded) == ["exif-ignored"]
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_orientation_is_found_beside_a_damaged_tag(file_format):
+    entries = struct.pack("<HHHIHH", 2, 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x010F, 2, 0xFFFFFF, 8)
+    decoded = read(encoded(stored_as(scene(), 6), file_format, exif=b"Exif\0\0II*\0\x08\0\0\0" + entries))
+    assert decoded.orientation == 6
+    assert decoded.image.pixels.shape == scene().shape
+    assert decoded.issues == ()
+
+
+def test_orientation_from_texts_of_a_png():
+    xmp = png_chunk(b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>')
+    block = b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\x06\0\0"
+    profile = png_chunk(b"tEXt", f"Raw profile type exif\0\nexif\n{len(block):8}\n{block.hex()}\n".encode())
+    for chunk in (xmp, profile):
+        decoded = read(png(width=2, height=1, bits=8, colour_type=0, rows=[b"\1\2"], extra=chunk))
+        assert decoded.orientation == 6
+        assert decoded.image.pixels[..., 0].tolist() == [[1], [2]]
+
+
+def test_orientation_of_a_jpeg_from_xmp():
+    data = encoded(stored_as(scene(), 8), "JPEG", xmp=b"<rdf tiff:Orientation>8</rdf>", quality=95)
+    assert read(data).orientation == 8
+
+
+@pytest.mark.parametrize(("values", "top"), [([0, 100, 255], 255), ([0, 30000, 65535], 65535)])
+def test_integer_tiff_of_32_bits(values, top):
+    decoded = read(encoded(np.array([values], dtype=np.int32), "TIFF"))
+    assert decoded.image.pixels[0, :, 0].tolist() == [round(value * 255 / top) for value in values]
+    assert decoded.issues == ()
 
 
 def swapped_rgb_profile() -> bytes:

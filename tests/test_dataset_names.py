@@ -12,8 +12,8 @@ from automask.dataset.names import (
     is_image_name,
     is_mask_sidecar,
     mask_file_name,
-    natural_key,
     names_with_long_masks,
+    natural_key,
     printable_name,
     sort_naturally,
     stem_of,
@@ -25,10 +25,22 @@ NAMES = st.text(alphabet="abAB019.-_ éÉ", min_size=1, max_size=12).filter(lamb
 def test_natural_order():
     names = ["img10.png", "img2.png", "IMG1.png", "img02.png", "a.png", "img2b.png", "10.png", "9.png", "007.png"]
     sort_naturally(names)
-    assert names == ["007.png", "9.png", "10.png", "a.png", "IMG1.png", "img02.png", "img2.png", "img2b.png", "img10.png"]
+    assert names == [
+        "007.png",
+        "9.png",
+        "10.png",
+        "a.png",
+        "IMG1.png",
+        "img02.png",
+        "img2.png",
+        "img2b.png",
+        "img10.png",
+    ]
 
 
-@given(st.text(alphabet="abz_-. ", max_size=6), st.integers(0, 10**30), st.integers(0, 10**30), st.text("xy.", max_size=4))
+@given(
+    st.text(alphabet="abz_-. ", max_size=6), st.integers(0, 10**30), st.integers(0, 10**30), st.text("xy.", max_size=4)
+)
 def test_numbers_sort_by_value(prefix, one, other, rest):
     lower, higher = sorted((one, other))
     if lower < higher:
@@ -65,7 +77,8 @@ def test_stem(name, stem):
 
 
 def test_image_names():
-    assert all(is_image_name(f"a.{suffix}") for suffix in "png jpg JPEG webp avif bmp gif tif TIFF jfif".split())
+    suffixes = ("png", "jpg", "JPEG", "webp", "avif", "bmp", "gif", "tif", "TIFF", "jfif")
+    assert all(is_image_name(f"a.{suffix}") for suffix in suffixes)
     assert not any(is_image_name(name) for name in ("a.txt", "a.npz", "a", ".png", "a.mask", "a.heic", "a.png.part"))
 
 

@@ -11,16 +11,22 @@ import hashlib
 import stat
 from dataclasses import dataclass
 
-from PIL import ExifTags
 from PIL import Image as PillowImage
 from PIL import ImageFile as PillowImageFile
 
 from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal, Remark
 from automask.dataset.complete import ends_early
+from automask.dataset.exif import UPRIGHT, orientation_of
 from automask.dataset.names import printable_name, suffix_of
 from automask.dataset.pixels import composited, to_picture, upright
-from automask.dataset.plugins import gif_size_px, layout_of, open_header, tiff_orientation_of, valid_orientation
+from automask.dataset.plugins import (
+    gif_size_px,
+    layout_of,
+    open_header,
+    png_without_metadata,
+    tiff_orientation_of,
+)
 from automask.dataset.sniff import HEAD_BYTES, SUFFIXES_OF, Format, Unknown, recognise
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
@@ -28,6 +34,10 @@ from automask.types import Image, Issue
 
 _MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
 _METADATA_BYTES = 256_000_000
+_UNSUPPORTED_REASONS = frozenset(  # Pillow's words for a sound file that it cannot read
+    ("unknown pixel mode", "image file could not be opened because AVIF support not installed")
+)
+_METADATA_LIMIT_REASONS = ("MAX_TEXT_CHUNK", "Too much memory used in text chunks")
 _TOO_LARGE_ADVICE = "Scale it down or raise decode.max_megapixels."
 
 
@@ -93,6 +103,9 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded
             "Scale it down or convert it to PNG.",
         ) from error
     except Exception as error:  # Pillow's plug-ins raise a dozen unrelated types on damaged files
+        if content is Format.PNG and any(words in str(error) for words in _METADATA_LIMIT_REASONS):
+            decoded = decode_bytes(png_without_metadata(data), image_id=image_id, config=config)
+            return dataclasses.replace(decoded, content_sha256=hashlib.sha256(data).hexdigest())
         raise _damaged(data, content, image_id, error) from error
 
 
@@ -108,7 +121,7 @@ def _decode(data: bytes, content: Format, *, image_id: str, config: DecodeConfig
         # Where a crash left zeros instead of the rest, both decoders fill in something and say nothing.
         raise EOFError("the end of the picture is missing")
     issues: list[Issue] = []
-    orientation = 1 if tiff_orientation is not None else _orientation_of(source, issues)
+    orientation = UPRIGHT if tiff_orientation is not None else _orientation_of(source, issues)
     picture = upright(to_picture(source, layout), orientation)
     pixels, alpha = composited(picture, config.background)
     issues += picture.issues
@@ -139,7 +152,7 @@ def _read(file: ImageFile, config: DecodeConfig) -> bytes:
             if head:
                 _recognised(head, file.id)
             return head + stream.read()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise _refused(file.id, Refusal.MISSING, "does not exist", "Restore the file or correct the list.") from error
     except MemoryError as error:
         raise _refused(file.id, Refusal.OUT_OF_MEMORY, "does not fit into memory", _TOO_LARGE_ADVICE) from error
@@ -179,12 +192,11 @@ def _check_gif_size(data: bytes, image_id: str, config: DecodeConfig) -> None:
 
 def _orientation_of(source: PillowImageFile.ImageFile, issues: list[Issue]) -> int:
     try:
-        return valid_orientation(source.getexif().get(ExifTags.Base.Orientation))
-    except Exception as error:  # damaged metadata is no reason to refuse good pixels, whatever Pillow stumbles over
-        issues.append(
-            _warning(Remark.EXIF_IGNORED, f"The EXIF data is damaged ({error}); the image was taken as upright.")
-        )
-        return 1
+        return orientation_of(source.info)
+    except ValueError as error:
+        message = f"The EXIF data is damaged ({error}); the image was taken as upright."
+        issues.append(_warning(Remark.EXIF_IGNORED, message))
+        return UPRIGHT
 
 
 def _count_frames(source: PillowImageFile.ImageFile) -> int:
@@ -220,6 +232,13 @@ def _damaged(data: bytes, content: Format, image_id: str, error: Exception) -> I
     if ends_early(data, content) or "truncated" in reason.lower():
         return _refused(
             image_id, Refusal.TRUNCATED, f"ends before the picture does ({reason})", "Download or copy the file again."
+        )
+    if reason in _UNSUPPORTED_REASONS:
+        return _refused(
+            image_id,
+            Refusal.UNSUPPORTED,
+            f"is {content.upper()} of a kind that the decoder does not know ({reason})",
+            "Save it as PNG or JPEG with 8 or 16 bits.",
         )
     return _refused(
         image_id,

@@ -94,7 +94,7 @@ def _text_entries(path: Path) -> list[str]:
 def _json_entries(path: Path) -> list[str]:
     try:
         content = json.loads(_text_of(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _bad_list(path, f"not valid JSON: {error}", _JSON_ADVICE) from error
     if not isinstance(content, list):
         raise _bad_list(path, f"a JSON {type(content).__name__}, not a list", _JSON_ADVICE)

@@ -15,11 +15,20 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from automask.dataset.exif import UPRIGHT, valid_orientation
 from automask.dataset.pixels import Layout
 from automask.dataset.sniff import Format
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_ORIENTATION = 258, 262, 274
+_PNG_METADATA = frozenset((b"tEXt", b"zTXt", b"iTXt", b"iCCP"))
 _BITS_OF_PNG_RAWMODE = {"L;2": 2, "L;4": 4, "RGB;16B": 16, "I;16B": 16}
+
+
+class _JpegFile(JpegImageFile):
+    """The first picture of a JPEG, also of one with several pictures."""
+
+    def _read_dpi_from_exif(self) -> None:
+        """Leave EXIF alone: the base class reads all of it for a resolution that nobody wants, and warns on stderr."""
 
 
 class _TiffFile(TiffImagePlugin.TiffImageFile):
@@ -34,7 +43,7 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
 
 _OPENERS: dict[Format, Callable[[io.BytesIO], PillowImageFile.ImageFile]] = {
     Format.PNG: PngImageFile,
-    Format.JPEG: JpegImageFile,  # not through its factory: the first picture of a multi-picture file is what is wanted
+    Format.JPEG: _JpegFile,
     Format.WEBP: WebPImageFile,
     Format.AVIF: AvifImageFile,
     Format.BMP: BmpImageFile,
@@ -72,12 +81,19 @@ def tiff_orientation_of(source: PillowImageFile.ImageFile) -> int | None:
     """
     if not isinstance(source, TiffImagePlugin.TiffImageFile):
         return None
-    return valid_orientation(source.tag_v2.get(_TIFF_ORIENTATION))
+    return valid_orientation(source.tag_v2.get(_TIFF_ORIENTATION)) or UPRIGHT
 
 
-def valid_orientation(value: object) -> int:
-    """An EXIF orientation, or 1 (upright) for anything that is none."""
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+def png_without_metadata(data: bytes) -> bytes:
+    """A PNG without its texts and its colour profile, for files where one is larger than Pillow puts up with."""
+    kept = [data[:8]]
+    at = 8
+    while at + 8 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in _PNG_METADATA:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def gif_size_px(data: bytes) -> tuple[int, int]:
