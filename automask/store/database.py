@@ -27,7 +27,7 @@ class Database:
 
     Args:
         path: The file.
-        read_only: Never write, not even side files, where SQLite can do without.
+        read_only: Refuse to write. SQLite's own side files may come and go.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -128,12 +128,18 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if self._read_only and not self._immutable:
             try:
-                return self._configured("ro")
+                return self._configured("rw")
             except sqlite3.OperationalError as error:
                 # A WAL database in a folder where nothing can be created: without a log to replay the file is whole.
                 log = self._path.with_name(self._path.name + "-wal")
-                if _primary_code(error) != sqlite3.SQLITE_CANTOPEN or (log.exists() and log.stat().st_size > 0):
+                if _primary_code(error) != sqlite3.SQLITE_CANTOPEN:
                     raise
+                if log.exists() and log.stat().st_size > 0:
+                    raise StoreError(
+                        f"{self._path} has a write-ahead log that cannot be replayed where nothing can be written.",
+                        advice="Copy the folder to a writable place and open it there.",
+                        code="store-read-only",
+                    ) from error
                 self._immutable = True
         return self._configured("ro&immutable=1" if self._immutable else "rwc")
 
@@ -147,6 +153,7 @@ class Database:
         )
         try:
             connection.row_factory = sqlite3.Row
+            connection.execute(f"PRAGMA query_only = {int(self._read_only)}")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute(f"PRAGMA synchronous = {self._synchronous(connection)}")

@@ -187,15 +187,22 @@ def copy_result(connection: sqlite3.Connection, source: sqlite3.Row, file: FileF
     """Give a new name what was found under another name for the same pixels, without a mask."""
     values = {name: source[name] for name in source.keys() if name not in ("image_key", "image_id", *_NO_MASK)}  # noqa: SIM118
     key = _write(
-        connection, file.id, {**values, "size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "stale_sha256": None}
+        connection,
+        file.id,
+        {
+            **values,
+            "status": Status.MISSING.value,  # until its mask is there: no row may claim a mask that is not
+            "verdict": source["pipeline_verdict"],
+            "size_bytes": file.size_bytes,
+            "mtime_ns": file.mtime_ns,
+            "stale_sha256": None,
+        },
     )
     for table in ("regions", "issues"):
         for row in connection.execute(f"SELECT * FROM {table} WHERE image_key = ?", (source["image_key"],)).fetchall():
             if table == "issues" and row["code"] == STALE_CORRECTION_CODE:
                 continue
             _insert(connection, table, {**dict(row), "image_key": key})
-    update(connection, key, {"verdict": source["pipeline_verdict"]})
-    settle(connection, source["content_sha256"])
 
 
 def write_issues(connection: sqlite3.Connection, key: int, issues: Sequence[Issue]) -> None:

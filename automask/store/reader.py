@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class StoreReader:
 
     def regions(self, image_id: str) -> list[Region]:
         """The regions of an image without their pixels (`artefact` is None): cheap; empty for an unknown image."""
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._no_damage(f"the regions of {image_id}"):
             return [region_outline(row) for row in queries.region_rows(connection, image_id)]
 
     def result(self, image_id: str) -> MaskResult | None:
@@ -82,20 +83,17 @@ class StoreReader:
 
         Verdict and issues are the pipeline's own; `lookup` and `issues` have those with stale corrections.
         """
-        with self._database.reading() as connection:
-            try:
-                return queries.read_result(connection, image_id)
-            except (ValueError, KeyError) as error:
-                raise damaged(self.root / placing.DATABASE_NAME, f"the result of {image_id}: {error}") from error
+        with self._database.reading() as connection, self._no_damage(f"the result of {image_id}"):
+            return queries.read_result(connection, image_id)
 
     def correction(self, content_sha256: str) -> Correction | None:
         """The newest revision, or None. Its `layers` are None after a withdrawal."""
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._no_damage("a correction"):
             return corrections.newest(connection, content_sha256)
 
     def correction_history(self, content_sha256: str) -> list[Correction]:
         """All revisions, oldest first."""
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._no_damage("a correction"):
             return corrections.history(connection, content_sha256)
 
     def stale_correction(self, image_id: str) -> Correction | None:
@@ -124,3 +122,10 @@ class StoreReader:
     def lock_owner(self) -> LockOwner | None:
         """Who owns the lock at the moment, as its file tells; None when it is free."""
         return read_owner(self.root / placing.LOCK_NAME)
+
+    @contextlib.contextmanager
+    def _no_damage(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise damaged(self.root / placing.DATABASE_NAME, f"{what}: {error}") from error

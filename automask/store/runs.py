@@ -12,7 +12,8 @@ from automask.store.rows import from_text, to_text
 
 
 def begin(connection: sqlite3.Connection, *, config_json: str, input_root: str, version: str) -> int:
-    """Add a run and return its id."""
+    """Add a run and return its id. A run that was killed counts as interrupted from now on."""
+    connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
     connection.execute(
         "INSERT INTO runs (started_s, status, version, input_root, config_json) VALUES (?, 'running', ?, ?, ?)",
         (time.time(), version, to_text(input_root), config_json),

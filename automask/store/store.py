@@ -49,7 +49,7 @@ class Store(StoreReader):
         Args:
             root: The output folder.
             create: Make the folder and the store where there is none.
-            read_only: Promise to write nothing.
+            read_only: Refuse to write; works on read-only disks too.
 
         Raises:
             StoreError: There is no store, it is damaged, or the database is another program's.

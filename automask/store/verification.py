@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from automask.errors import StoreError
 from automask.store import masks, queries
 from automask.store.atomic import find_temporaries, is_temporary
 from automask.store.database import Database
@@ -13,9 +14,7 @@ from automask.store.records import Problem, Status, StoredImage
 
 def verify(database: Database, masks_root: Path) -> Iterator[Problem]:
     """Yield every problem; see `Store.verify`."""
-    with database.reading() as connection:
-        rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
-    damage = [row[0] for row in rows if row[0] != "ok"]
+    damage = _damage(database)
     for line in damage:
         yield Problem("database-damaged", f"The database is damaged: {line}.")
     if damage:
@@ -28,6 +27,15 @@ def verify(database: Database, masks_root: Path) -> Iterator[Problem]:
         except (ValueError, KeyError) as error:
             yield Problem("result-damaged", f"What was found cannot be read: {error}.", stored.image_id)
     yield from _check_files(database, masks_root)
+
+
+def _damage(database: Database) -> list[str]:
+    try:
+        with database.reading() as connection:
+            rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
+    except StoreError as error:  # some damage is too large even for the check
+        return [error.message]
+    return [row[0] for row in rows if row[0] != "ok"]
 
 
 def _check_mask(masks_root: Path, stored: StoredImage) -> Iterator[Problem]:

@@ -1,0 +1,416 @@
+"""Results in and out, and what a run finds to do."""
+
+import sqlite3
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+from store_cases import (
+    FINGERPRINTS,
+    assert_same_result,
+    file_at,
+    make_levels,
+    make_result,
+    put,
+    sha256,
+    touch,
+    write_file,
+)
+
+from automask.errors import ImageError, StoreError
+from automask.geometry import Box
+from automask.store import Status, Store, Work
+from automask.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "out", create=True) as opened:
+        yield opened
+
+
+def work(store, file, fingerprints=FINGERPRINTS):
+    return store.plan(file, fingerprints).work
+
+
+def test_round_trip(store, root):
+    file = write_file(root, "sub/a.jpg", b"pixels")
+    put(store, file, issues=(Issue("decode", "wrong-extension", "It is a PNG.", "warning"),))
+    stored = store.lookup("sub/a.jpg")
+    assert (stored.status, stored.verdict, stored.kinds) == (Status.DONE, Verdict.AUTO, (Kind.FRAME, Kind.TEXT))
+    assert stored.masked_share == pytest.approx(5 / 24)
+    assert (stored.width_px, stored.height_px, stored.fingerprints) == (32, 24, FINGERPRINTS)
+    assert_same_result(store.result(file.id), make_result(file.id, issues=tuple(store.issues(file.id))))
+    assert [region.artefact for region in store.regions(file.id)] == [None, None]
+    assert store.regions(file.id)[0].attributes["text"] == "Привет"
+    assert store.lookup("nobody") is None
+    assert store.result("nobody") is None
+    assert store.issues("nobody") == []
+
+
+def test_mask_file_says_its_polarity(store, root):
+    file = write_file(root, "a.jpg", b"pixels")
+    put(store, file)
+    with PillowImage.open(store.mask_path("a.png")) as image:
+        assert (image.mode, image.size) == ("L", (32, 24))
+        assert image.text == {"automask": "white = train, black = ignore"}
+        assert np.array_equal(np.asarray(image), make_levels())
+
+
+boxes = st.builds(
+    lambda x, y, w, h: Box(x, y, x + w, y + h), *[st.integers(0, 20)] * 2, *[st.integers(1, 12)] * 2
+)
+shares = st.floats(0, 1)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@st.composite
+def found(draw):
+    def artefact(box):
+        return np.array(draw(st.lists(st.booleans(), min_size=box.area_px, max_size=box.area_px))).reshape(box.shape)
+
+    box, window = draw(boxes), draw(boxes)
+    patch = Patch(window, artefact(window), draw(shares), draw(names), note=draw(names))
+    region = Region(
+        draw(st.sampled_from(Kind)),
+        box,
+        draw(shares),
+        draw(names),
+        polygon=draw(st.none() | st.lists(st.tuples(numbers, numbers), min_size=3, max_size=6).map(tuple)),
+        artefact=draw(st.sampled_from([None, patch.artefact if box == window else None])) if draw(st.booleans())
+        else artefact(box),
+        attributes=draw(st.dictionaries(names, names | st.integers() | numbers | st.booleans(), max_size=3)),
+    )
+    return region, patch
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(found(), max_size=3), shares, st.sampled_from(Verdict), st.lists(st.tuples(names, names), max_size=2))
+def test_any_result_comes_back_as_it_was(store, root, pairs, confidence, verdict, notes):
+    file = write_file(root, "a.jpg", b"pixels")
+    result = MaskResult(
+        "a.jpg", 32, 24, [p[0] for p in pairs], [p[1] for p in pairs], confidence, verdict,
+        [Issue("detect", f"x{code}", message) for code, message in notes], FINGERPRINTS, {"a": confidence},
+    )  # fmt: skip
+    store.put_result(file, result, make_levels(), content_sha256=sha256(b"pixels"))
+    assert_same_result(store.result("a.jpg"), result)
+
+
+def test_names_and_messages_that_are_not_utf8(store, root):
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    file = write_file(root, name, b"pixels")
+    issue = Issue("decode", "odd", f"{name} is odd.")
+    put(store, file, issues=(issue,))
+    assert [stored.image_id for stored in store.images()] == [name]
+    assert store.issues(name) == [issue]
+    assert work(store, file) is Work.NONE
+    assert list(store.verify()) == []
+    run_id = store.begin_run(config_json="{}", input_root=name, version="1")
+    assert (store.last_run().run_id, store.last_run().input_root) == (run_id, name)
+
+
+def test_numpy_scalars_in_evidence(store, root):
+    file = write_file(root, "a.jpg", b"pixels")
+    box = Box(0, 0, 2, 2)
+    region = Region(Kind.TEXT, box, np.float32(0.5), "x", attributes={"a": np.float32(0.25), "b": np.bool_(True)})
+    patch = Patch(box, np.ones((2, 2), dtype=np.bool_), np.float64(1), "polygon")
+    result = replace(make_result("a.jpg"), regions=(region,), patches=(patch,), confidence=np.float32(0.5))
+    store.put_result(file, result, make_levels(), content_sha256="c")
+    assert store.result("a.jpg").regions[0].attributes == {"a": 0.25, "b": True}
+
+
+class TestPlan:
+    def test_new_then_current(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        assert work(store, file) is Work.DETECT
+        put(store, file)
+        assert work(store, file) is Work.NONE
+        assert store.is_current(file, FINGERPRINTS)
+
+    def test_fingerprints_say_where_to_start(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        assert work(store, file, Fingerprints("detect-1", "refine-1", "fuse-2")) is Work.RENDER
+        assert work(store, file, Fingerprints("detect-1", "refine-2", "fuse-2")) is Work.REFINE
+        assert work(store, file, Fingerprints("detect-2", "refine-2", "fuse-2")) is Work.DETECT
+
+    def test_touched_file_is_read_once(self, store, root, monkeypatch):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        touched = touch(file, root)
+        assert work(store, touched) is Work.NONE
+        touched.path.unlink()  # would fail to hash now
+        assert work(store, touched) is Work.NONE
+
+    def test_changed_pixels(self, store, root):
+        put(store, write_file(root, "a.jpg", b"pixels"))
+        assert work(store, touch(write_file(root, "a.jpg", b"PIXELS"), root)) is Work.DETECT
+
+    def test_vanished_file_is_for_decoding_to_report(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        file.path.unlink()
+        assert work(store, replace(file, size_bytes=0, mtime_ns=0)) is Work.DETECT
+
+    @pytest.mark.parametrize("damage", [None, b"", b"not the mask"])
+    def test_damaged_mask_is_drawn_again(self, store, root, damage):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        path = store.mask_path("a.png")
+        path.unlink()
+        if damage is not None:
+            path.write_bytes(damage)
+        assert work(store, file) is Work.RENDER
+
+    def test_copied_store_stays_current(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        path = store.mask_path("a.png")
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data)
+        assert work(store, file) is Work.NONE
+        assert store.lookup("a.jpg").mask_mtime_ns == path.stat().st_mtime_ns
+
+    def test_same_length_mask_of_other_bytes(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        path = store.mask_path("a.png")
+        data = bytearray(path.read_bytes())
+        data[-20] ^= 1
+        path.write_bytes(data)
+        assert work(store, file) is Work.RENDER
+        assert [problem.code for problem in store.verify()] == ["mask-changed"]
+
+    def test_renamed_file_takes_its_result_along(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        file.path.rename(root / "b.jpg")
+        renamed = file_at(root, "b.jpg")
+        assert work(store, renamed) is Work.RENDER
+        assert_same_result(store.result("b.jpg"), make_result("b.jpg"))
+        assert store.lookup("b.jpg").status is Status.MISSING  # no row claims a mask that is not there
+        put(store, renamed)
+        assert work(store, renamed) is Work.NONE
+        assert store.mark_missing(lambda stored: not (root / stored.image_id).exists()) == 1
+        assert not store.mask_path("a.png").exists()
+        assert list(store.verify()) == []
+
+    def test_same_size_other_pixels_is_no_rename(self, store, root):
+        put(store, write_file(root, "a.jpg", b"pixels"))
+        assert work(store, write_file(root, "b.jpg", b"PIXELS")) is Work.DETECT
+        assert store.lookup("b.jpg") is None
+
+
+class TestMaskNames:
+    def test_new_name_removes_the_old_file(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        collided = replace(file, mask_name="a.jpg.png")
+        assert work(store, collided) is Work.RENDER
+        put(store, collided)
+        assert [path.name for path in store.masks_root.iterdir()] == ["a.jpg.png"]
+
+    def test_name_that_moves_to_another_image(self, store, root):
+        old = write_file(root, "a.jpg", b"pixels")
+        put(store, old)
+        old.path.unlink()
+        new = write_file(root, "a.webp", b"other pixels")
+        put(store, new, levels=make_levels(9))
+        assert store.lookup("a.jpg").mask_name is None
+        store.mark_missing(lambda stored: not (root / stored.image_id).exists())
+        assert work(store, new) is Work.NONE
+        assert list(store.verify()) == []
+
+    @pytest.mark.parametrize("name", ["../a.png", "/a.png", "", "b/../../a.png"])
+    def test_never_outside(self, store, root, name):
+        file = replace(write_file(root, "a.jpg", b"pixels"), mask_name=name)
+        with pytest.raises(ValueError, match="not a mask name"):
+            put(store, file)
+
+    def test_impossible_name_is_the_images_problem(self, store, root):
+        put(store, write_file(root, "a.jpg", b"pixels"))
+        file = write_file(root, "b.jpg", b"other", mask_name="a.png/b.png")
+        with pytest.raises(ImageError) as caught:
+            put(store, file)
+        assert caught.value.code == "name-impossible"
+        assert store.lookup("b.jpg") is None
+
+
+class TestFailures:
+    ISSUES = (Issue("decode", "image-truncated", "It ends early.", "error"),)
+
+    def test_row_without_mask(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        store.put_failure(file, self.ISSUES)
+        stored = store.lookup("a.jpg")
+        assert (stored.status, stored.verdict, stored.mask_name) == (Status.FAILED, None, None)
+        assert store.issues("a.jpg") == list(self.ISSUES)
+        assert work(store, file) is Work.DETECT
+
+    def test_mask_of_the_same_pixels_stays(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        content = put(store, file)
+        store.put_failure(file, self.ISSUES, content_sha256=content)
+        assert store.lookup("a.jpg").mask_name == "a.png"
+        assert store.mask_path("a.png").exists()
+        assert store.result("a.jpg") is None
+        assert work(store, file) is Work.DETECT
+
+    @pytest.mark.parametrize("content", [None, "other"])
+    def test_mask_of_other_pixels_goes(self, store, root, content):
+        file = write_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        store.put_failure(file, self.ISSUES, content_sha256=content)
+        assert store.lookup("a.jpg").mask_name is None
+        assert not store.mask_path("a.png").exists()
+        assert store.regions("a.jpg") == []
+        assert list(store.verify()) == []
+
+
+def test_put_mask_replaces_only_the_mask(store, root):
+    file = write_file(root, "a.jpg", b"pixels")
+    put(store, file, issues=(Issue("detect", "kept", "Kept."),))
+    store.put_mask(
+        "a.jpg", make_levels(20), fuse_fingerprint="fuse-2", confidence=0.3, verdict=Verdict.REVIEW,
+        correction_revision=None,
+    )  # fmt: skip
+    stored = store.lookup("a.jpg")
+    assert (stored.verdict, stored.confidence, stored.fingerprints.fuse) == (Verdict.REVIEW, 0.3, "fuse-2")
+    assert stored.masked_share == pytest.approx(20 / 24)
+    assert [issue.code for issue in store.issues("a.jpg")] == ["kept"]
+    assert work(store, file, replace(FINGERPRINTS, fuse="fuse-2")) is Work.NONE
+    with pytest.raises(StoreError, match="no result"):
+        store.put_mask(
+            "b.jpg", make_levels(), fuse_fingerprint="f", confidence=1, verdict=Verdict.AUTO, correction_revision=None
+        )
+
+
+def test_levels_of_another_size_are_refused(store, root):
+    file = write_file(root, "a.jpg", b"pixels")
+    with pytest.raises(ValueError, match="levels must be"):
+        store.put_result(file, make_result("a.jpg"), make_levels()[1:], content_sha256="c")
+    assert store.lookup("a.jpg") is None
+
+
+class TestListing:
+    @pytest.fixture
+    def filled(self, store, root, monkeypatch):
+        monkeypatch.setattr("automask.store.queries._CHUNK", 3)
+        for number in range(10):
+            file = write_file(root, f"{number}.jpg", bytes([number]))
+            verdict = Verdict.REVIEW if number % 2 else Verdict.AUTO
+            put(store, file, confidence=(number * 7 % 10) // 2 / 10, verdict=verdict)
+        store.put_failure(write_file(root, "bad.jpg", b""), (Issue("decode", "image-empty", "Empty.", "error"),))
+        return store
+
+    def test_by_id(self, filled):
+        assert [row.image_id for row in filled.images()] == [*(f"{number}.jpg" for number in range(10)), "bad.jpg"]
+
+    def test_most_doubtful_first(self, filled):
+        rows = list(filled.images(order="confidence"))
+        assert rows[0].image_id == "bad.jpg"
+        keys = [(row.confidence, row.image_id) for row in rows[1:]]
+        assert keys == sorted(keys)
+        assert len(keys) == 10
+
+    def test_pages(self, filled):
+        everything = [row.image_id for row in filled.images(order="confidence")]
+        pages = [
+            [row.image_id for row in filled.images(order="confidence", offset=offset, limit=4)]
+            for offset in (0, 4, 8, 12)
+        ]
+        assert [len(page) for page in pages] == [4, 4, 3, 0]
+        assert [image_id for page in pages for image_id in page] == everything
+
+    def test_filters(self, filled):
+        assert len(list(filled.images(verdict=Verdict.REVIEW))) == 5
+        assert [row.image_id for row in filled.images(status=Status.FAILED)] == ["bad.jpg"]
+        assert len(list(filled.images(verdict=Verdict.AUTO, status=Status.DONE, limit=4))) == 4
+
+    def test_counts(self, filled):
+        counts = filled.counts()
+        assert (counts.images, counts.done, counts.failed, counts.missing) == (11, 10, 1, 0)
+        assert (counts.auto, counts.review, counts.over_half_masked, counts.corrected) == (5, 5, 0, 0)
+        assert counts.issues == {"image-empty": 1}
+        assert counts.kinds == {Kind.TEXT: 10, Kind.FRAME: 10}
+
+    def test_order_by_confidence_needs_no_sorting(self, filled):
+        with filled._database.reading() as connection:
+            plan = connection.execute(
+                "EXPLAIN QUERY PLAN SELECT * FROM images WHERE (ifnull(confidence, -1.0), image_id) > (0.5, 'a')"
+                " ORDER BY ifnull(confidence, -1.0), image_id LIMIT 500"
+            ).fetchall()
+        assert any("images_by_confidence" in row["detail"] for row in plan)
+        assert not any("TEMP B-TREE" in row["detail"] for row in plan)
+
+    def test_writing_between_rows(self, filled, root):
+        for row in filled.images():
+            if row.image_id.startswith("1"):
+                put(filled, write_file(root, "99.jpg", b"new"))
+        assert filled.lookup("99.jpg") is not None
+
+
+def test_missing_images_keep_what_was_found(store, root):
+    file = write_file(root, "a.jpg", b"pixels")
+    put(store, file)
+    assert store.mark_missing(lambda stored: True) == 1
+    assert store.mark_missing(lambda stored: True) == 0
+    assert store.counts().missing == 1
+    assert not store.mask_path("a.png").exists()
+    assert store.result("a.jpg") is not None
+    assert work(store, file) is Work.RENDER  # it is back: no model has to run
+    put(store, file)
+    assert store.counts().missing == 0
+
+
+def test_damaged_blob_is_a_store_error(store, root, tmp_path):
+    put(store, write_file(root, "a.jpg", b"pixels"))
+    with sqlite3.connect(tmp_path / "out" / "automask.sqlite") as connection:
+        connection.execute("UPDATE regions SET patch_rle = x'0102' WHERE position = 1")
+    connection.close()
+    with pytest.raises(StoreError) as caught:
+        store.result("a.jpg")
+    assert caught.value.code == "store-corrupt"
+    assert [problem.code for problem in store.verify()] == ["result-damaged"]
+
+
+def test_verify_names_strangers(store, root):
+    put(store, write_file(root, "a.jpg", b"pixels"))
+    (store.masks_root / "stranger.png").write_bytes(b"")
+    store.mask_path("a.png").unlink()
+    assert sorted(problem.code for problem in store.verify()) == ["mask-missing", "mask-unknown"]
+
+
+def test_threads_share_a_store(store, root):
+    files = [write_file(root, f"{number}.jpg", bytes([number])) for number in range(24)]
+    failures = []
+
+    def write(share):
+        try:
+            for file in share:
+                put(store, file)
+                assert store.plan(file, FINGERPRINTS).work is Work.NONE
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(files[start::4],)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        store.counts()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert store.counts().done == 24
+    assert list(store.verify()) == []
