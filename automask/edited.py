@@ -53,7 +53,10 @@ def adopt_edited_mask(store: Store, stored: StoredImage) -> Issue | None:
         size = f"{levels.shape[1]} x {levels.shape[0]}"
         return _set_aside(store, stored.mask_name, f"it is {size} px, its image {stored.width_px} x {stored.height_px}")
     layers = CorrectionLayers(
-        replaces=True, weight_levels=levels, weight_set=np.full_like(levels, fill_value=True, dtype=np.bool_), already_grown=True
+        replaces=True,
+        weight_levels=levels,
+        weight_set=np.full_like(levels, fill_value=True, dtype=np.bool_),
+        already_grown=True,
     )
     newest = store.correction(stored.content_sha256)
     based_on = newest.revision if newest is not None else None

@@ -1,5 +1,7 @@
 """Rendering: policy, weights, order, corrections."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,19 +12,21 @@ from automask.fuse import CorrectionLayers, Mask
 from automask.geometry import Box
 from automask.types import Kind, Patch, Region
 
+DEFAULTS = PolicyConfig()
+WORD = Box(8, 8, 24, 16)
 UNGROWN = RenderConfig(growth_cells=0, fill_holes_cells=0)
 SIZE = {"width_px": 64, "height_px": 48}
 
 
-def region(kind="text", box=Box(8, 8, 24, 16), confidence=0.9):
+def region(kind="text", box=WORD, confidence=0.9):
     return Region(kind=Kind(kind), box=box, confidence=confidence, source="test")
 
 
-def patch(box=Box(8, 8, 24, 16)):
+def patch(box=WORD):
     return Patch(box=box, artefact=np.ones(box.shape, dtype=bool), score=1.0, refiner="test")
 
 
-def render(pairs, *, config=UNGROWN, policy=PolicyConfig(), correction=None):
+def render(pairs, *, config=UNGROWN, policy=DEFAULTS, correction=None):
     return Mask.from_patches(
         [p for _, p in pairs], [r for r, _ in pairs], render=config, policy=policy, correction=correction, **SIZE
     )
@@ -108,7 +112,7 @@ def test_weight_layer_sets_partial_weights():
 def test_more_regions_never_train_more(spots):
     pairs = [(region(box=Box(x, y, x + 9, y + 7), confidence=c), patch(Box(x, y, x + 9, y + 7))) for x, y, c in spots]
     weights = [render(pairs[:count], config=RenderConfig(training_px=64)).weight for count in range(len(pairs) + 1)]
-    for fewer, more in zip(weights, weights[1:], strict=False):
+    for fewer, more in itertools.pairwise(weights):
         assert (more <= fewer).all()
 
 
