@@ -1,6 +1,7 @@
 """Synthetic training images with exact masks of text, marks and frames.
 
-`Synthesizer` draws them from a folder of materials that ``python -m automask_models.training.synth.materials`` collects.
+`Synthesizer` draws them from a folder of materials, which
+``python -m automask_models.training.synth.materials`` collects.
 """
 
 from automask_models.training.synth.synthesizer import Synthesizer, SynthRecipe

@@ -42,7 +42,7 @@ class PictureCache:
 
 
 class _Pool:
-    """Pictures to choose from, by source: the square root of its size is a source's weight, so that none crowds out the others."""
+    """Pictures to choose from; a source weighs the square root of its size, so that none crowds out the others."""
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
         by_source: dict[str, list[Picture]] = {}
@@ -104,7 +104,7 @@ class Backgrounds:
         return canvas.pixels
 
     def draw(self, rng: np.random.Generator, side_px: int, *, busy_share: float) -> Bytes:
-        """Return a background, uint8 (side, side, 3); `busy_share` of them are procedural textures that resemble marks."""
+        """Return a background, uint8 (side, side, 3); `busy_share` of them are textures that resemble marks."""
         which = rng.random()
         if which < busy_share:
             pixels = textures.draw(rng, side_px, textures.BUSY)

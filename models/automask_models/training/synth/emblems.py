@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automask_models.training.synth.lettering import Font, arched, line
 from automask_models.training.synth.raster import Bytes, Colour, Layer, resize, solid
 
 _OVERSAMPLING = 2
 _SEGMENTS = {
-    "0": "abcdef", "1": "bc", "2": "abged", "3": "abgcd", "4": "fgbc", "5": "afgcd", "6": "afgedc", "7": "abc", "8": "abcdefg", "9": "abcdfg",
-    "-": "g", "A": "abcefg", "P": "abefg",
+    "0": "abcdef", "1": "bc", "2": "abged", "3": "abgcd", "4": "fgbc", "5": "afgcd", "6": "afgedc", "7": "abc",
+    "8": "abcdefg", "9": "abcdfg", "-": "g",
 }  # fmt: skip
 _SEGMENT_BARS = {
     "a": ((0.1, 0.0), (0.9, 0.0)),
@@ -25,14 +26,13 @@ _SEGMENT_BARS = {
 }
 
 
-def polygon_points(
-    centre_px: int, radius_px: float, corners: int, *, inner_share: float = 1.0
-) -> np.typing.NDArray[np.int32]:
+def polygon_points(centre_px: int, radius_px: float, corners: int, *, inner_share: float = 1.0) -> NDArray[np.int32]:
     """Return the corners of a regular polygon, or of a star when every other corner moves in to `inner_share`."""
     count = corners if inner_share == 1.0 else 2 * corners
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False) - np.pi / 2
     radii = np.where(np.arange(count) % 2 == 0, radius_px, radius_px * inner_share)
-    return (centre_px + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)).astype(np.int32)
+    points: NDArray[np.float64] = centre_px + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    return points.astype(np.int32)
 
 
 def crest(
@@ -107,7 +107,7 @@ def seal(rng: np.random.Generator, characters: Sequence[Bytes], side_px: int, co
 
 
 def segment_line(text: str, size_px: int, *, slant: float) -> Bytes:
-    """Return the coverage of digits as seven-segment displays show them; what has no segments becomes a dot or a gap."""
+    """Return the coverage of digits as seven-segment displays show them; other characters become dots or gaps."""
     import cv2
 
     high = size_px * _OVERSAMPLING

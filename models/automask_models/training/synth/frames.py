@@ -47,7 +47,7 @@ class DrawnFrame:
 
 
 class FrameDrawer:
-    """Puts frames on a canvas; every method returns the window that is left for the picture, or None when nothing was drawn."""
+    """Puts frames on a canvas; the single styles return `DrawnFrame.window`, or None when nothing was drawn."""
 
     def __init__(self, cache: PictureCache, index: MaterialIndex) -> None:
         """Use the frame artwork of `index`."""
@@ -107,7 +107,7 @@ class FrameDrawer:
         return inset + thick, inset + thick, side - inset - thick, side - inset - thick
 
     def artwork(self, rng: np.random.Generator, canvas: Canvas) -> Box | None:
-        """Draw frame artwork over the picture: tall artwork (cards) whole between bars or cut, broad artwork stretched to the edges."""
+        """Draw frame artwork: cards whole between bars or cut, broad artwork stretched to the edges."""
         pixels = self._cache.get(self._index.frames[int(rng.integers(len(self._index.frames)))].file)
         side = canvas.size_px[0]
         height, width = pixels.shape[:2]
@@ -123,8 +123,9 @@ class FrameDrawer:
         x, y = (side - w) // 2, 0 if tall else -int(rng.integers(0, h - side + 1))
         drawn = canvas.stamp(layer, x, y, label="border", geometric=True)
         if tall:
+            colour = _WHITE if rng.random() < 0.5 else _BLACK
             for bar in ((0, 0, x, side), (x + w, 0, side, side)):
-                self._bar(canvas, bar, _WHITE if rng.random() < 0.5 else _BLACK, label="letterbox")
+                self._bar(canvas, bar, colour, label="letterbox")
         return (x, 0, x + w, side) if drawn else None
 
     def _bar(self, canvas: Canvas, box: Box, colour: Colour, *, label: str, opacity: float = 1.0) -> bool:

@@ -63,7 +63,7 @@ class MaterialIndex:
         if not path.is_file():
             raise InputError(
                 f"{folder} holds no materials.json.",
-                advice="Collect materials with `python -m automask_models.training.synth.materials FOLDER --never-train LIST`.",
+                advice="Make it with `python -m automask_models.training.synth.materials OUT --never-train LIST`.",
             )
         raw: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
 

@@ -46,7 +46,8 @@ class FontShelf:
     ) -> Face | None:
         """Pick a face for a script, preferring `styles`; with `also`, one that writes that script too if there is any.
 
-        Families with many files do not crowd out the others: a style is drawn first, then a family by the first letters of its name.
+        A style is drawn first, then a family (by the first letters of the file name), so that large families do not
+        crowd out the others.
         """
         by_style = self._by_script.get(script, {})
         usable = {name: faces for name, faces in by_style.items() if not styles or name in styles} or by_style
@@ -206,7 +207,7 @@ def paint(coverage: Bytes, style: InkStyle) -> Layer:
 
 
 def embossed(coverage: Bytes, depth_px: int) -> Layer:
-    """Return a raised look, as stock agencies use it: a faint grey face, lit from the top left, dark at the bottom right."""
+    """Return a raised look, as stock agencies use it: faintly grey, lit from the top left, dark at the bottom right."""
     ink = padded(coverage, depth_px + 1)
     light, dark = np.roll(ink, (-depth_px, -depth_px), axis=(0, 1)), np.roll(ink, (depth_px, depth_px), axis=(0, 1))
     layer = over(solid(dark - np.minimum(dark, ink), (0, 0, 0)), solid(light - np.minimum(light, ink), (255, 255, 255)))

@@ -1,10 +1,10 @@
 """Collect the material that training images are synthesized from into one folder.
 
-``python -m automask_models.training.synth.materials OUT --never-train LIST`` downloads what ``models/training/materials.toml``
-lists (Debian packages with apt-get, icons with npm and rsvg-convert) and leaves in OUT:
-
-``backgrounds/*.jpg``, ``sprites/*.png`` (RGBA figures), ``logos/*.png`` (alpha only), ``marks/*.png`` and ``frames/*.png`` (RGBA), ``fonts/*`` and
-``materials.json``, which lists them with source and licence (see `MaterialIndex`). Downloads are kept in ``.downloads``.
+``python -m automask_models.training.synth.materials OUT --never-train LIST`` downloads what
+``models/training/materials.toml`` lists: Debian packages with apt-get, icons with npm and rsvg-convert. OUT then holds
+``backgrounds/*.jpg``, ``sprites/*.png`` (RGBA figures), ``logos/*.png`` (alpha only), ``marks/*.png`` and
+``frames/*.png`` (RGBA), ``fonts/*`` and ``materials.json``, which lists them with source and licence (`MaterialIndex`).
+Downloads are kept in ``.downloads``.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def mark_with_alpha(path: Path, side_px: int = 512) -> Image.Image:
 
 def faces_in(path: Path, style: str, relative: str) -> Iterator[Face]:
     """List the faces of a font file with the scripts each can write; faces that write none are left out."""
-    from fontTools.ttLib import TTCollection, TTFont, TTLibError
+    from fontTools.ttLib import TTCollection, TTFont, TTLibError  # type: ignore[import-untyped]
 
     try:
         fonts = (

@@ -158,15 +158,15 @@ def trimmed(layer: Layer) -> Layer:
 
 def blended(base: NDArray[np.float32], source: NDArray[np.float32], blend: Blend) -> NDArray[np.float32]:
     """Return the blended colour of two float arrays of the same shape, both 0..255."""
+    if blend == "normal":
+        return source
+    product = base * source / np.float32(255)
     if blend == "multiply":
-        return base * source / np.float32(255)
+        return product
+    screened = base + source - product
     if blend == "screen":
-        return np.float32(255) - (np.float32(255) - base) * (np.float32(255) - source) / np.float32(255)
-    if blend == "overlay":
-        dark = 2 * base * source / np.float32(255)
-        light = np.float32(255) - 2 * (np.float32(255) - base) * (np.float32(255) - source) / np.float32(255)
-        return np.where(base < 128, dark, light)
-    return source
+        return screened
+    return np.where(base < 128, product * np.float32(2), screened * np.float32(2) - np.float32(255))
 
 
 class Canvas:
@@ -203,8 +203,9 @@ class Canvas:
     ) -> bool:
         """Draw a layer with its top left corner at (x_px, y_px), which may lie outside, and note it as an instance.
 
-        With `label` None the layer becomes part of the picture. With `geometric` the mask holds every pixel under more than half the layer's
-        alpha even where the colour did not change (frames). A layer that would hardly be visible is not drawn.
+        With `label` None the layer becomes part of the picture. With `geometric` the mask holds every pixel under more
+        than half the layer's alpha even where the colour did not change (frames). A layer that would hardly be visible
+        is not drawn.
 
         Returns:
             Whether the layer was drawn.

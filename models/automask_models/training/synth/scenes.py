@@ -48,6 +48,16 @@ def comic_page(rng: np.random.Generator, pixels: Bytes) -> Bytes:
     return page
 
 
+def comic_ground(rng: np.random.Generator, pixels: Bytes) -> Bytes:
+    """Return what a comic is lettered on: most often a page in black and white."""
+    return comic_page(rng, pixels) if rng.random() < 0.6 else pixels
+
+
+def chart_ground(rng: np.random.Generator, pixels: Bytes) -> Bytes:
+    """Return what place names stand on: most often a painted map."""
+    return textures.parchment(rng, pixels.shape[0]) if rng.random() < 0.65 else pixels
+
+
 class SceneDrawer:
     """Fills canvases with text the way kinds of pictures do."""
 
@@ -166,8 +176,6 @@ class SceneDrawer:
 
     def comic(self, rng: np.random.Generator, canvas: Canvas) -> None:
         """Draw speech bubbles, narration boxes and sound words."""
-        if rng.random() < 0.6:
-            canvas.pixels[:] = comic_page(rng, canvas.pixels)
         for _ in range(int(rng.integers(1, 7))):
             self._bubble(rng, canvas, size_px=int(canvas.size_px[0] * rng.uniform(0.016, 0.05)))
         for _ in range(int(rng.choice([0, 0, 1, 2]))):
@@ -223,8 +231,6 @@ class SceneDrawer:
 
     def chart(self, rng: np.random.Generator, canvas: Canvas) -> None:
         """Draw place names as on a painted map: small, spread, curved, rotated, in dark ink."""
-        if rng.random() < 0.65:
-            canvas.pixels[:] = textures.parchment(rng, canvas.size_px[0])
         ink = textures.near(rng, (60, 35, 20), 30) if rng.random() < 0.7 else textures.random_colour(rng)
         script = self._texts.pick_script(rng)
         for _ in range(int(rng.integers(3, 16))):
@@ -267,7 +273,7 @@ def _bubble_shape(rng: np.random.Generator, width_px: int, height_px: int) -> tu
     centre, axes = (width_px, height_px), (width_px - 6, height_px - 6)
     thick, which = 2 * int(rng.integers(1, 4)), rng.random()
     if which < 0.72:
-        outline = cv2.ellipse2Poly(centre, axes, 0, 0, 360, 4).astype(np.int32)
+        outline = np.asarray(cv2.ellipse2Poly(centre, axes, 0, 0, 360, 4), dtype=np.int32)
         if rng.random() < 0.3:
             # Squarer than an ellipse, as digital letterers draw them.
             unit = (outline - centre) / np.array(axes)

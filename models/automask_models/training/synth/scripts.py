@@ -5,22 +5,32 @@ The wording carries no meaning on purpose: a detector should learn strokes, not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _HAN = (
-    "一人大天山水火木金土日月年中小上下左右前後生口心手文字王女男子石花草雨雪空海川田本外多少名古今明夜朝春夏秋冬"
-    "東西南北白黒赤青光風雲音色形道行来出入立見言食目足力百千万円先高安新正直美太平和国家主方分切公内友同合回寺店"
-    "神龍命永愛夢愁悲希望自由世界者意知地場所時間物事好思長短早走番号電車会社員市民全部商品特別使用期限最初始終"
+    "一人大天山水火木金土日月年中小上下左右前後生口心手文字王女男子石花草雨雪空海川田本外多少名古今明夜朝春夏"
+    "秋冬東西南北白黒赤青光風雲音色形道行来出入立見言食目足力百千万円先高安新正直美太平和国家主方分切公内友同"
+    "合回寺店神龍命永愛夢愁悲希望自由世界者意知地場所時間物事好思長短早走番号電車会社員市民全部商品特別使用期"
+    "限最初始終"
 )
 _HANS = (
-    "的是不了在有我他这个们来为和说国时道要学会可主发年动成工作现对开经长图产品电脑网络视频关注官方旗舰店满减优惠"
-    "热卖新款包邮正版授权严禁转载保护环境头条点击购买送货质量认证进口纯净轻便厚实耐磨静音华丽让东西买卖书马鸟鱼"
+    "的是不了在有我他这个们来为和说国时道要学会可主发年动成工作现对开经长图产品电脑网络视频关注官方旗舰店满减"
+    "优惠热卖新款包邮正版授权严禁转载保护环境头条点击购买送货质量认证进口纯净轻便厚实耐磨静音华丽让东西买卖书"
+    "马鸟鱼"
 )
-_HIRAGANA = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをんがぎぐげござじずだでどばびぶべぼぱぴぷぺぽっゃゅょ"
-_KATAKANA = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲンガギグゲゴザジズダデドバビブベボパピプペポッャュョー"
+_HIRAGANA = (
+    "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをんがぎぐげござ"
+    "じずだでどばびぶべぼぱぴぷぺぽっゃゅょ"
+)
+_KATAKANA = (
+    "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲンガギグゲゴザ"
+    "ジズダデドバビブベボパピプペポッャュョー"
+)
 _HANGUL = (
-    "가나다라마바사아자차카타파하고노도로모보소오조초코토포호구누두루무부수우주추쿠투푸후그는들를민별산설성시신"
-    "안영원은을이인일있전정제지진천한해행현화와의에게서하여대한국사랑공원봄여름가을겨울강물길빛꿈밤달꽃"
+    "가나다라마바사아자차카타파하고노도로모보소오조초코토포호구누두루무부수우주추쿠투푸후그는들를민별산설성시"
+    "신안영원은을이인일있전정제지진천한해행현화와의에게서하여대한국사랑공원봄여름가을겨울강물길빛꿈밤달꽃"
 )
 _CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
 _ARABIC = "ابتثجحخدذرزسشصضطظعغفقكلمنهوي"
@@ -32,10 +42,29 @@ _DEVANAGARI_MARKS = "ािीुूेैोौ"
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 _ACCENTED = "éèüöäñçåøßêîôÉÜÖ"
 
-_WORDS = ["the", "of", "and", "to", "in", "is", "you", "that", "it", "he", "was", "for", "on", "are", "as", "with", "his", "they", "at", "be", "this", "have", "from", "or", "one", "had", "by", "word", "but", "not", "what", "all", "were", "we", "when", "your", "can", "said", "there", "use", "an", "each", "which", "she", "do", "how", "their", "if", "will", "up", "other", "about", "out", "many", "then", "them", "these", "so", "some", "her", "would", "make", "like", "him", "into", "time", "has", "look", "two", "more", "write", "go", "see", "number", "no", "way", "could", "people", "my", "than", "first", "water", "been", "call", "who", "oil", "its", "now", "find", "long", "down", "day", "did", "get", "come", "made", "may", "part", "new", "sound", "take", "only", "little", "work", "know", "place", "year", "live", "me", "back", "give", "most", "very", "after", "thing", "our", "just", "name", "good", "sentence", "man", "think", "say", "great", "where", "help", "through", "much", "before", "line", "right", "too", "mean", "old", "any", "same", "tell", "boy", "follow", "came", "want", "show", "also", "around", "form", "three", "small", "set", "put", "end", "does", "another", "well", "large", "must", "big", "even", "such", "because", "turn", "here", "why", "ask", "went", "men", "read", "need", "land", "sale", "fresh", "summer", "winter", "classic", "premium", "original", "limited", "edition", "quality", "natural", "organic", "coffee", "music", "night", "city", "river", "forest", "castle", "north", "south", "harbor", "island", "queen", "knight", "dragon", "shadow", "silver", "golden", "winter", "storm", "kingdom"]
-_FIRST = ["anna", "marco", "julia", "peter", "lena", "tom", "sara", "david", "nina", "oleg", "maria", "ivan", "kate", "john", "emma", "lucas", "mia", "felix", "yuki", "hana", "ken", "rin", "alex", "robin", "chris", "sam", "jo", "max", "leo", "ella", "zoe", "ben", "carl", "dora", "erik", "fay"]
-_LAST = ["schmidt", "rossi", "novak", "tanaka", "miller", "brown", "santos", "kim", "petrov", "larsen", "weber", "moreau", "costa", "nguyen", "lind", "walker", "stone", "woods", "hill", "rivers", "lake", "black", "young", "king", "fox", "wolf", "hart", "moon", "frost", "reed", "lane"]
-_AGENCY = ["photo", "image", "stock", "picture", "press", "media", "studio", "archive", "visual", "foto", "pix", "snap", "lens", "frame", "pixel", "vector", "art", "graphic", "depot"]
+_WORDS_TEXT = """
+the of and to in is you that it he was for on are as with his they at be this have from or one had by word but not
+what all were we when your can said there use an each which she do how their if will up other about out many then
+them these so some her would make like him into time has look two more write go see number no way could people my
+than first water been call who oil its now find long down day did get come made may part new sound take only little
+work know place year live me back give most very after thing our just name good sentence man think say great where
+help through much before line right too mean old any same tell boy follow came want show also around form three
+small set put end does another well large must big even such because turn here why ask went men read need land sale
+fresh summer winter classic premium original limited edition quality natural organic coffee music night city river
+forest castle north south harbor island queen knight dragon shadow silver golden storm kingdom
+"""
+_FIRST_TEXT = """
+anna marco julia peter lena tom sara david nina oleg maria ivan kate john emma lucas mia felix yuki hana ken rin
+alex robin chris sam jo max leo ella zoe ben carl dora erik fay
+"""
+_LAST_TEXT = """
+schmidt rossi novak tanaka miller brown santos kim petrov larsen weber moreau costa nguyen lind walker stone woods
+hill rivers lake black young king fox wolf hart moon frost reed lane
+"""
+_AGENCY_TEXT = """
+photo image stock picture press media studio archive visual foto pix snap lens frame pixel vector art graphic depot
+"""
+_WORDS, _FIRST, _LAST, _AGENCY = (tuple(text.split()) for text in (_WORDS_TEXT, _FIRST_TEXT, _LAST_TEXT, _AGENCY_TEXT))
 _AGENCY_TAIL = ("images", "stock", "photos", "media", "pictures", "press", "library", "studio", "works", "vault", "hub")
 _TLD = (".com", ".net", ".org", ".cn", ".jp", ".de", ".io", ".art", ".me", ".com.cn", ".co.uk", ".ru", ".pl")
 _NOTICE = (
@@ -87,7 +116,7 @@ SCRIPT_WEIGHTS: dict[str, float] = {
 }
 
 
-def _pick(rng: np.random.Generator, options: str | list[str] | tuple[str, ...]) -> str:
+def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
     return options[int(rng.integers(len(options)))]
 
 
@@ -189,9 +218,18 @@ def copyright_line(rng: np.random.Generator, *, sign: str = "©") -> str:
     year = int(rng.integers(1995, 2027))
     who = (person, handle, agency)[int(rng.integers(3))](rng)
     forms = (
-        f"{sign} {who}", f"{sign}{year} {who}", f"{sign} {year} {who}", f"{who} {sign} {year}", f"Copyright {sign} {year} {who}",
-        f"Photo: {who}", f"Photo by {who}", f"{who} / {agency(rng)}", f"Credit: {who}", f"{sign} {who}. All rights reserved", f"art by {who}",
-    )  # fmt: skip
+        f"{sign} {who}",
+        f"{sign}{year} {who}",
+        f"{sign} {year} {who}",
+        f"{who} {sign} {year}",
+        f"Copyright {sign} {year} {who}",
+        f"{sign} {who}. All rights reserved",
+        f"Photo: {who}",
+        f"Photo by {who}",
+        f"{who} / {agency(rng)}",
+        f"Credit: {who}",
+        f"art by {who}",
+    )
     return _pick(rng, forms)
 
 
@@ -200,9 +238,14 @@ def timestamp(rng: np.random.Generator) -> str:
     y, mo, d = int(rng.integers(1994, 2027)), int(rng.integers(1, 13)), int(rng.integers(1, 29))
     h, mi, s = int(rng.integers(24)), int(rng.integers(60)), int(rng.integers(60))
     dates = (
-        f"{y}/{mo:02d}/{d:02d}", f"{y}-{mo:02d}-{d:02d}", f"{d:02d}.{mo:02d}.{y}", f"'{y % 100:02d} {mo:2d} {d:2d}", f"{mo:02d}/{d:02d}/{y}",
-        f"{y}.{mo}.{d}", f"{mo} {d} '{y % 100:02d}",
-    )  # fmt: skip
+        f"{y}/{mo:02d}/{d:02d}",
+        f"{y}-{mo:02d}-{d:02d}",
+        f"{d:02d}.{mo:02d}.{y}",
+        f"'{y % 100:02d} {mo:2d} {d:2d}",
+        f"{mo:02d}/{d:02d}/{y}",
+        f"{y}.{mo}.{d}",
+        f"{mo} {d} '{y % 100:02d}",
+    )
     times = (f"{h:02d}:{mi:02d}", f"{h:02d}:{mi:02d}:{s:02d}", f"{(h % 12) + 1}:{mi:02d} {'AM' if h < 12 else 'PM'}")
     which = rng.random()
     if which < 0.45:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automask_models.training.synth import textures
 from automask_models.training.synth.marks import BLACK, WHITE, MarkDrawer, beside, sheet_of
@@ -76,7 +77,7 @@ class StockMarkDrawer:
             layer = over(solid(self._net(rng, canvas), WHITE), layer)
         return canvas.stamp(layer, 0, 0, label="tiled", opacity=faint_opacity(rng), blend=_blend(rng))
 
-    def _net(self, rng: np.random.Generator, canvas: Canvas) -> np.typing.NDArray[np.uint8]:
+    def _net(self, rng: np.random.Generator, canvas: Canvas) -> NDArray[np.uint8]:
         import cv2
 
         width, height = canvas.size_px

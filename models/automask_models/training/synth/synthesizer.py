@@ -15,7 +15,7 @@ from automask_models.training.synth.index import MaterialIndex, Split
 from automask_models.training.synth.lettering import FontShelf
 from automask_models.training.synth.marks import MarkDrawer
 from automask_models.training.synth.raster import Bytes, Canvas, resize
-from automask_models.training.synth.scenes import SceneDrawer
+from automask_models.training.synth.scenes import SceneDrawer, chart_ground, comic_ground
 from automask_models.training.synth.stock import StockMarkDrawer
 from automask_models.training.synth.texts import TextDrawer
 from automask_models.training.synth.types import SyntheticImage, SyntheticInstance
@@ -31,6 +31,7 @@ _SMALL_MARKS = {
 }
 _WIDE_MARKS = {"tiled": 0.42, "grid": 0.25, "diagonal": 0.33}
 _SCENES = ("marked", "stock", "poster", "comic", "chart", "framed")
+_GROUNDS = {"comic": comic_ground, "chart": chart_ground}
 _RESIZED_MASK_LEVEL = 64
 _FAINT_OPACITY = 0.3
 
@@ -73,7 +74,8 @@ class SynthRecipe:
 class Synthesizer:
     """Makes image number `index`, always the same one for the same materials, seed, recipe and size.
 
-    It pickles without what it has cached; each process opens fonts and pictures for itself. One instance serves one thread.
+    It pickles without what it has cached: each process opens fonts and pictures for itself. One instance serves one
+    thread.
     """
 
     def __init__(
@@ -132,6 +134,8 @@ class Synthesizer:
     def _compose(self, rng: np.random.Generator, canvas: Canvas) -> None:
         recipe = self._recipe
         scene = _weighted(rng, {name: getattr(recipe, name) for name in _SCENES})
+        if scene in _GROUNDS:
+            canvas.pixels[:] = _GROUNDS[scene](rng, canvas.pixels)
         if scene == "framed" or rng.random() < recipe.extra_frame:
             self._frame(rng, canvas)
         if scene == "marked":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automask_models.training.synth import textures
 from automask_models.training.synth.lettering import FontShelf, InkStyle, arched, block, columns, line, paint
@@ -25,12 +26,12 @@ PLACE_TRIES = 6
 Box = tuple[int, int, int, int]
 
 
-def luma(colour: np.typing.NDArray[np.float64] | Colour) -> float:
+def luma(colour: NDArray[np.float64] | Colour) -> float:
     """Return the brightness of an RGB colour, 0..255."""
     return float(np.dot(np.asarray(colour, dtype=np.float64), (0.299, 0.587, 0.114)))
 
 
-def contrasting(rng: np.random.Generator, ground: np.typing.NDArray[np.float64], least: float = 60.0) -> Colour:
+def contrasting(rng: np.random.Generator, ground: NDArray[np.float64], least: float = 60.0) -> Colour:
     """Return a colour that stands out from `ground` by at least `least` levels of brightness; often black or white."""
     bright = luma(ground)
     if rng.random() < 0.5:
@@ -48,7 +49,7 @@ def near_black(rng: np.random.Generator) -> Colour:
 
 
 def random_style(rng: np.random.Generator, fill: Colour, size_px: int) -> InkStyle:
-    """Return a random style for text of a colour: plain half of the time, else outlined, shadowed, glowing or graded."""
+    """Return a random style for text of a colour: plain half of the time, else outlined, shadowed or glowing."""
     opposite = BLACK if luma(fill) > 110 else WHITE
     effect = rng.random()
     outline_px, hollow, shadow, shadow_blur, glow_px = 0, False, None, 0.0, 0
@@ -195,7 +196,7 @@ class TextDrawer:
             layer = rotated(layer, rng.normal(0, 8) if rng.random() < 0.7 else rng.uniform(-90, 90))
         return layer
 
-    def _plate(self, rng: np.random.Generator, canvas: Canvas, box: Box, size_px: int) -> np.typing.NDArray[np.float64]:
+    def _plate(self, rng: np.random.Generator, canvas: Canvas, box: Box, size_px: int) -> NDArray[np.float64]:
         pad = round(size_px * rng.uniform(0.15, 0.7))
         x0, y0, x1, y1 = box
         alpha = rounded_plate(x1 - x0 + 2 * pad, y1 - y0 + 2 * pad, round(pad * rng.uniform(0, 1.2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automask_models.training.synth.raster import Bytes, Colour, blur, resize
 
@@ -46,12 +47,10 @@ def gradient(rng: np.random.Generator, side_px: int) -> Bytes:
         dtype=np.float64,
     )
     table = np.stack([np.interp(np.linspace(0, 1, 256), stops, colours[:, c]) for c in range(3)], axis=-1)
-    return (table[(run * 255).clip(0, 255).astype(np.uint8)] + 0.5).astype(np.uint8)
+    return np.asarray(table[(run * 255).clip(0, 255).astype(np.uint8)] + 0.5, dtype=np.uint8)
 
 
-def noise_field(
-    rng: np.random.Generator, side_px: int, *, cells: int, octaves: int = 4
-) -> np.typing.NDArray[np.float32]:
+def noise_field(rng: np.random.Generator, side_px: int, *, cells: int, octaves: int = 4) -> NDArray[np.float32]:
     """Return fractal noise, float32 (side, side), 0..1; `cells` is the number of bumps across at the coarsest level."""
     total = np.zeros((side_px, side_px), dtype=np.float32)
     for octave in range(octaves):
@@ -62,7 +61,7 @@ def noise_field(
     return total / max(float(total.max()), 1e-6)
 
 
-def _between(field: np.typing.NDArray[np.float32], first: Colour, second: Colour) -> Bytes:
+def _between(field: NDArray[np.float32], first: Colour, second: Colour) -> Bytes:
     a, b = np.array(first, dtype=np.float32), np.array(second, dtype=np.float32)
     return (a + (b - a) * field[..., None] + 0.5).astype(np.uint8)
 
@@ -235,7 +234,7 @@ def plaid(rng: np.random.Generator, side_px: int) -> Bytes:
             band = ((ramp / period + rng.random()) % 1.0 < width).astype(np.float32) * rng.uniform(0.2, 0.7)
             share = band[:, None, None] if axis == 0 else band[None, :, None]
             base += (np.asarray(random_colour(rng), dtype=np.float32) - base) * share
-    return (base + 0.5).astype(np.uint8)
+    return np.asarray(base + 0.5, dtype=np.uint8)
 
 
 def motifs(rng: np.random.Generator, side_px: int) -> Bytes:
@@ -275,7 +274,7 @@ def motifs(rng: np.random.Generator, side_px: int) -> Bytes:
     shift = mirrored.shape[1] // 2 if rng.random() < 0.5 else 0
     sheet = np.concatenate([np.roll(row, shift * (number % 2), axis=1) for number in range(rows)])[:side_px, :side_px]
     shade = noise_field(rng, side_px, cells=3, octaves=2)[..., None] * np.float32(0.6) + np.float32(0.6)
-    return (sheet * shade).clip(0, 255).astype(np.uint8)
+    return np.asarray((sheet * shade).clip(0, 255), dtype=np.uint8)
 
 
 def ripples(rng: np.random.Generator, side_px: int) -> Bytes:
@@ -296,9 +295,9 @@ def parchment(rng: np.random.Generator, side_px: int) -> Bytes:
     ink = near(rng, (80, 55, 35), 25)
     height = noise_field(rng, side_px, cells=int(rng.integers(2, 5)), octaves=5)
     is_land = (height > rng.uniform(0.25, 0.6)).astype(np.uint8)
-    sheet = np.where(is_land[..., None] > 0, np.uint8(land), np.uint8(sea)).astype(np.float32)
-    sheet *= (0.85 + 0.25 * noise_field(rng, side_px, cells=6))[..., None]
-    sheet = sheet.clip(0, 255).astype(np.uint8)
+    drawn = np.where(is_land[..., None] > 0, np.array(land), np.array(sea)).astype(np.float32)
+    drawn *= (0.85 + 0.25 * noise_field(rng, side_px, cells=6))[..., None]
+    sheet: Bytes = drawn.clip(0, 255).astype(np.uint8)
     coast, _ = cv2.findContours(is_land, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(sheet, coast, -1, ink, int(rng.integers(1, 3)), cv2.LINE_AA)
     for _ in range(int(rng.integers(0, 60))):
