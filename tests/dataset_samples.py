@@ -23,6 +23,11 @@ def scene(width: int = 48, height: int = 32) -> np.ndarray:
     return np.rint(np.stack([40 + 200 * x + 0 * y, 30 + 180 * y + 0 * x, 20 + 100 * x * y], axis=-1)).astype(np.uint8)
 
 
+def cmyk_scene() -> PillowImage.Image:
+    """The scene in four inks."""
+    return PillowImage.fromarray(scene()).convert("CMYK")
+
+
 def encoded(picture: PillowImage.Image | np.ndarray, file_format: str, **options: object) -> bytes:
     """A picture as the bytes of a file."""
     buffer = io.BytesIO()

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automask.dataset.names import (
@@ -38,6 +38,7 @@ def test_natural_order():
     ]
 
 
+@settings(deadline=None)
 @given(
     st.text(alphabet="abz_-. ", max_size=6), st.integers(0, 10**30), st.integers(0, 10**30), st.text("xy.", max_size=4)
 )
@@ -47,6 +48,7 @@ def test_numbers_sort_by_value(prefix, one, other, rest):
         assert natural_key(f"{prefix}{lower}{rest}") < natural_key(f"{prefix}{higher}{rest}")
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="aB1290-.", max_size=10), max_size=8), st.randoms())
 def test_order_is_total_and_does_not_depend_on_the_listing(names, random):
     names = list(dict.fromkeys(names))
@@ -116,6 +118,7 @@ def test_a_folder_displaces_a_mask_of_its_name():
     assert long_masks("a.jpg", folders=("a.png", "b")) == {"a.jpg": "a.jpg.png"}
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES.map(lambda stem: stem + ".png") | NAMES.map(lambda stem: stem + ".jpg"), max_size=12))
 def test_masks_of_one_folder_never_share_a_name(names):
     names = list({folded(name): name for name in names}.values())
@@ -128,6 +131,7 @@ def test_a_mask_may_have_as_long_a_name_as_its_image():
     assert mask_file_name(name, keep_suffix=False) == "n" * 251 + ".png"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="aé漢", min_size=80, max_size=260))
 def test_mask_names_always_fit_a_file_system(stem):
     name = stem + ".jpg"
@@ -142,6 +146,7 @@ def test_bytes_that_are_no_text_are_written_as_hex():
     assert printable_name("déjà.png") == "déjà.png"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20))
 def test_printable_names_can_be_stored(data):
     printable_name(data.decode("utf-8", "surrogateescape")).encode("utf-8")

@@ -249,8 +249,8 @@ def _damaged(data: bytes, content: Format, image_id: str, error: Exception) -> I
 
 
 def _refused(image_id: str, code: Refusal, what: str, advice: str) -> ImageError:
-    return ImageError(f"{image_id} {what}.", advice=advice, code=code)
+    return ImageError(f"{image_id} {what}.", advice=advice, code=code.value)
 
 
 def _warning(code: Remark, message: str) -> Issue:
-    return Issue(stage="decode", code=code, message=message)
+    return Issue(stage="decode", code=code.value, message=message)

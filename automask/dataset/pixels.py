@@ -64,7 +64,7 @@ def to_picture(image: PillowImage.Image, layout: Layout) -> Picture:
             issues.append(
                 Issue(
                     stage="decode",
-                    code=Remark.ICC_IGNORED,
+                    code=Remark.ICC_IGNORED.value,
                     message=f"The embedded colour profile cannot be used ({error}): colours were taken as sRGB.",
                 )
             )
@@ -132,7 +132,7 @@ def _split_wide(
             issues.append(
                 Issue(
                     stage="decode",
-                    code=Remark.RANGE_GUESSED,
+                    code=Remark.RANGE_GUESSED.value,
                     message="The pixel values have no usual range, so they were stretched from lowest to highest: "
                     "convert the image to 8 bits for the brightness that you mean.",
                 )

@@ -69,7 +69,7 @@ class SiblingIndex:
             return None
         return Issue(
             stage="walk",
-            code=Remark.MIRRORED_FOLDER,
+            code=Remark.MIRRORED_FOLDER.value,
             message=f"The images in {folder!r} have the names of those in {twin.folder!r}: if one of the two folders "
             "holds masks or control images, move it out of the dataset.",
         )

@@ -123,9 +123,13 @@ class _Walk:
         self.real_root = real_path(self.root)
 
     def run(self) -> Iterator[ImageFile | Skipped]:
-        pending = [_Folder(self.root, "", self.real_root, is_linked=False, siblings=SiblingIndex())]
+        root = _Folder(self.root, "", self.real_root, is_linked=False, siblings=SiblingIndex())
+        pending: list[Iterator[_Folder]] = [iter((root,))]
         while pending:
-            folder = pending.pop()
+            folder = next(pending[-1], None)
+            if folder is None:
+                pending.pop()
+                continue
             reason = self._reason_to_skip(folder)
             if reason is not None:
                 yield Skipped(folder.label, reason)
@@ -133,7 +137,7 @@ class _Walk:
             if folder.is_linked:
                 self.followed.add(folder.real)
             subfolders = yield from self._images_of(folder)
-            pending.extend(reversed(subfolders))
+            pending.append(subfolders)
 
     def _reason_to_skip(self, folder: _Folder) -> SkipReason | None:
         if folder.real in self.excluded or os.path.lexists(folder.path / STORE_FILE_NAME):
@@ -150,7 +154,7 @@ class _Walk:
         parts = real.relative_to(self.real_root).parts
         return not any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in parts)
 
-    def _images_of(self, folder: _Folder) -> Generator[ImageFile | Skipped, None, list[_Folder]]:
+    def _images_of(self, folder: _Folder) -> Generator[ImageFile | Skipped, None, Iterator[_Folder]]:
         """Yield the images of one folder and what is left out in it; return its subfolders."""
         listing = _Listing()
         try:
@@ -161,7 +165,7 @@ class _Walk:
                         yield Skipped(folder.relative + printable_name(entry.name), reason)
         except OSError as error:
             yield Skipped(folder.label, _folder_reason(error))
-            return []
+            return iter(())
         sort_naturally(listing.images)
         sort_naturally(listing.folders)
         siblings = SiblingIndex()
@@ -171,9 +175,7 @@ class _Walk:
             if issue is not None:
                 self.on_issue(issue)
         yield from self._files_of(folder, listing.images, folders=listing.folders)
-        return [
-            self._subfolder(folder, name, is_link=name in listing.links, siblings=siblings) for name in listing.folders
-        ]
+        return _subfolders(folder, listing.folders, links=listing.links, siblings=siblings)
 
     def _files_of(self, folder: _Folder, names: list[str], *, folders: list[str]) -> Iterator[ImageFile | Skipped]:
         shown = [printable_name(name) for name in names]
@@ -202,16 +204,6 @@ class _Walk:
             size_bytes=status.st_size,
             mtime_ns=status.st_mtime_ns,
             mask_name=folder.relative + mask_file_name(shown, keep_suffix=keep_suffix),
-        )
-
-    def _subfolder(self, parent: _Folder, name: str, *, is_link: bool, siblings: SiblingIndex) -> _Folder:
-        path = parent.path / name
-        return _Folder(
-            path=path,
-            relative=f"{parent.relative}{printable_name(name)}/",
-            real=real_path(path) if is_link else parent.real / name,
-            is_linked=is_link or parent.is_linked,
-            siblings=siblings,
         )
 
 
@@ -250,6 +242,20 @@ class _Listing:
             return SkipReason.BROKEN_LINK if is_link else SkipReason.NOT_A_FILE
         self.images.append(name)
         return None
+
+
+def _subfolders(parent: _Folder, names: list[str], *, links: set[str], siblings: SiblingIndex) -> Iterator[_Folder]:
+    """Make the subfolders one by one: a parent of 100,000 folders is kept as their names."""
+    for name in names:
+        path = parent.path / name
+        is_link = name in links
+        yield _Folder(
+            path=path,
+            relative=f"{parent.relative}{printable_name(name)}/",
+            real=real_path(path) if is_link else parent.real / name,
+            is_linked=is_link or parent.is_linked,
+            siblings=siblings,
+        )
 
 
 def real_path(path: Path) -> Path:
