@@ -1,9 +1,9 @@
 """The one module that imports ultralytics (AGPL-3.0; extra `yolo`), with its effects on the process undone.
 
-Importing it limits OpenMP to one thread through the environment, sets print options of torch and numpy, stops OpenCV's
-threads, adds warning filters, asks DNS whether there is a network, and writes a settings file; used through its own
-predictor it also prints to stdout, sends usage data and installs packages. Here it only reads a checkpoint's network
-class; preparation, forward pass and suppression are ours.
+Importing it limits OpenMP to one thread through the environment, sets print options of torch and numpy, replaces
+`torch.save`, stops OpenCV's threads, adds warning filters, asks DNS whether there is a network, and writes a settings
+file; used through its own predictor it also prints to stdout, sends usage data and installs packages. Here it only
+reads a checkpoint's network class; preparation, forward pass and suppression are ours.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def quiet_ultralytics() -> Iterator[None]:
     first_import = "ultralytics" not in sys.modules
     environment = dict(os.environ)
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-    numpy_format = np.get_printoptions()
+    numpy_format, save = np.get_printoptions(), torch.save
     torch_format = {name: getattr(torch._tensor_str.PRINT_OPTS, name) for name in _TORCH_FORMAT}
     if first_import:
         os.environ.update(
@@ -139,6 +139,7 @@ def quiet_ultralytics() -> Iterator[None]:
         for name in set(os.environ) - set(environment):
             del os.environ[name]
         os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
+        setattr(torch, "save", save)  # noqa: B010 - mypy knows no attributes of a module object
         torch.set_num_threads(threads)
         cv2.setNumThreads(cv_threads)
         np.set_printoptions(**numpy_format)
