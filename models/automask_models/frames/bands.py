@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +82,7 @@ def _largest_channel(difference: NDArray[np.float32]) -> NDArray[np.float32]:
     return largest
 
 
-def find_bands(view: SideView, *, limit: int = 4) -> list[Band]:
+def find_bands(view: SideView, *, also: Sequence[Band] = (), limit: int = 4) -> list[Band]:
     """Candidate bands that start at the view's line, the outermost first.
 
     The colour is read right behind the line and, once more, a little further in: the edge of a scanned card and the
@@ -89,7 +90,8 @@ def find_bands(view: SideView, *, limit: int = 4) -> list[Band]:
 
     Args:
         view: What the side looks like.
-        limit: How many candidates to return at most for each of the two colours.
+        also: Bands further out whose colours are looked for as well.
+        limit: How many candidates to return at most for each colour.
     """
     seam_px = max(2, round(SEAM * view.extent_px))
     bands: list[Band] = []
@@ -104,6 +106,11 @@ def find_bands(view: SideView, *, limit: int = 4) -> list[Band]:
             continue
         colours.append(colour)
         bands += _bands_of(view, colour, first=first, noise=noise, tolerance=tolerance, limit=limit)
+    for known in also:
+        colour = np.array(known.colour, dtype=np.float32)
+        tolerance = min(MAX_TOLERANCE, MIN_TOLERANCE + 4 * known.noise)
+        if all(np.abs(colour - other).max() >= tolerance / 2 for other in colours):
+            bands += _bands_of(view, colour, first=0, noise=known.noise, tolerance=tolerance, limit=limit)
     return sorted(_without_crossings(bands, view), key=lambda band: band.thickness_px)
 
 
@@ -113,7 +120,8 @@ def _without_crossings(bands: list[Band], view: SideView) -> list[Band]:
     for band in sorted(bands, key=lambda candidate: -candidate.support):
         for other in kept:
             fan_px = abs(band.line.slope - other.line.slope) * view.length_px / 2 + 2 * tolerance_px(view)
-            if abs(band.thickness_px - other.thickness_px) <= fan_px and band.support < 0.9 * other.support:
+            same = max(abs(a - b) for a, b in zip(band.colour, other.colour, strict=True)) <= MAX_TOLERANCE
+            if same and abs(band.thickness_px - other.thickness_px) <= fan_px and band.support < 0.9 * other.support:
                 break
         else:
             kept.append(band)
@@ -210,6 +218,10 @@ def _measure(
     within = columns < np.maximum(at - reach, 1)[:, None]
     if depth > 2 * first:
         within &= columns >= first
+    inner = view.pixels[within & near][::4].astype(np.float32)
+    if inner.size:  # behind a seam the strip that the colour was read from is rougher than the band
+        colour = np.median(inner, axis=0).astype(np.float32)
+        noise = float(1.4826 * np.median(_largest_channel(np.abs(inner - colour))))
     beyond_columns = np.clip(at[:, None] + reach + np.arange(1, 4)[None, :], 0, depth_px - 1)
     beyond = near[rows, beyond_columns]
     step_columns = np.clip(at[:, None] + np.arange(3)[None, :], 0, depth_px - 1)

@@ -21,6 +21,8 @@ MIN_THICKNESS_PX = 2.0
 """A border of one pixel is an encoder's or a scaler's edge, and lies inside one latent cell anyway."""
 THIN = 0.015
 """A band up to this share of the image across it is a line."""
+MAX_MATS = 3
+"""Bands wider than a line on one side: frame, mat, inner mat."""
 SAME_COLOUR = 28.0
 """Levels by which the bands of one border may differ between its sides (uneven light in scans)."""
 CORNER_SLACK = 0.004
@@ -74,11 +76,11 @@ def follow(pixels: NDArray[np.uint8]) -> list[Layer]:
 
 def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: Sequence[Layer]) -> Layer | None:
     shape = pixels.shape[:2]
-    known = [band for layer in outer for chain in layer.chains.values() for band in chain]
     inside_ring = any(layer.pattern == "ring" for layer in outer)
     chains = {}
     for side in Side:
-        chain = _chain(pixels, side, lines, known=known, inside_ring=inside_ring)
+        before = [band for layer in outer for band in layer.chains.get(side, ())]
+        chain = _chain(pixels, side, lines, before=before, inside_ring=inside_ring)
         if chain:
             chains[side] = chain
     if inside_ring:
@@ -91,7 +93,7 @@ def _chain(
     side: Side,
     lines: Mapping[Side, Line],
     *,
-    known: Sequence[Band],
+    before: Sequence[Band],
     inside_ring: bool,
 ) -> Chain:
     """Follow one side inwards while band after band ends at a straight line."""
@@ -104,11 +106,17 @@ def _chain(
         view = view_side(
             pixels, side, here, depth_px=extent_px // 2 if first else extent_px // 4, positions=POSITIONS
         )
-        bands = [] if view is None else [b for b in find_bands(view) if b.thickness_px >= MIN_THICKNESS_PX]
+        lines_before = [band for band in [*before, *chain][-1:] if band.thickness_px <= THIN * extent_px]
+        bands = [] if view is None else find_bands(view, also=lines_before)
+        bands = [band for band in bands if band.thickness_px >= MIN_THICKNESS_PX]
         if first:
             scored = [(straight_end(band, ring=True) * flat(band), band) for band in bands]
         else:
-            scored = [(nested_confidence(band, extent_px, [*known, *chain]), band) for band in bands]
+            outside = [*before, *chain]
+            scored = [
+                (max(nested_confidence(band, outside, extent_px), title_confidence(band, outside, bands, extent_px)), band)
+                for band in bands
+            ]
         top = max((score for score, _ in scored), default=0.0)
         if top < (WEAK if not chain and first else ACCEPT):
             break
@@ -136,21 +144,66 @@ def flat(band: Band) -> float:
     return ramp(band.purity, 0.8, 0.95)
 
 
-def nested_confidence(band: Band, extent_px: int, known: Sequence[Band]) -> float:
-    """How certain it is that a band inside a frame belongs to the frame: a line, or a colour seen further out, 0..1."""
+def nested_confidence(band: Band, outside: Sequence[Band], extent_px: int) -> float:
+    """How certain it is that a band inside a frame belongs to it: a line, or a mat, or the border's colour again, 0..1.
+
+    Args:
+        band: The candidate.
+        outside: Bands further out on the same side.
+        extent_px: Size of the image across the side.
+    """
     thin = band.thickness_px <= THIN * extent_px
     # Lines inside the picture repeat the colour of a key line; a mat or a title band repeats that of a border.
     repeats = any(
-        colour_distance(band, other) <= SAME_COLOUR for other in known if other.thickness_px > THIN * extent_px
+        colour_distance(band, other) <= SAME_COLOUR for other in outside if other.thickness_px > THIN * extent_px
     )
     if thin:
         # What lies beyond a key line may be as dark as the line; taking a line too many costs next to nothing.
         return ramp(band.support, 0.4, 0.7) * ramp(band.beyond, 0.8, 0.4) * ramp(band.purity, 0.5, 0.7) * (
             ramp(band.contrast, 8.0, 20.0)
         )
-    plain = 1.0 if repeats else ramp(band.noise, 8.0, 3.0)
+    if sum(other.thickness_px > THIN * extent_px for other in outside) >= MAX_MATS:
+        return 0.0
+    # A mat of its own colour has no letters, and is flatter than what a picture shows beside its edge.
+    plain = ramp(band.purity, 0.4, 0.55) if repeats else ramp(band.noise, 5.0, 2.5) * flat(band)
     return (
-        straight_end(band) * ramp(band.purity, 0.45, 0.6) * plain * ramp(band.thickness_px / extent_px, 0.25, 0.15)
+        ramp(band.support, 0.45, 0.75)
+        * ramp(band.beyond, 0.4, 0.15)
+        * ramp(band.contrast, 8.0, 20.0)
+        * ramp(band.noise, 24.0, 10.0)
+        * plain
+        * ramp(band.thickness_px / extent_px, 0.25, 0.15)
+    )
+
+
+def title_confidence(band: Band, outside: Sequence[Band], others: Sequence[Band], extent_px: int) -> float:
+    """How certain it is that a band is a title band: letters on a ground between two lines alike, 0..1.
+
+    The letters take the ground's purity and touch the lines, so the second line is what tells it from the picture.
+
+    Args:
+        band: The candidate.
+        outside: Bands further out on the same side.
+        others: All candidates that start at the same line.
+        extent_px: Size of the image across the side.
+    """
+    if not outside or outside[-1].thickness_px > THIN * extent_px:
+        return 0.0
+    if sum(other.thickness_px > THIN * extent_px for other in outside) > 1:  # the border, but no title yet
+        return 0.0
+    second = [
+        other.support
+        for other in others
+        if 1.0 <= other.thickness_px - band.thickness_px <= 1.5 * THIN * extent_px
+        and colour_distance(other, outside[-1]) <= SAME_COLOUR
+    ]
+    return (
+        ramp(max(second, default=0.0), 0.35, 0.6)
+        * ramp(band.support, 0.35, 0.6)
+        * ramp(band.beyond, 0.3, 0.1)
+        * ramp(band.contrast, 30.0, 60.0)
+        * ramp(band.purity, 0.3, 0.4)
+        * ramp(band.thickness_px / extent_px, 0.2, 0.14)
     )
 
 
