@@ -52,7 +52,8 @@ def exported(request, tmp_path_factory):
         enliven(model.model)
         model.model.names = {i: f"class{i}" for i in range(80)}
         model.save(folder / "random.pt")
-        YOLO(folder / "random.pt").export(format="onnx", imgsz=128, dynamic=True, opset=18, simplify=False, verbose=False)
+        saved = YOLO(folder / "random.pt")
+        saved.export(format="onnx", imgsz=128, dynamic=True, opset=18, simplify=False, verbose=False)
     return request.param, folder / "random.pt", folder / "random.onnx"
 
 

@@ -1,0 +1,122 @@
+"""The command `automask models`: which weights there are, whether they are whole, and fetching them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automask.errors import WeightsError
+from automask.weights import WeightLibrary, WeightSpec, WeightState
+
+app = typer.Typer(
+    help="List, check and fetch weights. Only `pull` uses the network.", no_args_is_help=True, add_completion=False
+)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+
+
+@app.command("list")
+def list_weights(*, as_json: JsonFlag = False) -> None:
+    """Show every weight that automask knows by name, and where this machine has it."""
+    library = WeightLibrary.discover()
+    _show([library.state(spec) for spec in library.specs.values()], as_json=as_json)
+
+
+@app.command("verify")
+def verify_weights(
+    names: Annotated[list[str] | None, typer.Argument(help="Names; all that are present by default.")] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read weights again and compare their hashes with the catalogue."""
+    library = WeightLibrary.discover()
+    specs = [_spec(library, name) for name in names] if names else list(library.specs.values())
+    states = [library.state(spec, rehash=True) for spec in specs]
+    _show(states, as_json=as_json)
+    broken = [state for state in states if state.problem or (names and state.folder is None)]
+    if broken:
+        what = "; ".join(f"{state.spec.name}: {state.problem or 'not on this machine'}" for state in broken)
+        raise WeightsError(
+            f"Not all weights are whole: {what}.",
+            advice="Fetch them with `automask models pull NAME`.",
+            code="weights-mismatch",
+        )
+
+
+@app.command("pull")
+def pull_weights(
+    names: Annotated[list[str], typer.Argument(help="Names from `automask models list`.")],
+    *,
+    folder: Annotated[Path | None, typer.Option(help="Fetch into this folder instead of the user cache.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fetch weights from where the catalogue says, and check them. The only command that uses the network."""
+    library = WeightLibrary.discover()
+    specs = [_spec(library, name) for name in names]
+    for spec in specs:
+        _pull(spec, folder or library.cache_folder)
+    if folder is None:
+        _show([library.state(spec) for spec in specs], as_json=as_json)
+    elif as_json:
+        sys.stdout.write(json.dumps([{"name": spec.name, "folder": str(folder)} for spec in specs]) + "\n")
+
+
+def _pull(spec: WeightSpec, folder: Path) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from automask_models.pull import pull
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(spec.name, total=None)
+        pull(spec, folder, progress=lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def _spec(library: WeightLibrary, name: str) -> WeightSpec:
+    spec = library.specs.get(name)
+    if spec is None:
+        raise WeightsError(
+            f"There are no weights named {name!r}.",
+            advice=f"Known names: {', '.join(sorted(library.specs)) or 'none'}.",
+            code="weights-missing",
+        )
+    return spec
+
+
+def _show(states: list[WeightState], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps([_row(state) for state in states], indent=2) + "\n")
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("name", "task", "size", "licence", "state"):
+        table.add_column(heading, justify="right" if heading == "size" else "left")
+    for state in states:
+        place = f"in the {state.origin}" if state.origin else "pull to get it" if state.spec.url else "missing"
+        size = f"{state.spec.size_bytes / 1e6:.1f} MB"
+        table.add_row(state.spec.name, state.spec.task, size, state.spec.licence, state.problem or place)
+    Console().print(table)
+
+
+def _row(state: WeightState) -> dict[str, object]:
+    spec = state.spec
+    return {
+        "name": spec.name,
+        "task": spec.task,
+        "licence": spec.licence,
+        "about": spec.about,
+        "size_bytes": spec.size_bytes,
+        "sha256": spec.sha256,
+        "url": spec.url,
+        "path": None if state.folder is None else str(state.folder / spec.entry_name),
+        "origin": state.origin,
+        "problem": state.problem or None,
+    }
