@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+from PIL import PngImagePlugin
 from store_cases import (
     FINGERPRINTS,
     assert_same_result,
@@ -24,6 +25,7 @@ from store_cases import (
 from automask.errors import ImageError, StoreError
 from automask.geometry import Box
 from automask.store import Status, Store, Work
+from automask.store.png import is_as_written
 from automask.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 
@@ -62,8 +64,29 @@ def test_mask_file_says_its_polarity(store, root):
     put(store, file)
     with PillowImage.open(store.mask_path("a.png")) as image:
         assert (image.mode, image.size) == ("L", (32, 24))
-        assert image.text == {"automask": "white = train, black = ignore"}
+        assert image.text["automask"] == "white = train, black = ignore"
         assert np.array_equal(np.asarray(image), make_levels())
+        assert is_as_written(image)
+
+
+def test_an_edited_mask_is_told_from_ours_even_where_the_editor_keeps_our_text(store, root):
+    put(store, write_file(root, "a.jpg", b"pixels"))
+    path = store.mask_path("a.png")
+    with PillowImage.open(path) as image:
+        text = PngImagePlugin.PngInfo()
+        for key, value in image.text.items():
+            text.add_text(key, value)
+        edited = image.copy()
+    edited.save(path, pnginfo=text)  # the same pixels, written by another program
+    with PillowImage.open(path) as image:
+        assert is_as_written(image)
+    edited.putpixel((3, 20), 0)
+    edited.save(path, pnginfo=text)
+    with PillowImage.open(path) as image:
+        assert not is_as_written(image)
+    edited.save(path)
+    with PillowImage.open(path) as image:
+        assert not is_as_written(image)
 
 
 boxes = st.builds(

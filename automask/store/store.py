@@ -81,7 +81,7 @@ class Store(StoreReader):
             StoreLocked: Another run is at it; the message says who.
         """
         with exclusive_lock(self.root / placing.LOCK_NAME):
-            sweep_temporaries(self.masks_root)
+            sweep_temporaries(self.root)
             yield
 
     def begin_run(self, *, config_json: str, input_root: str, version: str, accept_other_input: bool = False) -> int:
