@@ -11,7 +11,7 @@ from PIL import Image
 
 from automask_models.training.synth import textures
 from automask_models.training.synth.index import MaterialIndex, Picture
-from automask_models.training.synth.raster import Bytes, Canvas, Layer, resize, scaled
+from automask_models.training.synth.raster import Bytes, Canvas, Layer, looked_up, resize, scaled
 
 _MIN_CROP_SHARE = 0.35
 
@@ -108,9 +108,9 @@ class Backgrounds:
         which = rng.random()
         if which < busy_share:
             pixels = textures.draw(rng, side_px, textures.BUSY)
-        elif which < busy_share + (1 - busy_share) * 0.60:
+        elif which < busy_share + (1 - busy_share) * 0.64:
             pixels = self.picture(rng, side_px)
-        elif which < busy_share + (1 - busy_share) * 0.82:
+        elif which < busy_share + (1 - busy_share) * 0.85:
             pixels = self.figures(rng, side_px)
         else:
             pixels = textures.draw(rng, side_px, textures.PLAIN)
@@ -124,7 +124,7 @@ def toned(rng: np.random.Generator, pixels: Bytes) -> Bytes:
     gain = rng.uniform(0.7, 1.25) * rng.uniform(0.92, 1.08, 3)
     shift = rng.uniform(-30, 30)
     table = np.clip(np.arange(256)[:, None] * gain + shift, 0, 255).astype(np.uint8)
-    toned_pixels = np.stack([table[:, channel][pixels[..., channel]] for channel in range(3)], axis=-1)
+    toned_pixels = looked_up(pixels, table)
     if rng.random() < 0.1:
         grey = toned_pixels.mean(axis=-1, keepdims=True).astype(np.uint8)
         toned_pixels = np.repeat(grey, 3, axis=-1)

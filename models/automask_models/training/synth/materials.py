@@ -29,6 +29,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from automask.errors import AutomaskError, InputError
 from automask_models.training.synth.dhash import NeverTrain
 from automask_models.training.synth.index import Face, MaterialIndex, Picture
 from automask_models.training.synth.scripts import SAMPLES
@@ -40,6 +41,7 @@ _FONTS = frozenset({".ttf", ".otf", ".ttc"})
 _MIN_SIDE_PX = 200
 _MIN_SPRITE_SIDE_PX = 120
 _ICON_JOBS = 2
+_TOOLS = ("apt-get", "dpkg", "npm", "rsvg-convert")
 
 
 def download_debian(name: str, cache: Path) -> Path:
@@ -270,6 +272,13 @@ def collect(
     out: Path, *, recipe: Path, never_train: NeverTrain, marks: Path | None, frames: Path | None
 ) -> MaterialIndex:
     """Download and collect everything; see the module docstring for the layout."""
+    if not recipe.is_file():
+        raise InputError(f"{recipe} does not exist.", advice="Name models/training/materials.toml with --recipe.")
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise InputError(
+            f"Not installed: {', '.join(missing)}.", advice="Run this on Debian with npm and librsvg2-bin."
+        )
     spec = tomllib.loads(recipe.read_text(encoding="utf-8"))
     cache = out / ".downloads"
     cache.mkdir(parents=True, exist_ok=True)
@@ -318,13 +327,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=Path, help="folder of frames with alpha")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    collect(
-        options.out,
-        recipe=options.recipe,
-        never_train=NeverTrain.from_file(options.never_train),
-        marks=options.marks,
-        frames=options.frames,
-    )
+    try:
+        collect(
+            options.out,
+            recipe=options.recipe,
+            never_train=NeverTrain.from_file(options.never_train),
+            marks=options.marks,
+            frames=options.frames,
+        )
+    except AutomaskError as error:
+        parser.exit(error.exit_code, f"{error}\n")
 
 
 if __name__ == "__main__":

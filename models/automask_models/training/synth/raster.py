@@ -66,6 +66,13 @@ def resize(pixels: Bytes, width_px: int, height_px: int) -> Bytes:
     )
 
 
+def looked_up(pixels: Bytes, table: Bytes) -> Bytes:
+    """Replace every level of a picture (h, w, 3) by that of a table (256, 3), channel by channel."""
+    import cv2
+
+    return np.asarray(cv2.LUT(pixels, table[None]), dtype=np.uint8)
+
+
 def blur(pixels: Bytes, sigma_px: float) -> Bytes:
     """Blur by a Gaussian; the border is mirrored."""
     import cv2

@@ -56,7 +56,7 @@ class SynthRecipe:
         cache_bytes: Most memory for decoded pictures.
     """
 
-    empty: float = 0.27
+    empty: float = 0.25
     busy_empty: float = 0.45
     busy: float = 0.10
     marked: float = 0.36
