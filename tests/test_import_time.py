@@ -49,7 +49,7 @@ def test_help_lists_all_commands_without_heavy_packages():
 )
 def test_importing_a_package_changes_nothing(module):
     code = (
-        "import os, sys, warnings\n"
+        "import os, sys, warnings, numpy, pydantic_settings, typer\n"
         "from PIL import Image\n"
         "before = dict(os.environ), Image.MAX_IMAGE_PIXELS, list(warnings.filters), sys.stdout\n"
         f"import {module}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +18,8 @@ from automask.cli.console import print_error, silence_library_logs
 from automask.errors import EXIT_INTERRUPTED, AutomaskError
 
 DEBUG_FLAG = "--debug"
+COMMANDS_GROUP = "automask.commands"
+"""Same as `automask.plugins.COMMANDS`, see `_plugin_commands`."""
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -91,9 +93,8 @@ def _version(*, on: bool) -> None:
 
 
 def _plugin_commands() -> dict[str, EntryPoint]:
-    from automask.plugins import COMMANDS, available
-
-    return available(COMMANDS)
+    # Not through `automask.plugins`: that knows configurations, and would double the time to `--help`.
+    return {entry.name: entry for entry in entry_points(group=COMMANDS_GROUP)}
 
 
 def _attach(app: typer.Typer, name: str, entry: EntryPoint) -> None:

@@ -96,8 +96,10 @@ def make_thumbnails(
 def remove_thumbnails(folder: Path, image_id: str) -> None:
     """Remove all thumbnails of an image, whatever they show."""
     place = folder / _place(image_id)
-    for thumbnail in place.parent.glob(f"{place.name}-*"):
-        thumbnail.unlink(missing_ok=True)
+    if place.parent.is_dir():
+        for thumbnail in place.parent.iterdir():  # not glob: its cache would keep a pattern per image
+            if thumbnail.name.startswith(f"{place.name}-"):
+                thumbnail.unlink(missing_ok=True)
 
 
 def _place(image_id: str) -> str:

@@ -1,0 +1,114 @@
+"""Ctrl-C and kill -9 at any instant: finished work is kept, nothing is half-written, the next run goes on."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cli_process import CHEAP, automask, command, draw_images, environment, install_detector, masks_of
+from PIL import Image
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+COUNT = 24
+
+
+def start(*arguments, env=None) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env or environment()
+    )
+
+
+def wait_for_masks(output: Path, count: int, *, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while len(list((output / "masks").rglob("*.png"))) < count:
+        assert time.monotonic() < end, f"no {count} masks after {seconds} s"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_interrupt_finishes_the_image_in_hand(tmp_path, number):
+    folder = draw_images(tmp_path / "set", 8)
+    plugins = install_detector(tmp_path / "plugins", "slow", "time.sleep(0.4)\nreturn [[] for image in images]")
+    env = environment(plugins)
+    process = start("run", folder, "--detectors", "slow", env=env)
+    wait_for_masks(tmp_path / "set-masks", 1)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Stopping after the image in hand" in errors
+    assert f"To go on: automask run {folder} --detectors slow" in out
+    done = len(masks_of(tmp_path / "set-masks"))
+    assert 1 <= done < 8
+    assert "interrupted" in automask("status", tmp_path / "set-masks").stdout
+    summary = json.loads(automask("run", folder, "--detectors", "slow", "--json", env=env).stdout)
+    assert summary["reused"] == done
+    assert summary["written"] == {"analysed": 8 - done}
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path):
+    folder = draw_images(tmp_path / "set", 3)
+    wait = "time.sleep(0 if os.environ['MARK'] == os.devnull else 60)"
+    body = f"open(os.environ['MARK'], 'w').close()\n{wait}\nreturn [[] for image in images]"
+    plugins = install_detector(tmp_path / "plugins", "stuck", body)
+    mark = tmp_path / "working"
+    process = start("run", folder, "--detectors", "stuck", env=environment(plugins, MARK=str(mark)))
+    while not mark.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    while "Stopping" not in process.stderr.readline():
+        pass
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert time.monotonic() - started < 10
+    assert process.returncode == -signal.SIGINT
+    env = environment(plugins, MARK=os.devnull)
+    summary = json.loads(automask("run", folder, "--detectors", "stuck", "--json", env=env).stdout)
+    assert summary["written"] == {"analysed": 3}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A folder, its masks by an undisturbed run, and how long that took."""
+    folder = draw_images(tmp_path_factory.mktemp("kill") / "set", COUNT)
+    started = time.monotonic()
+    assert automask("run", folder, *CHEAP, "--output", folder.parent / "reference").returncode == 0
+    return folder, masks_of(folder.parent / "reference"), time.monotonic() - started
+
+
+def kill_and_resume(dataset, output: Path, *, seeds: list[int]) -> None:
+    folder, expected, seconds = dataset
+    interrupted = 0
+    for seed in seeds:
+        process = start("run", folder, *CHEAP, "--output", output)
+        time.sleep(random.Random(seed).uniform(0.3, 0.9) * seconds)
+        process.kill()
+        process.communicate(timeout=60)
+        interrupted += process.returncode == -signal.SIGKILL
+        for path in (output / "masks").rglob("*.png"):
+            with Image.open(path) as mask:
+                mask.load()  # raises on half a file
+        if len(masks_of(output)) == COUNT:
+            for path in list((output / "masks").rglob("*.png"))[::2]:
+                path.unlink()  # give the next run something to do
+    assert interrupted > 0
+    done = automask("run", folder, *CHEAP, "--output", output, "--json")
+    assert done.returncode == 0, done.stderr
+    assert masks_of(output) == expected
+    assert not list(output.rglob("*automask-tmp"))
+    assert automask("status", output, "--verify").returncode == 0
+
+
+def test_three_kills_and_a_resume(dataset, tmp_path):
+    kill_and_resume(dataset, tmp_path / "out", seeds=[1, 2, 3])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("round_", range(4))
+def test_twenty_kills_and_resumes(dataset, tmp_path, round_):
+    kill_and_resume(dataset, tmp_path / "out", seeds=[100 * round_ + index for index in range(5)])
