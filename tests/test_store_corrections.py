@@ -223,7 +223,8 @@ class TestStale:
         file = write_file(root, "a.jpg", b"pixels")
         correct(store, put(store, file))
         put(store, file)
-        store.put_failure(file, [Issue("decode", "image-unreadable", "No permission.", "error")])
+        store.put_failure(replace(file, size_bytes=0), [Issue("decode", "image-unreadable", "Gone.", "error")])
+        assert store.lookup("a.jpg").content_sha256 is None
         assert codes(store, "a.jpg") == ["image-unreadable"]
         put(store, file)
         assert (codes(store, "a.jpg"), store.lookup("a.jpg").correction_revision) == ([], 1)

@@ -13,20 +13,18 @@ from PIL import PngImagePlugin
 from store_cases import (
     FINGERPRINTS,
     assert_same_result,
-    file_at,
     make_levels,
     make_result,
     put,
     sha256,
-    touch,
     write_file,
 )
 
-from automask.errors import ImageError, StoreError
+from automask.errors import StoreError
 from automask.geometry import Box
 from automask.store import Status, Store, Work
 from automask.store.png import is_as_written
-from automask.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.types import Issue, Kind, MaskResult, Patch, Region, Verdict
 
 
 @pytest.fixture
@@ -152,124 +150,6 @@ def test_numpy_scalars_in_evidence(store, root):
     assert store.result("a.jpg").regions[0].attributes == {"a": 0.25, "b": True}
 
 
-class TestPlan:
-    def test_new_then_current(self, store, root):
-        file = write_file(root, "a.jpg", b"pixels")
-        assert work(store, file) is Work.DETECT
-        put(store, file)
-        assert work(store, file) is Work.NONE
-        assert store.is_current(file, FINGERPRINTS)
-
-    def test_fingerprints_say_where_to_start(self, store, root):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        assert work(store, file, Fingerprints("detect-1", "refine-1", "fuse-2")) is Work.RENDER
-        assert work(store, file, Fingerprints("detect-1", "refine-2", "fuse-2")) is Work.REFINE
-        assert work(store, file, Fingerprints("detect-2", "refine-2", "fuse-2")) is Work.DETECT
-
-    def test_touched_file_is_read_once(self, store, root, monkeypatch):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        touched = touch(file, root)
-        assert work(store, touched) is Work.NONE
-        touched.path.unlink()  # would fail to hash now
-        assert work(store, touched) is Work.NONE
-
-    def test_changed_pixels(self, store, root):
-        put(store, write_file(root, "a.jpg", b"pixels"))
-        assert work(store, touch(write_file(root, "a.jpg", b"PIXELS"), root)) is Work.DETECT
-
-    def test_vanished_file_is_for_decoding_to_report(self, store, root):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        file.path.unlink()
-        assert work(store, replace(file, size_bytes=0, mtime_ns=0)) is Work.DETECT
-
-    @pytest.mark.parametrize("damage", [None, b"", b"not the mask"])
-    def test_damaged_mask_is_drawn_again(self, store, root, damage):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        path = store.mask_path("a.png")
-        path.unlink()
-        if damage is not None:
-            path.write_bytes(damage)
-        assert work(store, file) is Work.RENDER
-
-    def test_copied_store_stays_current(self, store, root):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        path = store.mask_path("a.png")
-        data = path.read_bytes()
-        path.unlink()
-        path.write_bytes(data)
-        assert work(store, file) is Work.NONE
-        assert store.lookup("a.jpg").mask_mtime_ns == path.stat().st_mtime_ns
-
-    def test_same_length_mask_of_other_bytes(self, store, root):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        path = store.mask_path("a.png")
-        data = bytearray(path.read_bytes())
-        data[-20] ^= 1
-        path.write_bytes(data)
-        assert work(store, file) is Work.RENDER
-        assert [problem.code for problem in store.verify()] == ["mask-changed"]
-
-    def test_renamed_file_takes_its_result_along(self, store, root):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        file.path.rename(root / "b.jpg")
-        renamed = file_at(root, "b.jpg")
-        assert work(store, renamed) is Work.RENDER
-        assert_same_result(store.result("b.jpg"), make_result("b.jpg"))
-        assert store.lookup("b.jpg").status is Status.MISSING  # no row claims a mask that is not there
-        put(store, renamed)
-        assert work(store, renamed) is Work.NONE
-        assert store.mark_missing(lambda stored: not (root / stored.image_id).exists()) == 1
-        assert not store.mask_path("a.png").exists()
-        assert list(store.verify()) == []
-
-    def test_same_size_other_pixels_is_no_rename(self, store, root):
-        put(store, write_file(root, "a.jpg", b"pixels"))
-        assert work(store, write_file(root, "b.jpg", b"PIXELS")) is Work.DETECT
-        assert store.lookup("b.jpg") is None
-
-
-class TestMaskNames:
-    def test_new_name_removes_the_old_file(self, store, root):
-        file = write_file(root, "a.jpg", b"pixels")
-        put(store, file)
-        collided = replace(file, mask_name="a.jpg.png")
-        assert work(store, collided) is Work.RENDER
-        put(store, collided)
-        assert [path.name for path in store.masks_root.iterdir()] == ["a.jpg.png"]
-
-    def test_name_that_moves_to_another_image(self, store, root):
-        old = write_file(root, "a.jpg", b"pixels")
-        put(store, old)
-        old.path.unlink()
-        new = write_file(root, "a.webp", b"other pixels")
-        put(store, new, levels=make_levels(9))
-        assert store.lookup("a.jpg").mask_name is None
-        store.mark_missing(lambda stored: not (root / stored.image_id).exists())
-        assert work(store, new) is Work.NONE
-        assert list(store.verify()) == []
-
-    @pytest.mark.parametrize("name", ["../a.png", "/a.png", "", "b/../../a.png"])
-    def test_never_outside(self, store, root, name):
-        file = replace(write_file(root, "a.jpg", b"pixels"), mask_name=name)
-        with pytest.raises(ValueError, match="not a mask name"):
-            put(store, file)
-
-    def test_impossible_name_is_the_images_problem(self, store, root):
-        put(store, write_file(root, "a.jpg", b"pixels"))
-        file = write_file(root, "b.jpg", b"other", mask_name="a.png/b.png")
-        with pytest.raises(ImageError) as caught:
-            put(store, file)
-        assert caught.value.code == "name-impossible"
-        assert store.lookup("b.jpg") is None
-
-
 class TestFailures:
     ISSUES = (Issue("decode", "image-truncated", "It ends early.", "error"),)
 
@@ -290,11 +170,19 @@ class TestFailures:
         assert store.result("a.jpg") is None
         assert work(store, file) is Work.DETECT
 
+    def test_unreadable_but_unchanged(self, store, root):
+        file = write_file(root, "a.jpg", b"pixels")
+        content = put(store, file)
+        store.put_failure(file, self.ISSUES)
+        stored = store.lookup("a.jpg")
+        assert (stored.status, stored.mask_name, stored.content_sha256) == (Status.FAILED, "a.png", content)
+        assert store.mask_path("a.png").exists()
+
     @pytest.mark.parametrize("content", [None, "other"])
     def test_mask_of_other_pixels_goes(self, store, root, content):
         file = write_file(root, "a.jpg", b"pixels")
         put(store, file)
-        store.put_failure(file, self.ISSUES, content_sha256=content)
+        store.put_failure(replace(file, size_bytes=7), self.ISSUES, content_sha256=content)
         assert store.lookup("a.jpg").mask_name is None
         assert not store.mask_path("a.png").exists()
         assert store.regions("a.jpg") == []
@@ -326,64 +214,6 @@ def test_levels_of_another_size_are_refused(store, root):
     assert store.lookup("a.jpg") is None
 
 
-class TestListing:
-    @pytest.fixture
-    def filled(self, store, root, monkeypatch):
-        monkeypatch.setattr("automask.store.queries._CHUNK", 3)
-        for number in range(10):
-            file = write_file(root, f"{number}.jpg", bytes([number]))
-            verdict = Verdict.REVIEW if number % 2 else Verdict.AUTO
-            put(store, file, confidence=(number * 7 % 10) // 2 / 10, verdict=verdict)
-        store.put_failure(write_file(root, "bad.jpg", b""), (Issue("decode", "image-empty", "Empty.", "error"),))
-        return store
-
-    def test_by_id(self, filled):
-        assert [row.image_id for row in filled.images()] == [*(f"{number}.jpg" for number in range(10)), "bad.jpg"]
-
-    def test_most_doubtful_first(self, filled):
-        rows = list(filled.images(order="confidence"))
-        assert rows[0].image_id == "bad.jpg"
-        keys = [(row.confidence, row.image_id) for row in rows[1:]]
-        assert keys == sorted(keys)
-        assert len(keys) == 10
-
-    def test_pages(self, filled):
-        everything = [row.image_id for row in filled.images(order="confidence")]
-        pages = [
-            [row.image_id for row in filled.images(order="confidence", offset=offset, limit=4)]
-            for offset in (0, 4, 8, 12)
-        ]
-        assert [len(page) for page in pages] == [4, 4, 3, 0]
-        assert [image_id for page in pages for image_id in page] == everything
-
-    def test_filters(self, filled):
-        assert len(list(filled.images(verdict=Verdict.REVIEW))) == 5
-        assert [row.image_id for row in filled.images(status=Status.FAILED)] == ["bad.jpg"]
-        assert len(list(filled.images(verdict=Verdict.AUTO, status=Status.DONE, limit=4))) == 4
-
-    def test_counts(self, filled):
-        counts = filled.counts()
-        assert (counts.images, counts.done, counts.failed, counts.missing) == (11, 10, 1, 0)
-        assert (counts.auto, counts.review, counts.over_half_masked, counts.corrected) == (5, 5, 0, 0)
-        assert counts.issues == {"image-empty": 1}
-        assert counts.kinds == {Kind.TEXT: 10, Kind.FRAME: 10}
-
-    def test_order_by_confidence_needs_no_sorting(self, filled):
-        with filled._database.reading() as connection:
-            plan = connection.execute(
-                "EXPLAIN QUERY PLAN SELECT * FROM images WHERE (ifnull(confidence, -1.0), image_id) > (0.5, 'a')"
-                " ORDER BY ifnull(confidence, -1.0), image_id LIMIT 500"
-            ).fetchall()
-        assert any("images_by_confidence" in row["detail"] for row in plan)
-        assert not any("TEMP B-TREE" in row["detail"] for row in plan)
-
-    def test_writing_between_rows(self, filled, root):
-        for row in filled.images():
-            if row.image_id.startswith("1"):
-                put(filled, write_file(root, "99.jpg", b"new"))
-        assert filled.lookup("99.jpg") is not None
-
-
 def test_missing_images_keep_what_was_found(store, root):
     file = write_file(root, "a.jpg", b"pixels")
     put(store, file)
@@ -395,6 +225,16 @@ def test_missing_images_keep_what_was_found(store, root):
     assert work(store, file) is Work.RENDER  # it is back: no model has to run
     put(store, file)
     assert store.counts().missing == 0
+
+
+def test_a_mask_that_somebody_changed_is_never_deleted(store, root):
+    put(store, write_file(root, "a.jpg", b"pixels"))
+    path = store.mask_path("a.png")
+    PillowImage.fromarray(make_levels(11)).save(path)
+    edited = path.read_bytes()
+    store.mark_missing(lambda stored: True)
+    assert path.read_bytes() == edited
+    assert [problem.code for problem in store.verify()] == ["mask-unknown"]
 
 
 def test_damaged_blob_is_a_store_error(store, root, tmp_path):

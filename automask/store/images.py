@@ -88,6 +88,8 @@ def write_failure(
 ) -> None:
     """Insert or replace an image that has no result; see `Store.put_failure` for what is kept of an older one."""
     previous = find(connection, file.id)
+    if content_sha256 is None and previous is not None and _has_facts(previous, file):
+        content_sha256 = previous["content_sha256"]  # unreadable for now, but unchanged as far as can be seen
     same = previous is not None and content_sha256 is not None and previous["content_sha256"] == content_sha256
     values: dict[str, Value] = {
         "status": Status.FAILED.value,
@@ -235,6 +237,10 @@ def update(connection: sqlite3.Connection, key: int, values: Mapping[str, Value]
     connection.execute(
         f"UPDATE images SET {', '.join(f'{name} = ?' for name in values)} WHERE image_key = ?", (*values.values(), key)
     )
+
+
+def _has_facts(row: sqlite3.Row, file: FileFacts) -> bool:
+    return (row["size_bytes"], row["mtime_ns"]) == (file.size_bytes, file.mtime_ns)
 
 
 def _write(connection: sqlite3.Connection, image_id: str, values: Mapping[str, Value]) -> int:

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 
 from automask.errors import ImageError, OutputError
 from automask.store import images, queries
 from automask.store.atomic import IMPOSSIBLE_NAME, discard, put_in_place, write_temporary
 from automask.store.database import Database
-from automask.store.png import encode_mask
+from automask.store.png import encode_mask, is_as_written
 from automask.store.records import StoredImage
 from automask.store.rows import from_text
 
@@ -95,15 +96,18 @@ def commit(
 
 
 def remove_unowned(connection: sqlite3.Connection, masks: Path, mask_name: str | bytes | None) -> None:
-    """Delete a mask file that no row names any more; what cannot be deleted is for `Store.verify` to report."""
+    """Delete a mask file that no row names any more.
+
+    One that somebody else wrote or changed stays, as does one that cannot be deleted: `Store.verify` reports them.
+    """
     if mask_name is None:
         return
     path = mask_path(masks, from_text(mask_name))
     with contextlib.suppress(OSError):
         # Where the file system ignores case, `A.png` may be the very file that now belongs to `a.png`.
         ignore_case = path.with_name(path.name.swapcase()).exists()
-        if not queries.owns_mask(connection, from_text(mask_name), ignore_case=ignore_case):
-            path.unlink(missing_ok=True)
+        if not queries.owns_mask(connection, from_text(mask_name), ignore_case=ignore_case) and _is_ours(path):
+            path.unlink()
 
 
 def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
@@ -125,6 +129,14 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
     except OSError:
         return False, None
     return same, facts.st_mtime_ns if same else None
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with PillowImage.open(path, formats=["PNG"]) as picture:
+            return is_as_written(picture)
+    except (OSError, ValueError, SyntaxError):  # Pillow's words for missing, foreign and broken files
+        return False
 
 
 def hash_file(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from automask.store.database import Database
@@ -13,6 +13,8 @@ from automask.types import Kind, MaskResult, Verdict
 
 Order = Literal["id", "confidence"]
 _CHUNK = 500
+_DOUBT = "ifnull(confidence, -1.0)"  # the expression of the index images_by_confidence
+_SORT_KEYS: Mapping[Order, tuple[str, ...]] = {"id": ("image_id",), "confidence": (_DOUBT, "image_id")}
 
 
 def find(connection: sqlite3.Connection, image_id: str) -> sqlite3.Row | None:
@@ -33,35 +35,30 @@ def iterate(
     limit: int | None,
 ) -> Iterator[StoredImage]:
     """Rows in order, read in chunks by key, so that neither memory nor a transaction grows with the store."""
-    sort_key = "ifnull(confidence, -1.0)" if order == "confidence" else "0"
-    conditions, values = ["1"], []
+    conditions: list[str] = []
+    values: list[Value] = []
     if verdict is not None:
         conditions.append("verdict = ?")
         values.append(verdict.value)
     if status is not None:
         conditions.append("status = ?")
         values.append(status.value)
-    where = " AND ".join(conditions)
-    after: tuple[Value, ...] = ()
+    keys = _SORT_KEYS[order]
+    behind: tuple[Value, ...] = ()
     left = limit
     while left is None or left > 0:
         size = _CHUNK if left is None else min(_CHUNK, left)
-        if after:
-            page = f"AND ({sort_key}, image_id) > (?, ?)" if order == "confidence" else "AND image_id > ?"
-        else:
-            page = ""
-        columns = f"{sort_key}, image_id" if order == "confidence" else "image_id"
+        all_conditions = [*conditions, f"({', '.join(keys)}) > ({', '.join('?' * len(keys))})"] if behind else conditions
+        where = f"WHERE {' AND '.join(all_conditions)}" if all_conditions else ""
         with database.reading() as connection:
             rows = connection.execute(
-                f"SELECT *, {sort_key} AS sort_key FROM images WHERE {where} {page}"
-                f" ORDER BY {columns} LIMIT ? OFFSET ?",
-                (*values, *after, size, 0 if after else offset),
+                f"SELECT *, {_DOUBT} AS doubt FROM images {where} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?",
+                (*values, *behind, size, 0 if behind else offset),
             ).fetchall()
-        for row in rows:
-            yield stored_image(row)
+        yield from map(stored_image, rows)
         if len(rows) < size:
             return
-        after = (rows[-1]["sort_key"], rows[-1]["image_id"]) if order == "confidence" else (rows[-1]["image_id"],)
+        behind = (rows[-1]["image_id"],) if order == "id" else (rows[-1]["doubt"], rows[-1]["image_id"])
         left = None if left is None else left - size
 
 

@@ -240,7 +240,8 @@ class Store(StoreReader):
         Args:
             file: The image file.
             issues: Why.
-            content_sha256: Hash of the image file, or None when it could not be read.
+            content_sha256: Hash of the image file, or None when it could not be read: it is then taken to be as before
+                if its size and mtime_ns are.
         """
         with self._database.writing() as connection:
             before = queries.find(connection, file.id)
