@@ -24,7 +24,7 @@ from automask_models.refiners.backends.onnx import (
     normalised_square,
     segment_anything_traits,
 )
-from automask_models.refiners.backends.protocol import Embedding, FrameTraits, Prompts, Proposals
+from automask_models.refiners.backends.protocol import NO_POINT, Embedding, FrameTraits, Prompts, Proposals
 
 _CLASSES = {
     "sam": "SamModel",
@@ -101,6 +101,8 @@ class TransformersBackend:
     def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
         torch = import_torch("The sam refiner")
         count = len(prompts)
+        if not self._multimask:
+            prompts = _with_fixed_tokens(prompts)
 
         def on_device(values: NDArray[Any]) -> Any:  # noqa: ANN401 - torch is untyped here
             return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
@@ -209,6 +211,23 @@ def read_family(folder: Path) -> str:
             code="weights-layout",
         )
     return family
+
+
+def _with_fixed_tokens(prompts: Prompts) -> Prompts:
+    """The same prompts with padding where there is no click or no box.
+
+    Our recipe trains with one token per click (at least one) and two per box, padded where there is none, because
+    attention over a different number of tokens gives different masks.
+    """
+    count = len(prompts)
+    points, labels = prompts.points, prompts.labels
+    if points is None or labels is None:
+        points = np.zeros((count, 1, 2), dtype=np.float32)
+        labels = np.full((count, 1), NO_POINT, dtype=np.int64)
+    if prompts.boxes is None:
+        points = np.concatenate([points, np.zeros((count, 2, 2), dtype=np.float32)], axis=1)
+        labels = np.concatenate([labels, np.full((count, 2), NO_POINT, dtype=np.int64)], axis=1)
+    return Prompts(boxes=prompts.boxes, points=points, labels=labels, masks=prompts.masks)
 
 
 def _repeated(value: Any, count: int) -> Any:  # noqa: ANN401 - torch tensors
