@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import io
 import json
 import logging
 import shutil
@@ -37,6 +38,8 @@ from automask_models.training.synth.scripts import SAMPLES
 LOG = logging.getLogger(__name__)
 DEFAULT_RECIPE = Path(__file__).resolve().parents[3] / "training" / "materials.toml"
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".svg"})
+# Faces with the letters but without shaping rules draw these scripts as unjoined pieces.
+_SHAPED = {"arabic": frozenset({"arab"}), "devanagari": frozenset({"deva", "dev2", "dev3"})}
 _FONTS = frozenset({".ttf", ".otf", ".ttc"})
 _MIN_SIDE_PX = 200
 _MIN_SPRITE_SIDE_PX = 120
@@ -165,7 +168,12 @@ def faces_in(path: Path, style: str, relative: str) -> Iterator[Face]:
         return
     for number, font in enumerate(fonts):
         known = font.getBestCmap() or {}
-        scripts = tuple(name for name, sample in SAMPLES.items() if all(ord(each) in known for each in sample))
+        shaping = {each.ScriptTag for each in font["GSUB"].table.ScriptList.ScriptRecord} if "GSUB" in font else set()
+        scripts = tuple(
+            name
+            for name, sample in SAMPLES.items()
+            if all(ord(each) in known for each in sample) and (name not in _SHAPED or shaping & _SHAPED[name])
+        )
         if scripts:
             yield Face(file=relative, index=number, style=style, scripts=scripts)
 
@@ -215,24 +223,25 @@ class Collector:
                 shutil.copyfile(path, self._out / relative)
                 self._faces.extend(faces)
 
-    def add_icons(self, svgs: Sequence[Path], source: str, licence: str, *, side_px: int) -> None:
-        """Render icons as alpha maps of `side_px` squared."""
+    def add_icons(self, svgs: Sequence[Path], source: str, licence: str, *, side_px: int, cache: Path) -> None:
+        """Take icons as alpha maps of `side_px` squared; what is rendered stays in `cache`."""
 
         def render(svg: Path) -> str:
-            name = f"logos/{svg.stem}.png"
-            rendered = subprocess.run(
-                ["rsvg-convert", "-w", str(side_px), "-h", str(side_px), str(svg)], check=True, capture_output=True
-            ).stdout
-            with tempfile.TemporaryFile() as file:
-                file.write(rendered)
-                file.seek(0)
-                Image.open(file).convert("RGBA").getchannel("A").save(self._out / name)
-            return name
+            rendered = cache / f"{svg.stem}.png"
+            if not rendered.is_file():
+                size = str(side_px)
+                command = ["rsvg-convert", "-w", size, "-h", size, str(svg)]
+                drawn = subprocess.run(command, check=True, capture_output=True).stdout
+                partial = rendered.with_suffix(".partial")
+                Image.open(io.BytesIO(drawn)).convert("RGBA").getchannel("A").save(partial, format="PNG")
+                partial.rename(rendered)
+            shutil.copyfile(rendered, self._out / "logos" / rendered.name)
+            return f"logos/{rendered.name}"
 
+        cache.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(_ICON_JOBS) as pool:
-            self._pictures["logos"] += [
-                Picture(file=name, source=source, licence=licence) for name in pool.map(render, svgs)
-            ]
+            names = list(pool.map(render, svgs))
+        self._pictures["logos"] += [Picture(file=name, source=source, licence=licence) for name in names]
 
     def add_artwork(self, path: Path, kind: Literal["marks", "frames"], source: str, licence: str) -> None:
         """Take a mark or an empty frame with alpha."""
@@ -298,7 +307,9 @@ def collect(
             collector.add_fonts(download_debian(name, cache), style)
     icons = spec["icons"]
     svgs = sorted((download_npm(icons["npm"], cache) / "package" / "icons").glob("*.svg"))
-    collector.add_icons(svgs, icons["npm"], icons["licence"], side_px=icons["side_px"])
+    collector.add_icons(
+        svgs, icons["npm"], icons["licence"], side_px=icons["side_px"], cache=cache / f"icons-{icons['side_px']}"
+    )
     local: tuple[tuple[Path | None, Literal["marks", "frames"]], ...] = ((marks, "marks"), (frames, "frames"))
     for folder, kind in local:
         for path in sorted(folder.iterdir()) if folder is not None else ():
