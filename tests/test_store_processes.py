@@ -6,12 +6,13 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from store_cases import FINGERPRINTS, put, write_file
+from store_cases import FINGERPRINTS, make_levels, put, write_file
 
 from automask.errors import StoreLocked
 from automask.fuse import CorrectionLayers
@@ -98,6 +99,29 @@ def test_killed_at_any_instant(tmp_path, images):
         process.wait(timeout=30)
         process.stdout.close()
         assert_consistent(out, images)
+
+
+def test_two_writers_of_one_mask_never_mix_file_and_row(tmp_path, images):
+    """A service that draws a corrected mask while a run draws the old one: the last one wins, wholly."""
+    file = write_file(images, "0.jpg", b"\0")
+    failures = []
+
+    def write(first_row):
+        try:
+            with Store.open(tmp_path / "out", create=True) as store:
+                for turn in range(12):
+                    put(store, file, levels=make_levels(first_row + turn % 3))
+        except Exception as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(row,)) for row in (1, 8, 16)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    with Store.open(tmp_path / "out") as store:
+        assert list(store.verify()) == []
 
 
 def test_second_run_is_refused_and_told_who(tmp_path):

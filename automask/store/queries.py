@@ -48,11 +48,11 @@ def iterate(
     left = limit
     while left is None or left > 0:
         size = _CHUNK if left is None else min(_CHUNK, left)
-        all_conditions = [*conditions, f"({', '.join(keys)}) > ({', '.join('?' * len(keys))})"] if behind else conditions
-        where = f"WHERE {' AND '.join(all_conditions)}" if all_conditions else ""
+        go_on = [f"({', '.join(keys)}) > ({', '.join('?' * len(keys))})"] if behind else []
+        where = " AND ".join(["TRUE", *conditions, *go_on])
         with database.reading() as connection:
             rows = connection.execute(
-                f"SELECT *, {_DOUBT} AS doubt FROM images {where} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?",
+                f"SELECT *, {_DOUBT} AS doubt FROM images WHERE {where} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?",
                 (*values, *behind, size, 0 if behind else offset),
             ).fetchall()
         yield from map(stored_image, rows)

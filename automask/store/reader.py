@@ -57,7 +57,8 @@ class StoreReader:
     ) -> Iterator[StoredImage]:
         """Rows by id (byte order) or by confidence (failed ones first, then the most doubtful).
 
-        Rows of missing files are among them unless `status` says otherwise. Memory stays flat and no transaction is open between rows; rows that change meanwhile may be seen or not.
+        Rows of missing files are among them unless `status` says otherwise. Memory stays flat and no transaction is
+        open between rows; rows that change meanwhile may be seen or not.
         """
         return queries.iterate(
             self._database, verdict=verdict, status=status, order=order, offset=offset, limit=limit
