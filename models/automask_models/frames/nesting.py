@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from automask_models.frames.bands import Band, find_bands
 from automask_models.frames.sides import Line, Side, view_side
+from automask_models.frames.straight import as_band, find_edges, pair_of, ring_of
 
 POSITIONS = 192
 """Positions sampled along a side: the standard error of a share of .9 is then .02."""
@@ -85,7 +86,8 @@ def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: Se
             chains[side] = chain
     if inside_ring:
         return Layer(chains=chains, pattern="nested", confidence=outer[0].confidence) if chains else None
-    return _ring(chains, shape) or _pair(chains) or _single(chains, shape)
+    layer = _ring(chains, shape) or _pair(chains) or _single(chains, shape)
+    return layer if layer is not None or outer else _many_coloured(pixels)
 
 
 def _chain(
@@ -114,7 +116,14 @@ def _chain(
         else:
             outside = [*before, *chain]
             scored = [
-                (max(nested_confidence(band, outside, extent_px), title_confidence(band, outside, bands, extent_px)), band)
+                (
+                    max(
+                        nested_confidence(band, outside, extent_px),
+                        title_confidence(band, side, outside, bands, extent_px),
+                        plate_confidence(band, outside, extent_px),
+                    ),
+                    band,
+                )
                 for band in bands
             ]
         top = max((score for score, _ in scored), default=0.0)
@@ -176,18 +185,21 @@ def nested_confidence(band: Band, outside: Sequence[Band], extent_px: int) -> fl
     )
 
 
-def title_confidence(band: Band, outside: Sequence[Band], others: Sequence[Band], extent_px: int) -> float:
+def title_confidence(
+    band: Band, side: Side, outside: Sequence[Band], others: Sequence[Band], extent_px: int
+) -> float:
     """How certain it is that a band is a title band: letters on a ground between two lines alike, 0..1.
 
     The letters take the ground's purity and touch the lines, so the second line is what tells it from the picture.
 
     Args:
         band: The candidate.
+        side: Where it is; titles stand at the top or at the bottom.
         outside: Bands further out on the same side.
         others: All candidates that start at the same line.
         extent_px: Size of the image across the side.
     """
-    if not outside or outside[-1].thickness_px > THIN * extent_px:
+    if side.is_vertical or not outside or outside[-1].thickness_px > THIN * extent_px:
         return 0.0
     if sum(other.thickness_px > THIN * extent_px for other in outside) > 1:  # the border, but no title yet
         return 0.0
@@ -203,7 +215,24 @@ def title_confidence(band: Band, outside: Sequence[Band], others: Sequence[Band]
         * ramp(band.beyond, 0.3, 0.1)
         * ramp(band.contrast, 30.0, 60.0)
         * ramp(band.purity, 0.3, 0.4)
-        * ramp(band.thickness_px / extent_px, 0.2, 0.14)
+        * ramp(band.thickness_px / extent_px, 0.16, 0.1)
+    )
+
+
+def plate_confidence(band: Band, outside: Sequence[Band], extent_px: int) -> float:
+    """How certain it is that a band is a plate let into the border: the border's colour comes back behind it, 0..1."""
+    if not outside or outside[-1].thickness_px <= THIN * extent_px:
+        return 0.0
+    border = outside[-1]
+    step = max(abs(a - b) for a, b in zip(band.beyond_colour, border.colour, strict=True))
+    return (
+        ramp(step, SAME_COLOUR, SAME_COLOUR / 2)
+        * ramp(border.noise, 8.0, 4.0)
+        * ramp(band.support, 0.4, 0.7)
+        * ramp(band.beyond, 0.3, 0.1)
+        * ramp(band.contrast, 12.0, 30.0)
+        * ramp(band.purity, 0.4, 0.6)
+        * ramp(band.thickness_px / extent_px, 0.4, 0.3)
     )
 
 
@@ -258,6 +287,15 @@ def _pair(chains: Mapping[Side, Chain]) -> Layer | None:
             both = {first: chains[first], second: chains[second]}
             layers.append(Layer(chains=both, pattern="pair", confidence=confidence))
     return max(layers, key=lambda layer: layer.confidence, default=None)
+
+
+def _many_coloured(pixels: NDArray[np.uint8]) -> Layer | None:
+    edges = find_edges(pixels)
+    for pattern, chosen in (("edge-ring", ring_of(edges)), ("edge-pair", pair_of(edges))):
+        if chosen is not None and chosen[1] >= WEAK:
+            chains = {side: (as_band(edge, view),) for side, (edge, view) in chosen[0].items()}
+            return Layer(chains=chains, pattern=pattern, confidence=chosen[1])
+    return None
 
 
 def _single(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> Layer | None:

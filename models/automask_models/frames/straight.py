@@ -1,0 +1,178 @@
+"""Frames without one colour: gradients, wood, patterns, blurred bars. Found from edges that run the whole side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask_models.frames.bands import Band
+from automask_models.frames.sides import Line, Side, SideView, view_side
+
+POSITIONS = 128
+MIN_STEP = 10.0
+"""Levels across an edge below which JPEG blocking draws edges of its own."""
+DOMINANCE = 2.0
+"""How much stronger an edge must be than what lies just outside it: a texture's own edges come close."""
+QUIET_PX = 10
+"""Depth outside an edge that it is compared with."""
+MIN_SHARE = 0.45
+"""Share of positions with an edge at the same depth, from which a depth is a candidate."""
+MIN_DEPTH_PX = 6
+"""Thinner borders than this have no texture that could be told from the picture's."""
+
+
+@dataclass(frozen=True, slots=True)
+class StraightEdge:
+    """An edge at one depth along a whole side.
+
+    Attributes:
+        depth_px: Depth from the border of the image.
+        support: Share of positions with a dominant edge exactly there.
+        chance: The same share at other depths of this side (90th percentile).
+        roughness: Mean step between neighbouring pixels outside the edge, in levels.
+        inner_roughness: The same for as many pixels inside it.
+    """
+
+    depth_px: int
+    support: float
+    chance: float
+    roughness: float
+    inner_roughness: float
+
+
+def find_edges(pixels: NDArray[np.uint8]) -> dict[Side, list[tuple[StraightEdge, SideView]]]:
+    """Edges that run along each side of an (H, W, 3) uint8 image, the strongest first."""
+    lines = {side: Line() for side in Side}
+    found: dict[Side, list[tuple[StraightEdge, SideView]]] = {}
+    for side in Side:
+        extent_px = pixels.shape[1] if side.is_vertical else pixels.shape[0]
+        view = view_side(pixels, side, lines, depth_px=round(0.42 * extent_px), positions=POSITIONS)
+        found[side] = [] if view is None else [(edge, view) for edge in _edges_of(view)]
+    return found
+
+
+def _edges_of(view: SideView) -> list[StraightEdge]:
+    import cv2
+
+    depth_px = view.pixels.shape[1]
+    if depth_px < 2 * MIN_DEPTH_PX:
+        return []
+    wide = view.pixels.astype(np.int16)
+    pairs = wide[:, :-1] + wide[:, 1:]
+    # step[:, d] compares the two pixels inside depth d with the two outside it.
+    difference = np.abs(pairs[:, 2:] - pairs[:, :-2])
+    largest = np.maximum(np.maximum(difference[..., 0], difference[..., 1]), difference[..., 2])
+    step = np.zeros(view.pixels.shape[:2], dtype=np.float32)
+    step[:, 2:-1] = largest / 2
+    total = np.cumsum(step, axis=1)
+    outside = np.zeros_like(step)
+    near, far = 3, 3 + QUIET_PX
+    outside[:, far:] = (total[:, far - near : -near] - total[:, : -far]) / QUIET_PX
+    for depth in range(MIN_DEPTH_PX, far):
+        outside[:, depth] = total[:, depth - near] / (depth - near + 1)
+    strongest = step >= cv2.dilate(step, np.ones((1, 5), np.uint8))
+    dominant = strongest & (step >= MIN_STEP) & (step >= DOMINANCE * outside)
+    dominant[:, :MIN_DEPTH_PX] = False
+    dominant[:, -MIN_DEPTH_PX:] = False
+    share = cv2.blur(dominant.mean(axis=0, dtype=np.float32)[None], (3, 1), borderType=cv2.BORDER_CONSTANT)[0] * 3
+    chance = float(np.percentile(share[MIN_DEPTH_PX:], 90))
+    edges = []
+    remaining = share.copy()
+    for _ in range(3):
+        depth = int(remaining.argmax())
+        if remaining[depth] < MIN_SHARE:
+            break
+        reach = max(4, depth)
+        exact = depth - 1 + int(dominant[:, depth - 1 : depth + 2].sum(axis=0).argmax())
+        edges.append(
+            StraightEdge(
+                depth_px=exact,
+                support=float(min(1.0, share[depth])),
+                chance=chance,
+                roughness=float(step[:, 2 : max(3, depth - 2)].mean()),
+                inner_roughness=float(step[:, depth + 2 : depth + 2 + reach].mean()),
+            )
+        )
+        remaining[max(0, depth - 4) : depth + 5] = 0
+    return edges
+
+
+def as_band(edge: StraightEdge, view: SideView) -> Band:
+    """The edge in the terms of a band, for the store; its colour is only the median of many."""
+    inner = view.pixels[:, : edge.depth_px].reshape(-1, 3).astype(np.float32)
+    colour = np.median(inner, axis=0)
+    distance = np.abs(inner - colour).max(axis=1)
+    after = np.median(view.pixels[:, edge.depth_px : edge.depth_px + 3].reshape(-1, 3), axis=0)
+    return Band(
+        line=Line(float(edge.depth_px), 0.0),
+        thickness_px=float(edge.depth_px),
+        colour=(float(colour[0]), float(colour[1]), float(colour[2])),
+        noise=float(1.4826 * np.median(distance)),
+        purity=float((distance <= 40).mean()),
+        support=edge.support,
+        beyond=0.0,
+        beyond_colour=(float(after[0]), float(after[1]), float(after[2])),
+        contrast=MIN_STEP,
+        straightness_px=0.0,
+        first_px=float(view.position_px[0]),
+        last_px=float(view.position_px[-1]),
+        spacing_px=float(view.length_px / POSITIONS),
+    )
+
+
+def ring_of(
+    found: Mapping[Side, list[tuple[StraightEdge, SideView]]],
+) -> tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None:
+    """Four edges at similar depths, and how certain it is that they are a frame's, 0..1."""
+    depths = [edge.depth_px for edges in found.values() for edge, _ in edges]
+    best: tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None = None
+    for depth in depths:
+        chosen = {}
+        for side, edges in found.items():
+            close = [(edge, view) for edge, view in edges if depth / 1.15 - 2 <= edge.depth_px <= depth * 1.15 + 2]
+            if close:
+                chosen[side] = close[0]
+        if len(chosen) < 4:
+            continue
+        scores = [_standing_out(edge) for edge, _ in chosen.values()]
+        confidence = float(np.mean(scores)) * _ramp(min(scores), 0.0, 0.3)
+        if best is None or confidence > best[1]:
+            best = (chosen, confidence)
+    return best
+
+
+def pair_of(
+    found: Mapping[Side, list[tuple[StraightEdge, SideView]]],
+) -> tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None:
+    """Two opposite edges at the same depth with smoother bars outside, and how certain it is that they are bars."""
+    best: tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None = None
+    for first, second in ((Side.LEFT, Side.RIGHT), (Side.TOP, Side.BOTTOM)):
+        for a, view_a in found[first]:
+            for b, view_b in found[second]:
+                even = _ramp(abs(a.depth_px - b.depth_px) / view_a.extent_px, 0.012, 0.004)
+                smooth = max(_smoother(a), _smoother(b))
+                confidence = (
+                    even
+                    * min(_standing_out(a), _standing_out(b)) ** 0.5
+                    * max(_standing_out(a), _standing_out(b)) ** 0.5
+                    * _ramp(smooth, 0.6, 0.4)
+                    * _ramp(min(a.depth_px, b.depth_px) / view_a.extent_px, 0.02, 0.04)
+                )
+                if best is None or confidence > best[1]:
+                    best = ({first: (a, view_a), second: (b, view_b)}, confidence)
+    return best
+
+
+def _standing_out(edge: StraightEdge) -> float:
+    return _ramp(edge.support, 0.45, 0.7) * _ramp(edge.support - edge.chance, 0.2, 0.4)
+
+
+def _smoother(edge: StraightEdge) -> float:
+    return edge.roughness / max(edge.inner_roughness, 1.0)
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    return float(min(1.0, max(0.0, (value - low) / (high - low))))
