@@ -9,8 +9,9 @@ from pathlib import Path
 
 from automask import __version__
 from automask.config import PipelineConfig
+from automask.edited import adopt_edited_mask
 from automask.errors import StoreError
-from automask.events import Counted, EventSink, ImageDone, ImageReused, RunSummary, Tally
+from automask.events import Counted, EventSink, ImageDone, ImageReused, Notice, RunSummary, Tally
 from automask.fuse import Mask, is_drawn
 from automask.pipeline import fuse_fingerprint, judge
 from automask.store import Status, Store, StoredImage
@@ -84,10 +85,13 @@ def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Ta
     result = store.result(stored.image_id)
     if result is None or stored.content_sha256 is None:
         return  # its result is damaged: the next run analyses it again
+    edited = adopt_edited_mask(store, stored)
+    if edited is not None:
+        tally(Notice(edited))
     fingerprint = fuse_fingerprint(config, result.fingerprints.refine)
     correction = store.correction(stored.content_sha256)
     revision = correction.revision if correction is not None else None
-    if (result.fingerprints.fuse, stored.correction_revision) == (fingerprint, revision):
+    if edited is None and (result.fingerprints.fuse, stored.correction_revision) == (fingerprint, revision):
         tally(ImageReused(stored.image_id, result.verdict))
         return
     started = time.perf_counter()

@@ -1,6 +1,6 @@
 """Writes the generated parts of the guides: `python docs/make_reference.py`. A test checks that they are up to date.
 
-Generated text stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in docs/configuration.md and docs/cli.md.
+Generated text stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in the documents.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import typer
 
 from automask.cli.app import build_app
 from automask.config import FrozenModel, PipelineConfig
-from automask.plugins import DETECTORS, REFINERS, available, load_plugin
+from automask.plugins import COMMANDS, DETECTORS, REFINERS, WEIGHT_CATALOGUES, available, load_plugin
+from automask.weights import read_catalogue
 
 DOCS = Path(__file__).parent
 
@@ -34,10 +35,9 @@ def configuration_parts() -> dict[str, str]:
 
 
 def command_parts() -> dict[str, str]:
-    """Arguments and options of every built-in command."""
-    group = typer.main.get_command(build_app())
+    """Arguments and options of every command."""
     parts: list[str] = []
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in _commands():
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         usage = " ".join(_argument(p) for p in arguments)
         first_line = " ".join((command.help or "").split("\n\n")[0].split())
@@ -46,6 +46,27 @@ def command_parts() -> dict[str, str]:
         if rows:
             parts.append("\n".join(["| option | what it does |", "| --- | --- |", *rows]) + "\n")
     return {"commands": "\n".join(parts).rstrip()}
+
+
+def weight_parts() -> dict[str, str]:
+    """What the catalogue of this project declares."""
+    rows = [
+        f"| `{spec.name}` | {spec.task} | {spec.size_bytes / 1e6:.0f} MB | {spec.licence} | {_cell(spec.about)} |"
+        for spec in read_catalogue(load_plugin(WEIGHT_CATALOGUES, "automask")).values()
+    ]
+    return {"catalogue": "\n".join(["| name | task | size | licence | what it is |", "| --- " * 5 + "|", *rows])}
+
+
+def _commands() -> Iterator[tuple[str, Any]]:
+    """Built-in commands, and the sub-commands of installed packages."""
+    plugins = sorted(available(COMMANDS))
+    for name, command in typer.main.get_command(build_app()).commands.items():  # type: ignore[attr-defined]
+        if name not in plugins:
+            yield name, command
+    for plugin in plugins:
+        group = typer.main.get_command(load_plugin(COMMANDS, plugin))
+        for name, command in getattr(group, "commands", {}).items():
+            yield f"{plugin} {name}", command
 
 
 def with_parts(text: str, parts: dict[str, str]) -> str:
@@ -61,7 +82,11 @@ def with_parts(text: str, parts: dict[str, str]) -> str:
 
 def documents() -> dict[Path, dict[str, str]]:
     """Every document with generated parts."""
-    return {DOCS / "configuration.md": configuration_parts(), DOCS / "cli.md": command_parts()}
+    return {
+        DOCS / "configuration.md": configuration_parts(),
+        DOCS / "cli.md": command_parts(),
+        DOCS / "models.md": weight_parts(),
+    }
 
 
 _HEAD = ("| key | default | meaning |", "| --- | --- | --- |")

@@ -69,6 +69,16 @@ def test_render_from_a_file(store, tmp_path):
     assert level_share(masks_of(store)["001.png"]) > level_share(before["001.png"])
 
 
+def test_render_keeps_a_mask_that_a_person_painted(store):
+    painted = np.full((96, 192), 255, dtype=np.uint8)
+    painted[30:60, 30:60] = 0
+    Image.fromarray(painted).save(store / "masks" / "002.png")
+    done = automask("render", store, "--growth-cells", "3")
+    assert done.returncode == 0, done.stderr
+    assert "mask-edited" in done.stderr
+    assert (np.asarray(Image.open(store / "masks" / "002.png")) == painted).all()
+
+
 def test_show_draws_the_image_with_its_mask(finished, tmp_path):
     done = automask("show", finished, "001.jpg", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
