@@ -9,7 +9,7 @@ from PIL import UnidentifiedImageError
 from automask.fuse import CorrectionLayers
 from automask.store import Store, StoredImage
 from automask.store.masks import hash_file
-from automask.store.png import POLARITY_KEY
+from automask.store.png import is_as_written
 from automask.types import Issue
 
 EDITED_FOLDER = "edited-masks"
@@ -19,8 +19,8 @@ EDITED_FOLDER = "edited-masks"
 def adopt_edited_mask(store: Store, stored: StoredImage) -> Issue | None:
     """Keep the mask file of an image if it is not the one that was written.
 
-    Masks of ours carry a note on polarity that image editors drop; a file with the note and other bytes was left by a
-    run that was killed before it could write its row, and may be drawn again.
+    Masks of ours carry a checksum of their pixels. A file whose checksum holds, but which is not the one that the row
+    describes, was left by a run that was killed before it could write its row, and may be drawn again.
 
     Args:
         store: Where the image is from.
@@ -42,7 +42,7 @@ def adopt_edited_mask(store: Store, stored: StoredImage) -> Issue | None:
         if hash_file(path) == stored.mask_sha256:
             return None
         with PillowImage.open(path) as picture:
-            if POLARITY_KEY in picture.info:
+            if is_as_written(picture):
                 return None
             levels = np.asarray(picture.convert("L"))
     except FileNotFoundError:

@@ -107,8 +107,7 @@ class MaskWriter:
                 correction_revision=correction.revision if correction is not None else None,
             )
         except ImageError as error:
-            issue = Issue(stage="write", code=error.code, message=str(error), severity="error")
-            self._fail(file, (*result.issues, issue), content_sha256=facts.content_sha256)
+            self._fail_to_write(file, result, error, content_sha256=facts.content_sha256)
             return
         timings_s = {**result.timings_s, "render": rendered - started, "write": time.perf_counter() - rendered}
         self._tell(file.id, work, mask, result, timings_s=timings_s)
@@ -121,15 +120,19 @@ class MaskWriter:
             raise RuntimeError(f"{file.id} was planned to be rendered, but its result is gone")
         correction = self._store.correction(stored.content_sha256)
         mask, result = self._drawn(result, correction)
-        self._store.put_mask(
-            file.id,
-            mask.levels,
-            fuse_fingerprint=result.fingerprints.fuse,
-            confidence=result.confidence,
-            verdict=result.verdict,
-            correction_revision=correction.revision if correction is not None else None,
-            mask_name=file.mask_name,
-        )
+        try:
+            self._store.put_mask(
+                file.id,
+                mask.levels,
+                fuse_fingerprint=result.fingerprints.fuse,
+                confidence=result.confidence,
+                verdict=result.verdict,
+                correction_revision=correction.revision if correction is not None else None,
+                mask_name=file.mask_name,
+            )
+        except ImageError as error:
+            self._fail_to_write(file, result, error, content_sha256=stored.content_sha256)
+            return
         self._tell(file.id, "rendered", mask, result, timings_s={"render": time.perf_counter() - started})
 
     def _drawn(self, result: MaskResult, correction: Correction | None) -> tuple[Mask, MaskResult]:
@@ -139,6 +142,10 @@ class MaskWriter:
         if layers is not None:  # a person has looked: there is nothing left to ask
             result = dataclasses.replace(result, verdict=Verdict.AUTO)
         return mask, result
+
+    def _fail_to_write(self, file: ImageFile, result: MaskResult, error: ImageError, *, content_sha256: str) -> None:
+        issue = Issue(stage="write", code=error.code, message=str(error), severity="error")
+        self._fail(file, (*result.issues, issue), content_sha256=content_sha256)
 
     def _fail(self, file: ImageFile, issues: Sequence[Issue], *, content_sha256: str) -> None:
         self._store.put_failure(file, issues, content_sha256=content_sha256)
