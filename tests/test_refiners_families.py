@@ -198,9 +198,9 @@ def reference(checkpoint, pixels):
     import torch
     import transformers
 
-    name = {"sam": "Sam", "sam_hq": "SamHQ", "sam2": "Sam2"}[checkpoint.name]
+    name = {"sam": "Sam", "sam_hq": "SamHQ", "sam2": "Sam2", "edgetam": "EdgeTam"}[checkpoint.name]
     model = getattr(transformers, f"{name}Model").from_pretrained(checkpoint).eval()
-    if checkpoint.name == "sam2":
+    if checkpoint.name in {"sam2", "edgetam"}:  # EdgeTam has no processor of its own
         processor = transformers.Sam2Processor(transformers.Sam2ImageProcessor(size={"height": 128, "width": 128}))
     else:
         images = transformers.SamImageProcessor(
@@ -214,10 +214,8 @@ def reference(checkpoint, pixels):
     return output.pred_masks[:, 0].numpy()
 
 
+@pytest.mark.parametrize("checkpoint", [name for name in WRITERS if name != "edgetam-one-mask"], indirect=True)
 def test_our_preparation_matches_the_library(checkpoint, pixels):
-    if checkpoint.name.startswith("edgetam"):
-        assert open_backend(checkpoint, runtime=RUNTIME).traits.side_px == 128
-        return  # transformers has no image processor of its own for it: it shares Sam2's
     smooth = np.kron(pixels[::15, ::15], np.ones((15, 15, 1), dtype=np.uint8))  # resizing filters differ on noise
     backend = open_backend(checkpoint, runtime=RUNTIME)
     ours = backend.decode(backend.encode(smooth), Prompts(boxes=boxes(1))).logits

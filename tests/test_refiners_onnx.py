@@ -135,9 +135,7 @@ def test_the_refiner_gets_the_prompted_shape_back(pair, tmp_path):
     )
     image = Image(id="x", pixels=np.full((300, 500, 3), 128, dtype=np.uint8))
     polygon = ((100.0, 100.0), (400.0, 60.0), (410.0, 120.0), (110.0, 160.0))
-    region = Region(
-        kind=Kind.TEXT, box=Box(100, 60, 410, 160), confidence=0.9, source="t", polygon=polygon
-    )
+    region = Region(kind=Kind.TEXT, box=Box(100, 60, 410, 160), confidence=0.9, source="t", polygon=polygon)
     (patch,) = refiner.refine(image, [region])
     assert (patch.refiner, patch.note) == ("sam", "")
     from automask.geometry import rasterise_polygon

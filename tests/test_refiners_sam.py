@@ -286,5 +286,8 @@ def test_fingerprint_follows_weights_and_options(tmp_path):
     first = fingerprint()
     assert fingerprint() == first
     assert fingerprint(min_iou=0.6) != first
+    moved = tmp_path / "moved.pth"
+    moved.write_bytes(b"one")
+    assert fingerprint(weights=str(moved)) == first
     path.write_bytes(b"other")
     assert fingerprint() != first

@@ -248,5 +248,3 @@ assert detector.detect([Image(id="x", pixels=np.zeros((40, 40, 3), np.uint8))])[
 assert "torch" not in sys.modules and "ultralytics" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-

@@ -99,9 +99,7 @@ def _fetch(url: str, declared: DeclaredFile, target: Path, *, progress: Progress
         temporary.unlink(missing_ok=True)
 
 
-def _copy(
-    url: str, declared: DeclaredFile, write: Callable[[bytes], int], *, progress: Progress | None
-) -> str:
+def _copy(url: str, declared: DeclaredFile, write: Callable[[bytes], int], *, progress: Progress | None) -> str:
     """Copy a download and return its sha256; stops early when it is longer than declared."""
     digest, done_bytes = hashlib.sha256(), 0
     try:

@@ -17,7 +17,7 @@ from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Kind, Patch, Region
 from automask.weights import missing_weights
-from automask_models.refiners.agreement import AgreementLimits, agreement_of, centre_points
+from automask_models.refiners.agreement import Agreement, AgreementLimits, agreement_of, centre_points
 from automask_models.refiners.backends.factory import open_backend
 from automask_models.refiners.backends.frame import SquareFrame
 from automask_models.refiners.backends.protocol import WANTED, Prompts, SamBackend
@@ -33,6 +33,7 @@ _OUTSIDE_LOGIT = -1e3
 _FRAME_PX_PER_STEP = 4
 """Networks of the family answer at a quarter of their input's resolution."""
 _MIN_MARGIN_PX = 4
+_COMPARED_PX = 1 << 20
 _CLEAR_SEPARATION = 0.85
 """From this share of explained colour variance on, clusters are believed against the network."""
 
@@ -84,8 +85,8 @@ class _Task:
         window: `box` with a margin, in which the answers are kept.
         ink: What colour alone clearly shows, `box.shape`, or None.
         tolerance_px: One step of the network's output, in image pixels.
-        logits: (M, h, w) float32 over `window`, the alternatives joined over all views; None before the first answer.
-        ious: One (M,) array per view.
+        logits: (h, w) float32 over `window`, joined over all views; None before the first answer.
+        ious: Predicted IoU, one per view.
     """
 
     region: Region
@@ -95,7 +96,7 @@ class _Task:
     ink: NDArray[np.bool_] | None
     tolerance_px: int = 1
     logits: NDArray[np.float32] | None = None
-    ious: list[NDArray[np.float32]] = field(default_factory=list)
+    ious: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, region: Region, box: Box, filled: NDArray[np.bool_], *, image: Image) -> Self:
@@ -118,17 +119,41 @@ class _Task:
         return out
 
     def add(self, logits: NDArray[np.float32], ious: NDArray[np.float32], *, view: Box, frame: SquareFrame) -> None:
-        """Take one view's answer, (M, h, w) over the frame; several are joined by the maximum."""
+        """Take one view's answer, (M, h, w) over the frame: the best of its alternatives, joined by the maximum."""
         shared = self.window.intersection(view)
         if shared is None:
             return
         if self.logits is None:
-            self.logits = np.full((len(logits), *self.window.shape), _OUTSIDE_LOGIT, dtype=np.float32)
-        for canvas, alternative in zip(self.logits, logits, strict=True):
-            part = canvas[_relative(shared, to=self.window).slices]
-            np.maximum(part, frame.window_logits(alternative, _relative(shared, to=view)), out=part)
-        self.ious.append(ious)
+            self.logits = np.full(self.window.shape, _OUTSIDE_LOGIT, dtype=np.float32)
         self.tolerance_px = max(self.tolerance_px, math.ceil(_FRAME_PX_PER_STEP / min(frame.scale)))
+        best = self._best(logits, ious, shared=shared, view=view, frame=frame) if len(logits) > 1 else 0
+        part = self.logits[_relative(shared, to=self.window).slices]
+        np.maximum(part, frame.window_logits(logits[best], _relative(shared, to=view)), out=part)
+        self.ious.append(float(ious[best]))
+
+    def agreement(self, logits: NDArray[np.float32], *, over: Box, iou: float, step: int = 1) -> Agreement:
+        """How well an answer over a part of `window` agrees, looking at every `step`-th pixel both ways."""
+        inside = tuple(slice(part.start, part.stop, step) for part in _relative(over, to=self.window).slices)
+        return agreement_of(
+            logits[::step, ::step],
+            self.in_window(self.filled)[inside],
+            iou=iou,
+            tolerance_px=math.ceil(self.tolerance_px / step),
+            clear_ink=None if self.ink is None else self.in_window(self.ink)[inside],
+        )
+
+    def _best(
+        self, logits: NDArray[np.float32], ious: NDArray[np.float32], *, shared: Box, view: Box, frame: SquareFrame
+    ) -> int:
+        """The alternative that agrees best; large windows are compared coarsely."""
+        step = math.ceil(math.sqrt(shared.area_px / _COMPARED_PX))
+        ranks = [
+            self.agreement(
+                frame.window_logits(alternative, _relative(shared, to=view)), over=shared, iou=float(iou), step=step
+            ).rank
+            for alternative, iou in zip(logits, ious, strict=True)
+        ]
+        return int(np.argmax(ranks))
 
 
 class SamRefiner:
@@ -169,7 +194,7 @@ class SamRefiner:
         return stage_fingerprint(
             self.name,
             algorithm_version=ALGORITHM_VERSION,
-            options=self._options,
+            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
             weights_sha256=(self._weights.sha256,),
         )
 
@@ -253,23 +278,17 @@ class SamRefiner:
         )
 
     def _settled(self, task: _Task) -> Patch:
-        """The alternative that agrees best with its region, if it agrees at all."""
+        """The mask, if it agrees with its region."""
         if task.logits is None:
             return _polygon(task, note=f"{self.name}: not asked, the image needs more close-ups than max_crops")
-        filled = task.in_window(task.filled)
-        ink = None if task.ink is None else task.in_window(task.ink)
-        judged = [
-            agreement_of(logits, filled, iou=iou, tolerance_px=task.tolerance_px, clear_ink=ink)
-            for logits, iou in zip(task.logits, np.mean(task.ious, axis=0).tolist(), strict=True)
-        ]
-        best = max(range(len(judged)), key=lambda i: judged[i].rank)
-        objection = judged[best].objection(self._limits)
+        judged = task.agreement(task.logits, over=task.window, iou=float(np.mean(task.ious)))
+        objection = judged.objection(self._limits)
         if objection:
             return _polygon(task, note=f"{self.name}: {objection}")
+        filled = task.in_window(task.filled)
         # Outlines and shadows reach past the detector's polygon; what lies farther off is another thing.
         near = grow(filled, max(task.tolerance_px, min(task.box.shape) // 4))
-        artefact = (task.logits[best] > 0) & near
-        return Patch(box=task.window, artefact=artefact, score=judged[best].iou, refiner=self.name)
+        return Patch(box=task.window, artefact=(task.logits > 0) & near, score=judged.iou, refiner=self.name)
 
 
 def _polygon(task: _Task, *, note: str) -> Patch:

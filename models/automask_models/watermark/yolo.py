@@ -87,7 +87,7 @@ class YoloDetector:
         return stage_fingerprint(
             self.name,
             algorithm_version=ALGORITHM_VERSION,
-            options=self._options,
+            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
             weights_sha256=(self._weights.sha256,) if self._weights is not None else (),
         )
 

@@ -58,9 +58,7 @@ class SquareFrame:
 
         rows, columns = self.filled_px
         shrinks = rows * columns < pixels.shape[0] * pixels.shape[1]
-        resized = cv2.resize(
-            pixels, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        resized = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return np.asarray(resized, dtype=np.uint8)
 
     def square(self, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -110,8 +110,7 @@ class AutomaskOnnxBackend:
         """See `SamBackend`."""
         batch = self._traits.batch
         parts = [
-            self._decode_batch(embedding, prompts.part(start, start + batch))
-            for start in range(0, len(prompts), batch)
+            self._decode_batch(embedding, prompts.part(start, start + batch)) for start in range(0, len(prompts), batch)
         ]
         return joined(parts)
 
