@@ -85,7 +85,7 @@ def kohya_bucket(width_px: int, height_px: int, training_px: int) -> Bucket:
 
 
 def ai_toolkit_bucket(width_px: int, height_px: int, training_px: int) -> Bucket:
-    """ai-toolkit: the area of the training size or, for smaller images, their own; whole cells; never larger than both."""
+    """ai-toolkit: the area of the training size, or their own for smaller images, in whole steps of 16 px."""
     step_px = 16
     scale = min(1.0, training_px / math.sqrt(width_px * height_px))
     most_px = training_px * training_px

@@ -68,6 +68,8 @@ class MaskNaming:
         extensions: Endings that the trainer accepts, lower case; `ending` is what we write.
         follows_folders: Masks of sub-folders lie in sub-folders; otherwise the mask folder is flat, and stems must be
             unique over the whole dataset.
+        one_entry_per_folder: The trainer reads no sub-folders: each folder needs an entry of its own in the dataset's
+            configuration, with its own mask folder.
     """
 
     place: Place
@@ -75,6 +77,7 @@ class MaskNaming:
     keeps_name: bool = False
     extensions: tuple[str, ...] = (".png",)
     follows_folders: bool = False
+    one_entry_per_folder: bool = False
 
     def mask_name(self, image_id: str) -> str:
         """Path of the mask relative to its root, for an image id relative to the dataset root."""
@@ -118,6 +121,7 @@ class Trainer:
         growth_cells: Growth that leaves at most 3 % of the weight on any cell that holds something unwanted.
         settings: Keys and values that make masked areas count zero.
         cache: What has to be cleared or rebuilt after masks were added or changed; empty where masks are read anew.
+        reads: Extensions of the images that it takes, lower case. A mask of any other file is one too many.
         cells_px: Latent cells of the models that it trains, the usual one first.
         fully_masked_is_nan: Whether an all-black mask divides by zero.
     """
@@ -138,6 +142,7 @@ class Trainer:
     growth_cells: float = 1.0
     cells_px: tuple[int, ...] = (8, 16, 32)
     fully_masked_is_nan: bool = False
+    reads: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
     def cells(self, weight: FloatArray, *, training_px: int, cell_px: int, floor: float = 0.0) -> FloatArray:
         """What is left of a mask on the latent grid, before any normalisation.
@@ -168,11 +173,12 @@ _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 KOHYA = Trainer(
     name="kohya",
     title="kohya sd-scripts, mask folder (also bmaltais/kohya_ss and LoRA_Easy_Training_Scripts)",
-    naming=MaskNaming(Place.FOLDER, extensions=_IMAGES),
+    naming=MaskNaming(Place.FOLDER, extensions=_IMAGES, follows_folders=True, one_entry_per_folder=True),
     size_rule=SizeRule.EQUAL,
     transposes_exif=False,
     missing=MissingMask.ERROR,
     refuses_extra=True,
+    reads=(*_IMAGES, ".avif"),
     mode=reducers.area,
     bucket=kohya_bucket,
     settings=(
@@ -182,14 +188,14 @@ KOHYA = Trainer(
     ),
     cache="nothing: masks are read at every step",
 )
-"""Same stem, flat glob (library/train_util.py:2466-2476), assertions on missing and extra masks (:2487-2492), equal
+"""Same stem, flat glob of each subset (library/train_util.py:2466-2476), assertions on missing and extra masks (:2487-2492), equal
 size (:2537-2539), red channel / 255 and `interpolate(mode="area")`, plain mean (custom_train_functions.py:490-501), no
 EXIF call in the loader. Buckets as `make_bucket_resolutions` and `select_bucket` with their defaults."""
 
 KOHYA_ALPHA = Trainer(
     name="kohya-alpha",
     title="kohya sd-scripts, alpha channel",
-    naming=MaskNaming(Place.ALPHA, follows_folders=True),
+    naming=MaskNaming(Place.ALPHA, follows_folders=True, one_entry_per_folder=True),
     size_rule=SizeRule.EQUAL,
     transposes_exif=False,
     missing=MissingMask.UNMASKED,
@@ -234,6 +240,7 @@ AI_TOOLKIT = Trainer(
     size_rule=SizeRule.ANY,
     transposes_exif=True,
     missing=MissingMask.IGNORED,
+    reads=(".jpg", ".jpeg", ".png", ".webp"),
     mode=reducers.nearest,
     bucket=ai_toolkit_bucket,
     floor=0.1,
@@ -249,9 +256,9 @@ AI_TOOLKIT = Trainer(
     cache="nothing: masks are read with every image",
     fully_masked_is_nan=True,
 )
-"""Same stem in `mask_path` (dataloader_mixins.py:71, 1576-1580), grey, `value_map(0..1 -> min..1)` (:1657), a random blur
-of up to 0.5 % of the short side (:1630), `interpolate` = nearest, then / mean over the batch (SDTrainer.py:1497, 1504);
-zeros where only other images of the batch have one (data_loader.py:409). The blur asks for half a cell more."""
+"""Same stem in `mask_path` (dataloader_mixins.py:71, 1576-1580), grey, `value_map(0..1 -> min..1)` (:1657), a random
+blur of up to 0.5 % of the short side (:1630), `interpolate` = nearest, then divided by the mean over the batch
+(SDTrainer.py:1497, 1504); zeros where only other images of the batch have one (data_loader.py:409). The blur asks for half a cell more."""
 
 SIMPLETUNER = Trainer(
     name="simpletuner",
@@ -276,7 +283,7 @@ image (DREAMBOOTH.md:49). `masked_loss_probability` concerns `segmentation` only
 DIFFUSION_PIPE = Trainer(
     name="diffusion-pipe",
     title="diffusion-pipe",
-    naming=MaskNaming(Place.FOLDER, extensions=_IMAGES),
+    naming=MaskNaming(Place.FOLDER, extensions=_IMAGES, follows_folders=True, one_entry_per_folder=True),
     size_rule=SizeRule.EQUAL,
     transposes_exif=False,
     missing=MissingMask.UNMASKED,
