@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -12,11 +12,15 @@ from automask.config import FrozenModel, RuntimeConfig
 from automask.geometry import Box
 from automask.protocols import WeightSource, stage_fingerprint
 from automask.types import Attribute, Image, Issue, Kind, Region
-from automask_models.frames.nesting import Layer, follow
+from automask_models.frames.cards import CardWindow, find_card
+from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow
+from automask_models.frames.picture import detail_of, pictorial
 from automask_models.frames.shape import outside_of
 from automask_models.frames.sides import Line, Side
 
 ALGORITHM_VERSION = 1
+DRAWING_TRUST = 0.45
+"""What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
 
 class EdgesOptions(FrozenModel):
@@ -28,10 +32,13 @@ class EdgesDetector:
 
     Regions have kind frame and their own `artefact`, the exact pixels of the frame. Attributes:
 
-    - `pattern`: ring, pair or single, for each layer from outside inwards, joined by `>`;
+    - `pattern`: ring, pair, single, nested, edge-ring or edge-pair for each layer from outside inwards, joined by `>`;
+      or card;
     - `left_px`, `top_px`, `right_px`, `bottom_px`: depth of the whole region at the middle of each side;
     - `support`, `purity`, `beyond`, `noise`, `contrast`: the weakest values over the sides of the outermost layer
-      (see `bands.Band`).
+      (see `bands.Band`);
+    - `detail`: share of detail inside (see `picture`);
+    - for a card instead: `straightness`, `fullness`, `asymmetry_ratio` (see `cards.CardWindow`).
     """
 
     name: ClassVar[str] = "edges"
@@ -62,23 +69,49 @@ class EdgesDetector:
 
 def detect_frames(pixels: NDArray[np.uint8]) -> list[Region]:
     """Frame regions of an (H, W, 3) uint8 image."""
-    height_px, width_px = pixels.shape[:2]
-    regions = []
-    done = np.zeros((height_px, width_px), dtype=np.bool_)
+    shape = pixels.shape[:2]
+    layers = follow(pixels)
     lines = {side: Line() for side in Side}
-    accepted: list[Layer] = []
-    for layer in follow(pixels):
-        if accepted and (layer.confidence >= 0.5) != (accepted[-1].confidence >= 0.5):
-            regions.append(_region(accepted, lines, done))
-            accepted = []
-        accepted.append(layer)
+    for layer in layers:
         lines.update(layer.lines)
-    if accepted:
-        regions.append(_region(accepted, lines, done))
-    return [region for region in regions if region is not None]
+    detail = detail_of(_inside(pixels, lines))
+    trust = DRAWING_TRUST + (1 - DRAWING_TRUST) * pictorial(detail)
+    regions = []
+    done = np.zeros(shape, dtype=np.bool_)
+    lines = {side: Line() for side in Side}
+    for group in _by_acceptance(layers, trust):
+        for layer in group:
+            lines.update(layer.lines)
+        region = _region(group, lines, done, trust=trust, detail=detail)
+        if region is not None:
+            regions.append(region)
+    card = find_card(pixels)
+    if card is not None and card.confidence >= WEAK:
+        regions.append(_card_region(card))
+    return regions
 
 
-def _region(layers: list[Layer], lines: dict[Side, Line], done: NDArray[np.bool_]) -> Region | None:
+def _by_acceptance(layers: Sequence[Layer], trust: float) -> list[list[Layer]]:
+    """Neighbouring layers on the same side of the acceptance threshold, together."""
+    groups: list[list[Layer]] = []
+    for layer in layers:
+        accepted = layer.confidence * trust >= ACCEPT
+        if groups and (groups[-1][-1].confidence * trust >= ACCEPT) == accepted:
+            groups[-1].append(layer)
+        else:
+            groups.append([layer])
+    return groups
+
+
+def _inside(pixels: NDArray[np.uint8], lines: Mapping[Side, Line]) -> NDArray[np.uint8]:
+    height_px, width_px = pixels.shape[:2]
+    left, top, right, bottom = (max(0, round(lines[side].depth_px)) for side in Side)
+    return pixels[top : max(top + 1, height_px - bottom), left : max(left + 1, width_px - right)]
+
+
+def _region(
+    layers: Sequence[Layer], lines: Mapping[Side, Line], done: NDArray[np.bool_], *, trust: float, detail: float
+) -> Region | None:
     height_px, width_px = done.shape
     outside = outside_of(lines, height_px=height_px, width_px=width_px) & ~done
     box = Box.of_artefact(outside)
@@ -94,12 +127,31 @@ def _region(layers: list[Layer], lines: dict[Side, Line], done: NDArray[np.bool_
         "beyond": round(max(band.beyond for band in bands), 3),
         "noise": round(max(band.noise for band in bands), 2),
         "contrast": round(min(band.contrast for band in bands), 1),
+        "detail": round(detail, 3),
     }
     return Region(
         kind=Kind.FRAME,
         box=box,
-        confidence=round(min(layer.confidence for layer in layers), 4),
-        source="edges",
+        confidence=round(trust * min(layer.confidence for layer in layers), 4),
+        source=EdgesDetector.name,
         artefact=np.ascontiguousarray(outside[box.slices]),
         attributes=attributes,
+    )
+
+
+def _card_region(card: CardWindow) -> Region:
+    height_px, width_px = card.outside.shape
+    return Region(
+        kind=Kind.FRAME,
+        box=Box(0, 0, width_px, height_px),
+        confidence=round(card.confidence, 4),
+        source=EdgesDetector.name,
+        artefact=card.outside,
+        attributes={
+            "pattern": "card",
+            "straightness": round(card.straightness, 3),
+            "fullness": round(card.fullness, 3),
+            "asymmetry_ratio": round(card.asymmetry_ratio, 2),
+            "detail": round(card.detail, 3),
+        },
     )

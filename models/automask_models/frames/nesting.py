@@ -105,9 +105,7 @@ def _chain(
     for _ in range(MAX_CHAIN):
         # A scanner's lid or a blurred edge before the border must not count as the border.
         first = not inside_ring and (not chain or chain[-1].line.depth_px <= THIN * extent_px)
-        view = view_side(
-            pixels, side, here, depth_px=extent_px // 2 if first else extent_px // 4, positions=POSITIONS
-        )
+        view = view_side(pixels, side, here, depth_px=extent_px // 2 if first else extent_px // 4, positions=POSITIONS)
         lines_before = [band for band in [*before, *chain][-1:] if band.thickness_px <= THIN * extent_px]
         bands = [] if view is None else find_bands(view, also=lines_before)
         bands = [band for band in bands if band.thickness_px >= MIN_THICKNESS_PX]
@@ -168,8 +166,11 @@ def nested_confidence(band: Band, outside: Sequence[Band], extent_px: int) -> fl
     )
     if thin:
         # What lies beyond a key line may be as dark as the line; taking a line too many costs next to nothing.
-        return ramp(band.support, 0.4, 0.7) * ramp(band.beyond, 0.8, 0.4) * ramp(band.purity, 0.5, 0.7) * (
-            ramp(band.contrast, 8.0, 20.0)
+        return (
+            ramp(band.support, 0.4, 0.7)
+            * ramp(band.beyond, 0.8, 0.4)
+            * ramp(band.purity, 0.5, 0.7)
+            * (ramp(band.contrast, 8.0, 20.0))
         )
     if sum(other.thickness_px > THIN * extent_px for other in outside) >= MAX_MATS:
         return 0.0
@@ -185,9 +186,7 @@ def nested_confidence(band: Band, outside: Sequence[Band], extent_px: int) -> fl
     )
 
 
-def title_confidence(
-    band: Band, side: Side, outside: Sequence[Band], others: Sequence[Band], extent_px: int
-) -> float:
+def title_confidence(band: Band, side: Side, outside: Sequence[Band], others: Sequence[Band], extent_px: int) -> float:
     """How certain it is that a band is a title band: letters on a ground between two lines alike, 0..1.
 
     The letters take the ground's purity and touch the lines, so the second line is what tells it from the picture.

@@ -70,7 +70,7 @@ def _edges_of(view: SideView) -> list[StraightEdge]:
     total = np.cumsum(step, axis=1)
     outside = np.zeros_like(step)
     near, far = 3, 3 + QUIET_PX
-    outside[:, far:] = (total[:, far - near : -near] - total[:, : -far]) / QUIET_PX
+    outside[:, far:] = (total[:, far - near : -near] - total[:, :-far]) / QUIET_PX
     for depth in range(MIN_DEPTH_PX, far):
         outside[:, depth] = total[:, depth - near] / (depth - near + 1)
     strongest = step >= cv2.dilate(step, np.ones((1, 5), np.uint8))

@@ -1,0 +1,35 @@
+"""Whether what lies inside a frame is a picture at all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_STEP = 3
+"""Levels between neighbouring pixels that count as detail: less is what an encoder leaves in a flat area."""
+SAMPLES = 200_000
+"""Pixels looked at; the share of detail is known to a tenth of a percent."""
+FLAT_DETAIL = 0.12
+PICTURE_DETAIL = 0.22
+"""Share of detail in drawings of flat shapes and in pictures; anime and skies begin at .2, clip art lies below .17."""
+
+
+def detail_of(pixels: NDArray[np.uint8]) -> float:
+    """Share of the pixels of an (H, W, 3) uint8 picture that differ from their neighbours, 0..1."""
+    height_px, width_px = pixels.shape[:2]
+    if height_px < 2 or width_px < 2:
+        return 0.0
+    every = max(1, round(height_px * width_px / SAMPLES))
+    rows = np.arange(0, height_px - 1, every)
+    grey = pixels[..., 1].astype(np.int16)
+    steps = np.abs(grey[rows, 1:] - grey[rows, :-1]) + np.abs(grey[rows + 1, :-1] - grey[rows, :-1])
+    return float((steps >= MIN_STEP).mean())
+
+
+def pictorial(detail: float) -> float:
+    """How certain it is that something with this share of detail is a picture and not a drawing on a page, 0..1.
+
+    A page margin looks like a mat, and a sign or a logo on it like a picture with straight edges. A person who trains
+    on clip art wants the shapes as they stand on the page.
+    """
+    return float(min(1.0, max(0.0, (detail - FLAT_DETAIL) / (PICTURE_DETAIL - FLAT_DETAIL))))
