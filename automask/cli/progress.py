@@ -55,6 +55,7 @@ class RunNarrator:
         )
         self._task = self._progress.add_task("loading models", total=None)
         self._done = 0
+        self._failed = 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -86,16 +87,17 @@ class RunNarrator:
             case Notice(issue=issue):
                 self.say(Text.assemble(("note ", "yellow"), (f"[{issue.code}] ", "dim"), issue.message))
             case ImageDone():
-                self._advance(event.work)
+                self._advance()
                 self._remember(event.image_id, event.issues)
                 if event.masked_share > MUCH_MASKED_SHARE:
                     self.much_masked_count += 1
                     if len(self.much_masked) < EXAMPLES_PER_CODE:
                         self.much_masked.append(event.image_id)
             case ImageReused():
-                self._advance("up to date")
+                self._advance()
             case ImageFailed():
-                self._advance("failed")
+                self._failed += 1
+                self._advance()
                 self._remember(event.image_id, event.issues)
                 for issue in event.issues:
                     if issue.severity == "error":
@@ -107,9 +109,10 @@ class RunNarrator:
             case FileSkipped():
                 pass
 
-    def _advance(self, work: str) -> None:
+    def _advance(self) -> None:
         self._done += 1
-        self._progress.update(self._task, completed=self._done, description=work)
+        description = f"masks, {self._failed} failed" if self._failed else "masks"
+        self._progress.update(self._task, completed=self._done, description=description)
 
     def _remember(self, image_id: str, issues: tuple[Issue, ...]) -> None:
         for issue in issues:

@@ -78,7 +78,7 @@ def summary_lines(
     if summary.skipped:
         yield _row("skipped", _counts(summary.skipped))
     if summary.verdicts:
-        yield _row("verdicts", _counts(summary.verdicts) + ("" if not summary.verdicts.get("review") else _LOOK))
+        yield _row("verdicts", _counts(summary.verdicts) + (_LOOK if summary.verdicts.get("review") else ""))
     yield from _issue_lines(summary, narrator)
     if narrator.much_masked_count:
         named = _named(narrator.much_masked, narrator.much_masked_count)
@@ -87,11 +87,13 @@ def summary_lines(
     yield _row("masks in", f"{summary.output / 'masks'}   (white = train, black = ignore)")
     if report is not None:
         yield _row("report", str(report))
+        look = "look at the images for review there, then " if summary.verdicts.get("review") else ""
+        yield _row("next", f"{look}give the masks folder to your trainer (README, In a trainer)")
     if summary.interrupted:
         yield Text(f"Stopped before the end. To go on: {shlex.join(command_again)}", style="yellow")
 
 
-_LOOK = "   (review: a person should look, first in the report)"
+_LOOK = "   (review: a person should look)"
 
 
 def _issue_lines(summary: RunSummary, narrator: RunNarrator) -> Iterator[Text]:
