@@ -54,8 +54,8 @@ class SamOptions(FrozenModel):
         None, ge=0, le=4096, description="Close-ups per image at most; the default depends on the network's cost."
     )
     min_iou: Share = Field(0.5, description="Refuse masks whose predicted IoU is lower.")
-    min_containment: Share = Field(0.7, description="Refuse masks of which less lies on their region.")
-    min_area: Share = Field(0.06, description="Refuse masks that cover less of their region.")
+    min_containment: Share = Field(0.6, description="Refuse masks of which less lies on their region.")
+    min_area: Share = Field(0.03, description="Refuse masks that cover less of their region.")
     min_span: Share = Field(0.7, description="Refuse masks that reach less of their region's tiles.")
     min_stability: Share = Field(0.6, description="Refuse masks that change more with the threshold.")
     max_missed_ink: Share = Field(0.25, description="Refuse masks that miss more of the clear ink.")

@@ -49,7 +49,7 @@ def open_onnx_pair(path: Path, *, runtime: RuntimeConfig) -> SamBackend:
         return SegmentAnythingOnnxBackend(encoder, decoder, side_px=side_px)
     raise WeightsError(
         f"{decoder_path.name} is of no known layout: its inputs are {', '.join(sorted(decoder.inputs))}.",
-        advice="docs/models.md lists the two layouts that are understood.",
+        advice="Understood are automask's own export and that of segment-anything's export_onnx_model.py.",
         code="weights-layout",
     )
 
@@ -243,6 +243,6 @@ def _frame_side(encoder: OnnxSession, path: Path) -> int:
             return side_px
     raise WeightsError(
         f"{path.name} does not take one picture of shape (1, 3, side, side): {encoder.inputs}.",
-        advice="docs/models.md lists the two layouts that are understood.",
+        advice="Understood are automask's own export and that of segment-anything's export_onnx_model.py.",
         code="weights-layout",
     )
