@@ -1,4 +1,4 @@
-"""Commands of the training recipes: `python -m automask_models.training sam|watermark|export|evaluate ...`."""
+"""Commands of the training recipes: `python -m automask_models.training train|evaluate|export RECIPE ...`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import logging
 import os
 import sys
 import tomllib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from automask_models.training.checkpoint import Progress
-    from automask_models.training.loop import LoopConfig, Task
+    from automask_models.training.loop import LoopConfig
 
 LOGGER = logging.getLogger("automask.training")
 
@@ -38,10 +37,17 @@ def main(arguments: list[str] | None = None) -> int:
     checking.add_argument("--materials", type=Path, required=True)
     checking.add_argument("--out", type=Path, required=True)
     checking.add_argument("--images", type=int, default=100)
+    exporting = commands.add_parser("export", help="write OUT's moving average as files to ship, and a small state")
+    exporting.add_argument("recipe", type=Path)
+    exporting.add_argument("--out", type=Path, required=True)
+    exporting.add_argument("--weights", type=Path, help="folder for the files to ship")
+    exporting.add_argument("--state", type=Path, help="file for the small state")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if given.command == "train":
         return _train(given)
+    if given.command == "export":
+        return _export(given)
     return _evaluate(given)
 
 
@@ -66,8 +72,9 @@ def _train(given: argparse.Namespace) -> int:
 def _changed(config: LoopConfig, given: argparse.Namespace) -> LoopConfig:
     schedule = config.schedule
     if given.total is not None:
-        schedule = replace(schedule, total_samples=given.total,
-                           decay_start_samples=min(schedule.decay_start_samples, given.total))
+        schedule = replace(
+            schedule, total_samples=given.total, decay_start_samples=min(schedule.decay_start_samples, given.total)
+        )
     if given.decay_from is not None:
         schedule = replace(schedule, decay_start_samples=given.decay_from)
     return replace(config, schedule=schedule, threads=given.threads or config.threads)
@@ -80,6 +87,20 @@ def _evaluate(given: argparse.Namespace) -> int:
         tomllib.loads(given.recipe.read_text()), materials=given.materials, out=given.out, images=given.images
     )
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    from automask_models.training.checkpoint import compact, load_state, save_state
+    from automask_models.training.loop import STATE_FILE
+    from automask_models.training.recipe import export_recipe
+
+    table = tomllib.loads(given.recipe.read_text())
+    if given.weights is not None:
+        differences = export_recipe(table, out=given.out, weights=given.weights)
+        sys.stdout.write(json.dumps(differences, indent=1) + "\n")
+    if given.state is not None:
+        save_state(compact(load_state(given.out / STATE_FILE, task=table["task"])), given.state)
     return 0
 
 

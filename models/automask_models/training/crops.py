@@ -89,9 +89,7 @@ def cut(pixels: NDArray[np.uint8], window: Window, *, size_px: int) -> NDArray[n
     return np.asarray(cv2.resize(part, (size_px, size_px), interpolation=how), np.uint8)
 
 
-def instance_coverage(
-    instance: SyntheticInstance, window: Window, *, cells: int
-) -> NDArray[np.float32] | None:
+def instance_coverage(instance: SyntheticInstance, window: Window, *, cells: int) -> NDArray[np.float32] | None:
     """Coverage (cells, cells) 0..1 of the window's cells by the instance's mask, None when they do not meet."""
     x0, y0, x1, y1 = instance.box
     return mask_coverage(instance.mask, (x0, y0, x1, y1), window, cells=cells)
@@ -108,9 +106,9 @@ def mask_coverage(
     if left >= right or top >= bottom:
         return None
     canvas = np.zeros((window.side_px, window.side_px), np.uint8)
-    canvas[top - window.y0 : bottom - window.y0, left - window.x0 : right - window.x0] = (
-        mask[top - box[1] : bottom - box[1], left - box[0] : right - box[0]] * np.uint8(255)
-    )
+    canvas[top - window.y0 : bottom - window.y0, left - window.x0 : right - window.x0] = mask[
+        top - box[1] : bottom - box[1], left - box[0] : right - box[0]
+    ] * np.uint8(255)
     how = cv2.INTER_AREA if window.side_px >= cells else cv2.INTER_LINEAR
     small = cv2.resize(canvas, (cells, cells), interpolation=how)
     return np.asarray(small, np.float32) / np.float32(255)
@@ -147,8 +145,9 @@ def _placed(
 def _grey(pixels: NDArray[np.uint8], cells: int) -> NDArray[np.uint8]:
     import cv2
 
-    return np.asarray(cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (cells, cells),
-                                 interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(
+        cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (cells, cells), interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def _augmented(

@@ -62,8 +62,12 @@ def evaluate_sam(module: SmallSam, task: SamTask, *, images: int, batch_images: 
         scores["error"] += (decoded.iou - ious).abs().flatten().tolist()
     mean = {name: float(np.mean(values)) if values else float("nan") for name, values in scores.items()}
     return SamFigures(
-        box_iou=mean["box"], region_iou=mean["region"], click_iou=mean["click"], false_share=mean["false"],
-        iou_error=mean["error"], dense_iou=tuple((both[0] / np.maximum(both[1], 1)).tolist()),
+        box_iou=mean["box"],
+        region_iou=mean["region"],
+        click_iou=mean["click"],
+        false_share=mean["false"],
+        iou_error=mean["error"],
+        dense_iou=tuple((both[0] / np.maximum(both[1], 1)).tolist()),
         prompts=len(scores["error"]),
     )
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from automask_models.training.average import MovingAverage
 from automask_models.training.checkpoint import Progress, StateError, TrainingState, load_state, save_state
@@ -48,7 +47,11 @@ class LoopConfig:
             raise ValueError("batch_samples, threads and log_steps must be at least 1 and workers at least 0")
 
 
-class Task(Protocol):
+SampleT = TypeVar("SampleT")
+BatchT = TypeVar("BatchT")
+
+
+class Task(Protocol[SampleT, BatchT]):
     """What is trained. `sample` runs in worker processes: it must be a pure function of the index."""
 
     @property
@@ -60,15 +63,15 @@ class Task(Protocol):
         """New module; the loop seeds torch before the call."""
         ...
 
-    def sample(self, index: int) -> Any:
+    def sample(self, index: int) -> SampleT:
         """Training sample number `index`, picklable."""
         ...
 
-    def collate(self, samples: list[Any]) -> Any:
+    def collate(self, samples: list[SampleT]) -> BatchT:
         """Batch of samples as tensors."""
         ...
 
-    def loss(self, module: nn.Module, batch: Any, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, module: nn.Module, batch: BatchT, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
         """Scalar loss and its named parts; `samples` is how many came before this batch."""
         ...
 
@@ -102,12 +105,13 @@ class _StopFlag:
         self.requested = True
 
 
-def train(task: Task, config: LoopConfig, out: Path, *, after_log: Callable[[Progress], None] | None = None
-          ) -> TrainingResult:
+def train(
+    task: Task[SampleT, BatchT], config: LoopConfig, out: Path, *, after_log: Callable[[Progress], None] | None = None
+) -> TrainingResult:
     """Train `task` into folder `out`, going on from the state that is there, if any.
 
-    Stops at `schedule.total_samples` or on SIGTERM/SIGINT (main thread only), and saves in both cases. The state depends on
-    samples seen, never on the clock; the clock only decides when a checkpoint is written.
+    Stops at `schedule.total_samples` or on SIGTERM/SIGINT (main thread only), and saves in both cases. The state
+    depends on samples seen, never on the clock, which only decides when a checkpoint is written.
 
     Raises:
         StateError: `out` holds a state of another task.
@@ -133,24 +137,42 @@ def train(task: Task, config: LoopConfig, out: Path, *, after_log: Callable[[Pro
         LOGGER.info("going on from %s at %d samples", state_path, progress.samples)
 
     def checkpoint() -> None:
-        save_state(TrainingState(task=task.name, progress=progress, module=module.state_dict(),
-                                 average=average.state_dict(), optimizer=optimizer.state_dict(),
-                                 torch_rng=torch.get_rng_state()), state_path)
+        save_state(
+            TrainingState(
+                task=task.name,
+                progress=progress,
+                module=module.state_dict(),
+                average=average.state_dict(),
+                optimizer=optimizer.state_dict(),
+                torch_rng=torch.get_rng_state(),
+            ),
+            state_path,
+        )
 
     log = LossLog(out / LOSS_FILE, since_samples=progress.samples)
     last_save = time.monotonic()
     total = config.schedule.total_samples
     with _StopFlag() as stop:
-        for batch in _batches(task, config, first=progress.samples):
-            if stop.requested:
+        batches = _batches(task, config, first=progress.samples)
+        while not stop.requested:
+            try:
+                batch = next(batches)
+            except StopIteration:
                 break
-            started = time.monotonic()
+            except Exception:
+                # A stop signal to the whole group ends the workers too; that is no error of the data.
+                if stop.requested:
+                    break
+                # Between two steps the state is whole: keep it, whatever is wrong with the data.
+                checkpoint()
+                raise
+            started = time.process_time()
             rate = config.schedule.rate(progress.samples)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             loss, parts = task.loss(module, batch, samples=progress.samples)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             norm = float(torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))
             if norm == norm and norm != float("inf"):
                 optimizer.step()
@@ -158,15 +180,17 @@ def train(task: Task, config: LoopConfig, out: Path, *, after_log: Callable[[Pro
                 LOGGER.warning("step %d has a gradient that is not finite and is skipped", progress.steps)
             steps = progress.steps + 1
             average.update(module, steps=steps)
-            now = time.monotonic()
-            progress = Progress(steps=steps, samples=progress.samples + config.batch_samples,
-                                seconds=progress.seconds + now - started)
+            progress = Progress(
+                steps=steps,
+                samples=progress.samples + config.batch_samples,
+                seconds=progress.seconds + time.process_time() - started,
+            )
             log.add({"loss": float(loss.detach()), "norm": norm, **parts})
             if steps % config.log_steps == 0:
                 log.flush(progress, rate=rate)
                 if after_log is not None:
                     after_log(progress)
-            if now - last_save > config.checkpoint_seconds:
+            if time.monotonic() - last_save > config.checkpoint_seconds:
                 checkpoint()
                 last_save = time.monotonic()
     checkpoint()
@@ -198,50 +222,62 @@ class LossLog:
     def flush(self, progress: Progress, *, rate: float) -> None:
         """Write one row of means since the last flush."""
         means = {name: total / self._count for name, total in self._sums.items()}
-        row = [progress.samples, progress.steps, f"{progress.seconds / 3600:.4f}", f"{rate:.3g}",
-               *(f"{value:.4f}" for value in means.values())]
+        row = [
+            progress.samples,
+            progress.steps,
+            f"{progress.seconds / 3600:.4f}",
+            f"{rate:.3g}",
+            *(f"{value:.4f}" for value in means.values()),
+        ]
         new = not self._path.exists()
         with self._path.open("a", newline="") as file:
             writer = csv.writer(file)
             if new:
                 writer.writerow(["samples", "steps", "hours", "rate", *means])
             writer.writerow(row)
-        LOGGER.info("%d samples, %.0f s: %s", progress.samples, progress.seconds,
-                    ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
+        LOGGER.info(
+            "%d samples, %.0f s: %s",
+            progress.samples,
+            progress.seconds,
+            ", ".join(f"{name} {value:.4f}" for name, value in means.items()),
+        )
         self._sums, self._count = {}, 0
 
 
-class _IndexedSamples:
+class _IndexedSamples(Generic[SampleT]):
     """Map-style dataset over a task's samples."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[SampleT, Any]) -> None:
         self._task = task
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> SampleT:
         return self._task.sample(index)
 
 
-def _batches(task: Task, config: LoopConfig, *, first: int) -> Iterator[Any]:
+def _batches(task: Task[Any, BatchT], config: LoopConfig, *, first: int) -> Iterator[BatchT]:
+    import torch
     from torch.utils.data import DataLoader
 
     step = config.batch_samples
     order = [list(range(start, start + step)) for start in range(first, config.schedule.total_samples, step)]
     loader: DataLoader[Any] = DataLoader(
-        _IndexedSamples(task),  # type: ignore[arg-type]
+        _IndexedSamples(task),
         batch_sampler=order,
         collate_fn=task.collate,
         num_workers=config.workers,
         prefetch_factor=config.prefetch_batches if config.workers else None,
         worker_init_fn=_quiet_worker,
+        # A loader draws a seed when it starts; from the global generator, that would make a resumed run differ.
+        generator=torch.Generator(),
     )
     yield from loader
 
 
 def _quiet_worker(worker: int) -> None:
-    # A stop signal to the whole process group must reach the trainer only: it ends its workers itself.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Forked workers inherit the trainer's handlers. SIGTERM must end them (multiprocessing relies on it at exit), and
+    # Ctrl-C must not print a traceback per worker: the trainer ends them itself.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(1)
 
 
 __all__ = ["LoopConfig", "LossLog", "StateError", "Task", "TrainingResult", "train"]

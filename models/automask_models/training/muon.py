@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Quintic iteration of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): drives singular values towards 1.
+# Quintic iteration of Jordan et al. 2024 (kellerjordan.github.io/posts/muon): drives singular values towards 1.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
@@ -17,9 +17,9 @@ _ITERATIONS = 5
 class MuonAdamW(torch.optim.Optimizer):  # type: ignore[misc]
     """One optimizer with two rules, chosen per group by `orthogonal`.
 
-    Orthogonal groups step along the orthogonalised momentum of each weight seen as a matrix (out, in * kernel), scaled to the size
-    of a typical AdamW step (Liu et al. 2025, "Muon is scalable"), so that both rules share one learning rate. They keep one
-    buffer per weight; AdamW keeps two.
+    Orthogonal groups step along the orthogonalised momentum of each weight seen as a matrix (out, in * kernel),
+    scaled to the size of a typical AdamW step (Liu et al. 2025, "Muon is scalable"), so that both rules share one learning rate.
+    They keep one buffer per weight; AdamW keeps two.
     """
 
     def __init__(self, groups: list[dict[str, Any]], *, rate: float, betas: tuple[float, float] = (0.95, 0.98)) -> None:
@@ -79,7 +79,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 
 
 def parameter_groups(module: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters: matrices and dense kernels are orthogonal; depthwise kernels, norms, biases, embeddings are not."""
+    """Split parameters: matrices and dense kernels are orthogonal; depthwise kernels, norms and biases are not."""
     orthogonal, plain = [], []
     for layer in module.modules():
         for name, parameter in layer.named_parameters(recurse=False):

@@ -55,7 +55,7 @@ class Scene:
     @property
     def stride_px(self) -> float:
         """Crop pixels per mask cell."""
-        return self.size_px / self.grey.shape[0]
+        return float(self.size_px / self.grey.shape[0])
 
     @property
     def union(self) -> NDArray[np.float32]:
@@ -139,8 +139,11 @@ def _click_prompt(scene: Scene, config: PromptConfig, rng: np.random.Generator) 
             return _Prompt(target=target, box=box, clicks=((*click, NEGATIVE),) if click else ())
         click = _click_on(thing, scene, rng, jitter_px=2)
         return _Prompt(target=np.maximum(thing, inside), box=box, clicks=((*click, POSITIVE),) if click else ())
-    clicks = [(*click, POSITIVE) for _ in range(int(rng.integers(1, config.clicks + 1)))
-              if (click := _click_on(thing, scene, rng, jitter_px=2))]
+    clicks = [
+        (*click, POSITIVE)
+        for _ in range(int(rng.integers(1, config.clicks + 1)))
+        if (click := _click_on(thing, scene, rng, jitter_px=2))
+    ]
     if len(clicks) < config.clicks and rng.random() < 0.3:
         around = _grown(thing, 10) * (1 - _grown(thing, 2))
         away = _click_on(around, scene, rng, jitter_px=0)
@@ -160,7 +163,8 @@ def thing_box(thing: NDArray[np.float32], scene: Scene) -> NDArray[np.float32]:
     """Box (4,) xyxy crop px around the cells that `thing` (C, C) covers by more than a tenth."""
     seen = thing > min(0.1, float(thing.max()) / 2)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32) * np.float32(scene.stride_px)
+    cells = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+    return (cells * np.float32(scene.stride_px)).astype(np.float32)
 
 
 def box_coverage(box: NDArray[np.float32], scene: Scene) -> NDArray[np.float32]:
@@ -179,9 +183,8 @@ def _jittered(box: NDArray[np.float32], config: PromptConfig, rng: np.random.Gen
     noise = rng.normal(0, config.jitter_ratio, 4) * np.array([*scale, *scale])
     grow = rng.uniform(0, config.grow_px) * np.array([-1, -1, 1, 1])
     moved = (box + noise + grow).astype(np.float32)
-    if moved[2] - moved[0] < 3 or moved[3] - moved[1] < 3:
-        return box
-    return moved
+    large_enough = bool(((moved[2:] - moved[:2]) >= 3).all())
+    return moved if large_enough else box
 
 
 def _part_of(box: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -11,7 +11,8 @@ from automask_models.training.schedule import Schedule
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from automask_models.training.synth import Synthesizer
+    from automask_models.training.sam import ImageSource
+    from automask_models.training.synth import Synthesizer, SyntheticImage
 
 T = TypeVar("T")
 VAL_SEED_OFFSET = 1000
@@ -21,24 +22,37 @@ class RecipeError(Exception):
     """A recipe file names something that is not there, or lacks something."""
 
 
-def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task, LoopConfig]:
+def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task[Any, Any], LoopConfig]:
     """Task and loop of a recipe; `split` is train or val.
 
     Raises:
         RecipeError: unknown task or keys.
     """
-    name = table.get("task")
-    unknown = set(table) - {"task", "image_seed", "size_px", "loop", "schedule", "model", "loss", "crops", "prompts",
-                            "recipe"}
+    unknown = set(table) - {
+        "task",
+        "image_seed",
+        "size_px",
+        "loop",
+        "schedule",
+        "model",
+        "loss",
+        "crops",
+        "prompts",
+        "recipe",
+    }
     if unknown:
         raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
     loop = table_to(LoopConfig, table.get("loop", {}))
     loop = replace(loop, schedule=table_to(Schedule, table.get("schedule", {})))
-    source = _source(table, materials, split=split)
+    return _task_of(table, _source(table, materials, split=split), split=split), loop
+
+
+def _task_of(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:
+    name = table.get("task")
     if name == "sam":
-        return _sam_task(table, source, split=split), loop
+        return _sam_task(table, source, split=split)
     if name == "watermark":
-        return _watermark_task(table, source), loop
+        return _watermark_task(table, source)
     raise RecipeError(f"task is {name!r}, known are sam and watermark")
 
 
@@ -65,6 +79,31 @@ def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images
     return {"samples": state.progress.samples, "hours": state.progress.seconds / 3600, **asdict(figures)}
 
 
+def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[str, float]:
+    """Write the files to ship from the moving average in `out`; needs no materials.
+
+    Returns how far each file is from torch, relative to the largest output.
+    """
+    from automask_models.training.checkpoint import load_state
+    from automask_models.training.loop import STATE_FILE
+
+    task = _task_of(table, _NoImages(), split="train")
+    module: Any = task.build()
+    module.load_state_dict(load_state(out / STATE_FILE, task=task.name).average)
+    if task.name == "sam":
+        from automask_models.training.sam_export import export_sam
+
+        return export_sam(module, weights)
+    from automask_models.training.watermark_export import export_watermark
+
+    return export_watermark(module, weights)
+
+
+class _NoImages:
+    def sample(self, index: int) -> SyntheticImage:
+        raise RecipeError(f"image {index} was asked for, but no materials were given")
+
+
 def table_to(kind: type[T], table: dict[str, Any]) -> T:
     """Dataclass from a TOML table; lists become tuples.
 
@@ -85,26 +124,30 @@ def _source(table: dict[str, Any], materials: Path, *, split: str) -> Synthesize
     return Synthesizer(materials, seed=seed, size_px=table.get("size_px", 640), split=split)  # type: ignore[arg-type]
 
 
-def _sam_task(table: dict[str, Any], source: Synthesizer, *, split: str) -> Task:
+def _sam_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:
     from automask_models.training.crops import CropConfig
     from automask_models.training.prompts import PromptConfig
     from automask_models.training.sam import SamRecipe, SamTask
     from automask_models.training.sam_loss import SamLossConfig
     from automask_models.training.sam_model import SamConfig
 
-    recipe = table_to(SamRecipe, {
-        "model": table_to(SamConfig, table.get("model", {})),
-        "loss": table_to(SamLossConfig, table.get("loss", {})),
-        "crops": replace(table_to(CropConfig, table.get("crops", {})),
-                         prompts=table_to(PromptConfig, table.get("prompts", {}))),
-        **table.get("recipe", {}),
-    })
+    recipe = table_to(
+        SamRecipe,
+        {
+            "model": table_to(SamConfig, table.get("model", {})),
+            "loss": table_to(SamLossConfig, table.get("loss", {})),
+            "crops": replace(
+                table_to(CropConfig, table.get("crops", {})), prompts=table_to(PromptConfig, table.get("prompts", {}))
+            ),
+            **table.get("recipe", {}),
+        },
+    )
     if split == "val":
         recipe = replace(recipe, seed=recipe.seed + VAL_SEED_OFFSET)
     return SamTask(source, recipe)
 
 
-def _watermark_task(table: dict[str, Any], source: Synthesizer) -> Task:
+def _watermark_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any]:
     from automask_models.training.watermark import WatermarkRecipe, WatermarkTask
 
     return WatermarkTask(source, table_to(WatermarkRecipe, table.get("recipe", {})))

@@ -29,7 +29,7 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SamRecipe:
-    """What is trained on what, apart from how long. `dense_weight_late`: share of the dense loss left in the long run."""
+    """What is trained on what, apart from how long. `dense_weight_late`: what the dense loss's weight of 1 fades to."""
 
     model: SamConfig
     loss: SamLossConfig
@@ -72,7 +72,7 @@ class SamTask:
 
         from automask_models.training.sam_model import SmallSam
 
-        return SmallSam(self.recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return SmallSam(self.recipe.model).to(memory_format=torch.channels_last)
 
     def sample(self, index: int) -> list[Crop]:
         """Crops of image number `index`, each with its prompts."""
@@ -91,7 +91,7 @@ class SamTask:
         recipe = self.recipe
         faded = min(1.0, samples / max(1, recipe.dense_fade_samples))
         weight = 1 + (recipe.dense_weight_late - 1) * faded
-        dense, decoded = answer(module, batch, box_prompts=recipe.crops.prompts.box_prompts)  # type: ignore[arg-type]
+        dense, decoded = answer(module, batch, box_prompts=recipe.crops.prompts.box_prompts)
         answers, parts = answer_loss(decoded, batch.targets.float() / 255, recipe.loss)
         marked, dense_parts = dense_loss(dense, batch.classes.float() / 255, recipe.loss)
         return answers + weight * marked, {**parts, **dense_parts}

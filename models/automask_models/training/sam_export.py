@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ def encoder_graph(model: SmallSam, generator: torch.Generator) -> tuple[Graph, T
 
 
 def save_transformers(model: SmallSam, folder: Path) -> None:
-    """Write weights (float16) and configuration for `EdgeTamModel.from_pretrained(folder)`, which widens them by default."""
+    """Write weights (float16) and configuration for `EdgeTamModel.from_pretrained(folder)`, which widens them."""
     import copy
 
     half: Any = copy.deepcopy(model.sam).half()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class SamLossConfig:
     """Weights of the parts. `stroke_gain`: coverage is multiplied by it (and cut at 1) to make the answer wanted.
 
-    A cell that a thin stroke covers by half must be masked whole (a cell of the latent grid counts as unwanted from 2 %), so the
-    answer is not the coverage itself.
+    A cell that a thin stroke covers by half must be masked whole (a cell of the latent grid counts as unwanted from 2 %),
+    so the answer is not the coverage itself.
     """
 
     stroke_gain: float = 2.0
@@ -38,8 +38,8 @@ def wanted(coverage: Tensor, config: SamLossConfig) -> Tensor:
 def mask_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy and dice loss, both (N,), of logits and targets (N, C, C).
 
-    Half of the cross-entropy's weight goes to the surroundings of the answer: small things in large crops would vanish in a plain
-    mean. Dice is zero where there is nothing to find.
+    Half of the cross-entropy's weight goes to the surroundings of the answer: small things in large crops would vanish
+    in a plain mean. Dice is zero where there is nothing to find.
     """
     each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     near = functional.max_pool2d(target.unsqueeze(1), 9, stride=1, padding=4).squeeze(1) > 0.05
@@ -89,7 +89,7 @@ def answer_loss(decoded: Decoded, coverage: Tensor, config: SamLossConfig) -> tu
 
 
 def dense_loss(logits: Tensor, coverage: Tensor, config: SamLossConfig) -> tuple[Tensor, dict[str, float]]:
-    """Loss of dense logits (B, K, C, C) against class coverage (B, K, C, C) 0..1; dice over the batch, class by class."""
+    """Loss of dense logits (B, K, C, C) against class coverage (B, K, C, C) 0..1; dice over the batch, per class."""
     target = wanted(coverage, config)
     cross_entropy, _ = mask_parts(logits.flatten(0, 1), target.flatten(0, 1))
     chance = logits.sigmoid().transpose(0, 1).flatten(1)

@@ -34,7 +34,7 @@ class SamConfig:
         from transformers import EdgeTamConfig, EdgeTamModel, EdgeTamVisionConfig, TimmWrapperConfig
 
         arguments = {"in_chans": 3, "features_only": True, "out_indices": list(self.backbone_levels)}
-        channels = timm.create_model(self.backbone, **arguments).feature_info.channels()  # type: ignore[arg-type]
+        channels = timm.create_model(self.backbone, **arguments).feature_info.channels()
         vision = EdgeTamVisionConfig(
             backbone_config=TimmWrapperConfig(architecture=self.backbone, do_pooling=False, model_args=arguments),
             backbone_channel_list=list(reversed(channels)),
@@ -61,7 +61,7 @@ class SamConfig:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a crop looks like to the decoder: maps of stride 16 (B, width, ...), 8 (B, width/4, ...), 4 (B, width/8, ...)."""
+    """What the decoder sees of a crop: maps of stride 16 (B, width, ..), 8 (B, width/4, ..) and 4 (B, width/8, ..)."""
 
     image_embeddings: Tensor
     high_res_s1: Tensor
@@ -92,11 +92,10 @@ class Decoded:
     object_logits: Tensor
 
 
-class SmallSam(nn.Module):
+class SmallSam(nn.Module):  # type: ignore[misc, unused-ignore]
     """`EdgeTamModel` with per-prompt masks and a head that marks everything unwanted, class by class.
 
-    The head exists because the mask loss alone leaves the backbone without a signal for hundreds of steps; it is kept in
-    the state and left out of the SAM export.
+    The head gives the backbone a signal from the first step on; it is kept in the state and left out of the SAM export.
     """
 
     mean: Tensor
@@ -117,7 +116,7 @@ class SmallSam(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(48, config.dense_classes, 1),
         )
-        nn.init.constant_(self.dense[-1].bias, -3.0)  # type: ignore[arg-type]
+        nn.init.constant_(self.dense[-1].bias, -3.0)
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -131,8 +130,8 @@ class SmallSam(nn.Module):
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
         """Answer all prompts of all crops.
 
-        Equal to `EdgeTamModel.forward` with batch = prompts; that adds mask prompts to the picture before it repeats it per prompt,
-        so here crops are repeated first.
+        Equal to `EdgeTamModel.forward` with batch = prompts: that one adds mask prompts to the picture before it
+        repeats it per prompt, so here crops are repeated first.
         """
         batch, count = prompts.boxes.shape[:2]
         flat = batch * count
@@ -180,11 +179,11 @@ def upsampled(mask_logits: Tensor, *, size_px: int) -> Tensor:
     return functional.interpolate(mask_logits, size=(size_px, size_px), mode="bilinear", align_corners=False)
 
 
-def _initialise(sam: Any) -> None:
+def _initialise(sam: EdgeTamModel) -> None:
     """Give every layer outside the backbone unit gain, and tokens a size that attention can tell apart.
 
-    transformers draws all weights with deviation 0.02, which is meant for checkpoints to be loaded over it: at this width signals
-    fade to a thousandth on their way to the mask, and hundreds of steps pass before anything is learned.
+    transformers draws all weights with deviation 0.02, which is meant for checkpoints to be loaded over it: at this
+    width signals fade to a thousandth on their way to the mask, and hundreds of steps pass before anything is learned.
     """
     for part in (sam.vision_encoder.neck, sam.prompt_encoder, sam.mask_decoder):
         for layer in part.modules():

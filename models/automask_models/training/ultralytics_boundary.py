@@ -30,7 +30,7 @@ def build_detector(classes: int) -> nn.Module:
     return result
 
 
-def set_one_to_one_share(model: Any, share: float) -> None:
+def set_one_to_one_share(model: nn.Module, share: float) -> None:
     """Set how much of the loss goes to the one-to-one head (0..1), which needs a trained backbone to learn from.
 
     ultralytics moves it once per epoch; here it is a function of samples, so that a resumed run agrees.
@@ -39,21 +39,22 @@ def set_one_to_one_share(model: Any, share: float) -> None:
 
 
 def detector_loss(
-    model: Any, pixels: Tensor, *, image: Tensor, classes: Tensor, boxes: Tensor
+    model: nn.Module, pixels: Tensor, *, image: Tensor, classes: Tensor, boxes: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of pixels (B, 3, H, W) 0..1 against M boxes.
 
-    image (M,) float index into the batch; classes (M, 1) float; boxes (M, 4) centre x, centre y, width, height as shares of the image.
+    image (M,) float index into the batch; classes (M, 1) float; boxes (M, 4) centre x, y, width, height as shares of
+    the image.
     """
     total, parts = model.loss({"img": pixels, "batch_idx": image, "cls": classes, "bboxes": boxes})
     return total.sum() / len(pixels), {name.removesuffix("_loss"): float(value) for name, value in parts.items()}
 
 
-def detections(model: Any, pixels: Tensor, *, one_to_one: bool) -> Tensor:
+def detections(model: nn.Module, pixels: Tensor, *, one_to_one: bool) -> Tensor:
     """Raw detections of pixels (B, 3, H, W) 0..1.
 
-    With `one_to_one` (B, 300, 6) xyxy px, score, class; without (B, 4 + classes, anchors) centre boxes that still need non-maximum
-    suppression.
+    With `one_to_one` (B, 300, 6) xyxy px, score, class; without (B, 4 + classes, anchors) centre boxes that still need
+    non-maximum suppression.
     """
     model.end2end = one_to_one
     output = model(pixels)
@@ -61,7 +62,7 @@ def detections(model: Any, pixels: Tensor, *, one_to_one: bool) -> Tensor:
     return found
 
 
-def prepare_export(model: Any) -> None:
+def prepare_export(model: nn.Module) -> None:
     """Make `model` (in evaluation mode) a pure function from pixels to one-to-one detections, for tracing."""
     model.end2end = True
     model.fuse()
@@ -77,9 +78,7 @@ def _without_side_effects() -> Iterator[None]:
     threads = torch.get_num_threads()
     omp = os.environ.get("OMP_NUM_THREADS")
     with tempfile.TemporaryDirectory(prefix="automask-yolo-") as folder:
-        os.environ.update(
-            YOLO_CONFIG_DIR=folder, YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false"
-        )
+        os.environ.update(YOLO_CONFIG_DIR=folder, YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
         try:
             yield
         finally:

@@ -88,7 +88,7 @@ class WatermarkTask:
 
         from automask_models.training.ultralytics_boundary import build_detector
 
-        return build_detector(len(CLASSES)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return build_detector(len(CLASSES)).to(memory_format=torch.channels_last)
 
     def sample(self, index: int) -> MarkedImage:
         """Image number `index`, shrunk or cut to the training size."""
@@ -110,7 +110,7 @@ class WatermarkTask:
         )
 
     def loss(self, module: nn.Module, batch: MarkedBatch, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
-        """ultralytics' dual-head detection loss."""
+        """Ultralytics' dual-head detection loss."""
         import torch
 
         from automask_models.training.ultralytics_boundary import detector_loss, set_one_to_one_share
