@@ -44,7 +44,7 @@ class Masker(Protocol):
 
 
 def regions_of(truth: NDArray[np.uint8], *, join_px: int | None = None, min_pixels: int = 30) -> list[RealRegion]:
-    """Regions around groups of UNWANTED pixels of truth (H, W); groups are joined over gaps of 2 * `join_px`."""
+    """Regions around groups of UNWANTED pixels of truth (H, W), joined over gaps of 2 * `join_px`."""
     import cv2
 
     height, width = truth.shape

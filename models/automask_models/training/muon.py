@@ -18,8 +18,8 @@ class MuonAdamW(torch.optim.Optimizer):  # type: ignore[misc]
     """One optimizer with two rules, chosen per group by `orthogonal`.
 
     Orthogonal groups step along the orthogonalised momentum of each weight seen as a matrix (out, in * kernel),
-    scaled to the size of a typical AdamW step (Liu et al. 2025, "Muon is scalable"), so that both rules share one learning rate.
-    They keep one buffer per weight; AdamW keeps two.
+    scaled to the size of a typical AdamW step (Liu et al. 2025, "Muon is scalable"), so that both rules share one
+    learning rate. They keep one buffer per weight; AdamW keeps two.
     """
 
     def __init__(self, groups: list[dict[str, Any]], *, rate: float, betas: tuple[float, float] = (0.95, 0.98)) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class SamLossConfig:
     """Weights of the parts. `stroke_gain`: coverage is multiplied by it (and cut at 1) to make the answer wanted.
 
-    A cell that a thin stroke covers by half must be masked whole (a cell of the latent grid counts as unwanted from 2 %),
-    so the answer is not the coverage itself.
+    A cell that a thin stroke covers by half must be masked whole (a latent cell counts as unwanted from 2 %), so the
+    answer is not the coverage itself.
     """
 
     stroke_gain: float = 2.0
