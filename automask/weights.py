@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -344,12 +344,11 @@ def hub_snapshot(hub_id: str, *, hub_folder: Path) -> Path | None:
     return snapshot if snapshot.is_dir() else None
 
 
-def missing_weights(name_or_path: str, *, stage: str, source: Sequence[str] = ()) -> WeightsError:
+def missing_weights(name_or_path: str, *, stage: str) -> WeightsError:
     """The error for weights that a stage cannot do without."""
-    known = f" Known names: {', '.join(source)}." if source else ""
     return WeightsError(
         f"{stage} has no weights: {name_or_path!r} is neither a known name, a path, nor a hub id in the local cache.",
-        advice=f"Give a file or folder, or fetch a listed one with `automask models pull NAME`.{known}",
+        advice="Give a file or folder, or fetch one that `automask models list` shows with `automask models pull NAME`.",
         code="weights-missing",
     )
 

@@ -33,8 +33,12 @@ def select_device(name: str) -> str:
     return name
 
 
-def import_torch(user: str) -> ModuleType:
+def import_torch(user: str, *, extra: str = "sam") -> ModuleType:
     """Import torch.
+
+    Args:
+        user: What needs it, for the message.
+        extra: The extra of automask that brings it there.
 
     Raises:
         PluginError: It is not installed.
@@ -43,7 +47,8 @@ def import_torch(user: str) -> ModuleType:
         import torch
     except ImportError as error:
         raise PluginError(
-            f"{user} needs torch, which is not installed.", advice="Install the extra: pip install 'automask[sam]'."
+            f"{user} needs torch, which is not installed.",
+            advice=f"Install the extra: pip install 'automask[{extra}]'.",
         ) from error
     module: ModuleType = torch
     return module

@@ -52,7 +52,7 @@ class UltralyticsYolo:
 
     def predict(self, canvas: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """See `YoloNetwork`."""
-        torch = import_torch("The yolo detector")
+        torch = import_torch("A .pt file of ultralytics", extra="yolo")
         values = torch.from_numpy(np.ascontiguousarray(canvas.transpose(2, 0, 1)[None])).to(self._device)
         with torch.inference_mode(), torch_threads(self._threads):
             arrays = list(_tensors(self._model(values.float() / 255.0)))
@@ -73,7 +73,7 @@ def open_checkpoint(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: 
         PluginError: ultralytics is not installed.
         WeightsError: The file is damaged, of another task, or would run code when loaded.
     """
-    import_torch("The yolo detector")
+    import_torch("A .pt file of ultralytics", extra="yolo")
     device = select_device(runtime.device)
     with quiet_ultralytics():
         try:
@@ -115,7 +115,7 @@ def quiet_ultralytics() -> Iterator[None]:
     """Import and use ultralytics inside; afterwards the process is as it was."""
     import cv2
 
-    torch = import_torch("The yolo detector")
+    torch = import_torch("A .pt file of ultralytics", extra="yolo")
     first_import = "ultralytics" not in sys.modules
     environment = dict(os.environ)
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()

@@ -14,6 +14,7 @@ from automask.errors import WeightsError
 from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Kind, Region
+from automask.weights import missing_weights
 from automask_models.watermark.heads import Detections, joined, read_head, suppressed
 from automask_models.watermark.letterbox import Letterbox, letterbox, tiles, touches_cut
 from automask_models.watermark.network import OnnxYolo, YoloNetwork
@@ -74,11 +75,7 @@ class YoloDetector:
         checked = YoloOptions.model_validate(options.model_dump())
         found = weights.find(checked.weights)
         if found is None and checked.weights != DEFAULT_WEIGHTS:
-            raise WeightsError(
-                f"The yolo detector has no weights {checked.weights!r}.",
-                advice="Give an .onnx or .pt file, or a name that `automask models list` shows.",
-                code="weights-missing",
-            )
+            raise missing_weights(checked.weights, stage="The yolo detector")
         return cls(checked, weights=found, runtime=runtime)
 
     @property
