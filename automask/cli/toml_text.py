@@ -60,13 +60,14 @@ def _stage_tables(config: PipelineConfig) -> Iterator[str]:
 
 def _value(value: Any) -> str:  # noqa: ANN401 - whatever a configuration can hold
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        # JSON's strings are TOML's, but for the delete character and for escapes beyond the first plane
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(str(key))} = {_value(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_value(str(key))} = {_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, (list, tuple, set, frozenset)):
         return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(str(value))
+    return _value(str(value))
