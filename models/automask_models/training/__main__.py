@@ -42,12 +42,19 @@ def main(arguments: list[str] | None = None) -> int:
     exporting.add_argument("--out", type=Path, required=True)
     exporting.add_argument("--weights", type=Path, help="folder for the files to ship")
     exporting.add_argument("--state", type=Path, help="file for the small state")
+    measuring = commands.add_parser("measure", help="mask IoU of OUT's moving average on real images, with baselines")
+    measuring.add_argument("recipe", type=Path)
+    measuring.add_argument("--out", type=Path, required=True)
+    measuring.add_argument("--images", type=Path, required=True)
+    measuring.add_argument("--masks", type=Path, required=True, help="PNG per image: 255 unwanted, 128 ignored")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if given.command == "train":
         return _train(given)
     if given.command == "export":
         return _export(given)
+    if given.command == "measure":
+        return _measure(given)
     return _evaluate(given)
 
 
@@ -101,6 +108,32 @@ def _export(given: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(differences, indent=1) + "\n")
     if given.state is not None:
         save_state(compact(load_state(given.out / STATE_FILE, task=table["task"])), given.state)
+    return 0
+
+
+def _measure(given: argparse.Namespace) -> int:
+    from automask_models.training.evaluate_real import (
+        BoxMasker,
+        ClusterMasker,
+        Masker,
+        SamMasker,
+        mean_iou,
+        pairs_in,
+    )
+    from automask_models.training.recipe import load_average
+
+    _, module = load_average(tomllib.loads(given.recipe.read_text()), out=given.out)
+    maskers: dict[str, Masker] = {
+        "box": BoxMasker(),
+        "2-means": ClusterMasker(clusters=2),
+        "3-means": ClusterMasker(clusters=3),
+        "sam, box": SamMasker(module, with_region=False),
+        "sam, box and region": SamMasker(module),
+    }
+    pairs = list(pairs_in(given.images, given.masks))
+    figures = {name: mean_iou(masker, pairs) for name, masker in maskers.items()}
+    rows = {name: {"iou": round(iou, 4), "regions": regions} for name, (iou, regions) in figures.items()}
+    sys.stdout.write(json.dumps(rows, indent=1) + "\n")
     return 0
 
 

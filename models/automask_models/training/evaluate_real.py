@@ -10,7 +10,8 @@ import numpy as np
 from automask_models.training.crops import Window, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -68,7 +69,7 @@ def regions_of(truth: NDArray[np.uint8], *, join_px: int | None = None, min_pixe
 
 
 def mean_iou(masker: Masker, pairs: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> tuple[float, int]:
-    """Mean over regions of the IoU inside their boxes, and how many regions; pairs are (pixels, truth) of equal size."""
+    """Mean over regions of the IoU inside their boxes, and their number; pairs are (pixels, truth) of equal size."""
     scores: list[float] = []
     for pixels, truth in pairs:
         regions = regions_of(truth)
@@ -78,6 +79,17 @@ def mean_iou(masker: Masker, pairs: Iterable[tuple[NDArray[np.uint8], NDArray[np
             union = ((mask | there) & counted).sum()
             scores.append(float((mask & there & counted).sum() / max(1, union)))
     return (float(np.mean(scores)) if scores else float("nan")), len(scores)
+
+
+def pairs_in(images: Path, masks: Path) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """(pixels, truth) of every picture in `images` that has `STEM.png` in `masks`, in order of name."""
+    from PIL import Image
+
+    for path in sorted(images.iterdir()):
+        mask = masks / f"{path.stem}.png"
+        if mask.exists():
+            with Image.open(path) as picture, Image.open(mask) as truth:
+                yield np.asarray(picture.convert("RGB")), np.asarray(truth.convert("L"))
 
 
 @dataclass(frozen=True, eq=False)

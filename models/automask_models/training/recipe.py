@@ -11,6 +11,8 @@ from automask_models.training.schedule import Schedule
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
     from automask_models.training.sam import ImageSource
     from automask_models.training.synth import Synthesizer, SyntheticImage
 
@@ -84,12 +86,7 @@ def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[st
 
     Returns how far each file is from torch, relative to the largest output.
     """
-    from automask_models.training.checkpoint import load_state
-    from automask_models.training.loop import STATE_FILE
-
-    task = _task_of(table, _NoImages(), split="train")
-    module: Any = task.build()
-    module.load_state_dict(load_state(out / STATE_FILE, task=task.name).average)
+    task, module = load_average(table, out=out)
     if task.name == "sam":
         from automask_models.training.sam_export import export_sam
 
@@ -97,6 +94,17 @@ def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[st
     from automask_models.training.watermark_export import export_watermark
 
     return export_watermark(module, weights)
+
+
+def load_average(table: dict[str, Any], *, out: Path) -> tuple[Task[Any, Any], nn.Module]:
+    """Task (without images) and moving average of the state in `out`, in evaluation mode."""
+    from automask_models.training.checkpoint import load_state
+    from automask_models.training.loop import STATE_FILE
+
+    task = _task_of(table, _NoImages(), split="train")
+    module = task.build()
+    module.load_state_dict(load_state(out / STATE_FILE, task=task.name).average)
+    return task, module.eval()
 
 
 class _NoImages:
