@@ -6,11 +6,13 @@ image proves less than a set of cards that share the frame, so the confidence st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.geometry import Box
 from automask_models.frames.bands import commonest_colour
 from automask_models.frames.picture import detail_of
 
@@ -25,6 +27,12 @@ CARD_TRUST = 0.7
 """Confidence of a perfect card: drawn, and since most of the image is masked a person is asked."""
 WINDOW_DETAIL = (0.3, 0.45)
 """Share of detail that makes the window a painting: signs and screens in drawings stay below."""
+LETTER_LEVELS = 12.0
+"""Contrast at which the structure of letters and gems is cut, so that they do not outweigh the ornament."""
+MIRRORED = (0.22, 0.32)
+"""Correlation with the mirror image that makes a frame an ornament: photographs reach .2, rarely more."""
+PLAIN_RECTANGLE = 0.96
+"""Straightness of a photograph in a mat; an ornamented card has parts that stand out of its flanks."""
 STEP_PX = 3
 """How fast the window's half width may change from row to row: 3 lets an arch close in a few rows."""
 
@@ -38,6 +46,7 @@ class CardWindow:
         straightness: Share of the card's height where each flank is straight (the lower of the two).
         fullness: Share of the silhouette's box that is card.
         asymmetry_ratio: How much more the window differs from its mirror image than the rest of the card.
+        mirror_correlation: How well the frame's fine structure agrees with its mirror image, -1..1.
         detail: Share of detail in the window.
         confidence: 0..1.
     """
@@ -46,12 +55,18 @@ class CardWindow:
     straightness: float
     fullness: float
     asymmetry_ratio: float
+    mirror_correlation: float
     detail: float
     confidence: float
 
 
-def find_card(pixels: NDArray[np.uint8]) -> CardWindow | None:
-    """Find a card and its art window in an (H, W, 3) uint8 image, or None where there is no card."""
+def find_card(pixels: NDArray[np.uint8], *, inside: Box) -> CardWindow | None:
+    """Find a card and its art window in an (H, W, 3) uint8 image, or None where there is no card.
+
+    Args:
+        pixels: The image.
+        inside: What plain borders leave; their symmetry says nothing.
+    """
     import cv2
 
     height_px, width_px = pixels.shape[:2]
@@ -75,20 +90,30 @@ def find_card(pixels: NDArray[np.uint8]) -> CardWindow | None:
     half_width = _window(asymmetry)
     if half_width is None:
         return None
-    inside = np.abs(np.arange(asymmetry.shape[1]) - (asymmetry.shape[1] - 1) / 2)[None, :] < half_width[:, None]
-    if inside.all() or not inside.any():
+    in_window = np.abs(np.arange(asymmetry.shape[1]) - (asymmetry.shape[1] - 1) / 2)[None, :] < half_width[:, None]
+    if in_window.all() or not in_window.any():
         return None
-    ratio = float(asymmetry[inside].mean() / max(1.0, asymmetry[~inside].mean()))
-    window_share = float(inside.mean())
+    ratio = float(asymmetry[in_window].mean() / max(1.0, asymmetry[~in_window].mean()))
+    ornament = _eroded(card) & ~_within(in_window, card.shape, top=top, left=left)
+    rows_inside = slice(math.ceil(inside.y0 * scale) + 2, max(0, math.floor(inside.y1 * scale) - 2))
+    columns_inside = slice(math.ceil(inside.x0 * scale) + 2, max(0, math.floor(inside.x1 * scale) - 2))
+    bounded = np.zeros_like(card)
+    bounded[rows_inside, columns_inside] = True
+    correlation = _mirror_correlation(
+        small[top:bottom, left : right + 1], (ornament & bounded)[top:bottom, left : right + 1]
+    )
+    window_share = float(in_window.mean())
     confidence = (
         _ramp(straightness, MIN_STRAIGHT, 0.55)
+        * _ramp(straightness, PLAIN_RECTANGLE, PLAIN_RECTANGLE - 0.06)
         * _ramp(fullness, 0.7, 0.85)
         * _ramp(ratio, 1.3, 2.2)
+        * _ramp(correlation, *MIRRORED)
         * _ramp(window_share, 0.06, 0.14)
         * _ramp(window_share, 0.75, 0.6)
     )
     window = np.zeros(small.shape[:2], dtype=np.uint8)
-    window[top:bottom, left : right + 1] = inside
+    window[top:bottom, left : right + 1] = in_window
     window_rows, window_columns = (np.flatnonzero(window.any(axis=axis)) for axis in (1, 0))
     detail = detail_of(
         pixels[
@@ -102,9 +127,42 @@ def find_card(pixels: NDArray[np.uint8]) -> CardWindow | None:
         straightness=straightness,
         fullness=fullness,
         asymmetry_ratio=ratio,
+        mirror_correlation=correlation,
         detail=detail,
         confidence=CARD_TRUST * confidence * _ramp(detail, *WINDOW_DETAIL),
     )
+
+
+def _within(part: NDArray[np.bool_], shape: tuple[int, ...], *, top: int, left: int) -> NDArray[np.bool_]:
+    """The part put back where it was cut from."""
+    whole = np.zeros(shape, dtype=np.bool_)
+    whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return whole
+
+
+def _eroded(card: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The card without its rim, whose edge against the ground is symmetric for anything upright."""
+    import cv2
+
+    eroded: NDArray[np.bool_] = cv2.erode(card.view(np.uint8), np.ones((13, 13), np.uint8)).astype(np.bool_)
+    return eroded
+
+
+def _mirror_correlation(card: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
+    """Correlation -1..1 of the fine structure of a (h, w, 3) card with its mirror image, at the given pixels."""
+    import cv2
+
+    both = where & where[:, ::-1]
+    if both.mean() < 0.05:
+        return 0.0
+    grey = card.mean(axis=2)
+    fine = cv2.GaussianBlur(grey, (0, 0), 2.0) - cv2.GaussianBlur(grey, (0, 0), 8.0)
+    fine = np.clip(fine, -LETTER_LEVELS, LETTER_LEVELS)
+    # A horizon is its own mirror image as well: what whole rows share is no ornament.
+    share = both.sum(axis=1, keepdims=True)
+    fine = fine - np.where(both, fine, 0.0).sum(axis=1, keepdims=True) / np.maximum(share, 1)
+    straight, mirrored = fine[both], fine[:, ::-1][both]
+    return float((straight * mirrored).mean() / max(1e-6, (straight**2).mean()))
 
 
 def _silhouette(differs: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
@@ -144,7 +202,8 @@ def _asymmetry(card: NDArray[np.float32]) -> NDArray[np.float32]:
     smooth = cv2.GaussianBlur(card, (0, 0), 1.5)
     difference = np.abs(smooth - smooth[:, ::-1]).max(axis=2)
     levels = np.clip(difference, 0, 255).astype(np.uint8)
-    return cv2.medianBlur(levels, 9).astype(np.float32)
+    without_letters: NDArray[np.float32] = cv2.medianBlur(levels, 9).astype(np.float32)
+    return without_letters
 
 
 def _window(asymmetry: NDArray[np.float32]) -> NDArray[np.int64] | None:

@@ -38,7 +38,8 @@ class EdgesDetector:
     - `support`, `purity`, `beyond`, `noise`, `contrast`: the weakest values over the sides of the outermost layer
       (see `bands.Band`);
     - `detail`: share of detail inside (see `picture`);
-    - for a card instead: `straightness`, `fullness`, `asymmetry_ratio` (see `cards.CardWindow`).
+    - for a card instead: `straightness`, `fullness`, `asymmetry_ratio`, `mirror_correlation`
+      (see `cards.CardWindow`).
     """
 
     name: ClassVar[str] = "edges"
@@ -74,7 +75,8 @@ def detect_frames(pixels: NDArray[np.uint8]) -> list[Region]:
     lines = {side: Line() for side in Side}
     for layer in layers:
         lines.update(layer.lines)
-    detail = detail_of(_inside(pixels, lines))
+    inside = _inside(lines, height_px=shape[0], width_px=shape[1])
+    detail = detail_of(pixels[inside.slices])
     trust = DRAWING_TRUST + (1 - DRAWING_TRUST) * pictorial(detail)
     regions = []
     done = np.zeros(shape, dtype=np.bool_)
@@ -85,7 +87,7 @@ def detect_frames(pixels: NDArray[np.uint8]) -> list[Region]:
         region = _region(group, lines, done, trust=trust, detail=detail)
         if region is not None:
             regions.append(region)
-    card = find_card(pixels)
+    card = find_card(pixels, inside=inside)
     if card is not None and card.confidence >= WEAK:
         regions.append(_card_region(card))
     return regions
@@ -103,10 +105,10 @@ def _by_acceptance(layers: Sequence[Layer], trust: float) -> list[list[Layer]]:
     return groups
 
 
-def _inside(pixels: NDArray[np.uint8], lines: Mapping[Side, Line]) -> NDArray[np.uint8]:
-    height_px, width_px = pixels.shape[:2]
+def _inside(lines: Mapping[Side, Line], *, height_px: int, width_px: int) -> Box:
     left, top, right, bottom = (max(0, round(lines[side].depth_px)) for side in Side)
-    return pixels[top : max(top + 1, height_px - bottom), left : max(left + 1, width_px - right)]
+    x0, y0 = min(left, width_px - 1), min(top, height_px - 1)
+    return Box(x0, y0, max(x0 + 1, width_px - right), max(y0 + 1, height_px - bottom))
 
 
 def _region(
@@ -152,6 +154,7 @@ def _card_region(card: CardWindow) -> Region:
             "straightness": round(card.straightness, 3),
             "fullness": round(card.fullness, 3),
             "asymmetry_ratio": round(card.asymmetry_ratio, 2),
+            "mirror_correlation": round(card.mirror_correlation, 3),
             "detail": round(card.detail, 3),
         },
     )
