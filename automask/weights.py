@@ -348,7 +348,7 @@ def missing_weights(name_or_path: str, *, stage: str) -> WeightsError:
     """The error for weights that a stage cannot do without."""
     return WeightsError(
         f"{stage} has no weights: {name_or_path!r} is neither a known name, a path, nor a hub id in the local cache.",
-        advice="Give a file or folder, or fetch one that `automask models list` shows with `automask models pull NAME`.",
+        advice="Give a file or folder, or fetch one of `automask models list` with `automask models pull NAME`.",
         code="weights-missing",
     )
 
