@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -139,6 +140,21 @@ def checkpoint(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints") / request.param
     WRITERS[request.param][0](folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Loading and running ask for no connection and no name, not even one whose failure is swallowed."""
+    asked = []
+
+    def refuse(*args, **options):
+        asked.append(args)
+        raise OSError("the network is off in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+    assert asked == []
 
 
 @pytest.fixture(scope="module")

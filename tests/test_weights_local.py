@@ -82,6 +82,18 @@ def test_a_folder_weight_is_its_folder(tmp_path):
         weights.find("tiny")
 
 
+def test_a_pair_opens_by_its_first_file_and_hashes_as_a_whole(tmp_path):
+    contents = {"x.encoder.onnx": b"one", "x.decoder.onnx": b"two"}
+    weights = library(tmp_path, contents)
+    for file, data in contents.items():
+        put(tmp_path / "cache", file, data)
+    by_name, by_path = weights.find("tiny"), weights.find(str(tmp_path / "cache" / "x.encoder.onnx"))
+    assert by_name is not None
+    assert by_path is not None
+    assert by_name.path == by_path.path == tmp_path / "cache" / "x.encoder.onnx"
+    assert by_name.sha256 == by_path.sha256
+
+
 def test_a_path_works_like_a_name(tmp_path):
     weights = library(tmp_path, {"tiny.onnx": b"abc"}, user_folder=tmp_path / "user")
     file = put(tmp_path / "elsewhere", "own.onnx", b"own")
