@@ -1,0 +1,1 @@
+"""Ways out for trainers without masks: images with the unwanted parts painted over or cut off."""

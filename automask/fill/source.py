@@ -1,0 +1,148 @@
+"""Images of a store with what is masked in them, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from automask.config import PipelineConfig
+from automask.dataset.decode import Decoded, decode
+from automask.dataset.walk import ImageFile
+from automask.errors import ImageError, StoreError
+from automask.fuse import CorrectionLayers, Mask, is_drawn
+from automask.store import Status, Store, StoredImage
+from automask.types import Kind, MaskResult, Patch, Region
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSource:
+    """A store opened for reading, with the folder of its images and its last configuration.
+
+    Attributes:
+        store: Opened read only.
+        input_root: The folder that image ids are relative to.
+        config: Of the last run: what is drawn.
+    """
+
+    store: Store
+    input_root: Path
+    config: PipelineConfig
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, root: Path) -> Iterator[Self]:
+        """Open the store in a folder.
+
+        Raises:
+            StoreError: There is no usable store, nothing was run on it, or by a version with other keys.
+        """
+        from automask.redraw import stored_config
+
+        config = stored_config(root)
+        with Store.open(root, read_only=True) as store:
+            last = store.last_run()
+            if last is None:
+                raise StoreError(f"Nothing was run on {root}.", advice="Run `automask run` first.")
+            yield cls(store=store, input_root=Path(last.input_root), config=config)
+
+    def images(self) -> Iterator[StoredImage]:
+        """Rows of all images that have a result, by id."""
+        return self.store.images(status=Status.DONE)
+
+    def image_path(self, row: StoredImage) -> Path:
+        """Where the image was when the last run saw it."""
+        return self.input_root / row.image_id
+
+    def decoded(self, row: StoredImage) -> Decoded:
+        """The image, upright.
+
+        Raises:
+            ImageError: It is gone, unreadable, or no longer the one that the mask was made for (`image-changed`).
+        """
+        file = ImageFile(
+            id=row.image_id,
+            path=self.image_path(row),
+            size_bytes=row.size_bytes,
+            mtime_ns=row.mtime_ns,
+            mask_name=row.mask_name or "",
+        )
+        decoded = decode(file, self.config.decode)
+        if decoded.content_sha256 != row.content_sha256:
+            raise ImageError(
+                f"{row.image_id} has changed since its mask was made.",
+                advice="Run `automask run` on its folder first.",
+                code="image-changed",
+            )
+        return decoded
+
+    def mask(self, row: StoredImage) -> Mask:
+        """The mask as the last run's settings and the newest correction draw it.
+
+        Raises:
+            ImageError: Nothing usable is stored.
+        """
+        result = self._result(row)
+        return Mask.from_patches(
+            result.patches,
+            result.regions,
+            width_px=result.width_px,
+            height_px=result.height_px,
+            render=self.config.render,
+            policy=self.config.policy,
+            correction=self._layers(row),
+        )
+
+    def drawn(self, row: StoredImage) -> list[tuple[Region, Patch]]:
+        """Regions that are part of the mask, with their ungrown outlines; none where a person drew a mask instead.
+
+        Raises:
+            ImageError: Nothing usable is stored.
+        """
+        layers = self._layers(row)
+        if layers is not None and layers.replaces:
+            return []
+        result = self._result(row)
+        pairs = zip(result.regions, result.patches, strict=True)
+        return [(region, patch) for region, patch in pairs if is_drawn(region, self.config.policy)]
+
+    def is_corrected(self, row: StoredImage) -> bool:
+        """Whether a person changed the mask."""
+        return self._layers(row) is not None
+
+    def masked_kinds(self, row: StoredImage) -> frozenset[Kind]:
+        """Kinds of which something is masked in an image, and stays masked after a person's corrections.
+
+        A mask that a person drew from nothing (or edited in another program) has no kinds of its own: it counts as
+        those regions that it still covers by half or more.
+
+        Raises:
+            ImageError: Nothing usable is stored.
+        """
+        layers = self._layers(row)
+        if layers is None:
+            return frozenset(region.kind for region, _ in self.drawn(row))
+        masked = self.mask(row).weight < 0.5
+        result = self._result(row)
+        found = set()
+        for region, patch in zip(result.regions, result.patches, strict=True):
+            ink = patch.artefact
+            if region.kind not in found and ink.any() and masked[patch.box.slices][ink].mean() >= 0.5:
+                found.add(region.kind)
+        return frozenset(found)
+
+    def _layers(self, row: StoredImage) -> CorrectionLayers | None:
+        correction = self.store.correction(row.content_sha256) if row.content_sha256 is not None else None
+        return correction.layers if correction is not None else None
+
+    def _result(self, row: StoredImage) -> MaskResult:
+        result = self.store.result(row.image_id)
+        if result is None:
+            raise ImageError(
+                f"The store has nothing usable for {row.image_id}.",
+                advice="Run `automask run` on its folder again.",
+                code="image-unknown",
+            )
+        return result
