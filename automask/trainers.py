@@ -188,9 +188,10 @@ KOHYA = Trainer(
     ),
     cache="nothing: masks are read at every step",
 )
-"""Same stem, flat glob of each subset (library/train_util.py:2466-2476), assertions on missing and extra masks (:2487-2492), equal
-size (:2537-2539), red channel / 255 and `interpolate(mode="area")`, plain mean (custom_train_functions.py:490-501), no
-EXIF call in the loader. Buckets as `make_bucket_resolutions` and `select_bucket` with their defaults."""
+"""Same stem, flat glob of each subset (library/train_util.py:2466-2476), assertions on missing and extra masks
+(:2487-2492), equal size (:2537-2539), red channel / 255 and `interpolate(mode="area")`, plain mean
+(custom_train_functions.py:490-501), no EXIF call in the loader. Buckets as `make_bucket_resolutions` and
+`select_bucket` with their defaults."""
 
 KOHYA_ALPHA = Trainer(
     name="kohya-alpha",
@@ -258,7 +259,8 @@ AI_TOOLKIT = Trainer(
 )
 """Same stem in `mask_path` (dataloader_mixins.py:71, 1576-1580), grey, `value_map(0..1 -> min..1)` (:1657), a random
 blur of up to 0.5 % of the short side (:1630), `interpolate` = nearest, then divided by the mean over the batch
-(SDTrainer.py:1497, 1504); zeros where only other images of the batch have one (data_loader.py:409). The blur asks for half a cell more."""
+(SDTrainer.py:1497, 1504); zeros where only other images of the batch have one (data_loader.py:409). The blur asks for
+half a cell more."""
 
 SIMPLETUNER = Trainer(
     name="simpletuner",

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import automask
-from automask.cli.commands import bench, crop, demo, fill, render, report, run, show, status
+from automask.cli.commands import bench, crop, demo, export, fill, render, report, run, show, status
 from automask.cli.console import print_error, silence_library_logs
 from automask.errors import EXIT_INTERRUPTED, AutomaskError
 
@@ -70,6 +70,7 @@ def build_app() -> typer.Typer:
     app.command("render")(render.render)
     app.command("show")(show.show)
     app.command("report")(report.report)
+    app.command("export")(export.export)
     app.command("status")(status.status)
     app.command("bench")(bench.bench)
     app.command("demo")(demo.demo)

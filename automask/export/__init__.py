@@ -1,0 +1,1 @@
+"""Masks of a store in the form that a trainer, an annotation tool or a dataset library reads."""

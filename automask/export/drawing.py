@@ -1,0 +1,191 @@
+"""Masks of a store for one trainer: how far they grow, and when the store's own file is already right."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import PipelineConfig, RenderConfig
+from automask.export.protocol import Instance, Orientation
+from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, growth_px, is_drawn
+from automask.grid import LatentGrid
+from automask.pipeline import fuse_fingerprint
+from automask.store import Store, StoredImage
+from automask.trainers import Trainer
+from automask.types import Kind, MaskResult
+
+_UNTOUCHED_PX = 0.24
+"""Training pixels of a cell that may stay outside of the growth: 3 % of a cell of 8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the masks of one export are drawn.
+
+    Attributes:
+        config: The configuration of the store's last run.
+        render: What the export wants: the same with its own resolution, cell and growth.
+        trainer: Whose buckets count, or None.
+        least_growth_cells: Growth that the trainer's reduction needs, 0 without one.
+        orientation: In which masks are written.
+    """
+
+    config: PipelineConfig
+    render: RenderConfig
+    trainer: Trainer | None
+    least_growth_cells: float
+    orientation: Orientation
+
+    def growth_px(self, stored: StoredImage) -> int:
+        """Growth in source pixels: that of the settings, or more where the trainer's bucket shrinks the image more.
+
+        The growth covers each cell of the image's real bucket that holds something unwanted, and one more source pixel
+        where the resize to the bucket mixes neighbours.
+        """
+        wanted_px = growth_px(self.grid(stored), self.render.growth_cells)
+        if self.trainer is None or self.least_growth_cells <= 0:
+            return wanted_px
+        bucket = self.trainer.bucket(*seen_size_px(stored, self.orientation), self.render.training_px)
+        mixed_px = 0 if bucket.scale == 1.0 else 1
+        reach_px = (self.least_growth_cells * self.render.cell_px - _UNTOUCHED_PX) / bucket.scale
+        return max(wanted_px, math.ceil(reach_px + mixed_px))
+
+    def grid(self, stored: StoredImage) -> LatentGrid:
+        """The grid of an image under the settings."""
+        width_px, height_px = upright_size_px(stored)
+        return LatentGrid.of(width_px, height_px, training_px=self.render.training_px, cell_px=self.render.cell_px)
+
+    def takes_stored_mask(self, stored: StoredImage) -> bool:
+        """Whether the mask file of the store shows what this export would draw."""
+        known = stored.fingerprints
+        if stored.mask_name is None or known is None or known.fuse != fuse_fingerprint(self.config, known.refine):
+            return False
+        if self.orientation is Orientation.STORED and is_turned(stored):
+            return False
+        own = self.config.render
+        same = (own.training_px, own.cell_px) == (self.render.training_px, self.render.cell_px)
+        return same and self.growth_px(stored) == growth_px(self.grid(stored), own.growth_cells)
+
+    def key(self, stored: StoredImage, *, correction_revision: int | None) -> str:
+        """Hash of everything that the mask depends on."""
+        known = stored.fingerprints
+        return digest(
+            {
+                "fuse": FUSE_VERSION,
+                "content": stored.content_sha256,
+                "refine": known.refine if known is not None else None,
+                "policy": self.config.policy.model_dump(mode="json"),
+                "training_px": self.render.training_px,
+                "cell_px": self.render.cell_px,
+                "fill_holes_cells": self.render.fill_holes_cells,
+                "growth_px": self.growth_px(stored),
+                "correction": correction_revision,
+                "turned": stored.orientation if self.orientation is Orientation.STORED else None,
+            }
+        )
+
+    def levels(self, stored: StoredImage, result: MaskResult, correction: CorrectionLayers | None) -> NDArray[np.uint8]:
+        """(H, W) uint8 mask, 255 = train, in the orientation of the export."""
+        growth_cells = self.growth_px(stored) / self.grid(stored).source_px(1.0)
+        mask = Mask.from_patches(
+            result.patches,
+            result.regions,
+            width_px=result.width_px,
+            height_px=result.height_px,
+            render=self.render.model_copy(update={"growth_cells": growth_cells}),
+            policy=self.config.policy,
+            correction=correction,
+        )
+        return self.turned(mask.levels, stored)
+
+    def turned(self, levels: NDArray[np.uint8], stored: StoredImage) -> NDArray[np.uint8]:
+        """An upright array in the orientation of the export."""
+        if self.orientation is Orientation.UPRIGHT:
+            return levels
+        return as_stored(levels, stored.orientation or 1)
+
+    def instances(self, result: MaskResult, correction: CorrectionLayers | None) -> list[Instance]:
+        """Drawn regions and what a person added, ungrown and upright, without what a person removed."""
+        shape = (result.height_px, result.width_px)
+        removed = np.zeros(shape, dtype=np.bool_)
+        added = np.zeros(shape, dtype=np.bool_)
+        if correction is not None:
+            if correction.remove is not None:
+                removed |= correction.remove
+            if correction.add is not None:
+                added |= correction.add
+            if correction.weight_set is not None and correction.weight_levels is not None:
+                is_black = correction.weight_levels < 128
+                added = (added | (correction.weight_set & is_black)) & ~(correction.weight_set & ~is_black)
+                removed = (removed | (correction.weight_set & ~is_black)) & ~added
+        found: list[Instance] = []
+        if correction is None or not correction.replaces:
+            for region, patch in zip(result.regions, result.patches, strict=True):
+                if not is_drawn(region, self.config.policy):
+                    continue
+                artefact = np.zeros(shape, dtype=np.bool_)
+                artefact[patch.box.slices] = patch.artefact
+                artefact &= ~removed
+                if artefact.any():
+                    found.append(Instance(region.kind, region.confidence, artefact))
+        if added.any():
+            found.append(Instance(Kind.CUSTOM, 1.0, added))
+        return found
+
+
+def upright_size_px(stored: StoredImage) -> tuple[int, int]:
+    """(width, height) of the upright image.
+
+    Raises:
+        ValueError: It was never decoded.
+    """
+    if stored.width_px is None or stored.height_px is None:
+        raise ValueError(f"{stored.image_id} was never decoded")
+    return stored.width_px, stored.height_px
+
+
+def seen_size_px(stored: StoredImage, orientation: Orientation) -> tuple[int, int]:
+    """(width, height) as a reader of the given kind sees the image."""
+    width_px, height_px = upright_size_px(stored)
+    if orientation is Orientation.STORED and (stored.orientation or 1) >= 5:
+        return height_px, width_px
+    return width_px, height_px
+
+
+def is_turned(stored: StoredImage) -> bool:
+    """Whether the pixels lie in the file in another orientation than upright."""
+    return (stored.orientation or 1) != 1
+
+
+def as_stored(levels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation 1..8: from an upright array to the pixels as they lie in the file."""
+    if orientation >= 5:
+        levels = levels.T
+    if orientation in (2, 3, 7, 8):
+        levels = levels[:, ::-1]
+    if orientation in (3, 4, 6, 7):
+        levels = levels[::-1]
+    return np.ascontiguousarray(levels)
+
+
+def stored_mask_bytes(store: Store, stored: StoredImage) -> bytes | None:
+    """The bytes of a mask file of the store, or None where it is not the one that its row describes."""
+    if stored.mask_name is None:
+        return None
+    path: Path = store.mask_path(stored.mask_name)
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == stored.mask_sha256 else None
+
+
+def digest(content: object) -> str:
+    """Hash of plain JSON values, 24 hex digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,0 +1,1 @@
+"""One module per format, found by name through the entry points `automask.exporters`."""

@@ -1,0 +1,145 @@
+"""What an export wrote: so that the next one redoes only what changed, and removes only what is ours.
+
+`automask-export.jsonl` in the output folder, one JSON object a line: first a header, then files; of several lines for
+one file the last counts. A line without `size` is a file that is about to be written: after a crash it is known as
+ours.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from automask.errors import OutputError
+from automask.export.protocol import Root
+from automask.store.atomic import output_error, write_atomic
+
+MANIFEST_NAME = "automask-export.jsonl"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file.
+
+    Attributes:
+        root: What `name` is relative to.
+        name: Path, forward slashes.
+        key: What its content depended on; empty for a file that was only about to be written.
+        size_bytes: Its length, or None.
+        mtime_ns: Its modification time after writing, or None.
+    """
+
+    root: Root
+    name: str
+    key: str = ""
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+
+    def stands(self, path: Path) -> bool:
+        """Whether the file is as it was written."""
+        try:
+            facts = path.lstat()
+        except OSError:
+            return False
+        return (facts.st_size, facts.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
+
+
+Entries = dict[tuple[Root, str], Entry]
+
+
+def read_manifest(output: Path, *, exporter: str) -> Entries:
+    """The files of an earlier export into this folder; empty without one.
+
+    Raises:
+        OutputError: The folder holds an export of another format, or one of a newer version.
+    """
+    try:
+        lines = (output / MANIFEST_NAME).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(
+            f"Cannot read {output / MANIFEST_NAME}: {error}.", advice="Choose another --output.", code="export-manifest"
+        ) from error
+    objects = [found for line in lines if (found := _parsed(line)) is not None]
+    header = objects[0] if objects else {}
+    if header.get("exporter") != exporter or header.get("format") != _FORMAT:
+        raise OutputError(
+            f"{output} holds an export to {header.get('exporter', 'something unknown')!r}.",
+            advice="Choose another --output for each format.",
+            code="export-manifest",
+        )
+    entries: Entries = {}
+    for found in objects[1:]:
+        try:
+            entry = Entry(
+                Root(found["root"]), found["name"], found.get("key", ""), found.get("size"), found.get("mtime_ns")
+            )
+        except (KeyError, ValueError):
+            continue  # a line that a crash cut off
+        entries[entry.root, entry.name] = entry
+    return entries
+
+
+def write_manifest(output: Path, entries: Iterable[Entry], *, exporter: str) -> None:
+    """Replace the manifest.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    text = io.StringIO()
+    text.write(json.dumps({"exporter": exporter, "format": _FORMAT}) + "\n")
+    for entry in entries:
+        text.write(_line(entry))
+    write_atomic(output / MANIFEST_NAME, text.getvalue().encode())
+
+
+class Journal:
+    """Adds lines to a manifest while files are written. Use as a context manager, from one thread."""
+
+    def __init__(self, output: Path) -> None:
+        self._path = output / MANIFEST_NAME
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise output_error(error, self._path) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, entry: Entry) -> None:
+        """Note a file that was written."""
+        if self._file is None:
+            raise RuntimeError("the journal is not open")
+        try:
+            self._file.write(_line(entry))
+        except OSError as error:
+            raise output_error(error, self._path) from error
+
+
+def _line(entry: Entry) -> str:
+    found: dict[str, object] = {"root": entry.root.value, "name": entry.name}
+    if entry.size_bytes is not None:
+        found |= {"key": entry.key, "size": entry.size_bytes, "mtime_ns": entry.mtime_ns}
+    return json.dumps(found, ensure_ascii=False) + "\n"
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

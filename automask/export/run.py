@@ -1,0 +1,425 @@
+"""One export: choose, check, write what changed, remove what is old."""
+
+from __future__ import annotations
+
+import collections
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from automask.config import PipelineConfig, config_error
+from automask.dataset.names import stem_of
+from automask.errors import ConfigError, InputError, OutputError, PluginError
+from automask.export.base import text_file
+from automask.export.drawing import Drawing, digest
+from automask.export.howto import HOWTO_NAME, howto
+from automask.export.images import Chosen, StoredExportImage
+from automask.export.manifest import Entries, Entry, Journal, read_manifest, write_manifest
+from automask.export.protocol import (
+    MASKS_FOLDER,
+    ExportContext,
+    Exporter,
+    ImageMode,
+    OutputFile,
+    Record,
+    Root,
+    Snippet,
+)
+from automask.export.selection import FULLY_MASKED, Selection, leaves_out, named, select
+from automask.export.writing import Writer, refuse_foreign
+from automask.plugins import EXPORTERS, load_plugin
+from automask.redraw import stored_config
+from automask.store import Store
+from automask.trainers import Place
+
+CAPTION_SUFFIXES = (".txt", ".caption", ".json", ".tags")
+"""Files beside an image that go with it wherever it is linked or copied."""
+
+_WAITING_PER_THREAD = 4
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """The end of an export.
+
+    Attributes:
+        exporter: Name of the format.
+        output: Folder of the export.
+        images: Images that take part.
+        written: Files written.
+        unchanged: Files that were up to date.
+        removed: Files of an earlier export that were removed.
+        kept: Files of an earlier export that would have been removed, but somebody changed them.
+        unreviewed: Ids of images that take part though a person should still look at them.
+        left_out: Ids of the other images by reason.
+        much_masked: Ids of images that are masked over more than half.
+        snippet: The trainer's configuration, or None.
+        snippet_stands: False where the file in the output was changed by somebody, so that it was left alone.
+        cache: What to clear, or empty.
+        seconds: Wall time.
+        interrupted: Stopped before the last image.
+    """
+
+    exporter: str
+    output: Path
+    images: int
+    written: int
+    unchanged: int
+    removed: int
+    kept: int
+    unreviewed: tuple[str, ...]
+    left_out: dict[str, tuple[str, ...]]
+    much_masked: tuple[str, ...]
+    snippet: Snippet | None
+    snippet_stands: bool
+    cache: str
+    seconds: float
+    interrupted: bool
+
+
+def build_exporter(name: str, *, options: dict[str, object]) -> Exporter:
+    """Build an exporter by name.
+
+    Raises:
+        PluginError: No such format.
+        ConfigError: An option is unknown or out of range.
+    """
+    found: type[Exporter] = load_plugin(EXPORTERS, name)
+    try:
+        checked = found.Options.model_validate(options)
+    except ValidationError as error:
+        raise config_error(error, section=f"export.{name}") from error
+    exporter = found.from_options(checked)
+    if not isinstance(exporter, Exporter):
+        raise PluginError(f"{name!r} is not an exporter.", code="plugin-contract")
+    return exporter
+
+
+def default_export_folder(store_root: Path, exporter: Exporter) -> Path:
+    """Inside the store, which no trainer reads as images."""
+    return store_root / "exports" / exporter.name
+
+
+def export_store(
+    store_root: Path,
+    exporter: Exporter,
+    *,
+    output: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    stop: threading.Event | None = None,
+) -> ExportSummary:
+    """Write a store's masks in the form of an exporter.
+
+    Run it again and only what changed is written again; after an interruption it goes on.
+
+    Args:
+        store_root: Output folder of `automask run`.
+        exporter: The format, with its options.
+        output: Where to; None = `default_export_folder`.
+        progress: Called with (images done, images in total).
+        stop: When set, the images in hand are finished and the work ends as interrupted.
+
+    Raises:
+        StoreError: There is no usable store.
+        ConfigError: An option does not go with the format.
+        InputError: Names collide, images are fully masked, or files are gone.
+        OutputError: The output cannot be written, or files of somebody else are in the way.
+    """
+    output = (output or default_export_folder(store_root, exporter)).resolve()
+    with Store.open(store_root, read_only=True) as store:
+        return _Export(store, exporter, output, stop or threading.Event(), progress).run(stored_config(store_root))
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of one image."""
+
+    entries: tuple[Entry, ...]
+    written: frozenset[tuple[Root, str]]
+    record: Record | None
+
+
+class _Export:
+    """The state of one export."""
+
+    def __init__(
+        self,
+        store: Store,
+        exporter: Exporter,
+        output: Path,
+        stop: threading.Event,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._store = store
+        self._exporter = exporter
+        self._output = output
+        self._stop = stop
+        self._progress = progress
+        self._started = time.perf_counter()
+        self._threads = min(
+            4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
+
+    def run(self, config: PipelineConfig) -> ExportSummary:
+        exporter, rules, options = self._exporter, self._exporter.rules, self._exporter.options
+        self._config = config
+        self._input_root = self._checked_input()
+        self._mode = _image_mode(exporter)
+        growth = options.growth_cells
+        changes = {"training_px": options.training_px, "cell_px": options.cell_px, "growth_cells": growth}
+        self._drawing = Drawing(
+            config=config,
+            render=config.render.model_copy(update={k: v for k, v in changes.items() if v is not None}),
+            trainer=rules.trainer,
+            least_growth_cells=rules.trainer.growth_cells if rules.trainer is not None and growth is None else 0.0,
+            orientation=rules.orientation,
+        )
+        known = read_manifest(self._output, exporter=exporter.name)
+        self._writer = Writer(
+            {Root.OUTPUT: self._output, Root.IMAGES: self._input_root},
+            known,
+            self._mode if self._mode != "none" else "copy",
+        )
+        chosen = select(self._store, input_root=self._input_root, rules=rules, options=options, images=self._mode)
+        self._leave_out_blank(chosen)
+        if not chosen.chosen:
+            raise InputError(
+                f"No image of {self._store.root} takes part in this export.",
+                advice="`automask status` tells what the store holds.",
+                code="export-empty",
+            )
+        context = self._context(chosen)
+        planned = self._planned(chosen, context)
+        write_manifest(self._output, [*known.values(), *planned], exporter=exporter.name)
+        return self._write(chosen, context, known)
+
+    def _checked_input(self) -> Path:
+        last = self._store.last_run()
+        root = Path(last.input_root) if last is not None else Path()
+        if last is None or not root.is_dir():
+            raise InputError(
+                f"The images of this store are not in {root} any more.",
+                advice="Run `automask run` on the folder where they are now, with the same --output.",
+                code="export-no-images",
+            )
+        if self._output == root or root in self._output.parents:
+            raise OutputError(
+                f"The output {self._output} lies inside the image folder, where trainers would take masks for images.",
+                advice="Choose another --output; formats that want masks beside images have --in-place.",
+                code="output-inside-input",
+            )
+        return root
+
+    def _image(self, chosen: Chosen) -> StoredExportImage:
+        return StoredExportImage(chosen, store=self._store, drawing=self._drawing, decode_config=self._config.decode)
+
+    def _leave_out_blank(self, found: Selection) -> None:
+        """Find images without anything to train: they teach nothing, and divide by zero in some trainers."""
+        rules, wish = self._exporter.rules, self._exporter.options.fully_masked
+        if rules.keeps_blank:
+            return
+        can_leave_out = leaves_out(rules, self._mode)
+        if wish == "exclude" and not can_leave_out:
+            raise ConfigError(
+                "--fully-masked exclude leaves images out, and this trainer would still read their files.",
+                advice="Add --images link: a folder with the other images is made, and the trainer reads that one.",
+                code="export-needs-images",
+            )
+        blank = {
+            chosen.stored.image_id
+            for chosen, is_blank in zip(found.chosen, self._in_threads(self._is_blank, found.chosen), strict=False)
+            if is_blank
+        }
+        if not blank:
+            return
+        if wish == "error" or not can_leave_out:
+            raise InputError(
+                f"Nothing of these images would be trained: {named(sorted(blank))}.",
+                advice="Correct their masks, take the images away, or use --fully-masked exclude --images link.",
+                code="export-fully-masked",
+            )
+        found.left_out[FULLY_MASKED] = sorted(blank)
+        found.chosen = [chosen for chosen in found.chosen if chosen.stored.image_id not in blank]
+        found.unreviewed = [image_id for image_id in found.unreviewed if image_id not in blank]
+        found.much_masked = [image_id for image_id in found.much_masked if image_id not in blank]
+
+    def _is_blank(self, chosen: Chosen) -> bool:
+        image = self._image(chosen)
+        return image.may_be_blank() and image.is_blank()
+
+    def _context(self, found: Selection) -> ExportContext:
+        rules = self._exporter.rules
+        beside = rules.trainer is not None and rules.trainer.naming.place in (Place.BESIDE, Place.ALPHA)
+        has_images = self._mode != "none" or rules.writes_images
+        images_root = self._output / rules.images_folder if has_images else self._input_root
+        return ExportContext(
+            output=self._output,
+            images_root=images_root,
+            masks_root=images_root if beside else self._output / MASKS_FOLDER,
+            folders=tuple(sorted({str(PurePosixPath(chosen.name).parent) for chosen in found.chosen})),
+            training_px=self._drawing.render.training_px,
+            cell_px=self._drawing.render.cell_px,
+        )
+
+    def _files(self, chosen: Chosen, image: StoredExportImage) -> Iterator[OutputFile]:
+        yield from self._exporter.files(image)
+        rules = self._exporter.rules
+        if self._mode == "none" and not rules.writes_images:
+            return
+        folder = PurePosixPath(rules.images_folder)
+        if not rules.writes_images:
+            yield _taken_over(str(folder / chosen.name), chosen.path, self._writer.mode)
+        for suffix in CAPTION_SUFFIXES if rules.takes_captions else ():
+            caption = chosen.path.with_name(stem_of(chosen.path.name) + suffix)
+            if caption.is_file():
+                name = PurePosixPath(chosen.name)
+                yield _taken_over(str(folder / name.with_name(stem_of(name.name) + suffix)), caption, self._writer.mode)
+
+    def _planned(self, found: Selection, context: ExportContext) -> list[Entry]:
+        """All files that are going to be written, after a look at what is in their way."""
+        planned: dict[tuple[Root, str], Entry] = {}
+        foreign: list[Path] = []
+        for chosen in found.chosen:
+            for file in self._files(chosen, self._image(chosen)):
+                if (file.root, file.name) in planned:
+                    continue
+                if self._writer.is_foreign(file):
+                    foreign.append(self._writer.path(file))
+                planned[file.root, file.name] = Entry(file.root, file.name)
+        if foreign:
+            raise refuse_foreign(foreign)
+        return [entry for key, entry in planned.items() if key not in self._writer.known]
+
+    def _write(self, found: Selection, context: ExportContext, known: Entries) -> ExportSummary:
+        entries: Entries = {}
+        new: set[tuple[Root, str]] = set()
+        records: list[Record] = []
+        total = len(found.chosen)
+        with Journal(self._output) as journal:
+            for done, result in enumerate(self._in_threads(self._export_image, found.chosen), start=1):
+                for entry in result.entries:
+                    entries[entry.root, entry.name] = entry
+                    if (entry.root, entry.name) in result.written:
+                        journal.add(entry)
+                new |= result.written
+                if result.record is not None:
+                    records.append(result.record)
+                self._progress(done, total)
+        written, unchanged = len(new), len(entries) - len(new)
+        snippet = self._exporter.snippet(context)
+        stands = True
+        removed = kept = 0
+        if self._stop.is_set():
+            entries = {**known, **entries}
+        else:
+            for file in self._closing_files(records, context, snippet):
+                if self._writer.is_current(file):
+                    entries[file.root, file.name] = known[file.root, file.name]
+                    unchanged += 1
+                elif self._writer.is_foreign(file):
+                    if snippet is None or file.name not in (snippet.name, HOWTO_NAME):
+                        raise refuse_foreign([self._writer.path(file)])
+                    stands = False
+                else:
+                    entries[file.root, file.name] = self._writer.write(file)
+                    written += 1
+            old = [entry for key, entry in known.items() if key not in entries]
+            for entry in old:
+                if self._writer.remove(entry):
+                    removed += 1
+                elif os.path.lexists(self._writer.path(entry)):
+                    kept += 1
+        write_manifest(self._output, entries.values(), exporter=self._exporter.name)
+        trainer = self._exporter.rules.trainer
+        return ExportSummary(
+            exporter=self._exporter.name,
+            output=self._output,
+            images=total,
+            written=written,
+            unchanged=unchanged,
+            removed=removed,
+            kept=kept,
+            unreviewed=tuple(found.unreviewed),
+            left_out={reason: tuple(ids) for reason, ids in sorted(found.left_out.items())},
+            much_masked=tuple(found.much_masked),
+            snippet=snippet,
+            snippet_stands=stands,
+            cache=trainer.cache if trainer is not None else "",
+            seconds=time.perf_counter() - self._started,
+            interrupted=self._stop.is_set(),
+        )
+
+    def _export_image(self, chosen: Chosen) -> _Done:
+        image = self._image(chosen)
+        entries: list[Entry] = []
+        written: set[tuple[Root, str]] = set()
+        for file in self._files(chosen, image):
+            if self._writer.is_current(file):
+                entries.append(self._writer.known[file.root, file.name])
+            else:
+                entries.append(self._writer.write(file))
+                written.add((file.root, file.name))
+        return _Done(tuple(entries), frozenset(written), self._exporter.record(image))
+
+    def _closing_files(
+        self, records: Sequence[Record], context: ExportContext, snippet: Snippet | None
+    ) -> Iterable[OutputFile]:
+        yield from self._exporter.closing(records, context)
+        if snippet is not None:
+            yield text_file(snippet.name, snippet.text)
+        trainer = self._exporter.rules.trainer
+        if trainer is not None:
+            yield text_file(HOWTO_NAME, howto(trainer, snippet, context))
+
+    def _in_threads(self, work: Callable[[Chosen], T], items: Sequence[Chosen]) -> Iterator[T]:
+        """Results in order; few wait, so that memory stays flat. Ends early when asked to stop."""
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="automask-export")
+        pending: collections.deque[Future[T]] = collections.deque()
+        try:
+            for item in items:
+                if self._stop.is_set():
+                    break
+                pending.append(pool.submit(work, item))
+                if len(pending) >= self._threads * _WAITING_PER_THREAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _taken_over(name: str, path: Path, mode: ImageMode) -> OutputFile:
+    """An image or caption of the user's; a link shows every change by itself, a copy has to follow."""
+    facts = path.stat() if mode == "copy" else None
+    changes = [facts.st_size, facts.st_mtime_ns] if facts is not None else []
+    return OutputFile(name, digest([mode, str(path), *changes]), lambda: path)
+
+
+def _image_mode(exporter: Exporter) -> ImageMode:
+    rules, options = exporter.rules, exporter.options
+    if options.in_place:
+        if not rules.in_place:
+            raise ConfigError(
+                f"--in-place writes masks beside the images, and {exporter.name} does not look for them there.",
+                advice="Leave it out.",
+                code="export-in-place",
+            )
+        if options.images not in (None, "none") or options.flatten:
+            raise ConfigError(
+                "--in-place goes with neither --images nor --flatten: the images stay where they are.",
+                advice="Leave one of them out.",
+                code="export-in-place",
+            )
+        return "none"
+    if rules.writes_images:
+        return "none"
+    return options.images or rules.images
