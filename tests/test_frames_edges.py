@@ -7,13 +7,13 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from automask_models.frames.detector import EdgesDetector, detect_frames
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig, RenderConfig
 from automask.fuse import Mask
 from automask.metrics import MaskScore, score_mask
 from automask.types import Image, Kind, Patch, Region
+from automask_models.frames.detector import EdgesDetector, detect_frames
 
 Pixels = NDArray[np.uint8]
 
@@ -37,11 +37,15 @@ def scene(height_px: int = 480, width_px: int = 640, *, seed: int = 1) -> Pixels
     return np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
 
 
-def bordered(picture: Pixels, margins_px: tuple[int, int, int, int], colour: tuple[int, int, int]) -> tuple[Pixels, Pixels]:
+def bordered(
+    picture: Pixels, margins_px: tuple[int, int, int, int], colour: tuple[int, int, int]
+) -> tuple[Pixels, Pixels]:
     """The picture inside margins (left, top, right, bottom), and the truth."""
     left, top, right, bottom = margins_px
     framed = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=colour)
-    truth = cv2.copyMakeBorder(np.zeros(picture.shape[:2], np.uint8), top, bottom, left, right, cv2.BORDER_CONSTANT, value=255)
+    truth = cv2.copyMakeBorder(
+        np.zeros(picture.shape[:2], np.uint8), top, bottom, left, right, cv2.BORDER_CONSTANT, value=255
+    )
     return framed, truth
 
 
@@ -56,7 +60,9 @@ def score(pixels: Pixels, truth: Pixels | None) -> MaskScore:
 
 
 def rendered(regions: list[Region], pixels: Pixels) -> Mask:
-    patches = [Patch(box=r.box, artefact=r.artefact, score=1.0, refiner="polygon") for r in regions if r.artefact is not None]
+    patches = [
+        Patch(box=r.box, artefact=r.artefact, score=1.0, refiner="polygon") for r in regions if r.artefact is not None
+    ]
     assert len(patches) == len(regions)
     height_px, width_px = pixels.shape[:2]
     return Mask.from_patches(
@@ -111,7 +117,8 @@ def key_line(picture: Pixels) -> tuple[Pixels, Pixels]:
 def blurred_bars(picture: Pixels) -> tuple[Pixels, Pixels]:
     height_px, width_px = picture.shape[:2]
     strip = picture[height_px // 4 : -height_px // 4]
-    canvas = cv2.GaussianBlur(picture, (0, 0), 20)
+    zoomed = cv2.resize(strip, (2 * width_px, height_px))[:, width_px // 2 : -width_px // 2]
+    canvas = np.ascontiguousarray(cv2.GaussianBlur(zoomed, (0, 0), 20) * 0.7).astype(np.uint8)
     truth = np.full((height_px, width_px), 255, np.uint8)
     top = (height_px - strip.shape[0]) // 2
     canvas[top : top + strip.shape[0]] = strip
@@ -154,8 +161,19 @@ def playing_card(picture: Pixels) -> tuple[Pixels, Pixels]:
 
 
 FRAMES = [
-    thin, photo_frame, mat, polaroid, letterbox, pillarbox, caption, frame_and_mat, key_line, blurred_bars, wood,
-    tilted_scan, playing_card,
+    thin,
+    photo_frame,
+    mat,
+    polaroid,
+    letterbox,
+    pillarbox,
+    caption,
+    frame_and_mat,
+    key_line,
+    blurred_bars,
+    wood,
+    tilted_scan,
+    playing_card,
 ]
 
 
@@ -188,7 +206,11 @@ def test_a_scene_without_frame_is_left_alone(seed: int):
 def test_a_straight_horizon_under_a_smooth_sky_is_no_bar():
     picture = scene()
     rows = np.arange(200)[:, None, None]
-    sky = np.array([150, 180, 220]) + rows * np.array([0.25, 0.15, 0.05]) + np.random.default_rng(0).normal(0, 2, (200, 640, 3))
+    sky = (
+        np.array([150, 180, 220])
+        + rows * np.array([0.25, 0.15, 0.05])
+        + np.random.default_rng(0).normal(0, 2, (200, 640, 3))
+    )
     picture[:200] = np.clip(sky, 0, 255)
     assert score(jpeg(picture), None).waste == 0
 
@@ -232,7 +254,9 @@ def test_regions_say_what_they_are_and_repeat_exactly():
     assert set(first.attributes) >= {"pattern", "left_px", "support", "purity", "noise", "contrast", "detail"}
     assert first.attributes == second.attributes
     assert np.array_equal(first.artefact, second.artefact)
-    assert [first.attributes[f"{side}_px"] for side in ("left", "top", "right", "bottom")] == pytest.approx([50] * 4, abs=1)
+    assert [first.attributes[f"{side}_px"] for side in ("left", "top", "right", "bottom")] == pytest.approx(
+        [50] * 4, abs=1
+    )
 
 
 def test_an_empty_batch_gives_an_empty_answer():

@@ -28,6 +28,8 @@ SAME_COLOUR = 28.0
 """Levels by which the bands of one border may differ between its sides (uneven light in scans)."""
 CORNER_SLACK = 0.004
 """How far a line may end beside its neighbour, as a share of its length: corners are worn, rounded or mitred."""
+MAX_CORNER_RADIUS = 0.12
+"""Largest radius of rounded corners, as a share of the image's shorter side."""
 WEAK = 0.3
 """Confidence below which a finding is not even proposed."""
 ACCEPT = 0.5
@@ -87,7 +89,11 @@ def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: Se
     if inside_ring:
         return Layer(chains=chains, pattern="nested", confidence=outer[0].confidence) if chains else None
     layer = _ring(chains, shape) or _pair(chains) or _single(chains, shape)
-    return layer if layer is not None or outer else _many_coloured(pixels)
+    if outer or (layer is not None and layer.pattern != "single" and layer.confidence >= ACCEPT):
+        return layer
+    # A border of many colours shows as a doubtful ring of one of them, or as the one side that is plain.
+    other = _many_coloured(pixels)
+    return other if other is not None and (layer is None or other.confidence >= ACCEPT) else layer
 
 
 def _chain(
@@ -255,19 +261,20 @@ def corner_agreement(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> fl
 
     A picture that fades into its mat breaks the support of a line, but not where the line starts and ends.
     """
-    checks = []
+    offsets: list[float] = []
+    slacks: list[float] = []
     for side, chain in chains.items():
-        length_px = shape[0] if side.is_vertical else shape[1]
+        length_px, across_px = shape if side.is_vertical else (shape[1], shape[0])
         band = max(chain, key=lambda candidate: candidate.support)
-        slack_px = 2 * band.spacing_px + CORNER_SLACK * length_px + 2
-        low, high = side.neighbours
-        ends_px = band.first_px, length_px - 1 - band.last_px
-        for neighbour, end_px in zip((low, high), ends_px, strict=True):
-            across_px = shape[1] if side.is_vertical else shape[0]
-            here = np.array(band.line.depth_px if side in (Side.LEFT, Side.TOP) else across_px - band.line.depth_px)
-            depths = [other.line.depth_at(here, length_px=across_px) for other in chains[neighbour]]
-            checks.append(any(abs(end_px - depth) <= slack_px for depth in depths))
-    return sum(checks) / len(checks)
+        here = np.array(band.line.depth_px if side in (Side.LEFT, Side.TOP) else across_px - band.line.depth_px)
+        for neighbour, end_px in zip(side.neighbours, (band.first_px, length_px - 1 - band.last_px), strict=True):
+            depths = [float(other.line.depth_at(here, length_px=across_px)) for other in chains[neighbour]]
+            offsets.append(min((end_px - depth for depth in depths), key=abs))
+            slacks.append(2 * band.spacing_px + CORNER_SLACK * length_px + 2)
+    # Rounded corners shorten all lines alike.
+    radius_px = float(np.clip(np.median(offsets), 0, MAX_CORNER_RADIUS * min(shape)))
+    agree = [min(abs(offset), abs(offset - radius_px)) <= slack for offset, slack in zip(offsets, slacks, strict=True)]
+    return sum(agree) / len(agree)
 
 
 def _pair(chains: Mapping[Side, Chain]) -> Layer | None:

@@ -19,8 +19,9 @@ def outside_of(lines: Mapping[Side, Line], *, height_px: int, width_px: int) -> 
             continue
         length_px, extent_px = (height_px, width_px) if side.is_vertical else (width_px, height_px)
         depth = np.rint(line.depth_at(np.arange(length_px, dtype=np.float64), length_px=length_px))
-        oriented = _oriented(outside, side)
-        oriented |= np.arange(extent_px)[None, :] < depth[:, None]
+        deepest = min(extent_px, max(0, int(depth.max())))
+        oriented = _oriented(outside, side)[:, :deepest]
+        oriented |= np.arange(deepest)[None, :] < depth[:, None]
     return outside
 
 
