@@ -7,51 +7,28 @@ end as a log line and an empty result. `rapidocr` itself is never imported, so n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.protocols import WeightFile
+from automask_models.onnx_session import OnnxSession
+from automask_models.text.regions import Recognition
 
 DETECTION_FILE = "PP-OCRv6_det_small.onnx"
 DETECTION_SHA256 = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
 RECOGNITION_FILE = "PP-OCRv6_rec_small.onnx"
 RECOGNITION_SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 
-STRIDE_PX = 32
-"""Both sides of the detector's input are multiples of this."""
-
 _RECOGNITION_HEIGHT_PX = 48
 _RECOGNITION_MIN_WIDTH_PX = 320
-_RECOGNITION_MAX_WIDTH_PX = 48 * 40
+_RECOGNITION_MAX_WIDTH_PX = 48 * 40  # longer lines are squeezed
 _RECOGNITION_BATCH = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Recognition:
-    """What the recogniser reads in one crop.
-
-    Attributes:
-        text: The string, possibly empty.
-        score: Mean probability of its characters, 0..1; 0 for an empty string.
-    """
-
-    text: str
-    score: float
-
-
-def usable_cores() -> int:
-    """How many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 def bundled_model(file_name: str, *, sha256: str) -> WeightFile:
@@ -74,20 +51,20 @@ def bundled_model(file_name: str, *, sha256: str) -> WeightFile:
 class PpOcr:
     """PP-OCR detection and recognition. One instance serves one thread."""
 
-    def __init__(self, *, detection: Path, recognition: Path, threads: int) -> None:
+    def __init__(self, *, detection: Path, recognition: Path, runtime: RuntimeConfig) -> None:
         """Read both networks.
 
         Args:
             detection: ONNX file of the DB detector.
             recognition: ONNX file of the CTC recogniser with its dictionary in the metadata.
-            threads: Threads of one call; 0 = usable cores.
+            runtime: Says how many threads a call may use.
 
         Raises:
             WeightsError: A file does not load.
         """
-        self._detection = _session(detection, threads=threads)
-        self._recognition = _session(recognition, threads=threads)
-        lines = self._recognition.get_modelmeta().custom_metadata_map.get("character", "").splitlines()
+        self._detection = OnnxSession.open(detection, runtime=runtime)
+        self._recognition = OnnxSession.open(recognition, runtime=runtime)
+        lines = self._recognition.metadata.get("character", "").splitlines()
         if not lines:
             raise WeightsError(
                 f"{recognition} carries no dictionary.", advice="Use a recogniser exported for RapidOCR."
@@ -109,8 +86,7 @@ class PpOcr:
         tensor = np.ascontiguousarray(pixels[None, :, :, ::-1].transpose(0, 3, 1, 2), dtype=np.float32)
         tensor *= 1 / 127.5
         tensor -= 1
-        output: NDArray[np.float32] = _run(self._detection, tensor)
-        probability: NDArray[np.float32] = output[0, 0]
+        probability: NDArray[np.float32] = _run(self._detection, tensor)[0, 0]
         return probability
 
     def recognise(self, crops: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
@@ -152,23 +128,9 @@ class PpOcr:
         return Recognition(text, float(probabilities.max(axis=1)[kept].mean()))
 
 
-def _session(path: Path, *, threads: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cores()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.enable_cpu_mem_arena = False  # every image has another size: an arena would keep the largest of each
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+def _run(session: OnnxSession, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
     try:
-        return onnxruntime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+        outputs = session.run({next(iter(session.inputs)): tensor})
     except Exception as error:  # onnxruntime's own exception classes share no public base
-        raise WeightsError(f"{path} does not load: {error}", advice="Reinstall the package that brings it.") from error
-
-
-def _run(session: Any, tensor: NDArray[np.float32]) -> Any:  # noqa: ANN401 - onnxruntime is untyped
-    try:
-        return session.run(None, {session.get_inputs()[0].name: tensor})[0]
-    except Exception as error:  # onnxruntime's own exception classes share no public base
-        raise StageError(f"The text network failed on an input of shape {tensor.shape}: {error}") from error
+        raise StageError(f"A text network failed on an input of shape {tensor.shape}: {error}") from error
+    return np.asarray(next(iter(outputs.values())), dtype=np.float32)

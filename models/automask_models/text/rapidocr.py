@@ -5,41 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
 from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
-from automask.types import Attribute, Image, Issue, Kind, Region
-from automask_models.text.lines import TextLine, find_lines, upright_crop
+from automask.types import Image, Issue, Region
+from automask_models.text.evidence import EvidenceModel
+from automask_models.text.lines import TextLine, find_lines, merge_passes, upright_crop
 from automask_models.text.ppocr import (
     DETECTION_FILE,
     DETECTION_SHA256,
     RECOGNITION_FILE,
     RECOGNITION_SHA256,
-    STRIDE_PX,
     PpOcr,
-    Recognition,
     bundled_model,
 )
+from automask_models.text.regions import text_region
+from automask_models.text.scales import detail_scale, resized, scales_of, small_lettering, tiled_map
 
 _ALGORITHM_VERSION = 1
+_WORTH_A_PASS = 1.2
+"""A pass at a scale closer than this to the one before finds nothing new."""
 
 
 class RapidOcrOptions(FrozenModel):
     """Options of `rapidocr`."""
 
-    min_score: float = Field(0.5, ge=0, le=1, description="Ignore lines with a lower mean detection probability.")
+    min_score: float = Field(0.4, ge=0, le=1, description="Ignore lines with a lower mean detection probability.")
+    detail: bool = Field(True, description="Look again, enlarged, where small letters were found.")
 
 
 class RapidOcrDetector:
     """Finds text lines with the PP-OCR networks bundled in the `rapidocr` package.
 
-    Regions are rotated rectangles of kind text. Attributes: `text` (the string, omitted when empty), `score_det`
-    (mean detection probability) and `score_rec` (mean character probability).
+    A coarse pass finds huge and widely spaced lettering, the main pass the rest, and where that sees small letters
+    a detail pass looks closer. Recognition, shape and detection score together say how likely a line is text; lines
+    that are probably texture come out with a confidence below 0.5. Regions are of kind text; `text_region` documents
+    their attributes.
     """
 
     name: ClassVar[str] = "rapidocr"
@@ -53,6 +57,7 @@ class RapidOcrDetector:
         self._recognition = recognition
         self._runtime = runtime
         self._networks: PpOcr | None = None
+        self._model: EvidenceModel | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -91,8 +96,9 @@ class RapidOcrDetector:
         """
         if self._networks is None:
             self._networks = PpOcr(
-                detection=self._detection.path, recognition=self._recognition.path, threads=self._runtime.threads
+                detection=self._detection.path, recognition=self._recognition.path, runtime=self._runtime
             )
+            self._model = EvidenceModel.bundled()
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Text regions per image.
@@ -100,35 +106,42 @@ class RapidOcrDetector:
         Raises:
             StageError: `load` was not called, or a network failed.
         """
-        if self._networks is None:
+        if self._networks is None or self._model is None:
             raise StageError("rapidocr: detect() before load().")
-        return [self._detect_one(image, self._networks) for image in images]
+        return [self._detect_one(image, self._networks, self._model) for image in images]
 
-    def _detect_one(self, image: Image, networks: PpOcr) -> list[Region]:
-        probability = networks.probability_map(_resized(image.pixels))
-        lines = find_lines(
-            probability, width_px=image.width_px, height_px=image.height_px, min_score=self._options.min_score
-        )
+    def _detect_one(self, image: Image, networks: PpOcr, model: EvidenceModel) -> list[Region]:
+        lines = self._lines(image, networks)
         read = networks.recognise([upright_crop(image.pixels, line) for line in lines])
-        regions = [_region(line, recognition, image) for line, recognition in zip(lines, read, strict=True)]
+        regions = (
+            text_region(line, recognition, image=image, model=model, source=self.name)
+            for line, recognition in zip(lines, read, strict=True)
+        )
         return [region for region in regions if region is not None]
 
+    def _lines(self, image: Image, networks: PpOcr) -> list[TextLine]:
+        coarse, main = scales_of(image.width_px, image.height_px)
+        passes = [self._search(image, networks, coarse)]
+        if main > coarse * _WORTH_A_PASS:
+            passes.append(self._search(image, networks, main))
+        detail = detail_scale(image.width_px, image.height_px)
+        small = small_lettering(passes[-1], scale=main)
+        if self._options.detail and small and detail > main * _WORTH_A_PASS:
+            passes.append(self._search(image, networks, detail, where=small))
+        return merge_passes(passes)
 
-def _resized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    import cv2
-
-    height_px, width_px = pixels.shape[:2]
-    scale = min(2.0, 1280 / max(height_px, width_px))
-    size = tuple(max(1, round(side * scale / STRIDE_PX)) * STRIDE_PX for side in (width_px, height_px))
-    return np.asarray(cv2.resize(pixels, size), dtype=np.uint8)
-
-
-def _region(line: TextLine, read: Recognition, image: Image) -> Region | None:
-    box = Box.around(line.corners).clipped(width_px=image.width_px, height_px=image.height_px)
-    if box is None:
-        return None
-    attributes: dict[str, Attribute] = {"score_det": line.score, "score_rec": read.score}
-    if read.text.strip():
-        attributes["text"] = read.text.strip()
-    confidence = 0.5 * min(1.0, line.score) + 0.5 * read.score
-    return Region(Kind.TEXT, box, confidence, "rapidocr", polygon=line.corners, attributes=attributes)
+    def _search(
+        self, image: Image, networks: PpOcr, scale: float, *, where: Sequence[TextLine] | None = None
+    ) -> list[TextLine]:
+        """Lines at one scale; with `where`, only in the tiles that hold one of these lines."""
+        picture = resized(image.pixels, scale)
+        to_rows, to_columns = picture.shape[0] / image.height_px, picture.shape[1] / image.width_px
+        boxes = None
+        if where is not None:
+            boxes = [Box.around([(x * to_columns, y * to_rows) for x, y in line.outline]) for line in where]
+        return find_lines(
+            tiled_map(networks.probability_map, picture, where=boxes),
+            width_px=image.width_px,
+            height_px=image.height_px,
+            min_score=self._options.min_score,
+        )

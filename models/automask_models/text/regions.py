@@ -1,0 +1,55 @@
+"""From a line and what was read in it to a region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from automask.types import Attribute, Image, Kind, Region
+from automask_models.text.evidence import Evidence, EvidenceModel
+from automask_models.text.lines import TextLine
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What a recogniser reads in one crop.
+
+    Attributes:
+        text: The string, possibly empty.
+        score: Mean probability of its characters, 0..1; 0 for an empty string.
+    """
+
+    text: str
+    score: float
+
+
+def text_region(
+    line: TextLine, read: Recognition, *, image: Image, model: EvidenceModel, source: str
+) -> Region | None:
+    """The region of a line, or None where it lies outside the image.
+
+    Attributes of the region: `text` (the string, omitted when empty), `score_det` and `score_rec` (mean detection and
+    character probability, 0..1), `letters_share` (height of the letters / short side of the image) and `aspect`
+    (length / height of the line).
+    """
+    box = line.box.clipped(width_px=image.width_px, height_px=image.height_px)
+    if box is None:
+        return None
+    text = read.text.strip()
+    evidence = Evidence(
+        score_det=line.score,
+        score_rec=read.score,
+        characters=len(text),
+        letters_share=line.letters_px / min(image.width_px, image.height_px),
+        aspect=line.aspect,
+    )
+    attributes: dict[str, Attribute] = {
+        "score_det": round(evidence.score_det, 4),
+        "score_rec": round(evidence.score_rec, 4),
+        "letters_share": round(evidence.letters_share, 4),
+        "aspect": round(evidence.aspect, 3),
+    }
+    if text:
+        attributes["text"] = text
+    return Region(
+        Kind.TEXT, box, model.confidence(evidence), source, polygon=line.outline, attributes=attributes
+    )
