@@ -261,3 +261,12 @@ def test_regions_say_what_they_are_and_repeat_exactly():
 
 def test_an_empty_batch_gives_an_empty_answer():
     assert EdgesDetector().detect([]) == []
+
+
+def test_a_small_picture_on_a_large_page_is_drawn_only_when_it_is_certain():
+    picture = scene(150, 200)
+    page, truth = bordered(picture, (200, 150, 200, 150), (255, 255, 255))
+    page[150:300, 200:260] = 255  # a fifth of the picture fades into the page
+    for region in detect_frames(jpeg(page)):
+        assert region.confidence < 0.5 or region.confidence >= 0.9
+    assert truth.mean() > 0.6 * 255

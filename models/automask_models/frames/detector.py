@@ -22,6 +22,11 @@ ALGORITHM_VERSION = 1
 DRAWING_TRUST = 0.45
 """What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
+LARGE_SHARE = 0.6
+"""Share of the image from which a frame is drawn only on overwhelming evidence: the picture would be the smaller part."""
+OVERWHELMING = 0.9
+JUST_PROPOSED = 0.45
+
 
 class EdgesOptions(FrozenModel):
     """The `edges` detector has no options yet."""
@@ -120,6 +125,9 @@ def _region(
     if box is None:
         return None
     done |= outside
+    confidence = trust * min(layer.confidence for layer in layers)
+    if done.mean() > LARGE_SHARE and confidence < OVERWHELMING:
+        confidence = min(confidence, JUST_PROPOSED)
     bands = [chain[0] for chain in layers[0].chains.values()]
     attributes: dict[str, Attribute] = {
         "pattern": ">".join(layer.pattern for layer in layers),
@@ -134,7 +142,7 @@ def _region(
     return Region(
         kind=Kind.FRAME,
         box=box,
-        confidence=round(trust * min(layer.confidence for layer in layers), 4),
+        confidence=round(confidence, 4),
         source=EdgesDetector.name,
         artefact=np.ascontiguousarray(outside[box.slices]),
         attributes=attributes,
