@@ -31,7 +31,7 @@ class MusubiExporter(TrainerExporter):
                 "",
                 "[[datasets]]",
                 f"image_directory = {toml_string(joined(context.images_root, folder))}",
-                f"cache_directory = {toml_string(joined(context.images_root, folder) + '-cache')}",
+                f"cache_directory = {toml_string(joined(context.output / 'cache', folder))}",
                 'watermark_mask_suffix = "_wmask.png"',
             ]
         return Snippet("dataset.toml", "\n".join(lines) + "\n", ("Run the caching script again after every export.",))
