@@ -88,7 +88,7 @@ def summary_lines(
     if report is not None:
         yield _row("report", str(report))
         look = "look at the images for review there, then " if summary.verdicts.get("review") else ""
-        yield _row("next", f"{look}give the masks folder to your trainer (README, In a trainer)")
+        yield _row("next", f"{look}automask export {shlex.quote(str(summary.output))} --to TRAINER")
     if summary.interrupted:
         yield Text(f"Stopped before the end. To go on: {shlex.join(command_again)}", style="yellow")
 
