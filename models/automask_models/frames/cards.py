@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask_models.frames.bands import commonest_colour
+from automask_models.frames.evidence import ramp
 from automask_models.frames.picture import detail_of
 
 WORK_PX = 320
@@ -104,13 +105,13 @@ def find_card(pixels: NDArray[np.uint8], *, inside: Box) -> CardWindow | None:
     )
     window_share = float(in_window.mean())
     confidence = (
-        _ramp(straightness, MIN_STRAIGHT, 0.55)
-        * _ramp(straightness, PLAIN_RECTANGLE, PLAIN_RECTANGLE - 0.06)
-        * _ramp(fullness, 0.7, 0.85)
-        * _ramp(ratio, 1.3, 2.2)
-        * _ramp(correlation, *MIRRORED)
-        * _ramp(window_share, 0.06, 0.14)
-        * _ramp(window_share, 0.75, 0.6)
+        ramp(straightness, MIN_STRAIGHT, 0.55)
+        * ramp(straightness, PLAIN_RECTANGLE, PLAIN_RECTANGLE - 0.06)
+        * ramp(fullness, 0.7, 0.85)
+        * ramp(ratio, 1.3, 2.2)
+        * ramp(correlation, *MIRRORED)
+        * ramp(window_share, 0.06, 0.14)
+        * ramp(window_share, 0.75, 0.6)
     )
     window = np.zeros(small.shape[:2], dtype=np.uint8)
     window[top:bottom, left : right + 1] = in_window
@@ -129,7 +130,7 @@ def find_card(pixels: NDArray[np.uint8], *, inside: Box) -> CardWindow | None:
         asymmetry_ratio=ratio,
         mirror_correlation=correlation,
         detail=detail,
-        confidence=CARD_TRUST * confidence * _ramp(detail, *WINDOW_DETAIL),
+        confidence=CARD_TRUST * confidence * ramp(detail, *WINDOW_DETAIL),
     )
 
 
@@ -237,7 +238,3 @@ def _window(asymmetry: NDArray[np.float32]) -> NDArray[np.int64] | None:
         column = int(came[row, column])
         row -= 1
     return widths
-
-
-def _ramp(value: float, low: float, high: float) -> float:
-    return float(min(1.0, max(0.0, (value - low) / (high - low))))

@@ -23,7 +23,7 @@ DRAWING_TRUST = 0.45
 """What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
 LARGE_SHARE = 0.6
-"""Share of the image from which a frame is drawn only on overwhelming evidence: the picture would be the smaller part."""
+"""Share of the image from which a frame is drawn only on overwhelming evidence: it dwarfs the picture."""
 OVERWHELMING = 0.9
 JUST_PROPOSED = 0.45
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask_models.frames.bands import Band, find_bands
+from automask_models.frames.evidence import ramp
 from automask_models.frames.sides import Line, Side, view_side
 from automask_models.frames.straight import as_band, find_edges, pair_of, ring_of
 
@@ -57,11 +58,6 @@ class Layer:
     def lines(self) -> dict[Side, Line]:
         """Where each side's chain ends."""
         return {side: chain[-1].line for side, chain in self.chains.items()}
-
-
-def ramp(value: float, low: float, high: float) -> float:
-    """0 below `low`, 1 above `high`, linear between; the two may be in falling order."""
-    return float(min(1.0, max(0.0, (value - low) / (high - low))))
 
 
 def follow(pixels: NDArray[np.uint8]) -> list[Layer]:

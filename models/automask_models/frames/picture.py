@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from automask_models.frames.evidence import ramp
+
 MIN_STEP = 3
 """Levels between neighbouring pixels that count as detail: less is what an encoder leaves in a flat area."""
 SAMPLES = 200_000
 """Pixels looked at; the share of detail is known to a tenth of a percent."""
 FLAT_DETAIL = 0.16
 PICTURE_DETAIL = 0.26
-"""Share of detail in drawings of flat shapes and in pictures; anime begins at .25, three of four clip arts lie below .17."""
+"""Share of detail in drawings of flat shapes and in pictures: anime begins at .25, most clip art ends at .17."""
 
 
 def detail_of(pixels: NDArray[np.uint8]) -> float:
@@ -32,4 +34,4 @@ def pictorial(detail: float) -> float:
     A page margin looks like a mat, and a sign or a logo on it like a picture with straight edges. A person who trains
     on clip art wants the shapes as they stand on the page.
     """
-    return float(min(1.0, max(0.0, (detail - FLAT_DETAIL) / (PICTURE_DETAIL - FLAT_DETAIL))))
+    return ramp(detail, FLAT_DETAIL, PICTURE_DETAIL)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask_models.frames.bands import Band
+from automask_models.frames.evidence import ramp
 from automask_models.frames.sides import Line, Side, SideView, view_side
 
 POSITIONS = 128
@@ -138,7 +139,7 @@ def ring_of(
         if len(chosen) < 4:
             continue
         scores = [_standing_out(edge) for edge, _ in chosen.values()]
-        confidence = float(np.mean(scores)) * _ramp(min(scores), 0.0, 0.3)
+        confidence = float(np.mean(scores)) * ramp(min(scores), 0.0, 0.3)
         if best is None or confidence > best[1]:
             best = (chosen, confidence)
     return best
@@ -152,14 +153,14 @@ def pair_of(
     for first, second in ((Side.LEFT, Side.RIGHT), (Side.TOP, Side.BOTTOM)):
         for a, view_a in found[first]:
             for b, view_b in found[second]:
-                even = _ramp(abs(a.depth_px - b.depth_px) / view_a.extent_px, 0.012, 0.004)
+                even = ramp(abs(a.depth_px - b.depth_px) / view_a.extent_px, 0.012, 0.004)
                 smooth = max(_smoother(a), _smoother(b))
                 confidence = (
                     even
                     * min(_standing_out(a), _standing_out(b)) ** 0.5
                     * max(_standing_out(a), _standing_out(b)) ** 0.5
-                    * _ramp(smooth, 0.6, 0.4)
-                    * _ramp(min(a.depth_px, b.depth_px) / view_a.extent_px, 0.02, 0.04)
+                    * ramp(smooth, 0.6, 0.4)
+                    * ramp(min(a.depth_px, b.depth_px) / view_a.extent_px, 0.02, 0.04)
                 )
                 if best is None or confidence > best[1]:
                     best = ({first: (a, view_a), second: (b, view_b)}, confidence)
@@ -167,12 +168,8 @@ def pair_of(
 
 
 def _standing_out(edge: StraightEdge) -> float:
-    return _ramp(edge.support, 0.45, 0.7) * _ramp(edge.support - edge.chance, 0.2, 0.4)
+    return ramp(edge.support, 0.45, 0.7) * ramp(edge.support - edge.chance, 0.2, 0.4)
 
 
 def _smoother(edge: StraightEdge) -> float:
     return edge.roughness / max(edge.inner_roughness, 1.0)
-
-
-def _ramp(value: float, low: float, high: float) -> float:
-    return float(min(1.0, max(0.0, (value - low) / (high - low))))
