@@ -13,8 +13,9 @@ from cli_process import automask, draw_images, environment, masks_of
 from PIL import Image
 
 from automask import errors
+from automask.config import PipelineConfig
 from automask.dataset.codes import Refusal, Remark, SkipReason
-from automask.plugins import COMMANDS, DETECTORS, REFINERS, available
+from automask.plugins import COMMANDS, DETECTORS, REFINERS, available, load_plugin
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -182,3 +183,11 @@ def test_the_plugin_guide_works_as_written(tmp_path):
         [sys.executable, "-m", "compileall", "-q", package], capture_output=True, check=False, env=environment()
     )
     assert checked.returncode == 0
+
+
+def test_the_example_configuration_is_valid():
+    example = tomllib.loads(re.search(r"```toml\n(.*?)```", read("docs/configuration.md"), re.DOTALL).group(1))
+    config = PipelineConfig.model_validate(example)
+    for name, values in config.options.items():
+        group = DETECTORS if name in available(DETECTORS) else REFINERS
+        assert load_plugin(group, name).Options.model_validate(values)
