@@ -1,0 +1,188 @@
+"""The first pass: what repeats in a stream of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.geometry import Box
+from automask.types import Image
+from automask_models.overlay.consistency import Consistency, measure
+from automask_models.overlay.finding import ALMOST_ALL, SURE_SCORE, frame_agreement
+from automask_models.overlay.frames import FrameShape, STEADY_SHARE, frame_of
+from automask_models.overlay.marks import CERTAIN_RATIO, MarkShape, marks_of
+from automask_models.overlay.matching import match_near
+from automask_models.overlay.options import OverlayOptions
+from automask_models.overlay.reduction import Shape, content_key, raw_gradients, resized, whitened
+from automask_models.overlay.relations import different_pictures, same_type_clusters
+from automask_models.overlay.sampling import Sample, ShapeSamples
+from automask_models.overlay.template import Template, anchor_of
+
+SMALLEST_PX = 48
+"""Images with a shorter side are icons: nothing is printed on them."""
+LARGE_SHARE = 0.25
+"""A mark over more of the image needs a person's decision."""
+FRAME_STEPPED, FRAME_EDGED, FRAME_BORDER = 0.6, 0.7, 0.2
+"""What a frame needs to be applied without asking; see `frames.FrameShape`."""
+PROPOSED = 0.4
+"""Confidence of what is only shown to a person."""
+FRINGE_PX = 8
+"""Distance from a frame at which its own edges no longer reach into whitened gradients."""
+
+
+class OverlayEstimator:
+    """Collects a bounded sample of a dataset and finds what its images share.
+
+    The templates depend on the set of images only, not on the order in which they are added, down to the last bit: the
+    sample is chosen by content hashes and worked on in their order. Memory is at most `options.max_images` reduced
+    images (about 0.6 MB each) and the sums over one group. Not safe for several threads.
+    """
+
+    def __init__(self, options: OverlayOptions) -> None:
+        self._options = options
+        self._samples = ShapeSamples(per_group=options.max_images_per_group, total=options.max_images)
+
+    def add(self, image: Image) -> None:
+        """Look at an image; it is not kept at full size."""
+        if min(image.width_px, image.height_px) < SMALLEST_PX:
+            return
+        shape = Shape.of(image.width_px, image.height_px, reduced_px=self._options.reduced_px)
+        pixels = resized(image.pixels, width_px=shape.width_px, height_px=shape.height_px)
+        if pixels is image.pixels:
+            pixels = pixels.copy()
+        self._samples.add(shape, Sample(content_key(pixels), pixels, image.width_px, image.height_px))
+
+    def templates(self) -> list[Template]:
+        """Templates of all groups seen so far: frames before marks, then by confidence and area."""
+        found = [t for shape, samples in self._samples.groups() for t in self._templates_of(shape, samples)]
+        return sorted(found, key=lambda t: (t.kind != "frame", -t.confidence, -t.area_share, t.id))
+
+    def _templates_of(self, shape: Shape, samples: Sequence[Sample]) -> list[Template]:
+        least = self._options.min_images
+        if len(samples) < least:
+            return []
+        everywhere = np.ones((shape.height_px, shape.width_px), dtype=np.bool_)
+        rest = list(range(len(samples)))
+        templates: list[Template] = []
+        for cluster in _types(samples, least=least):
+            members = [samples[i] for i in cluster]
+            stack = [sample.pixels for sample in members]
+            frame = frame_of(stack, _measured(members))
+            if frame is None or frame.border < FRAME_BORDER:
+                continue
+            pictures = different_pictures(stack, ~frame.outside)
+            template = _frame_template(frame, members, pictures=len(pictures), of=len(samples), least=least)
+            templates.append(template)
+            if template.confidence > PROPOSED:
+                rest = [i for i in rest if i not in cluster]
+                templates += _mark_templates(members, _eroded(~frame.outside), least=least)
+        if len(rest) >= least:
+            templates += _mark_templates([samples[i] for i in rest], everywhere, least=least)
+        return templates
+
+
+def _types(samples: Sequence[Sample], *, least: int) -> list[list[int]]:
+    """Clusters of images with the same fixed places."""
+    import cv2
+
+    consistency = _measured(samples)
+    edges = (consistency.energy > consistency.high).view(np.uint8)
+    places = cv2.dilate(edges, np.ones((5, 5), np.uint8)).astype(np.bool_)
+    return same_type_clusters([sample.pixels for sample in samples], places, least=least)
+
+
+def _measured(samples: Sequence[Sample], within: NDArray[np.bool_] | None = None) -> Consistency:
+    return measure([sample.pixels for sample in samples], seeds=[sample.seed for sample in samples], within=within)
+
+
+def _eroded(window: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    import cv2
+
+    kernel = np.ones((2 * FRINGE_PX + 1, 2 * FRINGE_PX + 1), dtype=np.uint8)
+    return cv2.erode(window.view(np.uint8), kernel, borderValue=1).astype(np.bool_)
+
+
+def _frame_template(
+    frame: FrameShape, members: Sequence[Sample], *, pictures: int, of: int, least: int
+) -> Template:
+    height_px, width_px = frame.outside.shape
+    steady = frame.outside & (frame.share >= STEADY_SHARE)
+    sure = (
+        frame.stepped >= FRAME_STEPPED and frame.edged >= FRAME_EDGED and pictures >= least and bool(steady.any())
+    )
+    confidence = min(0.98, 0.5 + 0.5 * min(frame.stepped, frame.edged)) if sure else PROPOSED
+    return Template(
+        kind="frame",
+        width_px=width_px,
+        height_px=height_px,
+        source_scale=_scale(members, width_px=width_px),
+        box=Box(0, 0, width_px, height_px),
+        anchor="whole",
+        artefact=frame.outside,
+        alpha=frame.outside.astype(np.float32),
+        gradients=np.zeros((2, height_px, width_px), dtype=np.float32),
+        colours=frame.colours,
+        steady=steady,
+        support=len(members) / of,
+        images=of,
+        confidence=round(confidence, 4),
+        border_connected=True,
+        needs_review=not sure,
+    )
+
+
+def _scale(samples: Sequence[Sample], *, width_px: int) -> float:
+    return float(np.median([sample.source_width_px / width_px for sample in samples]))
+
+
+def _mark_templates(samples: Sequence[Sample], within: NDArray[np.bool_], *, least: int) -> list[Template]:
+    """Marks on the different pictures among the samples."""
+    if not within.any():
+        return []
+    chosen = different_pictures([sample.pixels for sample in samples], within)
+    if len(chosen) < least:
+        return []
+    members = [samples[i] for i in chosen]
+    consistency = _measured(members, within)
+    marks = marks_of([sample.pixels for sample in members], consistency)
+    return [_mark_template(mark, members, consistency, least=least) for mark in marks]
+
+
+def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Consistency, *, least: int) -> Template:
+    height_px, width_px = consistency.energy.shape
+    box = mark.box
+    kernel = np.ascontiguousarray(consistency.mean[:, box.y0 : box.y1, box.x0 : box.x1])
+    shown = 0
+    for sample in members:
+        gradients = whitened(raw_gradients(sample.pixels))
+        own = gradients[:, box.y0 : box.y1, box.x0 : box.x1] / len(members)
+        # Without its own share: an image must agree with the others, not with itself.
+        shown += match_near(gradients, (kernel - own) * mark.artefact, box).score >= SURE_SCORE
+    share = float(mark.artefact.sum()) / (width_px * height_px)
+    sure = mark.ratio >= CERTAIN_RATIO and shown >= min(least, 4) and share <= LARGE_SHARE
+    confidence = min(0.98, 0.6 + 0.1 * float(np.log2(mark.ratio / CERTAIN_RATIO))) if sure else PROPOSED
+    touches = box.x0 == 0 or box.y0 == 0 or box.x1 == width_px or box.y1 == height_px
+    return Template(
+        kind="overlay",
+        width_px=width_px,
+        height_px=height_px,
+        source_scale=_scale(members, width_px=width_px),
+        box=box,
+        anchor=anchor_of(box, width_px=width_px, height_px=height_px),
+        artefact=mark.artefact,
+        alpha=mark.alpha,
+        gradients=kernel * mark.artefact,
+        colours=_colours(members, box),
+        steady=np.zeros(box.shape, dtype=np.bool_),
+        support=shown / len(members),
+        images=len(members),
+        confidence=round(confidence, 4),
+        border_connected=touches,
+        needs_review=not sure,
+    )
+
+
+def _colours(members: Sequence[Sample], box: Box) -> NDArray[np.uint8]:
+    return np.median(np.stack([sample.pixels[box.slices] for sample in members]), axis=0).astype(np.uint8)

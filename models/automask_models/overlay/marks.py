@@ -1,0 +1,111 @@
+"""The pixels and the opacity of a mark, from the edges that images agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.geometry import Box
+from automask_models.overlay.consistency import Consistency, groups
+
+CERTAIN_RATIO = 6.0
+"""How many times heavier than the heaviest group that chance made: folders of clean images stay below 2."""
+POSSIBLE_RATIO = 3.0
+MARGIN_PX = 6
+"""Ground around a mark that takes part in solving for it and in looking for it."""
+INSIDE = 0.35
+"""Share of the height at its edges above which a place between the edges of a mark belongs to it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarkShape:
+    """One mark in the compared frame.
+
+    Attributes:
+        box: Its window, with `MARGIN_PX` of ground around it where there is room.
+        artefact: bool of shape `box.shape`.
+        alpha: float32 of shape `box.shape`.
+        ratio: Mass of its edges over that of the heaviest group that chance made.
+    """
+
+    box: Box
+    artefact: NDArray[np.bool_]
+    alpha: NDArray[np.float32]
+    ratio: float
+
+
+def marks_of(
+    stack: Sequence[NDArray[np.uint8]], consistency: Consistency
+) -> list[MarkShape]:
+    """Marks on (h, w, 3) uint8 images, heaviest first; those that chance might have made are left out."""
+    height_px, width_px = consistency.energy.shape
+    marks = []
+    for group in groups(consistency.energy, low=consistency.low, high=consistency.high):
+        ratio = group.mass / consistency.null_mass
+        if ratio < POSSIBLE_RATIO:
+            break
+        tight = Box.of_artefact(group.edges)
+        if tight is None:
+            continue
+        box = tight.padded(MARGIN_PX, width_px=width_px, height_px=height_px)
+        crops = np.stack([pixels[box.slices] for pixels in stack])
+        artefact = _filled(crops, group.edges[box.slices])
+        marks.append(MarkShape(box=box, artefact=artefact, alpha=_opacity(crops, artefact), ratio=ratio))
+    return marks
+
+
+def _filled(crops: NDArray[np.uint8], edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Edges and what lies between them at the mark's own height; all (rows, columns) of the mark's box."""
+    import cv2
+
+    grey = crops.astype(np.float32).mean(axis=3)
+    steps_x = np.median(np.diff(grey, axis=2, append=grey[:, :, -1:]), axis=0)
+    steps_y = np.median(np.diff(grey, axis=1, append=grey[:, -1:, :]), axis=0)
+    height = np.abs(_integrated(steps_x, steps_y))
+    kernel = np.ones((5, 5), dtype=np.uint8)
+    closed = cv2.morphologyEx(np.pad(edges, 8).view(np.uint8), cv2.MORPH_CLOSE, kernel)[8:-8, 8:-8].astype(np.bool_)
+    typical = float(np.quantile(height[edges], 0.8)) if edges.any() else 0.0
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~closed).view(np.uint8), connectivity=4)
+    rows, columns = edges.shape
+    out = closed.copy()
+    for label in range(1, count):
+        left, top, width, tall, _area = (int(value) for value in stats[label])
+        enclosed = left > 0 and top > 0 and left + width < columns and top + tall < rows
+        hole = labels == label
+        if enclosed and typical > 0 and float(np.median(height[hole])) >= INSIDE * typical:
+            out |= hole
+    return out
+
+
+def _integrated(steps_x: NDArray[np.float32], steps_y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The (h, w) surface with the given forward differences that is 0 around its border (Poisson, by sine series)."""
+    rows, columns = steps_x.shape
+    divergence = np.diff(steps_x, axis=1, prepend=0.0) + np.diff(steps_y, axis=0, prepend=0.0)
+    sine_y, sine_x = _sines(rows), _sines(columns)
+    spectrum = sine_y @ divergence @ sine_x
+    eigen_y = 2 * np.cos(np.pi * np.arange(1, rows + 1) / (rows + 1)) - 2
+    eigen_x = 2 * np.cos(np.pi * np.arange(1, columns + 1) / (columns + 1)) - 2
+    surface: NDArray[np.float32] = sine_y @ (spectrum / (eigen_y[:, None] + eigen_x[None, :])) @ sine_x
+    return surface
+
+
+def _sines(size: int) -> NDArray[np.float64]:
+    index = np.arange(1, size + 1)
+    sines: NDArray[np.float64] = np.sqrt(2 / (size + 1)) * np.sin(np.pi * np.outer(index, index) / (size + 1))
+    return sines
+
+
+def _opacity(crops: NDArray[np.uint8], artefact: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Opacity from how much less the images differ under the mark than around it; float32, 0 outside the mark."""
+    import cv2
+
+    spread = crops.astype(np.float32).mean(axis=3).std(axis=0)
+    around = float(np.median(spread[~artefact])) if (~artefact).any() else 0.0
+    if around <= 0:
+        return artefact.astype(np.float32)
+    smooth = cv2.GaussianBlur(spread, (0, 0), 1.0)
+    alpha: NDArray[np.float32] = np.clip(1 - smooth / around, 0.0, 1.0).astype(np.float32) * artefact
+    return alpha
