@@ -16,6 +16,8 @@ from automask.types import Patch, Region
 FUSE_VERSION = 1
 """Raised with every change that alters rendered masks."""
 
+_MOST_WINDOWS = 32
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrectionLayers:
@@ -88,7 +90,7 @@ class Mask:
                     drawn[level] = np.zeros(shape, dtype=np.bool_)
                 drawn[level][patch.box.slices] |= patch.artefact
         for level in sorted(drawn, reverse=True):  # the lowest weight wins where kinds overlap, so it goes last
-            weight[_grown_and_filled(drawn[level], grid=grid, render=render)] = level
+            np.copyto(weight, np.float32(level), where=_grown_and_filled(drawn[level], grid=grid, render=render))
         if correction is not None:
             _apply(correction, weight, grid=grid, render=render)
         return cls(weight)
@@ -96,7 +98,11 @@ class Mask:
     @property
     def levels(self) -> NDArray[np.uint8]:
         """(H, W) uint8, 255 = train: what the PNG holds."""
-        return np.rint(self.weight * 255).astype(np.uint8)
+        import cv2
+
+        # Rounds half to even like numpy's rint, in one pass instead of three.
+        levels: NDArray[np.uint8] = cv2.convertScaleAbs(self.weight, alpha=255.0)
+        return levels
 
     @property
     def masked_share(self) -> float:
@@ -139,17 +145,35 @@ def fill_holes(artefact: NDArray[np.bool_], max_area_px: float) -> NDArray[np.bo
 
     if max_area_px <= 0 or not artefact.any():
         return artefact.copy()
-    height_px, width_px = artefact.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((~artefact).view(np.uint8), connectivity=4)
-    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
-    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
-    inside = (left > 0) & (top > 0) & (right < width_px) & (bottom < height_px)
-    small = inside & (stats[:, cv2.CC_STAT_AREA] <= max_area_px)
-    small[0] = False  # label 0 is the artefact itself
-    if count <= 1 or not small.any():
-        return artefact.copy()
-    filled: NDArray[np.bool_] = artefact | small[labels]
+    filled = artefact.copy()
+    for window in _windows_with_holes(artefact):
+        holes = (~artefact[window.slices]).view(np.uint8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
+        left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+        right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+        inside = (left > 0) & (top > 0) & (right < window.width_px) & (bottom < window.height_px)
+        small = inside & (stats[:, cv2.CC_STAT_AREA] <= max_area_px)
+        small[0] = False  # label 0 is the artefact itself
+        if small.any():
+            filled[window.slices] |= small[labels]
     return filled
+
+
+def _windows_with_holes(artefact: NDArray[np.bool_]) -> list[Box]:
+    """Boxes that hold all holes with a pixel around each; few images have any, so the search is for contours only."""
+    import cv2
+
+    contours, hierarchy = cv2.findContours(artefact.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if hierarchy is None:
+        return []
+    windows = []
+    for contour, links in zip(contours, hierarchy[0], strict=True):
+        if links[3] >= 0:  # the border of a hole, which runs through the pixels around it
+            x, y, width_px, height_px = cv2.boundingRect(contour)
+            windows.append(Box(x, y, x + width_px, y + height_px))
+    if len(windows) > _MOST_WINDOWS:  # a mesh: one look at everything is cheaper
+        return [Box(0, 0, artefact.shape[1], artefact.shape[0])]
+    return windows
 
 
 def growth_px(grid: LatentGrid, growth_cells: float) -> int:

@@ -45,7 +45,7 @@ class Writer:
     def is_foreign(self, file: OutputFile) -> bool:
         """Whether something else stands where the file should go: not from an earlier export, or changed since."""
         path, entry = self.path(file), self.known.get((file.root, file.name))
-        if not os.path.lexists(path):
+        if not os.path.lexists(path) or path.lstat().st_size == 0:  # a power cut may leave empty files of ours
             return False
         if entry is not None and (entry.size_bytes is None or entry.stands(path)):
             return False
@@ -60,13 +60,13 @@ class Writer:
         """
         path, content = self.path(file), file.make()
         if isinstance(content, bytes):
-            written = write_atomic(path, content)
+            written = write_atomic(path, content, durable=False)
             return Entry(file.root, file.name, file.key, written.size_bytes, written.mtime_ns)
         try:
             if self.mode == "link":
                 _link(path, content)
             else:
-                write_atomic(path, content.read_bytes())
+                write_atomic(path, content.read_bytes(), durable=False)
             facts = path.lstat()
         except FileNotFoundError as error:
             raise InputError(f"{content} is gone.", advice="Restore it, or run `automask run` again.") from error
@@ -110,7 +110,7 @@ def _link(path: Path, target: Path) -> None:
             try:
                 temporary.hardlink_to(target)
             except (OSError, NotImplementedError):
-                write_atomic(path, target.read_bytes())
+                write_atomic(path, target.read_bytes(), durable=False)
                 return
         temporary.replace(path)
     finally:

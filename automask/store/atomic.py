@@ -39,23 +39,29 @@ class WrittenFile:
     mtime_ns: int
 
 
-def write_atomic(path: Path, data: bytes) -> WrittenFile:
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> WrittenFile:
     """Write a file so that a reader, a crash or a power cut sees the old bytes or the new ones, never a part.
 
     Missing folders are made. On failure the old file stands and nothing is left beside it.
 
+    Args:
+        path: The file.
+        data: All of its bytes.
+        durable: Wait until the disk has it. Without, a power cut (not a crash) may leave an empty file: for what can
+            be made again and is checked before it is used.
+
     Raises:
         OutputError: The disk is full, the folder is read-only, the name is not possible there.
     """
-    temporary = write_temporary(path, data)
+    temporary = write_temporary(path, data, durable=durable)
     try:
-        return put_in_place(temporary, path, data)
+        return put_in_place(temporary, path, data, durable=durable)
     except BaseException:
         discard(temporary)
         raise
 
 
-def write_temporary(path: Path, data: bytes) -> Path:
+def write_temporary(path: Path, data: bytes, *, durable: bool = True) -> Path:
     """First half of `write_atomic`: the bytes, synchronised to the disk, under a temporary name beside `path`.
 
     The caller ends it with `put_in_place` or `discard`.
@@ -73,7 +79,8 @@ def write_temporary(path: Path, data: bytes) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
     except OSError as error:
         discard(temporary)
         raise output_error(error, path) from error
@@ -83,20 +90,22 @@ def write_temporary(path: Path, data: bytes) -> Path:
     return temporary
 
 
-def put_in_place(temporary: Path, path: Path, data: bytes) -> WrittenFile:
+def put_in_place(temporary: Path, path: Path, data: bytes, *, durable: bool = True) -> WrittenFile:
     """Second half of `write_atomic`: rename, and synchronise the folder.
 
     Args:
         temporary: What `write_temporary` returned.
         path: The final name.
         data: The bytes that were written.
+        durable: As for `write_atomic`.
 
     Raises:
         OutputError: As for `write_atomic`.
     """
     try:
         temporary.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
         facts = path.stat()
     except OSError as error:
         raise output_error(error, path) from error
