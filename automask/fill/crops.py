@@ -55,7 +55,7 @@ def _largest_free_box(frame: NDArray[np.bool_]) -> Box:
     rows, columns = -(-height_px // step_px), -(-width_px // step_px)
     padded = np.zeros((rows * step_px, columns * step_px), dtype=np.bool_)
     padded[:height_px, :width_px] = frame
-    free: NDArray[np.bool_] = ~padded.reshape(rows, step_px, columns, step_px).any(axis=(1, 3))
+    free: NDArray[np.bool_] = np.logical_not(padded.reshape(rows, step_px, columns, step_px).any(axis=(1, 3)))
     if not free.any():
         y, x = np.argwhere(~frame)[0]
         return Box(int(x), int(y), int(x) + 1, int(y) + 1)
