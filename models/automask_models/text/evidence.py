@@ -17,7 +17,6 @@ from pydantic import Field
 
 from automask.config import FrozenModel
 
-_MAX_CHARACTERS = 12
 _MIN_LETTERS_SHARE = 0.02
 
 
@@ -28,14 +27,12 @@ class Evidence:
     Attributes:
         score_det: Mean detection probability, 0..1.
         score_rec: Mean probability of the recognised characters, 0..1; 0 where nothing was read.
-        characters: How many characters were read.
         letters_share: Height of the letters as a share of the image's short side.
         aspect: Length of the line along the direction of reading, as a multiple of the height of its letters.
     """
 
     score_det: float
     score_rec: float
-    characters: int
     letters_share: float
     aspect: float
 
@@ -45,7 +42,6 @@ class Evidence:
         return {
             "score_det": self.score_det,
             "score_rec": self.score_rec,
-            "log_characters": math.log1p(min(self.characters, _MAX_CHARACTERS)),
             "log_letters_share": math.log(max(self.letters_share, _MIN_LETTERS_SHARE)),
             "log_aspect": math.log(min(max(self.aspect, 0.5), 10.0)),
         }

@@ -38,7 +38,6 @@ def text_region(
     evidence = Evidence(
         score_det=line.score,
         score_rec=read.score,
-        characters=len(text),
         letters_share=line.letters_px / min(image.width_px, image.height_px),
         aspect=line.aspect,
     )
