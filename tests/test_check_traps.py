@@ -43,7 +43,7 @@ def test_g1_one_mask_is_missing(tmp_path, trainer):
     assert (finding.severity == "warning") is (trainer in ("diffusion-pipe", *BESIDE))
 
 
-@pytest.mark.parametrize("trainer", (*MASK_FOLDER, *BESIDE))
+@pytest.mark.parametrize("trainer", [*MASK_FOLDER, *BESIDE])
 @pytest.mark.parametrize("wrong", ["{stem}_mask.png", "{stem}.jpg.png", "sub/{stem}.png"])
 def test_g1_masks_under_wrong_names_are_recognised(tmp_path, trainer, wrong):
     case = right(tmp_path, trainer)

@@ -172,7 +172,8 @@ def _lines(report: CheckReport, preview: Path | None) -> list[str]:
     weights = [image.effective_weight for image in report.images if image.regions]
     left = f"; weight left on them {sum(weights) / len(weights):.2f}, at worst {max(weights):.2f}" if weights else ""
     lines = [
-        f"{report.layout.root}: {counts['images']} images, {counts['with_mask']} with a mask, for {report.trainer.title}",
+        f"{report.layout.root}, for {report.trainer.title}: {counts['images']} images, {counts['with_mask']} "
+        "with a mask",
         f"at {report.lens.training_px} px with cells of {report.lens.cell_px} px: {counts['masked_regions']} masked "
         f"regions on {counts['with_something_masked']} images{left}. White = train.",
     ]
