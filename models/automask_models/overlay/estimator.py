@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from automask.geometry import Box
 from automask.types import Image
 from automask_models.overlay.consistency import Consistency, measure
-from automask_models.overlay.finding import ALMOST_ALL, SURE_SCORE, frame_agreement
-from automask_models.overlay.frames import FrameShape, STEADY_SHARE, frame_of
+from automask_models.overlay.finding import SURE_SCORE
+from automask_models.overlay.frames import STEADY_SHARE, STEP_PX, FrameShape, frame_of
 from automask_models.overlay.marks import CERTAIN_RATIO, MarkShape, marks_of
 from automask_models.overlay.matching import match_near
 from automask_models.overlay.options import OverlayOptions
-from automask_models.overlay.reduction import Shape, content_key, raw_gradients, resized, whitened
+from automask_models.overlay.reduction import Gradients, Shape, content_key, raw_gradients, resized, whitened
 from automask_models.overlay.relations import different_pictures, same_type_clusters
 from automask_models.overlay.sampling import Sample, ShapeSamples
 from automask_models.overlay.template import Template, anchor_of
@@ -24,8 +24,10 @@ SMALLEST_PX = 48
 """Images with a shorter side are icons: nothing is printed on them."""
 LARGE_SHARE = 0.25
 """A mark over more of the image needs a person's decision."""
-FRAME_STEPPED, FRAME_EDGED, FRAME_BORDER = 0.6, 0.7, 0.2
+FRAME_STEPPED, FRAME_EDGED, FRAME_BORDER = 0.55, 0.4, 0.2
 """What a frame needs to be applied without asking; see `frames.FrameShape`."""
+INNER_SHARE = 0.01
+"""Share of the image that a further part of a frame must cover to be worth a template."""
 PROPOSED = 0.4
 """Confidence of what is only shown to a person."""
 FRINGE_PX = 8
@@ -68,16 +70,12 @@ class OverlayEstimator:
         templates: list[Template] = []
         for cluster in _types(samples, least=least):
             members = [samples[i] for i in cluster]
-            stack = [sample.pixels for sample in members]
-            frame = frame_of(stack, _measured(members))
-            if frame is None or frame.border < FRAME_BORDER:
-                continue
-            pictures = different_pictures(stack, ~frame.outside)
-            template = _frame_template(frame, members, pictures=len(pictures), of=len(samples), least=least)
-            templates.append(template)
-            if template.confidence > PROPOSED:
+            frames = _frames(members, least=least)
+            templates += [_frame_template(each, shown, of=len(samples), least=least) for each, shown in frames]
+            if templates and templates[-1].confidence > PROPOSED:
                 rest = [i for i in rest if i not in cluster]
-                templates += _mark_templates(members, _eroded(~frame.outside), least=least)
+                window = ~np.logical_or.reduce([each.outside for each, _ in frames])
+                templates += _mark_templates(members, _eroded(window), least=least)
         if len(rest) >= least:
             templates += _mark_templates([samples[i] for i in rest], everywhere, least=least)
         return templates
@@ -93,6 +91,45 @@ def _types(samples: Sequence[Sample], *, least: int) -> list[list[int]]:
     return same_type_clusters([sample.pixels for sample in samples], places, least=least)
 
 
+def _frames(members: Sequence[Sample], *, least: int) -> list[tuple[FrameShape, list[Sample]]]:
+    """The frame of images of one type; two where a part of them has further fixed edges, such as a title band."""
+    whole = _frame(members)
+    if whole is None:
+        return []
+    with_more = _with_inner_edges(members, whole)
+    rest = [sample for sample in members if sample not in with_more]
+    if least <= len(with_more) < len(members):
+        inner = _frame(with_more)
+        if inner is not None and inner.outside.mean() > whole.outside.mean() + INNER_SHARE:
+            outer = _frame(rest) if len(rest) >= least else None
+            return [(inner, with_more), (outer or whole, rest or list(members))]
+    return [(whole, list(members))]
+
+
+def _frame(members: Sequence[Sample]) -> FrameShape | None:
+    stack = [sample.pixels for sample in members]
+    seeds = [sample.seed for sample in members]
+    small = (max(1, stack[0].shape[1] // 2), max(1, stack[0].shape[0] // 2))
+    halved = measure([resized(pixels, width_px=small[0], height_px=small[1]) for pixels in stack], seeds=seeds)
+    frame = frame_of(stack, measure(stack, seeds=seeds), halved=halved)
+    if frame is None or frame.border < FRAME_BORDER:
+        return None
+    return frame
+
+
+def _with_inner_edges(members: Sequence[Sample], frame: FrameShape) -> list[Sample]:
+    """Images that show the consistent edges inside of the frame's window."""
+    consistency = _measured(members)
+    inside = _eroded(~frame.outside) & (consistency.energy > consistency.high)
+    kernel = consistency.mean * inside
+    power = float((kernel**2).sum())
+    if power == 0.0:
+        return []
+    answers = np.array([float((whitened(raw_gradients(sample.pixels)) * kernel).sum()) for sample in members]) / power
+    # The mean answer is 1 by construction: images with the edges answer above it, those without near 0.
+    return [sample for sample, answer in zip(members, answers, strict=True) if answer >= 1.0]
+
+
 def _measured(samples: Sequence[Sample], within: NDArray[np.bool_] | None = None) -> Consistency:
     return measure([sample.pixels for sample in samples], seeds=[sample.seed for sample in samples], within=within)
 
@@ -105,8 +142,12 @@ def _eroded(window: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _frame_template(
-    frame: FrameShape, members: Sequence[Sample], *, pictures: int, of: int, least: int
+    frame: FrameShape, members: Sequence[Sample], *, of: int, least: int
 ) -> Template:
+    import cv2
+
+    pictures = len(different_pictures([sample.pixels for sample in members], ~frame.outside))
+    reach = cv2.dilate(frame.outside.view(np.uint8), np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), np.uint8))
     height_px, width_px = frame.outside.shape
     steady = frame.outside & (frame.share >= STEADY_SHARE)
     sure = (
@@ -122,7 +163,7 @@ def _frame_template(
         anchor="whole",
         artefact=frame.outside,
         alpha=frame.outside.astype(np.float32),
-        gradients=np.zeros((2, height_px, width_px), dtype=np.float32),
+        gradients=_rounded(_measured(members).mean * reach),
         colours=frame.colours,
         steady=steady,
         support=len(members) / of,
@@ -131,6 +172,11 @@ def _frame_template(
         border_connected=True,
         needs_review=not sure,
     )
+
+
+def _rounded(gradients: Gradients) -> Gradients:
+    """Steps of 1/32: templates are kept in files, and the noise of a mean over few images does not compress."""
+    return np.round(gradients * 32) / np.float32(32)
 
 
 def _scale(samples: Sequence[Sample], *, width_px: int) -> float:
@@ -173,7 +219,7 @@ def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Cons
         anchor=anchor_of(box, width_px=width_px, height_px=height_px),
         artefact=mark.artefact,
         alpha=mark.alpha,
-        gradients=kernel * mark.artefact,
+        gradients=_rounded(kernel * mark.artefact),
         colours=_colours(members, box),
         steady=np.zeros(box.shape, dtype=np.bool_),
         support=shown / len(members),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +17,20 @@ from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 from automask_models.overlay.template import Template
 
 SOURCE = "overlay"
+ACCEPT = 0.5
+"""Confidence from which the default policy draws a region."""
 SURE_SCORE = 4.0
 """Matched-filter answer, in standard deviations, that shows a mark at its usual place."""
 LIKELY_SCORE = 2.0
 """The same for a mark that almost every image of its group shows."""
+LIKELY_TRUST = 0.85
 ALMOST_ALL = 0.85
 ELSEWHERE_SCORE = 8.0
 ELSEWHERE_CORRELATION = 0.35
 """What a mark at another place or of another size must reach: a hundred thousand places are compared."""
+COARSE_SCORE = 6.0
+LARGEST_ELSEWHERE = 0.15
+"""Marks that cover more are looked for at their usual place only: there is nowhere else for them."""
 SCALES = (0.5, 0.63, 0.79, 1.0, 1.26, 1.59, 2.0)
 FRAME_MATCH = 0.6
 """Share of the steady places of a frame that must have its colours."""
@@ -36,17 +44,74 @@ def find(template: Template, image: Image) -> list[Region]:
     Attributes of a region: `template` (its id), `score` (standard deviations for marks, share of matching places for
     frames), `placed` (usual, elsewhere or whole).
     """
-    return _find_frame(template, image) if template.kind == "frame" else _find_mark(template, image)
+    return find_all([template], image)
 
 
-def _find_frame(template: Template, image: Image) -> list[Region]:
-    aspect = math.log(image.width_px / image.height_px) - math.log(template.width_px / template.height_px)
-    if abs(aspect) > FRAME_ASPECT:
-        return []
-    pixels = resized(image.pixels, width_px=template.width_px, height_px=template.height_px)
-    score = frame_agreement(template, pixels)
-    if score < FRAME_MATCH:
-        return []
+def find_all(templates: Sequence[Template], image: Image) -> list[Region]:
+    """Regions of all templates: every mark that is there, and of the frames the one that the image agrees with most.
+
+    Frames of one deck look alike, so that an image may pass for several of them; their union would cover its window.
+    """
+    views = _Views(image)
+    fits = [(template, _frame_fit(template, views)) for template in templates if template.kind == "frame"]
+    rivals = [(template, fit) for template, fit in fits if fit is not None]
+    regions: list[Region] = []
+    if rivals:
+        template, fit = max(rivals, key=lambda rival: (rival[0].confidence >= ACCEPT, rival[1].edges, rival[0].id))
+        regions += _frame_region(template, image, fit)
+    for template in templates:
+        if template.kind == "overlay":
+            regions += _find_mark(template, views)
+    return regions
+
+
+class _Views:
+    """One image at the sizes that templates ask for, each computed once."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self._pixels: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._gradients: dict[tuple[int, int], Gradients] = {}
+
+    def pixels(self, width_px: int, height_px: int) -> NDArray[np.uint8]:
+        size = (width_px, height_px)
+        if size not in self._pixels:
+            self._pixels[size] = resized(self.image.pixels, width_px=width_px, height_px=height_px)
+        return self._pixels[size]
+
+    def gradients(self, width_px: int, height_px: int) -> Gradients:
+        size = (width_px, height_px)
+        if size not in self._gradients:
+            self._gradients[size] = whitened(raw_gradients(self.pixels(*size)))
+        return self._gradients[size]
+
+    def aspect_distance(self, template: Template) -> float:
+        """Difference in log aspect to a template's reference frame."""
+        own = math.log(self.image.width_px / self.image.height_px)
+        return abs(own - math.log(template.width_px / template.height_px))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How well an image agrees with a frame: share of matching colours, and strength of matching edges."""
+
+    colours: float
+    edges: float
+
+
+def _frame_fit(template: Template, views: _Views) -> _Fit | None:
+    if views.aspect_distance(template) > FRAME_ASPECT:
+        return None
+    size = (template.width_px, template.height_px)
+    colours = frame_agreement(template, views.pixels(*size))
+    if colours < FRAME_MATCH:
+        return None
+    norm = float(np.linalg.norm(template.gradients))
+    edges = float((views.gradients(*size) * template.gradients).sum()) / norm if norm > 0 else 0.0
+    return _Fit(colours, edges)
+
+
+def _frame_region(template: Template, image: Image, fit: _Fit) -> list[Region]:
     artefact = _resized_mask(template.artefact, width_px=image.width_px, height_px=image.height_px)
     box = Box.of_artefact(artefact)
     if box is None:
@@ -58,7 +123,7 @@ def _find_frame(template: Template, image: Image) -> list[Region]:
             confidence=template.confidence,
             source=SOURCE,
             artefact=np.ascontiguousarray(artefact[box.slices]),
-            attributes={"template": template.id, "score": round(score, 4), "placed": "whole"},
+            attributes={"template": template.id, "score": round(fit.colours, 4), "placed": "whole"},
         )
     ]
 
@@ -83,34 +148,40 @@ def _resized_mask(artefact: NDArray[np.bool_], *, width_px: int, height_px: int)
     return mask
 
 
-def _find_mark(template: Template, image: Image) -> list[Region]:
-    aspect = math.log(image.width_px / image.height_px) - math.log(template.width_px / template.height_px)
-    if abs(aspect) <= FRAME_ASPECT:
-        gradients = _gradients(image, width_px=template.width_px, height_px=template.height_px)
-        match = match_near(gradients, template.gradients, template.box)
-        likely = template.support >= ALMOST_ALL and match.score >= LIKELY_SCORE
-        if match.score >= SURE_SCORE or likely:
-            trust = 1.0 if match.score >= SURE_SCORE else 0.85
-            scale = (image.width_px / template.width_px, image.height_px / template.height_px)
-            return _mark_region(template, image, match, scale=scale, trust=trust, placed="usual")
-    return _find_elsewhere(template, image)
+def _find_mark(template: Template, views: _Views) -> list[Region]:
+    if views.aspect_distance(template) <= FRAME_ASPECT:
+        width_px, height_px = template.width_px, template.height_px
+        match = match_near(views.gradients(width_px, height_px), template.gradients, template.box)
+        sure = match.score >= SURE_SCORE
+        if sure or (template.support >= ALMOST_ALL and match.score >= LIKELY_SCORE):
+            scale = (views.image.width_px / width_px, views.image.height_px / height_px)
+            trust = 1.0 if sure else LIKELY_TRUST
+            return _mark_region(template, views.image, match, scale=scale, trust=trust, placed="usual")
+    if template.confidence < ACCEPT or template.area_share > LARGEST_ELSEWHERE:
+        return []
+    return _find_elsewhere(template, views)
 
 
-def _find_elsewhere(template: Template, image: Image) -> list[Region]:
-    long_px = max(template.width_px, template.height_px)
-    reduction = max(image.width_px, image.height_px) / long_px
+def _find_elsewhere(template: Template, views: _Views) -> list[Region]:
+    image = views.image
+    reduction = max(image.width_px, image.height_px) / max(template.width_px, template.height_px)
     width_px, height_px = (max(1, round(side / reduction)) for side in (image.width_px, image.height_px))
-    gradients = _gradients(image, width_px=width_px, height_px=height_px)
-    best: Match | None = None
-    for scale in sorted({*SCALES, round(template.source_scale / reduction, 3)}):
-        kernel = _scaled_kernel(template.gradients, scale)
-        match = match_anywhere(gradients, kernel) if kernel is not None else None
-        if match is not None and (best is None or match.score > best.score):
-            best = match
+    half = views.gradients(max(1, width_px // 2), max(1, height_px // 2))
+    ladder = sorted({*SCALES, template.source_scale / reduction})
+    coarse = [(match.score, scale) for scale in ladder if (match := _match_scaled(half, template, scale / 2)) is not None]
+    if not coarse or max(coarse)[0] < COARSE_SCORE:
+        return []
+    # Half the size is a quarter of the work and rules most images out; the place comes from the full size.
+    best = _match_scaled(views.gradients(width_px, height_px), template, max(coarse)[1])
     if best is None or best.score < ELSEWHERE_SCORE or best.correlation < ELSEWHERE_CORRELATION:
         return []
     scale_xy = (image.width_px / width_px, image.height_px / height_px)
     return _mark_region(template, image, best, scale=scale_xy, trust=1.0, placed="elsewhere")
+
+
+def _match_scaled(gradients: Gradients, template: Template, scale: float) -> Match | None:
+    kernel = _scaled_kernel(template.gradients, scale)
+    return match_anywhere(gradients, kernel) if kernel is not None else None
 
 
 def _scaled_kernel(gradients: Gradients, scale: float) -> Gradients | None:
@@ -120,10 +191,6 @@ def _scaled_kernel(gradients: Gradients, scale: float) -> Gradients | None:
     if min(height_px, width_px) < 8:
         return None
     return np.stack([cv2.resize(channel, (width_px, height_px), interpolation=cv2.INTER_AREA) for channel in gradients])
-
-
-def _gradients(image: Image, *, width_px: int, height_px: int) -> Gradients:
-    return whitened(raw_gradients(resized(image.pixels, width_px=width_px, height_px=height_px)))
 
 
 def _mark_region(

@@ -13,6 +13,10 @@ from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 
 FIXED_SHARE = 0.5
 """A place belongs to the frame when most images have the same colour there; text on a plate leaves the plate so."""
+CHANGING_SHARE = 0.25
+"""Places where fewer agree certainly change. Between this and `FIXED_SHARE` lies the outline of prints that were cut
+or scanned with a few pixels of play: there the frame wins, since a missed edge is learned and a masked one is not."""
+TAKE_BACK_PX = 24
 STEADY_SHARE = 0.7
 """Places by which a frame is recognised."""
 SMALLEST_WINDOW = 0.02
@@ -21,6 +25,8 @@ SECOND_WINDOW = 0.3
 """A further window has at least this share of the largest one's area; text boxes change less than that."""
 STEP_PX = 6
 """Within this distance from a window's outline the change from fixed to changing is complete in a print."""
+EDGE_PX = 8
+"""The same for the consistent edge, which may lie under what `CHANGING_SHARE` adds."""
 STEP = 0.4
 """Least difference between the shares of images that agree outside and inside of the outline."""
 
@@ -35,7 +41,8 @@ class FrameShape:
         colours: (h, w, 3) uint8, median.
         stepped: Share of the windows' outline where agreement ends abruptly, 0..1. A subject before a fixed background
             has an outline that moves.
-        edged: Share of the outline that is a consistent edge in all images, 0..1. A plain ground around different
+        edged: Share of the outline that is a consistent edge in all images, beyond what the inside
+            of the window has by chance, 0..1. A plain ground around different
             drawings has none.
         border: Share of the image's border that belongs to the frame, 0..1.
     """
@@ -48,8 +55,16 @@ class FrameShape:
     border: float
 
 
-def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency) -> FrameShape | None:
-    """The frame of (h, w, 3) uint8 images of one type, or None where no window or no frame is left."""
+def frame_of(
+    stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, halved: Consistency
+) -> FrameShape | None:
+    """The frame of images of one type, or None where no window or no frame is left.
+
+    Args:
+        stack: (h, w, 3) uint8 images.
+        consistency: What they agree on.
+        halved: The same at half the size, where prints that were cut with some play still agree.
+    """
     import cv2
 
     colours = _median(stack)
@@ -58,14 +73,17 @@ def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency) -> Fr
     for pixels in stack:
         share += np.abs(cv2.blur(pixels, (3, 3)).astype(np.int16) - blurred).max(axis=2) <= SAME_COLOUR_LEVELS
     share /= len(stack)
-    windows = _windows(share < FIXED_SHARE, consistency.energy > consistency.high)
+    windows = _windows(share, consistency.energy > consistency.high)
     if not windows.any() or windows.all():
         return None
     outline = windows & (cv2.erode(windows.view(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) == 0)
     smooth = cv2.blur(share, (3, 3))
     reach = np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), dtype=np.uint8)
     step = cv2.dilate(smooth, reach) - cv2.erode(smooth, reach)
-    edge = cv2.dilate(consistency.energy, reach) > consistency.high
+    edge = _edged(consistency, EDGE_PX) | cv2.resize(
+        _edged(halved, EDGE_PX // 2).view(np.uint8), windows.shape[::-1], interpolation=cv2.INTER_NEAREST
+    ).astype(np.bool_)
+    by_chance = float(edge[windows].mean())
     outside = ~windows
     border = np.concatenate([outside[0], outside[-1], outside[:, 0], outside[:, -1]])
     return FrameShape(
@@ -73,9 +91,17 @@ def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency) -> Fr
         share=share,
         colours=colours,
         stepped=float((step[outline] >= STEP).mean()) if outline.any() else 0.0,
-        edged=float(edge[outline].mean()) if outline.any() else 0.0,
+        edged=max(0.0, float(edge[outline].mean()) - by_chance) / max(1e-6, 1 - by_chance) if outline.any() else 0.0,
         border=float(border.mean()),
     )
+
+
+def _edged(consistency: Consistency, reach_px: int) -> NDArray[np.bool_]:
+    """Places with a consistent edge within reach."""
+    import cv2
+
+    kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
+    return cv2.dilate(consistency.energy, kernel) > (consistency.low + consistency.high) / 2
 
 
 def _median(stack: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -89,24 +115,44 @@ def _median(stack: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return out
 
 
-def _windows(changing: NDArray[np.bool_], edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _windows(share: NDArray[np.float32], edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Large connected areas that change, without their holes and their fringes; (h, w) bool."""
     import cv2
 
-    opened = cv2.morphologyEx(changing.view(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    opened = _opened(share < FIXED_SHARE, 5)
     # Consistent edges keep windows apart from changing text and numbers beside them, but pooled evidence is wider than
-    # the edge: it only cuts, and each window then takes back the changing pixels next to it.
-    apart = cv2.morphologyEx((opened.astype(np.bool_) & ~edges).view(np.uint8), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=4)
-    windows = np.zeros_like(changing)
+    # the edge, and a shadow that the frame throws on the picture is evidence too: it only cuts, and each window then
+    # takes back the places next to it that certainly change.
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(_opened(opened & ~edges, 7).view(np.uint8), connectivity=4)
+    windows = np.zeros_like(opened)
     if count < 2:
         return windows
     areas = stats[1:, cv2.CC_STAT_AREA]
-    least = max(SMALLEST_WINDOW * changing.size, SECOND_WINDOW * float(areas.max()))
+    least = max(SMALLEST_WINDOW * share.size, SECOND_WINDOW * float(areas.max()))
     for label in np.flatnonzero(areas >= least) + 1:
-        grown = cv2.dilate((labels == label).view(np.uint8), np.ones((9, 9), np.uint8)) & opened
-        windows |= _without_holes(grown.astype(np.bool_))
-    return windows
+        window = _spread(labels == label, opened, steps_px=4)
+        window = _spread(window, opened & (share < CHANGING_SHARE), steps_px=TAKE_BACK_PX)
+        windows |= _without_holes(_opened(window, 9))
+    outside = _spread(~windows, share >= CHANGING_SHARE, steps_px=STEP_PX)
+    return ~outside
+
+
+def _opened(mask: NDArray[np.bool_], side_px: int) -> NDArray[np.bool_]:
+    import cv2
+
+    kernel = np.ones((side_px, side_px), np.uint8)
+    return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel).astype(np.bool_)
+
+
+def _spread(mask: NDArray[np.bool_], into: NDArray[np.bool_], *, steps_px: int) -> NDArray[np.bool_]:
+    """Grow a mask pixel by pixel into connected places."""
+    import cv2
+
+    out, kernel = mask.view(np.uint8), np.ones((3, 3), np.uint8)
+    room = (mask | into).view(np.uint8)
+    for _ in range(steps_px):
+        out = cv2.dilate(out, kernel) & room
+    return out.astype(np.bool_)
 
 
 def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
