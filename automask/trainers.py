@@ -186,7 +186,7 @@ KOHYA = Trainer(
         Setting("conditioning_data_dir", "<masks>", "every subset of the dataset needs one"),
         Setting("random_crop", False, "masks are refused together with it"),
     ),
-    cache="nothing: masks are read at every step",
+    cache="nothing, masks are read at every step",
 )
 """Same stem, flat glob of each subset (library/train_util.py:2466-2476), assertions on missing and extra masks
 (:2487-2492), equal size (:2537-2539), red channel / 255 and `interpolate(mode="area")`, plain mean
@@ -254,7 +254,7 @@ AI_TOOLKIT = Trainer(
         Setting("alpha_mask", False, "it wins over mask_path, and fails on files without alpha"),
         Setting("buckets", True, "masks need bucketed datasets"),
     ),
-    cache="nothing: masks are read with every image",
+    cache="nothing, masks are read with every image",
     fully_masked_is_nan=True,
 )
 """Same stem in `mask_path` (dataloader_mixins.py:71, 1576-1580), grey, `value_map(0..1 -> min..1)` (:1657), a random

@@ -1,0 +1,57 @@
+"""Every format has a page that says what the program says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from automask.export.howto import shown
+from automask.export.protocol import ExportContext
+from automask.export.run import build_exporter
+from automask.plugins import EXPORTERS, available
+from automask.trainers import TRAINERS
+
+PAGES = Path(__file__).parent.parent / "docs" / "trainers"
+FORMATS = sorted(available(EXPORTERS))
+
+
+def page(name):
+    return (PAGES / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_the_list_of_formats_is_complete():
+    listed = re.findall(r"^\| \[([a-z-]+)\]\(\1\.md\) \|", page("README"), re.MULTILINE)
+    assert sorted(listed) == FORMATS
+    assert sorted(path.stem for path in PAGES.glob("*.md")) == sorted([*FORMATS, "README"])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_page_says_what_to_run_and_paste(name):
+    text = page(name)
+    assert f"--to {name} " in text
+    exporter = build_exporter(name, options={})
+    out = Path("/data/masks-export")
+    snippet = exporter.snippet(ExportContext(out, Path("/data/imgs"), out / "masks", (".",), 1024, 8))
+    if snippet is None:
+        assert name not in TRAINERS
+        return
+    assert "## What to paste" in text
+    for line in snippet.text.splitlines():
+        if "/data/" not in line:
+            assert line in text
+
+
+@pytest.mark.parametrize("name", sorted(TRAINERS))
+def test_the_page_of_a_trainer_has_all_settings(name):
+    text, trainer = page(name), TRAINERS[name]
+    for setting in trainer.settings:
+        assert f"| `{setting.key}` | `{shown(setting.value)}` | {setting.why} |" in text
+    assert f"What to clear after masks were added or changed: {trainer.cache}." in text
+    assert "automask check /data/" in text
+    assert f"--for {name}" in text
+
+
+@pytest.mark.parametrize("path", sorted(PAGES.glob("*.md")), ids=lambda path: path.stem)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (path.parent / target).exists(), target
