@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask.types import Image
+from automask_models.overlay.alignment import align
 from automask_models.overlay.consistency import Consistency, measure
 from automask_models.overlay.finding import SURE_SCORE
 from automask_models.overlay.frames import STEADY_SHARE, STEP_PX, FrameShape, frame_of
@@ -93,9 +95,11 @@ def _types(samples: Sequence[Sample], *, least: int) -> list[list[int]]:
 
 def _frames(members: Sequence[Sample], *, least: int) -> list[tuple[FrameShape, list[Sample]]]:
     """The frame of images of one type; two where a part of them has further fixed edges, such as a title band."""
-    whole = _frame(members)
-    if whole is None:
+    rough = _frame(members)
+    if rough is None:
         return []
+    members = _aligned(members, rough)
+    whole = _frame(members) or rough
     with_more = _with_inner_edges(members, whole)
     rest = [sample for sample in members if sample not in with_more]
     if least <= len(with_more) < len(members):
@@ -104,6 +108,24 @@ def _frames(members: Sequence[Sample], *, least: int) -> list[tuple[FrameShape, 
             outer = _frame(rest) if len(rest) >= least else None
             return [(inner, with_more), (outer or whole, rest or list(members))]
     return [(whole, list(members))]
+
+
+def _aligned(members: Sequence[Sample], frame: FrameShape) -> list[Sample]:
+    """The images with their frames moved over each other."""
+    reference = _measured(members).mean * _reach(frame.outside)
+    moved = []
+    for sample in members:
+        alignment = align(whitened(raw_gradients(sample.pixels)), reference)
+        moved.append(dataclasses.replace(sample, pixels=alignment.to_reference(sample.pixels)))
+    return moved
+
+
+def _reach(outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A frame with its own outline, whose edges lie partly inside of it."""
+    import cv2
+
+    kernel = np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), np.uint8)
+    return cv2.dilate(outside.view(np.uint8), kernel).astype(np.bool_)
 
 
 def _frame(members: Sequence[Sample]) -> FrameShape | None:
@@ -126,8 +148,17 @@ def _with_inner_edges(members: Sequence[Sample], frame: FrameShape) -> list[Samp
     if power == 0.0:
         return []
     answers = np.array([float((whitened(raw_gradients(sample.pixels)) * kernel).sum()) for sample in members]) / power
-    # The mean answer is 1 by construction: images with the edges answer above it, those without near 0.
-    return [sample for sample, answer in zip(members, answers, strict=True) if answer >= 1.0]
+    threshold = _between_classes(answers)
+    return [sample for sample, answer in zip(members, answers, strict=True) if answer >= threshold]
+
+
+def _between_classes(values: NDArray[np.float64]) -> float:
+    """The threshold that splits values into the two classes furthest apart (Otsu)."""
+    ordered = np.sort(values)
+    below = np.arange(1, ordered.size)
+    sums = np.cumsum(ordered)[:-1]
+    apart = sums / below - (ordered.sum() - sums) / (ordered.size - below)
+    return float(ordered[int(np.argmax(below * (ordered.size - below) * apart**2)) + 1])
 
 
 def _measured(samples: Sequence[Sample], within: NDArray[np.bool_] | None = None) -> Consistency:
@@ -144,10 +175,7 @@ def _eroded(window: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _frame_template(
     frame: FrameShape, members: Sequence[Sample], *, of: int, least: int
 ) -> Template:
-    import cv2
-
     pictures = len(different_pictures([sample.pixels for sample in members], ~frame.outside))
-    reach = cv2.dilate(frame.outside.view(np.uint8), np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), np.uint8))
     height_px, width_px = frame.outside.shape
     steady = frame.outside & (frame.share >= STEADY_SHARE)
     sure = (
@@ -163,7 +191,7 @@ def _frame_template(
         anchor="whole",
         artefact=frame.outside,
         alpha=frame.outside.astype(np.float32),
-        gradients=_rounded(_measured(members).mean * reach),
+        gradients=_rounded(_measured(members).mean * _reach(frame.outside)),
         colours=frame.colours,
         steady=steady,
         support=len(members) / of,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask.types import Image, Kind, Region
+from automask_models.overlay.alignment import align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
 from automask_models.overlay.reduction import Gradients, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
@@ -58,7 +59,7 @@ def find_all(templates: Sequence[Template], image: Image) -> list[Region]:
     regions: list[Region] = []
     if rivals:
         template, fit = max(rivals, key=lambda rival: (rival[0].confidence >= ACCEPT, rival[1].edges, rival[0].id))
-        regions += _frame_region(template, image, fit)
+        regions += _frame_region(template, views, fit)
     for template in templates:
         if template.kind == "overlay":
             regions += _find_mark(template, views)
@@ -111,8 +112,12 @@ def _frame_fit(template: Template, views: _Views) -> _Fit | None:
     return _Fit(colours, edges)
 
 
-def _frame_region(template: Template, image: Image, fit: _Fit) -> list[Region]:
-    artefact = _resized_mask(template.artefact, width_px=image.width_px, height_px=image.height_px)
+def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
+    image = views.image
+    alignment = align(views.gradients(template.width_px, template.height_px), template.gradients)
+    artefact = _resized_mask(
+        alignment.to_image(template.artefact), width_px=image.width_px, height_px=image.height_px
+    )
     box = Box.of_artefact(artefact)
     if box is None:
         return []
