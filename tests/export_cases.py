@@ -9,7 +9,8 @@ from fakes import RedDetector, pipeline
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from automask.config import PipelineConfig
-from automask.export.run import ExportSummary, build_exporter, export_store
+from automask.export.run import build_exporter, export_store
+from automask.export.summary import ExportSummary
 from automask.geometry import Box
 from automask.runner import run_dataset
 from automask.store import Store

@@ -14,6 +14,7 @@ def howto(trainer: Trainer, snippet: Snippet | None, context: ExportContext) -> 
         f"Masks for {trainer.title}, written by automask export --to {trainer.name}.",
         "White = train, black = not learned.",
         f"Drawn for training at {context.training_px} px with latent cells of {context.cell_px} px.",
+        "Whoever trains at several resolutions exports with --training-px and the smallest of them.",
         "",
         f"Images: {context.images_root}",
         f"Masks:  {context.masks_root}",

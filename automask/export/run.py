@@ -33,10 +33,12 @@ from automask.export.protocol import (
     Snippet,
 )
 from automask.export.selection import FULLY_MASKED, Selection, leaves_out, named, select
+from automask.export.summary import ExportSummary
 from automask.export.writing import Writer, refuse_foreign
 from automask.plugins import EXPORTERS, load_plugin
 from automask.redraw import stored_config
 from automask.store import Store
+from automask.store.atomic import sweep_temporaries
 from automask.trainers import Place
 
 CAPTION_SUFFIXES = (".txt", ".caption", ".json", ".tags")
@@ -45,45 +47,6 @@ CAPTION_SUFFIXES = (".txt", ".caption", ".json", ".tags")
 _WAITING_PER_THREAD = 4
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSummary:
-    """The end of an export.
-
-    Attributes:
-        exporter: Name of the format.
-        output: Folder of the export.
-        images: Images that take part.
-        written: Files written.
-        unchanged: Files that were up to date.
-        removed: Files of an earlier export that were removed.
-        kept: Files of an earlier export that would have been removed, but somebody changed them.
-        unreviewed: Ids of images that take part though a person should still look at them.
-        left_out: Ids of the other images by reason.
-        much_masked: Ids of images that are masked over more than half.
-        snippet: The trainer's configuration, or None.
-        snippet_stands: False where the file in the output was changed by somebody, so that it was left alone.
-        cache: What to clear, or empty.
-        seconds: Wall time.
-        interrupted: Stopped before the last image.
-    """
-
-    exporter: str
-    output: Path
-    images: int
-    written: int
-    unchanged: int
-    removed: int
-    kept: int
-    unreviewed: tuple[str, ...]
-    left_out: dict[str, tuple[str, ...]]
-    much_masked: tuple[str, ...]
-    snippet: Snippet | None
-    snippet_stands: bool
-    cache: str
-    seconds: float
-    interrupted: bool
 
 
 def build_exporter(name: str, *, options: dict[str, object]) -> Exporter:
@@ -184,6 +147,8 @@ class _Export:
             orientation=rules.orientation,
         )
         known = read_manifest(self._output, exporter=exporter.name)
+        if known:
+            sweep_temporaries(self._output)
         self._writer = Writer(
             {Root.OUTPUT: self._output, Root.IMAGES: self._input_root},
             known,
@@ -264,16 +229,23 @@ class _Export:
         return ExportContext(
             output=self._output,
             images_root=images_root,
-            masks_root=images_root if beside else self._output / MASKS_FOLDER,
+            masks_root=self._masks_root(beside=beside),
             folders=tuple(sorted({str(PurePosixPath(chosen.name).parent) for chosen in found.chosen})),
             training_px=self._drawing.render.training_px,
             cell_px=self._drawing.render.cell_px,
         )
 
+    def _masks_root(self, *, beside: bool) -> Path:
+        if not beside:
+            return self._output / MASKS_FOLDER
+        return (
+            self._input_root if self._exporter.options.in_place else self._output / self._exporter.rules.images_folder
+        )
+
     def _files(self, chosen: Chosen, image: StoredExportImage) -> Iterator[OutputFile]:
         yield from self._exporter.files(image)
         rules = self._exporter.rules
-        if self._mode == "none" and not rules.writes_images:
+        if self._mode == "none":
             return
         folder = PurePosixPath(rules.images_folder)
         if not rules.writes_images:
@@ -420,6 +392,4 @@ def _image_mode(exporter: Exporter) -> ImageMode:
                 code="export-in-place",
             )
         return "none"
-    if rules.writes_images:
-        return "none"
-    return options.images or rules.images
+    return options.images or ("link" if rules.writes_images else rules.images)

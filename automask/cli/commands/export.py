@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from automask.export.run import ExportSummary
+    from automask.export.summary import ExportSummary
 
 _NAMED = 3
 
