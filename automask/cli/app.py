@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import automask
-from automask.cli.commands import bench, check, crop, demo, export, fill, render, report, run, show, status
+from automask.cli.commands import bench, captions, check, crop, demo, export, fill, render, report, run, show, status
 from automask.cli.console import print_error, silence_library_logs
 from automask.errors import EXIT_INTERRUPTED, AutomaskError
 
@@ -75,6 +75,7 @@ def build_app() -> typer.Typer:
     app.command("bench")(bench.bench)
     app.command("demo")(demo.demo)
     app.command("check")(check.check)
+    app.command("captions")(captions.captions)
     app.command("fill")(fill.fill)
     app.command("crop")(crop.crop)
     for name, entry in _plugin_commands().items():
