@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from automask.types import Issue, Verdict
+from automask.config import PolicyConfig
+from automask.fuse import Mask, is_drawn
+from automask.types import Issue, MaskResult, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,22 @@ class FileSkipped:
 
     path: str
     reason: str
+
+
+def mask_drawn(
+    image_id: str, work: str, mask: Mask, result: MaskResult, *, policy: PolicyConfig, timings_s: Mapping[str, float]
+) -> ImageDone:
+    """The event of a mask that was written."""
+    return ImageDone(
+        image_id=image_id,
+        work=work,
+        verdict=result.verdict,
+        confidence=result.confidence,
+        regions=sum(is_drawn(region, policy) for region in result.regions),
+        masked_share=mask.masked_share,
+        issues=tuple(result.issues),
+        timings_s=timings_s,
+    )
 
 
 RunEvent = Counted | Notice | ImageDone | ImageReused | ImageFailed | FileSkipped

@@ -111,19 +111,11 @@ class MaskPipeline:
 
     def render(self, result: MaskResult, *, correction: CorrectionLayers | None = None) -> Mask:
         """Draw the mask of a result. Runs no model."""
-        return Mask.from_patches(
-            result.patches,
-            result.regions,
-            width_px=result.width_px,
-            height_px=result.height_px,
-            render=self.config.render,
-            policy=self.config.policy,
-            correction=correction,
-        )
+        return draw(result, self.config, correction=correction)[0]
 
     def judged(self, result: MaskResult, mask: Mask) -> MaskResult:
         """The result with the verdict that its rendered mask deserves."""
-        return judge(result, mask, self.config, fuse_fingerprint=self.fingerprints.fuse)
+        return judge(result, mask, self.config)
 
     def _finish(self, work: _Work, *, known_regions: bool = False) -> MaskResult:
         if not known_regions:
@@ -157,7 +149,26 @@ class MaskPipeline:
         )
 
 
-def judge(result: MaskResult, mask: Mask, config: PipelineConfig, *, fuse_fingerprint: str) -> MaskResult:
+def draw(
+    result: MaskResult, config: PipelineConfig, *, correction: CorrectionLayers | None = None
+) -> tuple[Mask, MaskResult]:
+    """The mask of a result under a configuration, and the result as judged by it. Runs no model."""
+    mask = Mask.from_patches(
+        result.patches,
+        result.regions,
+        width_px=result.width_px,
+        height_px=result.height_px,
+        render=config.render,
+        policy=config.policy,
+        correction=correction,
+    )
+    judged = judge(result, mask, config)
+    if correction is not None:  # a person has looked: there is nothing left to ask
+        judged = dataclasses.replace(judged, verdict=Verdict.AUTO)
+    return mask, judged
+
+
+def judge(result: MaskResult, mask: Mask, config: PipelineConfig) -> MaskResult:
     """The result with confidence, verdict and fuse fingerprint under a configuration. Runs no model."""
     failed = any(issue.severity == "error" for issue in result.issues)
     confidence = 0.0 if failed else image_confidence(result.regions, config.policy)
@@ -169,7 +180,8 @@ def judge(result: MaskResult, mask: Mask, config: PipelineConfig, *, fuse_finger
         policy=config.policy,
         review=config.review,
     )
-    fingerprints = dataclasses.replace(result.fingerprints, fuse=fuse_fingerprint)
+    fuse = fuse_fingerprint(config, result.fingerprints.refine)
+    fingerprints = dataclasses.replace(result.fingerprints, fuse=fuse)
     return dataclasses.replace(result, confidence=confidence, verdict=verdict, fingerprints=fingerprints)
 
 

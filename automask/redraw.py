@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -11,11 +10,9 @@ from automask import __version__
 from automask.config import PipelineConfig
 from automask.edited import adopt_edited_mask
 from automask.errors import StoreError
-from automask.events import Counted, EventSink, ImageDone, ImageReused, Notice, RunSummary, Tally
-from automask.fuse import Mask, is_drawn
-from automask.pipeline import fuse_fingerprint, judge
+from automask.events import Counted, EventSink, ImageReused, Notice, RunSummary, Tally, mask_drawn
+from automask.pipeline import draw, fuse_fingerprint
 from automask.store import Status, Store, StoredImage
-from automask.types import Verdict
 
 
 def redraw_store(
@@ -95,19 +92,7 @@ def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Ta
         tally(ImageReused(stored.image_id, result.verdict))
         return
     started = time.perf_counter()
-    layers = correction.layers if correction is not None else None
-    mask = Mask.from_patches(
-        result.patches,
-        result.regions,
-        width_px=result.width_px,
-        height_px=result.height_px,
-        render=config.render,
-        policy=config.policy,
-        correction=layers,
-    )
-    result = judge(result, mask, config, fuse_fingerprint=fingerprint)
-    if layers is not None:  # a person has looked: there is nothing left to ask
-        result = dataclasses.replace(result, verdict=Verdict.AUTO)
+    mask, result = draw(result, config, correction=correction.layers if correction is not None else None)
     store.put_mask(
         stored.image_id,
         mask.levels,
@@ -116,15 +101,5 @@ def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Ta
         verdict=result.verdict,
         correction_revision=revision,
     )
-    tally(
-        ImageDone(
-            image_id=stored.image_id,
-            work="rendered",
-            verdict=result.verdict,
-            confidence=result.confidence,
-            regions=sum(is_drawn(region, config.policy) for region in result.regions),
-            masked_share=mask.masked_share,
-            issues=tuple(result.issues),
-            timings_s={"render": time.perf_counter() - started},
-        )
-    )
+    timings_s = {"render": time.perf_counter() - started}
+    tally(mask_drawn(stored.image_id, "rendered", mask, result, policy=config.policy, timings_s=timings_s))

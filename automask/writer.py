@@ -13,11 +13,11 @@ from typing import Self
 from automask.dataset.decode import Decoded
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
-from automask.events import ImageDone, ImageFailed, Tally
-from automask.fuse import Mask, is_drawn
-from automask.pipeline import MaskPipeline
+from automask.events import ImageFailed, Tally, mask_drawn
+from automask.fuse import Mask
+from automask.pipeline import MaskPipeline, draw
 from automask.store import Correction, Store
-from automask.types import Issue, MaskResult, Verdict
+from automask.types import Issue, MaskResult
 
 _WAITING = 4
 """Results that may wait to be written; beyond it the models wait, so that memory stays flat on slow disks."""
@@ -137,11 +137,7 @@ class MaskWriter:
 
     def _drawn(self, result: MaskResult, correction: Correction | None) -> tuple[Mask, MaskResult]:
         layers = correction.layers if correction is not None else None
-        mask = self._pipeline.render(result, correction=layers)
-        result = self._pipeline.judged(result, mask)
-        if layers is not None:  # a person has looked: there is nothing left to ask
-            result = dataclasses.replace(result, verdict=Verdict.AUTO)
-        return mask, result
+        return draw(result, self._pipeline.config, correction=layers)
 
     def _fail_to_write(self, file: ImageFile, result: MaskResult, error: ImageError, *, content_sha256: str) -> None:
         issue = Issue(stage="write", code=error.code, message=str(error), severity="error")
@@ -152,18 +148,7 @@ class MaskWriter:
         self._tally(ImageFailed(file.id, tuple(issues)))
 
     def _tell(self, image_id: str, work: str, mask: Mask, result: MaskResult, *, timings_s: dict[str, float]) -> None:
-        self._tally(
-            ImageDone(
-                image_id=image_id,
-                work=work,
-                verdict=result.verdict,
-                confidence=result.confidence,
-                regions=sum(is_drawn(region, self._pipeline.config.policy) for region in result.regions),
-                masked_share=mask.masked_share,
-                issues=tuple(result.issues),
-                timings_s=timings_s,
-            )
-        )
+        self._tally(mask_drawn(image_id, work, mask, result, policy=self._pipeline.config.policy, timings_s=timings_s))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

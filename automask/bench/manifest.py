@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from automask.config import FrozenModel
 from automask.errors import InputError
-from automask.metrics import MaskScore, mean_of
+from automask.metrics import mean_of
 
 
 class ManifestEntry(FrozenModel):
@@ -77,9 +77,23 @@ class SourceFigures:
     waste: float | None
 
 
-def summarise(scored: Iterable[tuple[ManifestEntry, MaskScore]]) -> list[SourceFigures]:
+class Scored(Protocol):
+    """Anything with a leak and a waste."""
+
+    @property
+    def leak(self) -> float | None:
+        """0..1, or None."""
+        ...
+
+    @property
+    def waste(self) -> float | None:
+        """0..1, or None."""
+        ...
+
+
+def summarise(scored: Iterable[tuple[ManifestEntry, Scored]]) -> list[SourceFigures]:
     """Average per image, then per source, then over the sources of a kind (source name `*`)."""
-    groups: dict[tuple[str, str], list[MaskScore]] = {}
+    groups: dict[tuple[str, str], list[Scored]] = {}
     for entry, score in scored:
         groups.setdefault((entry.kind, entry.source), []).append(score)
     per_source = [

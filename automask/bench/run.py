@@ -28,6 +28,9 @@ from automask.types import Image, MaskResult
 
 CASE_TOLERANCE = 1e-4
 
+BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), refiner="polygon")
+"""What a person gets without automask: everything RapidOCR detects by its own defaults, grown by one cell."""
+
 
 class ImageFigures(FrozenModel):
     """What one pipeline did on one image.
@@ -138,14 +141,11 @@ def check_metric_cases(folder: Path) -> dict[str, tuple[MaskScore, float | None,
     return outcome
 
 
-def scored_pairs(run: BenchRun, pipeline: str, manifest: Manifest) -> list[tuple[ManifestEntry, MaskScore]]:
-    """The images of a pipeline whose truth is known, with their scores."""
-    by_image = {entry.image: entry for entry in manifest.entries}
-    return [
-        (by_image[f.image], MaskScore(leak=f.leak, waste=f.waste, unwanted_cells=0, far_cells=0))
-        for f in run.images
-        if f.pipeline == pipeline and by_image[f.image].truth != "unknown"
-    ]
+def scored_pairs(run: BenchRun, pipeline: str, manifest: Manifest) -> list[tuple[ManifestEntry, ImageFigures]]:
+    """The entries of a manifest whose truth is known, with one pipeline's figures; an image may be listed twice."""
+    figures = [figure for figure in run.images if figure.pipeline == pipeline]
+    pairs = zip(manifest.entries, figures, strict=True)
+    return [(entry, figure) for entry, figure in pairs if entry.truth != "unknown"]
 
 
 def peak_memory_mb() -> float:

@@ -32,6 +32,12 @@ def bench(
         list[str] | None,
         typer.Option("--compare", metavar="NAME=TOML", help="Another configuration to run beside ours; repeatable."),
     ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline", help="Run RapidOCR's defaults beside ours: detection only, polygons grown by a cell."
+        ),
+    ] = False,
     overhead: Annotated[
         int, typer.Option("--overhead", metavar="N", help="Also time a whole run on N images against its model calls.")
     ] = 0,
@@ -47,6 +53,8 @@ def bench(
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
         options.policy_flags(policies=policies, weights=None, accepts=None),
     )
+    from automask.bench.run import BASELINE
+
     configs = {"automask": config}
     for pair in compare or ():
         name, equals, path = pair.partition("=")
@@ -55,6 +63,9 @@ def bench(
                 f"--compare {pair}: expected a new NAME=TOML.", advice="Write e.g. --compare base=base.toml."
             )
         configs[name] = options.load(Path(path))
+
+    if baseline:
+        configs["rapidocr-baseline"] = BASELINE
 
     from rich.progress import Progress
 

@@ -157,7 +157,7 @@ def mark_with_alpha(path: Path, side_px: int = 512) -> Image.Image:
 
 def faces_in(path: Path, style: str, relative: str) -> Iterator[Face]:
     """List the faces of a font file with the scripts each can write; faces that write none are left out."""
-    from fontTools.ttLib import TTCollection, TTFont, TTLibError  # type: ignore[import-untyped]
+    from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
     try:
         fonts = (
