@@ -221,7 +221,7 @@ ONETRAINER = Trainer(
     mode=reducers.bilinear_antialias,
     bucket=nearest_ratio_bucket((1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0), step_px=64),
     floor=0.1,
-    growth_cells=1.25,
+    growth_cells=1.3,
     settings=(
         Setting("masked_training", True, "masks are not read at all"),
         Setting("unmasked_probability", 0.0, "the default 0.1 trains every tenth step without the mask"),
@@ -232,7 +232,7 @@ ONETRAINER = Trainer(
 )
 """`<stem>-masklabel.png` beside the image, PNG only, white where missing (DataLoaderText2ImageMixin.py:76, 99, 100);
 bilinear with antialiasing, then `clamp(mask, unmasked_weight, 1)` (masked_loss.py:11); defaults in TrainConfig.py:1206.
-The triangle filter reaches half a cell beyond the cell: 1.25 cells of growth leave at most 3 % of it."""
+The triangle filter reaches half a cell beyond the cell: 1.3 cells of growth leave at most 3 % of it."""
 
 AI_TOOLKIT = Trainer(
     name="ai-toolkit",

@@ -8,6 +8,7 @@ from export_cases import artefact_of, export, make_dataset, make_store
 from PIL import Image
 from trainer_loaders import CELL_PX, LOADERS, antialiased, blocks, nearest, nearest_exact
 
+from automask import reducers
 from automask.config import PipelineConfig, RenderConfig
 from automask.trainers import TRAINERS
 
@@ -104,6 +105,25 @@ def test_the_export_makes_up_for_another_rendering_of_the_store(name, render, im
         seen = LOADERS[name](path, tmp_path / name, images)
         covered = seen.follow(artefact_of(store, path.name)) > COVERED
         assert seen.cells[covered].mean() <= LEAK
+
+
+@pytest.mark.parametrize(("training_px", "cell_px"), [(512, 8), (768, 16), (1536, 32)])
+@pytest.mark.parametrize("name", ["kohya", "simpletuner", "diffusion-pipe"])
+def test_other_resolutions_and_cells(name, training_px, cell_px, images, store, tmp_path):
+    """The loaders above train at 1024 px with cells of 8; the reducers that they confirm tell about the rest."""
+    export(store, name, output=tmp_path, training_px=training_px, cell_px=cell_px)
+    trainer = TRAINERS[name]
+    for path in (images / "wide.jpg", images / "long.png", images / "small.png"):
+        mask = tmp_path / "masks" / (path.name if name == "simpletuner" else f"{path.stem}.png")
+        weight = np.asarray(Image.open(mask)).astype(np.float32) / 255
+        artefact = artefact_of(store, path.name).astype(np.float32)
+        bucket = trainer.bucket(artefact.shape[1], artefact.shape[0], training_px)
+        shape_cells = bucket.shape_cells(cell_px)
+        covered = reducers.area(bucket.fitted(artefact, resample=Image.Resampling.BOX), shape_cells) > COVERED
+        cells = trainer.cells(weight, training_px=training_px, cell_px=cell_px)
+        assert covered.any()
+        assert cells[covered].mean() <= LEAK
+        assert cells[covered].max() <= 0.1
 
 
 @pytest.mark.slow

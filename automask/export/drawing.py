@@ -20,8 +20,10 @@ from automask.store import Store, StoredImage
 from automask.trainers import Trainer
 from automask.types import Kind, MaskResult
 
-_UNTOUCHED_PX = 0.24
-"""Training pixels of a cell that may stay outside of the growth: 3 % of a cell of 8."""
+_LEAK = 0.03
+"""Share of its weight that a cell with something unwanted in it may keep."""
+_COVERED = 0.02
+"""Share of a cell that something unwanted covers before the cell counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,17 @@ class Drawing:
     def growth_px(self, stored: StoredImage) -> int:
         """Growth in source pixels: that of the settings, or more where the trainer's bucket shrinks the image more.
 
-        The growth covers each cell of the image's real bucket that holds something unwanted, and one more source pixel
-        where the resize to the bucket mixes neighbours.
+        The growth covers each cell of the image's real bucket that holds something unwanted, up to the share that may
+        be left. At the edge of a mask the resize to the bucket blends half a pixel of the coarser of both images.
         """
         wanted_px = growth_px(self.grid(stored), self.render.growth_cells)
         if self.trainer is None or self.least_growth_cells <= 0:
             return wanted_px
         bucket = self.trainer.bucket(*seen_size_px(stored, self.orientation), self.render.training_px)
-        mixed_px = 0 if bucket.scale == 1.0 else 1
-        reach_px = (self.least_growth_cells * self.render.cell_px - _UNTOUCHED_PX) / bucket.scale
-        return max(wanted_px, math.ceil(reach_px + mixed_px))
+        cell_px, coarser_px = self.render.cell_px, max(1.0, bucket.scale)
+        blend_px = 0.5 * coarser_px - math.sqrt(2 * coarser_px * _LEAK * cell_px)  # below 0: it may end inside the cell
+        reach_px = self.least_growth_cells * cell_px - _COVERED * cell_px + blend_px
+        return max(wanted_px, math.ceil(reach_px / bucket.scale))
 
     def grid(self, stored: StoredImage) -> LatentGrid:
         """The grid of an image under the settings."""
