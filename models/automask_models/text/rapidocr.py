@@ -27,7 +27,8 @@ from automask_models.text.scales import detail_scale, resized, scales_of, small_
 
 _ALGORITHM_VERSION = 1
 _WORTH_A_PASS = 1.2
-"""A pass at a scale closer than this to the one before finds nothing new."""
+_WORTH_A_DETAIL_PASS = 1.4
+"""A pass runs only at a scale this many times that of the one before: nearer ones see the same. Detail costs more."""
 
 
 class RapidOcrOptions(FrozenModel):
@@ -120,13 +121,14 @@ class RapidOcrDetector:
         return [region for region in regions if region is not None]
 
     def _lines(self, image: Image, networks: PpOcr) -> list[TextLine]:
-        coarse, main = scales_of(image.width_px, image.height_px)
-        passes = [self._search(image, networks, coarse)]
-        if main > coarse * _WORTH_A_PASS:
-            passes.append(self._search(image, networks, main))
+        scale, main = scales_of(image.width_px, image.height_px)
+        passes = [self._search(image, networks, scale)]
+        if main > scale * _WORTH_A_PASS:
+            scale = main
+            passes.append(self._search(image, networks, scale))
         detail = detail_scale(image.width_px, image.height_px)
-        small = small_lettering(passes[-1], scale=main)
-        if self._options.detail and small and detail > main * _WORTH_A_PASS:
+        small = small_lettering(passes[-1], scale=scale)
+        if self._options.detail and small and detail > scale * _WORTH_A_DETAIL_PASS:
             passes.append(self._search(image, networks, detail, where=small))
         return merge_passes(passes)
 
