@@ -13,12 +13,12 @@ from automask.types import Image
 from automask_models.overlay.alignment import align
 from automask_models.overlay.consistency import Consistency, measure
 from automask_models.overlay.finding import SURE_SCORE
-from automask_models.overlay.frames import STEADY_SHARE, STEP_PX, FrameShape, frame_of
+from automask_models.overlay.frames import CHANGING_SHARE, STEADY_SHARE, STEP_PX, FrameShape, frame_of
 from automask_models.overlay.marks import CERTAIN_RATIO, MarkShape, marks_of
 from automask_models.overlay.matching import match_near
 from automask_models.overlay.options import OverlayOptions
 from automask_models.overlay.reduction import Gradients, Shape, content_key, raw_gradients, resized, whitened
-from automask_models.overlay.relations import different_pictures, same_type_clusters
+from automask_models.overlay.relations import SAME_COLOUR_LEVELS, SAME_PLATE, different_pictures, same_type_clusters
 from automask_models.overlay.sampling import Sample, ShapeSamples
 from automask_models.overlay.template import Template, anchor_of
 
@@ -94,13 +94,13 @@ def _types(samples: Sequence[Sample], *, least: int) -> list[list[int]]:
 
 
 def _frames(members: Sequence[Sample], *, least: int) -> list[tuple[FrameShape, list[Sample]]]:
-    """The frame of images of one type; two where a part of them has further fixed edges, such as a title band."""
+    """The frame of images of one type; two where a part of them has more that is fixed, such as a title band."""
     rough = _frame(members)
     if rough is None:
         return []
     members = _aligned(members, rough)
     whole = _frame(members) or rough
-    with_more = _with_inner_edges(members, whole)
+    with_more = _with_more(members, whole, least=least)
     rest = [sample for sample in members if sample not in with_more]
     if least <= len(with_more) < len(members):
         inner = _frame(with_more)
@@ -139,17 +139,26 @@ def _frame(members: Sequence[Sample]) -> FrameShape | None:
     return frame
 
 
-def _with_inner_edges(members: Sequence[Sample], frame: FrameShape) -> list[Sample]:
-    """Images that show the consistent edges inside of the frame's window."""
-    consistency = _measured(members)
-    inside = _eroded(~frame.outside) & (consistency.energy > consistency.high)
-    kernel = consistency.mean * inside
-    power = float((kernel**2).sum())
-    if power == 0.0:
+def _with_more(members: Sequence[Sample], frame: FrameShape, *, least: int) -> list[Sample]:
+    """Images that agree on places which are neither fixed nor free: what a part of the type has in addition."""
+    import cv2
+
+    between = (frame.share >= CHANGING_SHARE) & (frame.share < STEADY_SHARE)
+    places = cv2.morphologyEx(between.view(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)).astype(np.bool_)
+    clusters = same_type_clusters([sample.pixels for sample in members], places, least=least, share=SAME_PLATE)
+    if not clusters:
         return []
-    answers = np.array([float((whitened(raw_gradients(sample.pixels)) * kernel).sum()) for sample in members]) / power
-    threshold = _between_classes(answers)
-    return [sample for sample, answer in zip(members, answers, strict=True) if answer >= threshold]
+    core = np.stack([members[i].pixels[places] for i in max(clusters, key=len)])
+    usual = np.median(core, axis=0).astype(np.int16)
+    agreement = np.array(
+        [
+            float((np.abs(sample.pixels[places].astype(np.int16) - usual).max(axis=1) <= SAME_COLOUR_LEVELS).mean())
+            for sample in members
+        ]
+    )
+    # Words differ most on images that the clusters missed; the plate under them still sets these images apart.
+    threshold = _between_classes(agreement)
+    return [sample for sample, value in zip(members, agreement, strict=True) if value >= threshold]
 
 
 def _between_classes(values: NDArray[np.float64]) -> float:

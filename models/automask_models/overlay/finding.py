@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask.types import Image, Kind, Region
-from automask_models.overlay.alignment import align
+from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
 from automask_models.overlay.reduction import Gradients, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
@@ -35,6 +35,10 @@ LARGEST_ELSEWHERE = 0.15
 SCALES = (0.5, 0.63, 0.79, 1.0, 1.26, 1.59, 2.0)
 FRAME_MATCH = 0.6
 """Share of the steady places of a frame that must have its colours."""
+ROUGH_MATCH = 0.4
+"""The same before the sides are aligned, to spare other images the work."""
+PLATE_MATCH = 0.3
+"""A plate covered with other words still has its colour on more than this share."""
 FRAME_ASPECT = 0.06
 """Greatest difference in log aspect between an image and a frame."""
 
@@ -58,7 +62,7 @@ def find_all(templates: Sequence[Template], image: Image) -> list[Region]:
     rivals = [(template, fit) for template, fit in fits if fit is not None]
     regions: list[Region] = []
     if rivals:
-        template, fit = max(rivals, key=lambda rival: (rival[0].confidence >= ACCEPT, rival[1].edges, rival[0].id))
+        template, fit = max(rivals, key=lambda rival: (rival[0].confidence >= ACCEPT, rival[1].explained, rival[0].id))
         regions += _frame_region(template, views, fit)
     for template in templates:
         if template.kind == "overlay":
@@ -94,29 +98,47 @@ class _Views:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """How well an image agrees with a frame: share of matching colours, and strength of matching edges."""
+    """How well an image agrees with a frame.
 
+    Attributes:
+        alignment: Where the frame's sides lie in the image.
+        colours: Share of the steady places with the frame's colours, 0..1.
+        explained: Share of the image that the frame explains, less what it claims and does not explain.
+    """
+
+    alignment: Alignment
     colours: float
-    edges: float
+    explained: float
 
 
 def _frame_fit(template: Template, views: _Views) -> _Fit | None:
-    if views.aspect_distance(template) > FRAME_ASPECT:
+    if views.aspect_distance(template) > FRAME_ASPECT or not template.steady.any():
         return None
     size = (template.width_px, template.height_px)
-    colours = frame_agreement(template, views.pixels(*size))
+    if _agreement(template, views.pixels(*size))[template.steady].mean() < ROUGH_MATCH:
+        return None
+    alignment = align(views.gradients(*size), template.gradients)
+    agreement = _agreement(template, alignment.to_reference(views.pixels(*size)))
+    colours = float(agreement[template.steady].mean())
     if colours < FRAME_MATCH:
         return None
-    norm = float(np.linalg.norm(template.gradients))
-    edges = float((views.gradients(*size) * template.gradients).sum()) / norm if norm > 0 else 0.0
-    return _Fit(colours, edges)
+    explained = float((agreement[template.artefact] - PLATE_MATCH).sum()) / template.artefact.size
+    return _Fit(alignment, colours, explained)
+
+
+def _agreement(template: Template, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(h, w) bool, where an image of a frame's reference size has its colours."""
+    import cv2
+
+    difference = cv2.absdiff(cv2.blur(pixels, (3, 3)), cv2.blur(template.colours, (3, 3)))
+    agreement: NDArray[np.bool_] = difference.max(axis=2) <= SAME_COLOUR_LEVELS
+    return agreement
 
 
 def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
     image = views.image
-    alignment = align(views.gradients(template.width_px, template.height_px), template.gradients)
     artefact = _resized_mask(
-        alignment.to_image(template.artefact), width_px=image.width_px, height_px=image.height_px
+        fit.alignment.to_image(template.artefact), width_px=image.width_px, height_px=image.height_px
     )
     box = Box.of_artefact(artefact)
     if box is None:
@@ -131,18 +153,6 @@ def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
             attributes={"template": template.id, "score": round(fit.colours, 4), "placed": "whole"},
         )
     ]
-
-
-def frame_agreement(template: Template, pixels: NDArray[np.uint8]) -> float:
-    """Share of a frame's steady places at which an image of its reference size has its colours, 0..1."""
-    import cv2
-
-    if not template.steady.any():
-        return 0.0
-    difference = np.abs(
-        cv2.blur(pixels, (3, 3)).astype(np.int16) - cv2.blur(template.colours, (3, 3)).astype(np.int16)
-    ).max(axis=2)
-    return float((difference[template.steady] <= SAME_COLOUR_LEVELS).mean())
 
 
 def _resized_mask(artefact: NDArray[np.bool_], *, width_px: int, height_px: int) -> NDArray[np.bool_]:

@@ -133,8 +133,9 @@ def _windows(share: NDArray[np.float32], edges: NDArray[np.bool_]) -> NDArray[np
         window = _spread(labels == label, opened, steps_px=4)
         window = _spread(window, opened & (share < CHANGING_SHARE), steps_px=TAKE_BACK_PX)
         windows |= _without_holes(_opened(window, 9))
-    outside = _spread(~windows, share >= CHANGING_SHARE, steps_px=STEP_PX)
-    return ~outside
+    # Fringes of pictures that happen to have the frame's colour at its edge are no part of it.
+    inside = ~_spread(~windows, share >= CHANGING_SHARE, steps_px=STEP_PX)
+    return cv2.morphologyEx(inside.view(np.uint8), cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8)).astype(np.bool_)
 
 
 def _opened(mask: NDArray[np.bool_], side_px: int) -> NDArray[np.bool_]:

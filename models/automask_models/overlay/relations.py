@@ -15,16 +15,19 @@ SAME_COLOUR_LEVELS = 24
 """Greatest difference per channel between prints of one colour: scans and encoders stay below, pictures rarely do."""
 SAME_TYPE = 0.55
 """Mean share of the fixed places at which images of one frame type have the same colour."""
+SAME_PLATE = 0.35
+"""The same for plates that carry different words."""
 SAME_PICTURE = 0.3
 """Correlation of whitened gradients: other pictures stay below .1, recoloured or recompressed ones lie above .45."""
 
 
 def same_type_clusters(
-    stack: Sequence[NDArray[np.uint8]], places: NDArray[np.bool_], *, least: int
+    stack: Sequence[NDArray[np.uint8]], places: NDArray[np.bool_], *, least: int, share: float = SAME_TYPE
 ) -> list[list[int]]:
     """Indices of (h, w, 3) images that have the same colours at the (h, w) `places`, in clusters of at least `least`.
 
-    Average linkage up to `SAME_TYPE`, so that the number of types need not be known.
+    Average linkage down to the given share of places with the same colour, so that the number of types need not be
+    known.
     """
     import cv2
 
@@ -38,7 +41,7 @@ def same_type_clusters(
     similarity = np.empty((len(rows), len(rows)), dtype=np.float32)
     for i, row in enumerate(rows):
         similarity[i] = (np.abs(rows - row).max(axis=2) <= SAME_COLOUR_LEVELS).mean(axis=1)
-    return [cluster for cluster in _average_linkage(similarity, SAME_TYPE) if len(cluster) >= least]
+    return [cluster for cluster in _average_linkage(similarity, share) if len(cluster) >= least]
 
 
 def _average_linkage(similarity: NDArray[np.float32], least: float) -> list[list[int]]:
