@@ -78,10 +78,10 @@ def test_both_formats_find_the_same(exported, tmp_path):
     (from_pt,) = detector(pt, tmp_path, confidence=threshold).detect([image])
     assert len(from_onnx) >= 3
     assert len(from_pt) == len(from_onnx)
-    for ours, theirs in zip(from_pt, from_onnx, strict=True):
-        assert ours.attributes["label"] == theirs.attributes["label"]
-        assert ours.confidence == pytest.approx(theirs.confidence, abs=1e-3)
-        assert np.abs(np.subtract(ours.box.xyxy, theirs.box.xyxy)).max() <= 1
+    for ours in from_pt:  # random networks are equally sure of several classes at one place: order is no evidence
+        alike = [theirs for theirs in from_onnx if abs(ours.confidence - theirs.confidence) <= 1e-3]
+        same_place = [t for t in alike if np.abs(np.subtract(ours.box.xyxy, t.box.xyxy)).max() <= 1]
+        assert ours.attributes["label"] in {theirs.attributes["label"] for theirs in same_place}
     if NETWORKS[name]:
         assert any(region.artefact is not None for region in from_onnx)
 
