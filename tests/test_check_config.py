@@ -198,3 +198,29 @@ def test_files_that_cannot_be_read(tmp_path, name, text, words):
         path.write_text(text)
     with pytest.raises(ConfigError, match=words):
         read_document(path)
+
+
+@pytest.mark.parametrize("trainer", ["kohya", "diffusion-pipe"])
+def test_one_entry_for_each_folder(tmp_path, trainer):
+    case = right(tmp_path, trainer)
+    path = tmp_path / "config.toml"
+    one = path.read_text()
+    head, entry = one.split("[[datasets.subsets]]" if trainer == "kohya" else "[[directory]]")
+    entries = []
+    for folder in ("one", "two"):
+        for root in (case.images, case.masks):
+            (root / folder).mkdir()
+        entries.append(
+            ("[[datasets.subsets]]" if trainer == "kohya" else "[[directory]]")
+            + entry.replace(f'{case.images}"', f'{case.images}/{folder}"').replace(
+                f'{case.masks}"', f'{case.masks}/{folder}"'
+            )
+        )
+    for name, folder in (("a.png", "one"), ("b.png", "one"), ("c.png", "two")):
+        (case.images / name).rename(case.images / folder / name)
+        case.mask_path(name).rename(case.masks / folder / name)
+    path.write_text(head + "\n".join(entries))
+    report = case.check()
+    assert report.findings == ()
+    assert report.layout.masks_root == case.masks
+    assert [pair.name for pair in report.layout.pairs] == ["one/a.png", "one/b.png", "two/c.png"]

@@ -135,8 +135,10 @@ class _Rules:
             )
         return own or every
 
-    def masks(self, document: Document, node: Node, key: str, *, why_needed: str) -> None:
-        """The entry's mask folder: it has to be named and there."""
+    def masks(
+        self, document: Document, node: Node, key: str, *, images_key: str | None = None, why_needed: str
+    ) -> None:
+        """The entry's mask folder: it has to be named and there. Where the entry is of this dataset, it is taken."""
         text = node.text(key)
         if not text:
             self.wrong(document, node.line, f"{key} is missing: {why_needed}.", f"Add {key} with the folder of masks.")
@@ -145,8 +147,24 @@ class _Rules:
         line = node.mapping[key].line
         if not folder.is_dir():
             self.wrong(document, line, f"{key} names {text}, which is no folder.", "Correct the path.")
-        elif self.facts.masks_root is None or folder.resolve() in self.facts.masks_root.resolve().parents:
-            self.facts.masks_root = folder
+        elif self.facts.masks_root is None:
+            images = node.text(images_key) if images_key is not None else None
+            self.facts.masks_root = folder if images is None else self._root_of(folder, document.resolve(images))
+
+    def _root_of(self, masks: Path, images: Path) -> Path | None:
+        """The folder of all masks, where an entry is about a folder below the dataset: `masks` for `masks/a`."""
+        if not _overlap(images, self.root):
+            return None
+        try:
+            below = images.resolve().relative_to(self.root.resolve()).parts
+        except ValueError:
+            return masks
+        masks = masks.resolve()
+        return (
+            Path(*masks.parts[: len(masks.parts) - len(below)])
+            if below and masks.parts[-len(below) :] == below
+            else masks
+        )
 
     def resolution(self, node: Node | None) -> None:
         found = _resolution(node)
@@ -185,7 +203,7 @@ def _kohya(rules: _Rules, document: Document) -> None:
                     rules.wrong(document, line, "conditioning_data_dir wins over the alpha channel.", "Remove it.")
             elif any(other in own for other in inside):
                 why = "every subset of a dataset needs one"
-                rules.masks(document, subset, "conditioning_data_dir", why_needed=why)
+                rules.masks(document, subset, "conditioning_data_dir", images_key="image_dir", why_needed=why)
             if subset.get("metadata_file") is not None and not is_alpha:
                 line = subset.mapping["metadata_file"].line
                 rules.wrong(
@@ -243,7 +261,8 @@ def _ai_toolkit(rules: _Rules, document: Document) -> None:
         for key in ("mask_min_value", "invert_mask", "alpha_mask", "buckets"):
             rules.key(document, dataset, key)
         if not _is(alpha, True):
-            rules.masks(document, dataset, "mask_path", why_needed=rules.setting("mask_path").why)
+            why = rules.setting("mask_path").why
+            rules.masks(document, dataset, "mask_path", images_key="folder_path", why_needed=why)
         rules.facts.inverted = rules.facts.inverted or _is(dataset.get("invert_mask"), True)
         floor = dataset.get("mask_min_value")
         if floor is not None and isinstance(floor.scalar, (int, float)):
@@ -288,7 +307,8 @@ def _diffusion_pipe(rules: _Rules, document: Document) -> None:
     if not directories:
         return  # the main file; its `dataset` is read as well
     for directory in rules.chosen(document, directories, "path"):
-        rules.masks(document, directory, "mask_path", why_needed=rules.setting("mask_path").why)
+        why = rules.setting("mask_path").why
+        rules.masks(document, directory, "mask_path", images_key="path", why_needed=why)
         rules.resolution(directory.get("resolutions"))
         path = directory.text("path")
         if path:
