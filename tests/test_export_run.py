@@ -368,3 +368,33 @@ def test_unknown_formats_and_options_are_refused(store):
         build_exporter("fluxgym", options={})
     with pytest.raises(ConfigError, match="images"):
         build_exporter("kohya", options={"images": "steal"})
+
+
+def test_a_list_of_somebody_else_is_in_the_way_before_anything_is_written(store, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "metadata.jsonl").write_text("{}\n")
+    with pytest.raises(OutputError, match="metadata"):
+        export(store, "huggingface", output=output)
+    assert list(tree(output)) == ["metadata.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["yolo-seg", "huggingface"])
+def test_formats_of_images_need_them(name, store):
+    with pytest.raises(ConfigError) as refused:
+        export(store, name, images="none")
+    assert refused.value.code == "export-needs-images"
+
+
+def test_images_of_rare_formats_get_a_mask_where_extra_ones_do_no_harm(images, tmp_path):
+    Image.fromarray(red_on_grey(96, 64, seed=5)).save(images / "scan.tiff")
+    export(make_store(images), "diffusion-pipe", output=tmp_path / "out")
+    assert (tmp_path / "out" / "masks" / "scan.png").exists()
+
+
+def test_a_name_that_looks_like_a_mask_is_no_trap(images):
+    Image.fromarray(red_on_grey(96, 64, seed=5)).save(images / "a.jpg")
+    Image.fromarray(red_on_grey(96, 64, seed=6)).save(images / "a.jpg.png")
+    with pytest.raises(InputError) as refused:
+        export(make_store(images), "grey")
+    assert refused.value.code == "export-collision"

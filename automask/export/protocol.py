@@ -62,6 +62,7 @@ class ExportRules:
         orientation: Of the masks.
         images: What happens to images unless the user says otherwise.
         images_folder: Where images and their captions go in the output.
+        needs_images: Nothing can read the format without them: `--images none` is refused.
         writes_images: The format makes image files of its own, at `images_folder`; captions follow them.
         takes_captions: Captions go with the images.
         lists_images: Images that the export leaves out are left out of training too, even if their files stay, because
@@ -76,6 +77,7 @@ class ExportRules:
     orientation: Orientation = Orientation.UPRIGHT
     images: ImageMode = "none"
     images_folder: str = IMAGES_FOLDER
+    needs_images: bool = False
     writes_images: bool = False
     takes_captions: bool = True
     lists_images: bool = False

@@ -32,7 +32,7 @@ from automask.export.protocol import (
     Root,
     Snippet,
 )
-from automask.export.selection import FULLY_MASKED, Selection, leaves_out, named, select
+from automask.export.selection import FULLY_MASKED, Selection, image_mode, leaves_out, named, select
 from automask.export.summary import ExportSummary
 from automask.export.writing import Writer, refuse_foreign
 from automask.plugins import EXPORTERS, load_plugin
@@ -136,7 +136,7 @@ class _Export:
         exporter, rules, options = self._exporter, self._exporter.rules, self._exporter.options
         self._config = config
         self._input_root = self._checked_input()
-        self._mode = _image_mode(exporter)
+        self._mode = image_mode(exporter)
         growth = options.growth_cells
         changes = {"training_px": options.training_px, "cell_px": options.cell_px, "growth_cells": growth}
         self._drawing = Drawing(
@@ -259,11 +259,17 @@ class _Export:
     def _planned(self, found: Selection, context: ExportContext) -> list[Entry]:
         """All files that are going to be written, after a look at what is in their way."""
         planned: dict[tuple[Root, str], Entry] = {}
+        snippet = self._exporter.snippet(context)
         foreign: list[Path] = []
         for chosen in found.chosen:
             for file in self._files(chosen, self._image(chosen)):
                 if (file.root, file.name) in planned:
                     continue
+                if self._writer.is_foreign(file):
+                    foreign.append(self._writer.path(file))
+                planned[file.root, file.name] = Entry(file.root, file.name)
+        for file in self._closing_files([], context, snippet):
+            if not self._may_stay(file, snippet):
                 if self._writer.is_foreign(file):
                     foreign.append(self._writer.path(file))
                 planned[file.root, file.name] = Entry(file.root, file.name)
@@ -297,9 +303,7 @@ class _Export:
                 if self._writer.is_current(file):
                     entries[file.root, file.name] = known[file.root, file.name]
                     unchanged += 1
-                elif self._writer.is_foreign(file):
-                    if snippet is None or file.name not in (snippet.name, HOWTO_NAME):
-                        raise refuse_foreign([self._writer.path(file)])
+                elif self._may_stay(file, snippet) and self._writer.is_foreign(file):
                     stands = False
                 else:
                     entries[file.root, file.name] = self._writer.write(file)
@@ -329,6 +333,11 @@ class _Export:
             seconds=time.perf_counter() - self._started,
             interrupted=self._stop.is_set(),
         )
+
+    @staticmethod
+    def _may_stay(file: OutputFile, snippet: Snippet | None) -> bool:
+        """Whether a file is one that people edit, so that their version stays."""
+        return file.name == HOWTO_NAME or (snippet is not None and file.name == snippet.name)
 
     def _export_image(self, chosen: Chosen) -> _Done:
         image = self._image(chosen)
@@ -374,22 +383,3 @@ def _taken_over(name: str, path: Path, mode: ImageMode) -> OutputFile:
     facts = path.stat() if mode == "copy" else None
     changes = [facts.st_size, facts.st_mtime_ns] if facts is not None else []
     return OutputFile(name, digest([mode, str(path), *changes]), lambda: path)
-
-
-def _image_mode(exporter: Exporter) -> ImageMode:
-    rules, options = exporter.rules, exporter.options
-    if options.in_place:
-        if not rules.in_place:
-            raise ConfigError(
-                f"--in-place writes masks beside the images, and {exporter.name} does not look for them there.",
-                advice="Leave it out.",
-                code="export-in-place",
-            )
-        if options.images not in (None, "none") or options.flatten:
-            raise ConfigError(
-                "--in-place goes with neither --images nor --flatten: the images stay where they are.",
-                advice="Leave one of them out.",
-                code="export-in-place",
-            )
-        return "none"
-    return options.images or ("link" if rules.writes_images else rules.images)

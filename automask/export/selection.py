@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from automask.dataset.names import folded, stem_of, suffix_of
 from automask.errors import ConfigError, InputError
 from automask.export.images import Chosen
-from automask.export.protocol import ExportOptions, ExportRules, ImageMode
+from automask.export.protocol import Exporter, ExportOptions, ExportRules, ImageMode
 from automask.store import Status, Store, StoredImage
 from automask.types import Verdict
 
@@ -86,15 +86,47 @@ def select(
         raise _collision(names, stems, [stored.image_id for stored, _ in rows], flat=rules.flat)
     if rules.flat and not options.flatten:
         _check_flat(names)
+    taken: set[str] = set()
     for (stored, path), name in zip(rows, names, strict=True):
         shares = _stem_key(name) in stems
         mask_name = name + ".png" if shares else str(PurePosixPath(name).with_name(_stem(name) + ".png"))
+        if folded(mask_name) in taken:  # a.jpg beside a.png beside a.jpg.png
+            raise _collision([name], frozenset([_stem_key(name)]), [stored.image_id], flat=rules.flat)
+        taken.add(folded(mask_name))
         found.chosen.append(Chosen(stored, path, name, mask_name, stored.image_id in outdated))
         if stored.verdict is Verdict.REVIEW:
             found.unreviewed.append(stored.image_id)
         if stored.masked_share is not None and stored.masked_share > 0.5:
             found.much_masked.append(stored.image_id)
     return found
+
+
+def image_mode(exporter: Exporter) -> ImageMode:
+    """What happens to images in an export.
+
+    Raises:
+        ConfigError: The format cannot do what the options ask for.
+    """
+    rules, options = exporter.rules, exporter.options
+    if options.in_place:
+        if not rules.in_place:
+            raise ConfigError(
+                f"--in-place writes masks beside the images, and {exporter.name} does not look for them there.",
+                advice="Leave it out.",
+                code="export-in-place",
+            )
+        if options.images not in (None, "none") or options.flatten:
+            raise ConfigError(
+                "--in-place goes with neither --images nor --flatten: the images stay where they are.",
+                advice="Leave one of them out.",
+                code="export-in-place",
+            )
+        return "none"
+    if rules.needs_images and options.images == "none":
+        raise ConfigError(
+            f"{exporter.name} is of no use without the images.", advice="Use --images link.", code="export-needs-images"
+        )
+    return options.images or ("link" if rules.writes_images else rules.images)
 
 
 def leaves_out(rules: ExportRules, images: ImageMode) -> bool:
@@ -114,7 +146,7 @@ def _reason_to_leave_out(stored: StoredImage, path: Path, rules: ExportRules, *,
     if stored.status is Status.FAILED or stored.width_px is None:
         return FAILED
     trainer = rules.trainer
-    if trainer is not None and not rules.writes_images and suffix_of(stored.image_id) not in trainer.reads:
+    if trainer is not None and trainer.refuses_extra and suffix_of(stored.image_id) not in trainer.reads:
         return NOT_READ
     if not path.is_file():
         return FILE_MISSING

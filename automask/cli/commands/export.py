@@ -114,7 +114,7 @@ def _print_formats() -> None:
 
 
 def _as_json(summary: ExportSummary, *, exit_code: int) -> dict[str, Any]:
-    """Plain values; keys are part of the public interface, see docs/cli.md."""
+    """Plain values; keys are part of the public interface, see docs/trainers/README.md."""
     snippet = summary.snippet
     return {
         "format": summary.exporter,

@@ -28,7 +28,7 @@ class HuggingFaceExporter(BaseExporter[ExportOptions]):
     @property
     def rules(self) -> ExportRules:
         """`datasets` turns images upright, and goes by the list."""
-        return ExportRules(images="link", takes_captions=False, lists_images=True, shares_stems=True)
+        return ExportRules(images="link", needs_images=True, takes_captions=False, lists_images=True, shares_stems=True)
 
     def files(self, image: ExportImage) -> Sequence[OutputFile]:
         """The mask."""

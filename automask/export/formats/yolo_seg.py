@@ -26,6 +26,7 @@ class YoloSegExporter(BaseExporter[ExportOptions]):
         return ExportRules(
             images="link",
             images_folder="images/train",
+            needs_images=True,
             takes_captions=False,
             lists_images=True,
             keeps_blank=True,
