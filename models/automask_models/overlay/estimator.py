@@ -17,7 +17,7 @@ from automask_models.overlay.frames import CHANGING_SHARE, STEADY_SHARE, STEP_PX
 from automask_models.overlay.marks import CERTAIN_RATIO, MarkShape, marks_of
 from automask_models.overlay.matching import match_near
 from automask_models.overlay.options import OverlayOptions
-from automask_models.overlay.reduction import Gradients, Shape, content_key, raw_gradients, resized, whitened
+from automask_models.overlay.reduction import Gradients, Shape, content_key, median_of, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS, SAME_PLATE, different_pictures, same_type_clusters
 from automask_models.overlay.sampling import Sample, ShapeSamples
 from automask_models.overlay.template import Template, anchor_of
@@ -28,6 +28,7 @@ LARGE_SHARE = 0.25
 """A mark over more of the image needs a person's decision."""
 FRAME_STEPPED, FRAME_EDGED, FRAME_BORDER = 0.55, 0.4, 0.2
 """What a frame needs to be applied without asking; see `frames.FrameShape`."""
+LEAST_SHOWN = 3
 INNER_SHARE = 0.01
 """Share of the image that a further part of a frame must cover to be worth a template."""
 PROPOSED = 0.4
@@ -125,7 +126,8 @@ def _reach(outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     import cv2
 
     kernel = np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), np.uint8)
-    return cv2.dilate(outside.view(np.uint8), kernel).astype(np.bool_)
+    reach: NDArray[np.uint8] = cv2.dilate(outside.view(np.uint8), kernel)
+    return reach.astype(np.bool_)
 
 
 def _frame(members: Sequence[Sample]) -> FrameShape | None:
@@ -178,18 +180,15 @@ def _eroded(window: NDArray[np.bool_]) -> NDArray[np.bool_]:
     import cv2
 
     kernel = np.ones((2 * FRINGE_PX + 1, 2 * FRINGE_PX + 1), dtype=np.uint8)
-    return cv2.erode(window.view(np.uint8), kernel, borderValue=1).astype(np.bool_)
+    inner: NDArray[np.uint8] = cv2.erode(window.view(np.uint8), kernel, borderValue=1)
+    return inner.astype(np.bool_)
 
 
-def _frame_template(
-    frame: FrameShape, members: Sequence[Sample], *, of: int, least: int
-) -> Template:
+def _frame_template(frame: FrameShape, members: Sequence[Sample], *, of: int, least: int) -> Template:
     pictures = len(different_pictures([sample.pixels for sample in members], ~frame.outside))
     height_px, width_px = frame.outside.shape
     steady = frame.outside & (frame.share >= STEADY_SHARE)
-    sure = (
-        frame.stepped >= FRAME_STEPPED and frame.edged >= FRAME_EDGED and pictures >= least and bool(steady.any())
-    )
+    sure = frame.stepped >= FRAME_STEPPED and frame.edged >= FRAME_EDGED and pictures >= least and bool(steady.any())
     confidence = min(0.98, 0.5 + 0.5 * min(frame.stepped, frame.edged)) if sure else PROPOSED
     return Template(
         kind="frame",
@@ -230,7 +229,9 @@ def _mark_templates(samples: Sequence[Sample], within: NDArray[np.bool_], *, lea
     members = [samples[i] for i in chosen]
     consistency = _measured(members, within)
     marks = marks_of([sample.pixels for sample in members], consistency)
-    return [_mark_template(mark, members, consistency, least=least) for mark in marks]
+    templates = [_mark_template(mark, members, consistency, least=least) for mark in marks]
+    # What no image shows by itself is a coincidence of the sum.
+    return [template for template in templates if template.support * template.images >= LEAST_SHOWN]
 
 
 def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Consistency, *, least: int) -> Template:
@@ -240,7 +241,7 @@ def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Cons
     shown = 0
     for sample in members:
         gradients = whitened(raw_gradients(sample.pixels))
-        own = gradients[:, box.y0 : box.y1, box.x0 : box.x1] / len(members)
+        own = gradients[:, box.y0 : box.y1, box.x0 : box.x1] / np.float32(len(members))
         # Without its own share: an image must agree with the others, not with itself.
         shown += match_near(gradients, (kernel - own) * mark.artefact, box).score >= SURE_SCORE
     share = float(mark.artefact.sum()) / (width_px * height_px)
@@ -268,4 +269,4 @@ def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Cons
 
 
 def _colours(members: Sequence[Sample], box: Box) -> NDArray[np.uint8]:
-    return np.median(np.stack([sample.pixels[box.slices] for sample in members]), axis=0).astype(np.uint8)
+    return median_of([sample.pixels[box.slices] for sample in members])

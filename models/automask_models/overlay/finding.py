@@ -183,7 +183,8 @@ def _find_elsewhere(template: Template, views: _Views) -> list[Region]:
     width_px, height_px = (max(1, round(side / reduction)) for side in (image.width_px, image.height_px))
     half = views.gradients(max(1, width_px // 2), max(1, height_px // 2))
     ladder = sorted({*SCALES, template.source_scale / reduction})
-    coarse = [(match.score, scale) for scale in ladder if (match := _match_scaled(half, template, scale / 2)) is not None]
+    matches = [(_match_scaled(half, template, scale / 2), scale) for scale in ladder]
+    coarse = [(match.score, scale) for match, scale in matches if match is not None]
     if not coarse or max(coarse)[0] < COARSE_SCORE:
         return []
     # Half the size is a quarter of the work and rules most images out; the place comes from the full size.

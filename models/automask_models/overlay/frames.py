@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask_models.overlay.consistency import Consistency
+from automask_models.overlay.reduction import median_of
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 
 FIXED_SHARE = 0.5
@@ -55,9 +56,7 @@ class FrameShape:
     border: float
 
 
-def frame_of(
-    stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, halved: Consistency
-) -> FrameShape | None:
+def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, halved: Consistency) -> FrameShape | None:
     """The frame of images of one type, or None where no window or no frame is left.
 
     Args:
@@ -67,7 +66,7 @@ def frame_of(
     """
     import cv2
 
-    colours = _median(stack)
+    colours = median_of(stack)
     blurred = cv2.blur(colours, (3, 3)).astype(np.int16)
     share = np.zeros(colours.shape[:2], dtype=np.float32)
     for pixels in stack:
@@ -101,18 +100,8 @@ def _edged(consistency: Consistency, reach_px: int) -> NDArray[np.bool_]:
     import cv2
 
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
-    return cv2.dilate(consistency.energy, kernel) > (consistency.low + consistency.high) / 2
-
-
-def _median(stack: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Median per pixel and channel, a band of rows at a time so that no copy of the stack is made."""
-    height_px = stack[0].shape[0]
-    out = np.empty_like(stack[0])
-    for top in range(0, height_px, 32):
-        rows = np.stack([pixels[top : top + 32] for pixels in stack])
-        rows.partition(len(stack) // 2, axis=0)
-        out[top : top + 32] = rows[len(stack) // 2]
-    return out
+    near: NDArray[np.float32] = cv2.dilate(consistency.energy, kernel)
+    return near > (consistency.low + consistency.high) / 2
 
 
 def _windows(share: NDArray[np.float32], edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -123,7 +112,8 @@ def _windows(share: NDArray[np.float32], edges: NDArray[np.bool_]) -> NDArray[np
     # Consistent edges keep windows apart from changing text and numbers beside them, but pooled evidence is wider than
     # the edge, and a shadow that the frame throws on the picture is evidence too: it only cuts, and each window then
     # takes back the places next to it that certainly change.
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(_opened(opened & ~edges, 7).view(np.uint8), connectivity=4)
+    apart = _opened(opened & ~edges, 7).view(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=4)
     windows = np.zeros_like(opened)
     if count < 2:
         return windows
@@ -135,21 +125,24 @@ def _windows(share: NDArray[np.float32], edges: NDArray[np.bool_]) -> NDArray[np
         windows |= _without_holes(_opened(window, 9))
     # Fringes of pictures that happen to have the frame's colour at its edge are no part of it.
     inside = ~_spread(~windows, share >= CHANGING_SHARE, steps_px=STEP_PX)
-    return cv2.morphologyEx(inside.view(np.uint8), cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8)).astype(np.bool_)
+    closed: NDArray[np.uint8] = cv2.morphologyEx(inside.view(np.uint8), cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8))
+    return closed.astype(np.bool_)
 
 
 def _opened(mask: NDArray[np.bool_], side_px: int) -> NDArray[np.bool_]:
     import cv2
 
     kernel = np.ones((side_px, side_px), np.uint8)
-    return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel).astype(np.bool_)
+    opened: NDArray[np.uint8] = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel)
+    return opened.astype(np.bool_)
 
 
 def _spread(mask: NDArray[np.bool_], into: NDArray[np.bool_], *, steps_px: int) -> NDArray[np.bool_]:
     """Grow a mask pixel by pixel into connected places."""
     import cv2
 
-    out, kernel = mask.view(np.uint8), np.ones((3, 3), np.uint8)
+    kernel = np.ones((3, 3), np.uint8)
+    out: NDArray[np.uint8] = mask.view(np.uint8)
     room = (mask | into).view(np.uint8)
     for _ in range(steps_px):
         out = cv2.dilate(out, kernel) & room

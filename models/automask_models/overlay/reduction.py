@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,15 +64,28 @@ def raw_gradients(pixels: NDArray[np.uint8]) -> Gradients:
     import cv2
 
     grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.7)
-    gradients = np.stack([cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)])
+    across, down = (cv2.Sobel(grey, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+    gradients: Gradients = np.stack([across, down])
     for channel in gradients:
         channel -= cv2.boxFilter(channel, -1, (WHITEN_PX, WHITEN_PX))
     return gradients
 
 
 def whitened(gradients: Gradients) -> Gradients:
-    """Gradients over their local power, clipped: a faint edge on a calm ground counts like a strong one on a busy one."""
+    """Gradients over their local power, clipped: a faint edge on a calm ground counts like a strong one elsewhere."""
     import cv2
 
     power = cv2.boxFilter(gradients[0] ** 2 + gradients[1] ** 2, -1, (WHITEN_PX, WHITEN_PX)) / 2
-    return np.clip(gradients / np.sqrt(power + NOISE_LEVELS**2), -CLIP, CLIP)
+    scaled: Gradients = gradients / np.sqrt(power + np.float32(NOISE_LEVELS**2))
+    return np.clip(scaled, -CLIP, CLIP)
+
+
+def median_of(stack: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Median per pixel and channel, a band of rows at a time so that no copy of the stack is made."""
+    height_px = stack[0].shape[0]
+    out = np.empty_like(stack[0])
+    for top in range(0, height_px, 32):
+        rows = np.stack([pixels[top : top + 32] for pixels in stack])
+        rows.partition(len(stack) // 2, axis=0)
+        out[top : top + 32] = rows[len(stack) // 2]
+    return out
