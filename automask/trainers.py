@@ -117,6 +117,7 @@ class Trainer:
         mode: Reduction of the weight at bucket size to cells.
         bucket: From (width_px, height_px, training_px) of an image to its bucket.
         floor: From the trainer's own default settings: the least weight that they leave.
+        rescales_to_floor: Whether weights are mapped to floor..1 instead of clamped to at least the floor.
         normalises: Whether the loss is divided by the mean of the mask; where not, a heavily masked image counts less.
         growth_cells: Growth that leaves at most 3 % of the weight on any cell that holds something unwanted.
         settings: Keys and values that make masked areas count zero.
@@ -138,6 +139,7 @@ class Trainer:
     cache: str
     refuses_extra: bool = False
     floor: float = 0.0
+    rescales_to_floor: bool = False
     normalises: bool = False
     growth_cells: float = 1.0
     cells_px: tuple[int, ...] = (8, 16, 32)
@@ -165,7 +167,7 @@ class Trainer:
         """Cells under a floor: clamped by OneTrainer, mapped to floor..1 by ai-toolkit."""
         if floor <= 0.0:
             return cells
-        return reducers.rescale(cells, minimum=floor) if self.normalises else reducers.clamp(cells, minimum=floor)
+        return (reducers.rescale if self.rescales_to_floor else reducers.clamp)(cells, minimum=floor)
 
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -245,6 +247,7 @@ AI_TOOLKIT = Trainer(
     mode=reducers.nearest,
     bucket=ai_toolkit_bucket,
     floor=0.1,
+    rescales_to_floor=True,
     normalises=True,
     growth_cells=1.5,
     settings=(
