@@ -14,6 +14,7 @@ WRONG = [
     ("kohya", 1, "random_crop = false", "random_crop = true", 0, "random_crop is true"),
     ("kohya", 1, "random_crop = false", 'metadata_file = "m.json"', 0, "fine-tuning"),
     ("kohya", 1, "/masks", "/nothing", 0, "no folder"),
+    ("kohya", 1, "/masks", "/images", 0, "its own mask"),
     ("kohya", 1, "conditioning_data_dir", "x", -2, "conditioning_data_dir is missing"),
     ("kohya-alpha", 0, "alpha_mask = true", "alpha_mask = false", 0, "alpha_mask is false"),
     ("kohya-alpha", 0, "alpha_mask = true", "num_repeats = 1", -2, "alpha_mask is not set"),
@@ -224,3 +225,25 @@ def test_one_entry_for_each_folder(tmp_path, trainer):
     assert report.findings == ()
     assert report.layout.masks_root == case.masks
     assert [pair.name for pair in report.layout.pairs] == ["one/a.png", "one/b.png", "two/c.png"]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "old", "new", "training_px"),
+    [
+        ("ai-toolkit", "- 256", "- 512\n      - 768\n      - 1024", 512),
+        ("onetrainer", '"256"', '"512,1024x768"', 512),
+        ("onetrainer", '"256"', '"1024x256"', 512),
+        ("diffusion-pipe", "[256]", "[[1024, 256], 768]", 512),
+        ("kohya", "resolution = 256", "resolution = [1024, 256]", 512),
+        ("kohya-alpha", "[256, 256]", '"1024,256"', 512),
+        ("musubi", "[256, 256]", "[1024, 256]", 512),
+        ("simpletuner", '"resolution": 256', '"resolution": 0.25', 512),
+        ("invoke", "resolution: 256", "resolution: 512", 512),
+    ],
+)
+def test_resolutions_as_each_trainer_writes_them(tmp_path, trainer, old, new, training_px):
+    case = right(tmp_path, trainer)
+    if trainer == "diffusion-pipe":
+        case.config = [tmp_path / "config.toml"]
+    case.edit(old, new, at=1 if trainer == "kohya" else 0)
+    assert case.check().lens.training_px == training_px

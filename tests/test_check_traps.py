@@ -182,7 +182,8 @@ def test_g4_nested_mask_folder(tmp_path, trainer):
     case = right(tmp_path, trainer)
     if trainer in MASK_FOLDER:
         case.masks = case.masks.rename(case.images / "masks")
-        assert "masks-nested" in case.codes(with_config=False)
+        finding = found(case, "masks-nested", with_config=False)
+        assert (finding.severity == "warning") is trainer_named(trainer).naming.one_entry_per_folder
     elif trainer == "invoke":
         pytest.skip("goes by a list")
     else:
@@ -366,6 +367,9 @@ def test_no_folder_no_image_no_masks(tmp_path):
     with pytest.raises(InputError, match="no image"):
         case.check()
     case = right(tmp_path / "x", "kohya")
+    case.masks = case.images
+    with pytest.raises(InputError, match="of the images and of the masks"):
+        case.check(with_config=False)
     case.masks = None
     with pytest.raises(ConfigError, match="folder of its own"):
         case.check(with_config=False)

@@ -164,11 +164,13 @@ def _of_layout(layout: Layout, trainer: Trainer, *, has_masks: bool) -> Iterator
             fix="Give each folder an entry of its own with its own mask folder, or export with --flatten.",
         )
     if layout.nested:
+        is_flat = trainer.naming.one_entry_per_folder
+        read = "this trainer leaves them alone, but others read" if is_flat else "this trainer reads"
         yield Finding.about(
             Code.MASKS_NESTED,
-            "error",
+            "warning" if is_flat else "error",
             layout.nested,
-            message="Masks lie inside of the image folder, where masks are read as training images.",
+            message=f"Masks lie inside of the image folder: {read} images in sub-folders as training images.",
             fix="Move them beside the image folder.",
         )
     if layout.among:

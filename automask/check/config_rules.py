@@ -36,7 +36,7 @@ class ConfigFacts:
     """What was read from a trainer's configuration.
 
     Attributes:
-        training_px: Training resolution, or None.
+        training_px: Training resolution, the smallest where there are several, or None.
         cell_px: Latent cell of the model that it names, or None.
         floor: Least weight that the settings leave in masked areas.
         masks_root: Folder of the masks, or None.
@@ -147,8 +147,17 @@ class _Rules:
         line = node.mapping[key].line
         if not folder.is_dir():
             self.wrong(document, line, f"{key} names {text}, which is no folder.", "Correct the path.")
+            return
+        images = node.text(images_key) if images_key is not None else None
+        if images is not None and folder.resolve() == document.resolve(images).resolve():
+            self.wrong(
+                document,
+                line,
+                f"{key} names the folder of the images: every image would be its own mask.",
+                "Move the masks into a folder of their own.",
+                code=Code.MASKS_NESTED,
+            )
         elif self.facts.masks_root is None:
-            images = node.text(images_key) if images_key is not None else None
             self.facts.masks_root = folder if images is None else self._root_of(folder, document.resolve(images))
 
     def _root_of(self, masks: Path, images: Path) -> Path | None:
@@ -166,8 +175,7 @@ class _Rules:
             else masks
         )
 
-    def resolution(self, node: Node | None) -> None:
-        found = _resolution(node)
+    def resolution(self, found: int | None) -> None:
         if found is not None and self.facts.training_px is None:
             self.facts.training_px = found
 
@@ -188,7 +196,7 @@ def _kohya(rules: _Rules, document: Document) -> None:
     subsets = [subset for dataset in datasets for subset in dataset.list_at("subsets")]
     own = rules.chosen(document, subsets, "image_dir")
     for dataset in datasets:
-        rules.resolution(dataset.get("resolution") or (general.get("resolution") if general else None))
+        rules.resolution(_area_side(dataset.get("resolution") or (general.get("resolution") if general else None)))
         levels = [level for level in (general, dataset) if level is not None]
         for level in levels:
             rules.key(document, level, "random_crop")
@@ -228,7 +236,7 @@ def _kohya_arguments(rules: _Rules, document: Document) -> None:
                 rules.wrong(document, node.line, f"{name} is {shown(node.scalar)}: {why}.", fix)
     for name in ("resolution", "max_resolution"):
         for node in document.root.find(name):
-            rules.resolution(node)
+            rules.resolution(_area_side(node))
 
 
 def _onetrainer(rules: _Rules, document: Document) -> None:
@@ -247,7 +255,7 @@ def _onetrainer(rules: _Rules, document: Document) -> None:
             "Train another model type, or without masks.",
             code=Code.MODEL_UNSUPPORTED,
         )
-    rules.resolution(root.get("resolution"))
+    rules.resolution(_least_side(root.get("resolution")))
     rules.cache(document, root, "cache_dir")
 
 
@@ -267,7 +275,7 @@ def _ai_toolkit(rules: _Rules, document: Document) -> None:
         floor = dataset.get("mask_min_value")
         if floor is not None and isinstance(floor.scalar, (int, float)):
             rules.facts.floor = float(floor.scalar)
-        rules.resolution(dataset.get("resolution"))
+        rules.resolution(_least_side(dataset.get("resolution")))
 
 
 def _simpletuner(rules: _Rules, document: Document) -> None:
@@ -309,11 +317,11 @@ def _diffusion_pipe(rules: _Rules, document: Document) -> None:
     for directory in rules.chosen(document, directories, "path"):
         why = rules.setting("mask_path").why
         rules.masks(document, directory, "mask_path", images_key="path", why_needed=why)
-        rules.resolution(directory.get("resolutions"))
+        rules.resolution(_least_side(directory.get("resolutions")))
         path = directory.text("path")
         if path:
             rules.facts.caches.append(document.resolve(path) / "cache")
-    rules.resolution(document.root.get("resolutions"))
+    rules.resolution(_least_side(document.root.get("resolutions")))
 
 
 def _invoke(rules: _Rules, document: Document) -> None:
@@ -332,7 +340,7 @@ def _invoke(rules: _Rules, document: Document) -> None:
         if isinstance(node.scalar, str):
             rules.facts.listing = document.resolve(node.scalar)
     for node in root.find("resolution"):
-        rules.resolution(node)
+        rules.resolution(_area_side(node))
 
 
 def _musubi(rules: _Rules, document: Document) -> None:
@@ -343,7 +351,7 @@ def _musubi(rules: _Rules, document: Document) -> None:
             rules.key(document, dataset, "watermark_mask_suffix", required=True)
         for level in reversed(levels):
             rules.key(document, level, "watermark_mask_suffix")
-            rules.resolution(level.get("resolution"))
+            rules.resolution(_area_side(level.get("resolution")))
             rules.cache(document, level, "cache_directory")
 
 
@@ -357,7 +365,7 @@ def _animalora(rules: _Rules, document: Document) -> None:
                 document, node.line, f"masked_loss is {shown(node.scalar)}: masks are not used.", "Set it true."
             )
     for node in document.root.find("resolution"):
-        rules.resolution(node)
+        rules.resolution(_area_side(node))
 
 
 _RULES: dict[str, Callable[[_Rules, Document], None]] = {
@@ -381,18 +389,24 @@ def _model(rules: _Rules, document: Document) -> None:
                     rules.facts.cell_px = cell_px
 
 
-def _resolution(node: Node | None) -> int | None:
-    """Side of a square of the area of `1024`, `"1024,768"`, `[1024, 768]`, `[[1024, 768]]`; the largest of a list."""
+def _area_side(node: Node | None) -> int | None:
+    """Side of a square of the area of `1024`, `"1024,768"` or `[1024, 768]`: one size."""
+    if node is None:
+        return None
+    text = " ".join(str(item.scalar) for item in node.items) if node.items else str(node.scalar)
+    sides = [int(number) for number in re.findall(r"\d+", text)]
+    return round(math.sqrt(sides[0] * sides[-1])) if sides and min(sides) > 0 else None
+
+
+def _least_side(node: Node | None) -> int | None:
+    """The smallest of several sizes, for which a mask has to be grown most: `[512, 1024]`, `"512,1024x768"`."""
     if node is None:
         return None
     if node.items:
-        if all(isinstance(item.scalar, int) for item in node.items) and len(node.items) == 2:
-            sides = [int(item.scalar) for item in node.items if isinstance(item.scalar, int)]
-            if min(sides) * 4 > max(sides):
-                return round(math.sqrt(sides[0] * sides[1]))
-        return max(filter(None, map(_resolution, node.items)), default=None)
-    numbers = [int(text) for text in re.findall(r"\d+", str(node.scalar))]
-    return round(math.sqrt(numbers[0] * numbers[-1])) if numbers and min(numbers) > 0 else None
+        sizes = [_area_side(item) for item in node.items]
+    else:
+        sizes = [_area_side(Node(node.line, scalar=part)) for part in str(node.scalar).split(",")]
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _is(node: Node | None, value: bool) -> bool:

@@ -75,6 +75,11 @@ def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, lis
         raise InputError(f"{root} is not a folder.", advice="Give the folder of the images.", code="input-not-a-folder")
     if trainer.naming.place is Place.FOLDER and masks_root is not None and not masks_root.is_dir():
         raise InputError(f"There is no mask folder {masks_root}.", advice="Check --masks.", code="input-not-a-folder")
+    if masks_root is not None and masks_root.resolve() == root.resolve():
+        raise InputError(
+            f"{root} is given as the folder of the images and of the masks.",
+            advice="Move the masks into a folder of their own.",
+        )
     if trainer.naming.place is Place.COLUMN:
         return _listed(root, listing or _only_list(root))
     own_ending = trainer.naming.ending if trainer.naming.place is Place.BESIDE else None
