@@ -3,7 +3,7 @@
 import pytest
 from check_cases import ALL, mask_of, right
 
-from automask.check.config_rules import _RULES
+from automask.check.config_rules import RULES
 from automask.check.settings import read_document
 from automask.errors import ConfigError
 from automask.trainers import TRAINERS
@@ -107,7 +107,7 @@ def test_the_resolution_of_the_configuration_counts_unless_told(tmp_path):
 
 
 def test_every_trainer_has_rules():
-    assert set(_RULES) == set(TRAINERS) == set(ALL)
+    assert set(RULES) == set(TRAINERS) == set(ALL)
 
 
 YAML = """\

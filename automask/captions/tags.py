@@ -55,6 +55,8 @@ def _cleaned(part: str, is_unwanted: Callable[[str], bool], rest: Callable[[str]
         tail = weight[0] if weight is not None else ""
         core = inside[: len(inside) - len(tail)]
         cleaned = without_tags(core, is_unwanted, rest)
+        if cleaned == core:
+            return part
         return f"{opening}{cleaned}{tail}{_PAIRS[opening]}" if cleaned.strip() else ""
     weight = _WEIGHT.search(part)
     if weight is not None and is_unwanted(part[: weight.start()]):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from automask.check.caches import stale_caches
-from automask.check.config_rules import ConfigFacts, read_config
+from automask.check.config_base import ConfigFacts
+from automask.check.config_rules import read_config
 from automask.check.findings import Code, Finding, Severity
 from automask.check.layout import Layout, Pair, lay_out
 from automask.check.masks import CheckedImage, Lens, check_image, is_alpha

@@ -20,7 +20,7 @@ _TILE_PX = 340
 _GAP_PX = 12
 _LABEL_PX = 22
 _COLUMNS = 2
-_BACKGROUND, _INK = (246, 246, 244), (40, 40, 40)
+_BACKGROUND, _INK, _LINE = (246, 246, 244), (40, 40, 40), (150, 150, 150)
 
 
 def preview_png(pairs: Sequence[Pair], lens: Lens) -> bytes:
@@ -73,6 +73,8 @@ def _tile(pair: Pair, lens: Lens) -> PillowImage.Image:
     facts = f"  {reduction.masked_share:.0%} masked, weight left {reduction.effective_weight:.2f}"
     font = ImageFont.load_default(size=13)
     draw = ImageDraw.Draw(tile)
+    for left_px in (0, size[0] + _GAP_PX // 2):  # white cells would run into the background
+        draw.rectangle((left_px, _LABEL_PX, left_px + size[0] - 1, _LABEL_PX + size[1] - 1), outline=_LINE)
     name = pair.name
     while len(name) > 4 and draw.textlength(name + facts, font=font) > tile.width:
         name = "..." + name[4:]
