@@ -17,13 +17,20 @@ from automask_models.overlay.frames import CHANGING_SHARE, STEADY_SHARE, STEP_PX
 from automask_models.overlay.marks import CERTAIN_RATIO, MarkShape, marks_of
 from automask_models.overlay.matching import match_near
 from automask_models.overlay.options import OverlayOptions
-from automask_models.overlay.reduction import Gradients, Shape, content_key, median_of, raw_gradients, resized, whitened
+from automask_models.overlay.reduction import (
+    SMALLEST_PX,
+    Gradients,
+    Shape,
+    content_key,
+    median_of,
+    raw_gradients,
+    resized,
+    whitened,
+)
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS, SAME_PLATE, different_pictures, same_type_clusters
 from automask_models.overlay.sampling import Sample, ShapeSamples
 from automask_models.overlay.template import Template, anchor_of
 
-SMALLEST_PX = 48
-"""Images with a shorter side are icons: nothing is printed on them."""
 LARGE_SHARE = 0.25
 """A mark over more of the image needs a person's decision."""
 FRAME_STEPPED, FRAME_EDGED, FRAME_BORDER = 0.55, 0.4, 0.2
@@ -136,7 +143,7 @@ def _frame(members: Sequence[Sample]) -> FrameShape | None:
     small = (max(1, stack[0].shape[1] // 2), max(1, stack[0].shape[0] // 2))
     halved = measure([resized(pixels, width_px=small[0], height_px=small[1]) for pixels in stack], seeds=seeds)
     frame = frame_of(stack, measure(stack, seeds=seeds), halved=halved)
-    if frame is None or frame.border < FRAME_BORDER:
+    if frame is None or not (frame.surrounds or frame.border >= FRAME_BORDER):
         return None
     return frame
 
@@ -205,7 +212,7 @@ def _frame_template(frame: FrameShape, members: Sequence[Sample], *, of: int, le
         support=len(members) / of,
         images=of,
         confidence=round(confidence, 4),
-        border_connected=True,
+        border_connected=frame.border > 0,
         needs_review=not sure,
     )
 

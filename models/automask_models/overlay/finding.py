@@ -13,7 +13,7 @@ from automask.geometry import Box
 from automask.types import Image, Kind, Region
 from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
-from automask_models.overlay.reduction import Gradients, raw_gradients, resized, whitened
+from automask_models.overlay.reduction import SMALLEST_PX, Gradients, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 from automask_models.overlay.template import Template
 
@@ -57,6 +57,8 @@ def find_all(templates: Sequence[Template], image: Image) -> list[Region]:
 
     Frames of one deck look alike, so that an image may pass for several of them; their union would cover its window.
     """
+    if min(image.width_px, image.height_px) < SMALLEST_PX:
+        return []
     views = _Views(image)
     fits = [(template, _frame_fit(template, views)) for template in templates if template.kind == "frame"]
     rivals = [(template, fit) for template, fit in fits if fit is not None]
@@ -220,8 +222,11 @@ def _mark_region(
     if box is None:
         return []
     inside = artefact[box.y0 - y0 : box.y1 - y0, box.x0 - x0 : box.x1 - x0]
-    if not inside.any():
+    tight = Box.of_artefact(inside)
+    if tight is None:
         return []
+    inside = inside[tight.slices]
+    box = Box(box.x0 + tight.x0, box.y0 + tight.y0, box.x0 + tight.x1, box.y0 + tight.y1)
     return [
         Region(
             kind=Kind.OVERLAY,

@@ -46,6 +46,7 @@ class FrameShape:
             of the window has by chance, 0..1. A plain ground around different
             drawings has none.
         border: Share of the image's border that belongs to the frame, 0..1.
+        surrounds: Whether some window reaches no border of the image.
     """
 
     outside: NDArray[np.bool_]
@@ -54,6 +55,7 @@ class FrameShape:
     stepped: float
     edged: float
     border: float
+    surrounds: bool
 
 
 def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, halved: Consistency) -> FrameShape | None:
@@ -92,6 +94,7 @@ def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, ha
         stepped=float((step[outline] >= STEP).mean()) if outline.any() else 0.0,
         edged=max(0.0, float(edge[outline].mean()) - by_chance) / max(1e-6, 1 - by_chance) if outline.any() else 0.0,
         border=float(border.mean()),
+        surrounds=_surrounds(windows),
     )
 
 
@@ -147,6 +150,17 @@ def _spread(mask: NDArray[np.bool_], into: NDArray[np.bool_], *, steps_px: int) 
     for _ in range(steps_px):
         out = cv2.dilate(out, kernel) & room
     return out.astype(np.bool_)
+
+
+def _surrounds(windows: NDArray[np.bool_]) -> bool:
+    """Whether a connected part of an (h, w) mask stays clear of the border."""
+    import cv2
+
+    count, _, stats, _ = cv2.connectedComponentsWithStats(windows.view(np.uint8), connectivity=4)
+    left, top = stats[1:count, cv2.CC_STAT_LEFT], stats[1:count, cv2.CC_STAT_TOP]
+    right, bottom = left + stats[1:count, cv2.CC_STAT_WIDTH], top + stats[1:count, cv2.CC_STAT_HEIGHT]
+    height_px, width_px = windows.shape
+    return bool(((left > 0) & (top > 0) & (right < width_px) & (bottom < height_px)).any())
 
 
 def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SMALLEST_PX = 48
+"""Images with a shorter side are icons: nothing is printed on them."""
 ASPECT_STEP = 0.03
 """Width of an aspect class in log units: prints of one card deck differ by less, 3:2 and 4:3 by four classes."""
 WHITEN_PX = 15

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask_models.overlay.reduction import raw_gradients, resized, whitened
+from automask_models.overlay.reduction import Gradients, resized
 
 REDUCTION = 4
 """Relations are judged at a quarter of the compared size: misplacement by a pixel or two does not matter there."""
@@ -17,6 +17,7 @@ SAME_TYPE = 0.55
 """Mean share of the fixed places at which images of one frame type have the same colour."""
 SAME_PLATE = 0.35
 """The same for plates that carry different words."""
+FAINT_LEVELS = 4.0
 SAME_PICTURE = 0.3
 """Correlation of whitened gradients: other pictures stay below .1, recoloured or recompressed ones lie above .45."""
 
@@ -71,11 +72,13 @@ def different_pictures(stack: Sequence[NDArray[np.uint8]], within: NDArray[np.bo
     import cv2
 
     height_px, width_px = (max(1, side // REDUCTION) for side in within.shape)
-    inside = cv2.resize(within.astype(np.float32), (width_px, height_px), interpolation=cv2.INTER_AREA) >= 0.5
+    inside = cv2.resize(within.astype(np.float32), (width_px, height_px), interpolation=cv2.INTER_AREA) > 0.99
+    # Gradients reach one pixel out: those on the rim of the area show what all images share around it.
+    inside = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(np.bool_)
     kept: list[int] = []
     vectors: list[NDArray[np.float32]] = []
     for index, pixels in enumerate(stack):
-        gradients = whitened(raw_gradients(resized(pixels, width_px=width_px, height_px=height_px)))[:, inside].ravel()
+        gradients = _soft_gradients(resized(pixels, width_px=width_px, height_px=height_px))[:, inside].ravel()
         norm = float(np.linalg.norm(gradients))
         if norm == 0.0:
             continue  # nothing to compare: an empty picture confirms nothing
@@ -84,3 +87,17 @@ def different_pictures(stack: Sequence[NDArray[np.uint8]], within: NDArray[np.bo
             kept.append(index)
             vectors.append(gradients)
     return kept
+
+
+def _soft_gradients(pixels: NDArray[np.uint8]) -> Gradients:
+    """Direction of the gradients of an (h, w, 3) uint8 image, fading out below a few levels; (2, h, w).
+
+    Unlike whitened ones they depend on the nearest pixels alone, and carry nothing of a frame into its window.
+    """
+    import cv2
+
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    across, down = (cv2.Sobel(grey, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+    gradients: Gradients = np.stack([across, down])
+    gradients /= np.sqrt(across**2 + down**2 + np.float32(FAINT_LEVELS**2))
+    return gradients

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -129,7 +130,7 @@ class Template:
                 raise ValueError(f"template format {version!r} is not {FORMAT_VERSION}")
             header["box"] = Box(*header["box"])
             return cls(**header, **arrays)
-        except (OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"not a template: {error}") from error
 
     def _plain(self) -> Mapping[str, str | int | float | bool | list[int]]:

@@ -1,0 +1,219 @@
+"""What repeats in small synthetic datasets: found, and nothing else."""
+
+import numpy as np
+import pytest
+
+from automask.config import PolicyConfig, RenderConfig
+from automask.fuse import Mask
+from automask.geometry import Box
+from automask.metrics import score_mask
+from automask.types import Image, Kind, Patch
+from automask_models.overlay import OverlayEstimator, OverlayOptions, Template, find, find_all
+
+WIDTH_PX, HEIGHT_PX = 320, 240
+
+
+def picture(seed, *, width_px=WIDTH_PX, height_px=HEIGHT_PX):
+    """Coloured blobs and texture: no two seeds share an edge."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    canvas = cv2.resize(rng.uniform(30, 225, (5, 6, 3)).astype(np.float32), (width_px, height_px))
+    for _ in range(25):
+        centre = (int(rng.integers(width_px)), int(rng.integers(height_px)))
+        colour = tuple(float(level) for level in rng.uniform(20, 235, 3))
+        cv2.circle(canvas, centre, int(rng.integers(5, 45)), colour, -1, cv2.LINE_AA)
+    return np.clip(canvas + rng.normal(0, 3, canvas.shape), 0, 255).astype(np.uint8)
+
+
+def lettering(text="SAMPLE", *, width_px=WIDTH_PX, height_px=HEIGHT_PX, at=(170, 215)):
+    import cv2
+
+    ink = np.zeros((height_px, width_px), np.uint8)
+    cv2.putText(ink, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.9, 255, 2, cv2.LINE_AA)
+    return ink.astype(np.float32) / 255
+
+
+def marked(seed, ink, *, opacity):
+    pixels = picture(seed, width_px=ink.shape[1], height_px=ink.shape[0]).astype(np.float32)
+    alpha = (ink * opacity)[..., None]
+    return Image(f"{seed}.png", (pixels * (1 - alpha) + 255 * alpha).round().astype(np.uint8))
+
+
+def card(seed, *, window=(40, 30, 280, 150), plate=True):
+    """A printed card: patterned border, art window, plate with a different word on every card."""
+    import cv2
+
+    pixels = np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    rows, columns = np.mgrid[:HEIGHT_PX, :WIDTH_PX]
+    pixels[...] = np.where(((rows // 6 + columns // 6) % 2)[..., None] == 0, (150, 110, 60), (90, 60, 30))
+    x0, y0, x1, y1 = window
+    pixels[y0 - 3 : y1 + 3, x0 - 3 : x1 + 3] = 15
+    pixels[y0:y1, x0:x1] = picture(seed, width_px=x1 - x0, height_px=y1 - y0)
+    if plate:
+        pixels[170:220, 30:290] = (225, 215, 190)
+        cv2.putText(pixels, f"WORD {seed * 7919 % 9973}", (50, 205), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (20, 20, 20), 2)
+    return Image(f"card-{seed}.png", pixels)
+
+
+def card_truth(window=(40, 30, 280, 150)):
+    truth = np.full((HEIGHT_PX, WIDTH_PX), 255, np.uint8)
+    x0, y0, x1, y1 = window
+    truth[y0:y1, x0:x1] = 0
+    return truth
+
+
+def estimate(images, **options):
+    estimator = OverlayEstimator(OverlayOptions(reduced_px=WIDTH_PX, **options))
+    for image in images:
+        estimator.add(image)
+    return estimator.templates()
+
+
+def score(regions, image, truth):
+    patches = [Patch(box=r.box, artefact=r.artefact, score=r.confidence, refiner="polygon") for r in regions]
+    mask = Mask.from_patches(
+        patches,
+        regions,
+        width_px=image.width_px,
+        height_px=image.height_px,
+        render=RenderConfig(),
+        policy=PolicyConfig(),
+    )
+    return score_mask(mask.levels, truth)
+
+
+def mean_figures(templates, images, truth):
+    scores = [score(find_all(templates, image), image, truth) for image in images]
+    return np.mean([s.leak for s in scores]), np.mean([s.waste for s in scores])
+
+
+@pytest.mark.parametrize(("images", "opacity"), [(6, 0.5), (6, 1.0), (20, 0.2)])
+def test_a_mark_at_one_place_is_found_and_masked(images, opacity):
+    ink = lettering()
+    dataset = [marked(seed, ink, opacity=opacity) for seed in range(images)]
+    templates = estimate(dataset)
+    assert [t.kind for t in templates if t.confidence >= 0.5] == ["overlay"]
+    assert templates[0].support >= 0.8
+    leak, waste = mean_figures(templates, dataset, np.where(ink > 0.1, 255, 0).astype(np.uint8))
+    assert leak <= 0.05
+    assert waste <= 0.02
+
+
+def test_pictures_without_a_mark_are_left_alone():
+    dataset = [Image(str(seed), picture(seed)) for seed in range(15)]
+    assert [t for t in estimate(dataset) if t.confidence >= 0.5] == []
+
+
+def test_a_clean_image_among_marked_ones_gets_no_region():
+    templates = estimate([marked(seed, lettering(), opacity=0.6) for seed in range(12)])
+    assert [r for r in find_all(templates, Image("clean", picture(99))) if r.confidence >= 0.5] == []
+
+
+def test_four_images_are_too_few():
+    assert estimate([marked(seed, lettering(), opacity=1.0) for seed in range(4)]) == []
+
+
+def test_copies_of_one_image_confirm_nothing():
+    base = picture(3).astype(np.int16)
+    copies = [Image(str(k), np.clip(base + k, 0, 255).astype(np.uint8)) for k in range(12)]
+    assert [t for t in estimate(copies) if t.confidence >= 0.5] == []
+
+
+def test_a_subject_before_a_fixed_background_is_not_applied():
+    rng = np.random.default_rng(5)
+    background = picture(1)
+    dataset = []
+    for seed in range(12):
+        import cv2
+
+        pixels = background.copy()
+        centre = (160 + int(rng.integers(-40, 41)), 130 + int(rng.integers(-20, 21)))
+        cv2.ellipse(pixels, centre, (50, 80), 0, 0, 360, [int(v) for v in rng.integers(0, 255, 3)], -1)
+        dataset.append(Image(str(seed), pixels))
+    assert [t for t in estimate(dataset) if t.confidence >= 0.5] == []
+
+
+def test_a_card_frame_is_masked_with_its_plate():
+    dataset = [card(seed) for seed in range(8)]
+    templates = [t for t in estimate(dataset) if t.confidence >= 0.5]
+    assert [t.kind for t in templates] == ["frame"]
+    leak, waste = mean_figures(templates, dataset, card_truth())
+    assert leak <= 0.02
+    assert waste <= 0.05
+
+
+def test_two_frame_types_in_one_folder_are_told_apart():
+    other = (60, 60, 200, 220)
+    first = [card(seed) for seed in range(8)]
+    second = [card(100 + seed, window=other, plate=False) for seed in range(7)]
+    templates = [t for t in estimate([*first, *second]) if t.confidence >= 0.5]
+    assert len(templates) == 2
+    for images, truth in ((first, card_truth()), (second, card_truth(other))):
+        leak, waste = mean_figures(templates, images, truth)
+        assert leak <= 0.02
+        assert waste <= 0.05
+
+
+def test_frames_cut_with_a_few_pixels_of_play_are_followed():
+    rng = np.random.default_rng(8)
+    dataset, truths = [], []
+    for seed in range(10):
+        dy, dx = (int(v) for v in rng.integers(-2, 3, 2))
+        image = card(seed)
+        dataset.append(Image(image.id, np.roll(image.pixels, (dy, dx), (0, 1))))
+        truths.append(np.roll(card_truth(), (dy, dx), (0, 1)))
+    templates = estimate(dataset)
+    leaks = [score(find_all(templates, i), i, truth).leak for i, truth in zip(dataset, truths, strict=True)]
+    assert np.mean(leaks) <= 0.05
+
+
+def test_the_order_of_images_does_not_matter():
+    dataset = [marked(seed, lettering(), opacity=0.5) for seed in range(14)]
+    forwards = estimate(dataset, max_images_per_group=9)
+    backwards = estimate(dataset[::-1], max_images_per_group=9)
+    assert [t.id for t in forwards] == [t.id for t in backwards]
+    assert forwards
+
+
+def test_a_template_survives_its_file():
+    template = estimate([marked(seed, lettering(), opacity=0.8) for seed in range(8)])[0]
+    content = template.to_bytes()
+    again = Template.from_bytes(content)
+    assert again.id == template.id
+    assert again.to_bytes() == content
+    image = marked(50, lettering(), opacity=0.8)
+    assert [r.box for r in find(again, image)] == [r.box for r in find(template, image)]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a template", b"PK\x03\x04 damaged"])
+def test_damaged_templates_are_refused(content):
+    with pytest.raises(ValueError, match="template"):
+        Template.from_bytes(content)
+
+
+def test_cut_short_templates_are_refused():
+    content = estimate([marked(seed, lettering(), opacity=0.8) for seed in range(8)])[0].to_bytes()
+    with pytest.raises(ValueError, match="template"):
+        Template.from_bytes(content[: len(content) // 2])
+
+
+def test_a_mark_is_found_on_another_corner_and_in_another_size():
+    template = estimate([marked(seed, lettering(), opacity=1.0) for seed in range(10)])[0]
+    moved = lettering(at=(20, 40))
+    other_size = lettering(width_px=420, height_px=400, at=(250, 380))
+    for ink in (moved, other_size):
+        (region,) = find(template, marked(60, ink, opacity=1.0))
+        truth = Box.of_artefact(ink > 0.1)
+        assert region.kind is Kind.OVERLAY
+        assert region.attributes["placed"] == "elsewhere"
+        assert region.box.contains(truth)
+        assert region.box.area_px <= 3 * truth.area_px
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (64, 64)])
+def test_tiny_and_constant_images_are_harmless(shape):
+    flat = [Image(str(k), np.full((*shape, 3), 40 * k, np.uint8)) for k in range(6)]
+    assert estimate(flat) == []
+    template = estimate([marked(seed, lettering(), opacity=1.0) for seed in range(8)])[0]
+    assert find(template, flat[0]) == []
