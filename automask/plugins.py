@@ -76,9 +76,7 @@ def build_stage(
     return stage_class.from_options(checked, weights=weights, runtime=runtime)
 
 
-def build_detector(
-    name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig
-) -> Detector:
+def build_detector(name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig) -> Detector:
     """Build a detector by name; see `build_stage`."""
     stage = build_stage(DETECTORS, name, options=options, weights=weights, runtime=runtime)
     if not isinstance(stage, Detector):
