@@ -1,0 +1,261 @@
+"""The training loop on tiny tasks: exact resume, export, shipped recipes. Needs torch: all slow."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training_cases import Squares
+
+from automask_models.training.crops import CropConfig
+from automask_models.training.schedule import Schedule
+from automask_models.training.synth import SyntheticImage
+from automask_models.training.watermark import CLASSES, WatermarkRecipe
+
+RECIPES = Path(__file__).parents[1] / "models" / "training"
+
+
+@dataclass(frozen=True)
+class TinyTask:
+    """A net with every sort of state that a real one has: norm buffers, dropout's random numbers, embeddings."""
+
+    name: str = "tiny"
+
+    def build(self) -> Any:
+        from torch import nn
+
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(8, 1, 1)
+        )
+
+    def sample(self, index: int) -> SyntheticImage:
+        return Squares().sample(index)
+
+    def collate(self, samples: list[SyntheticImage]) -> tuple[Any, Any]:
+        import torch
+
+        pixels = np.stack([s.pixels[::4, ::4].transpose(2, 0, 1) for s in samples]).astype(np.float32) / 255
+        truth = np.stack([s.artefact()[::4, ::4] for s in samples])[:, None].astype(np.float32)
+        return torch.from_numpy(pixels), torch.from_numpy(truth)
+
+    def loss(self, module: Any, batch: tuple[Any, Any], *, samples: int) -> tuple[Any, dict[str, float]]:
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        loss = binary_cross_entropy_with_logits(module(batch[0]), batch[1])
+        return loss, {"samples": float(samples)}
+
+
+def loop_config(total: int, **changes: Any) -> Any:
+    from automask_models.training.loop import LoopConfig
+
+    schedule = Schedule(peak=1e-2, warmup_samples=4, decay_start_samples=total, total_samples=total)
+    return LoopConfig(
+        **{"batch_samples": 4, "schedule": schedule, "threads": 1, "workers": 0, "log_steps": 2, **changes}
+    )
+
+
+def same_weights(first: Any, second: Any) -> bool:
+    a, b = first.state_dict(), second.state_dict()
+    return a.keys() == b.keys() and all(bool((a[k] == b[k]).all()) for k in a)
+
+
+@pytest.mark.slow
+class TestLoop:
+    def test_stopped_and_resumed_equals_uninterrupted_to_the_bit(self, tmp_path: Path) -> None:
+        import torch
+
+        from automask_models.training.checkpoint import Progress
+        from automask_models.training.loop import train
+
+        def stop_half_way(progress: Progress) -> None:
+            if progress.steps == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        straight = train(TinyTask(), loop_config(32), tmp_path / "straight")
+        stopped = train(TinyTask(), loop_config(32), tmp_path / "halves", after_log=stop_half_way)
+        torch.manual_seed(99)
+        resumed = train(TinyTask(), loop_config(32), tmp_path / "halves")
+        assert straight.finished
+        assert not stopped.finished
+        assert resumed.finished
+        assert (stopped.progress.steps, resumed.progress.steps) == (4, 8)
+        assert not same_weights(straight.module, stopped.module)
+        assert same_weights(straight.module, resumed.module)
+        first, second = ((tmp_path / n / "loss.csv").read_text().splitlines() for n in ("straight", "halves"))
+        columns = [r for r in range(len(first[0].split(","))) if first[0].split(",")[r] != "hours"]
+        rows = [[[line.split(",")[c] for c in columns] for line in table] for table in (first, second)]
+        assert rows[0] == rows[1]
+
+    def test_workers_do_not_change_the_result(self, tmp_path: Path) -> None:
+        from automask_models.training.loop import train
+
+        alone = train(TinyTask(), loop_config(16), tmp_path / "alone")
+        helped = train(TinyTask(), loop_config(16, workers=1), tmp_path / "helped")
+        assert same_weights(alone.module, helped.module)
+
+    def test_an_error_in_the_data_leaves_a_state_to_go_on_from(self, tmp_path: Path) -> None:
+        from automask_models.training.checkpoint import load_state
+        from automask_models.training.loop import train
+
+        class Broken(TinyTask):
+            def sample(self, index: int) -> SyntheticImage:
+                if index >= 8:
+                    raise OSError("disk gone")
+                return super().sample(index)
+
+        with pytest.raises(OSError, match="disk gone"):
+            train(Broken(), loop_config(32), tmp_path)
+        assert load_state(tmp_path / "state.pt", task="tiny").progress.samples == 8
+
+    def test_states_of_other_tasks_are_refused(self, tmp_path: Path) -> None:
+        from automask_models.training.checkpoint import StateError
+        from automask_models.training.loop import train
+
+        train(TinyTask(), loop_config(8), tmp_path)
+        with pytest.raises(StateError, match="'tiny', not 'other'"):
+            train(TinyTask(name="other"), loop_config(8), tmp_path)
+
+    def test_a_compact_state_is_smaller_and_goes_on(self, tmp_path: Path) -> None:
+        from automask_models.training.checkpoint import compact, load_state, save_state
+        from automask_models.training.loop import train
+
+        train(TinyTask(), loop_config(16), tmp_path / "full")
+        state = load_state(tmp_path / "full" / "state.pt", task="tiny")
+        save_state(compact(state), tmp_path / "small" / "state.pt")
+        result = train(TinyTask(), loop_config(24), tmp_path / "small")
+        assert result.progress.samples == 24
+        with (tmp_path / "small" / "loss.csv").open() as file:
+            assert float(list(csv.DictReader(file))[-1]["loss"]) < 0.7
+
+    def test_muon_makes_directions_equal(self) -> None:
+        import torch
+
+        from automask_models.training.muon import orthogonalised
+
+        skewed = torch.randn(24, 60, generator=torch.Generator().manual_seed(0)) * torch.logspace(0, -1.5, 24)[:, None]
+        for matrix in (skewed, skewed.T):
+            values = torch.linalg.svdvals(orthogonalised(matrix))
+            assert float(values.min()) > 0.5
+            assert float(values.max()) < 1.4
+
+
+def small_sam_task(source: Any) -> Any:
+    from automask_models.training.sam import SamRecipe, SamTask
+    from automask_models.training.sam_loss import SamLossConfig
+    from automask_models.training.sam_model import SamConfig
+
+    model = SamConfig(backbone="mobilenetv4_conv_small_035", backbone_levels=(1, 2, 3, 4), size_px=128, width=64)
+    crops = CropConfig(size_px=128, cells=32, short_side_px=(12.0, 60.0), zoom=(0.7, 2.0))
+    return SamTask(source, SamRecipe(model=model, loss=SamLossConfig(), crops=crops, crops_per_image=2))
+
+
+@pytest.mark.slow
+class TestSam:
+    def test_smoke_training_lowers_the_loss(self, tmp_path: Path) -> None:
+        from automask_models.training.loop import train
+
+        schedule = Schedule(peak=2e-3, warmup_samples=20, decay_start_samples=320, total_samples=320)
+        config = loop_config(320, schedule=schedule, log_steps=10, average_decay=0.9)
+        train(small_sam_task(Squares()), config, tmp_path)
+        with (tmp_path / "loss.csv").open() as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+        assert rows[-1]["iou"] > rows[0]["iou"] + 0.05
+
+    def test_exports_agree_with_torch_and_with_transformers(self, tmp_path: Path) -> None:
+        import onnxruntime
+        import torch
+        from transformers import EdgeTamModel
+
+        from automask_models.training.sam_export import NAME, export_sam
+        from automask_models.training.sam_model import PromptBatch
+
+        torch.manual_seed(0)
+        model = small_sam_task(Squares()).build().eval()
+        assert max(export_sam(model, tmp_path).values()) < 0.05
+        decoder = onnxruntime.InferenceSession(tmp_path / f"{NAME}.decoder.onnx")
+        assert {i.name for i in decoder.get_inputs()} == {
+            "image_embeddings", "high_res_s1", "high_res_s0", "points", "labels", "boxes", "masks", "has_mask",
+        }  # fmt: skip
+        assert [o.name for o in decoder.get_outputs()] == ["mask_logits", "iou", "object_score"]
+        theirs = EdgeTamModel.from_pretrained(tmp_path / NAME).eval()
+        pixels, boxes = torch.rand(1, 3, 128, 128) * 255, torch.tensor([[[10.0, 20.0, 90.0, 60.0]]])
+        with torch.no_grad():
+            features, _ = model.encode(pixels)
+            ours = model.decode(features, PromptBatch(None, None, boxes, torch.zeros(1, 1, 32, 32), torch.zeros(1, 1)))
+            normal = (pixels - model.mean) / model.std
+            reference = theirs(pixel_values=normal, input_boxes=boxes, multimask_output=False)
+        assert torch.allclose(ours.mask_logits, reference.pred_masks[:, :, 0], atol=0.1)
+        assert torch.allclose(ours.iou, reference.iou_scores[..., 0], atol=0.02)
+
+    def test_prompts_on_several_crops_do_not_mix(self) -> None:
+        import torch
+
+        from automask_models.training.sam import answer
+
+        torch.manual_seed(0)
+        task = small_sam_task(Squares())
+        model = task.build().eval()
+        samples = [task.sample(i) for i in range(2)]
+        with torch.no_grad():
+            _, together = answer(model, task.collate(samples), box_prompts=5)
+            _, alone = answer(model, task.collate(samples[1:]), box_prompts=5)
+        assert torch.allclose(together.mask_logits[2:], alone.mask_logits, atol=1e-4)
+
+
+@pytest.mark.slow
+class TestRecipes:
+    @pytest.mark.parametrize("name", ["sam", "watermark"])
+    def test_shipped_recipes_build_what_they_say(self, name: str) -> None:
+        import tomllib
+
+        from automask_models.training.recipe import RecipeError, _NoImages, _task_of
+
+        table = tomllib.loads((RECIPES / f"{name}.toml").read_text())
+        task = _task_of(table, _NoImages(), split="train")
+        assert task.name == name
+        millions = sum(p.numel() for p in task.build().parameters()) / 1e6
+        assert 2 < millions < 4
+        with pytest.raises(RecipeError, match="no materials"):
+            task.sample(0)
+
+    def test_unknown_keys_are_named(self) -> None:
+        from automask_models.training.recipe import RecipeError, table_to
+
+        with pytest.raises(RecipeError, match="Schedule has no peek"):
+            table_to(Schedule, {"peek": 1.0})
+
+
+@pytest.mark.slow
+class TestWatermark:
+    def test_importing_ultralytics_changes_nothing_around_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import torch
+
+        from automask_models.training.ultralytics_boundary import build_detector
+
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        before = torch.get_num_threads()
+        build_detector(len(CLASSES))
+        assert torch.get_num_threads() == before
+        assert "OMP_NUM_THREADS" not in os.environ
+
+    def test_a_step_trains_and_the_export_agrees(self, tmp_path: Path) -> None:
+        import onnxruntime
+
+        from automask_models.training.loop import train
+        from automask_models.training.watermark import WatermarkTask
+        from automask_models.training.watermark_export import NAME, export_watermark
+
+        task = WatermarkTask(Squares(), WatermarkRecipe(size_px=160))
+        result = train(task, loop_config(16, clip_norm=10.0), tmp_path / "run")
+        export_watermark(result.module, tmp_path)
+        session = onnxruntime.InferenceSession(tmp_path / f"{NAME}.onnx")
+        found = session.run(None, {"images": np.zeros((2, 3, 160, 224), np.float32)})[0]
+        assert found.shape == (2, 300, 6)
+        assert (np.diff(found[..., 4], axis=1) <= 0).all()
