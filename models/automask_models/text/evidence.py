@@ -6,6 +6,7 @@ the image, as high as it is long, found with less probability, and the recognise
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -79,6 +80,11 @@ class EvidenceModel(FrozenModel):
     def bundled(cls) -> Self:
         """The model fitted for the PP-OCR networks."""
         return cls.model_validate(json.loads(files(__package__).joinpath("evidence.json").read_text("utf-8")))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the numbers, for the fingerprint of detectors that rely on them."""
+        return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()
 
     def confidence(self, evidence: Evidence) -> float:
         """Probability that the line is text, 0..1."""

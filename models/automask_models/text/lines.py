@@ -68,9 +68,7 @@ class TextLine:
         return Box.around(self.outline)
 
 
-def find_lines(
-    probability: NDArray[np.float32], *, width_px: int, height_px: int, min_score: float
-) -> list[TextLine]:
+def find_lines(probability: NDArray[np.float32], *, width_px: int, height_px: int, min_score: float) -> list[TextLine]:
     """Find the lines of one image.
 
     Args:

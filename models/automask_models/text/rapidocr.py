@@ -81,7 +81,7 @@ class RapidOcrDetector:
             self.name,
             algorithm_version=_ALGORITHM_VERSION,
             options=self._options,
-            weights_sha256=(self._detection.sha256, self._recognition.sha256),
+            weights_sha256=(self._detection.sha256, self._recognition.sha256, EvidenceModel.bundled().sha256),
         )
 
     @property

@@ -22,9 +22,7 @@ class Recognition:
     score: float
 
 
-def text_region(
-    line: TextLine, read: Recognition, *, image: Image, model: EvidenceModel, source: str
-) -> Region | None:
+def text_region(line: TextLine, read: Recognition, *, image: Image, model: EvidenceModel, source: str) -> Region | None:
     """The region of a line, or None where it lies outside the image.
 
     Attributes of the region: `text` (the string, omitted when empty), `score_det` and `score_rec` (mean detection and
@@ -49,6 +47,4 @@ def text_region(
     }
     if text:
         attributes["text"] = text
-    return Region(
-        Kind.TEXT, box, model.confidence(evidence), source, polygon=line.outline, attributes=attributes
-    )
+    return Region(Kind.TEXT, box, model.confidence(evidence), source, polygon=line.outline, attributes=attributes)
