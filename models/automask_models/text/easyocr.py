@@ -81,7 +81,7 @@ class EasyOcrDetector:
             algorithm_version=_ALGORITHM_VERSION,
             # Where the folder lies changes nothing; what is in it does.
             options=self._options.model_copy(update={"weights": ""}),
-            weights_sha256=(self._weights.sha256,),
+            weights_sha256=(self._weights.sha256, EvidenceModel.bundled().sha256),
         )
 
     @property
