@@ -81,12 +81,24 @@ def dataset(tmp_path_factory):
     return folder, masks_of(folder.parent / "reference"), time.monotonic() - started
 
 
+def count_masks(output: Path) -> int:
+    return sum(1 for _ in (output / "masks").rglob("*.png"))
+
+
 def kill_and_resume(dataset, output: Path, *, seeds: list[int]) -> None:
     folder, expected, seconds = dataset
     interrupted = 0
     for seed in seeds:
+        instants = random.Random(seed)
+        there = count_masks(output)
         process = start("run", folder, *CHEAP, "--output", output)
-        time.sleep(random.Random(seed).uniform(0.3, 0.9) * seconds)
+        if instants.random() < 0.3:
+            time.sleep(instants.uniform(0, 0.9) * seconds)  # any instant, the start of the program included
+        else:  # while masks are written, however fast the machine is at the moment
+            wanted = there + instants.randrange(COUNT - there)
+            while count_masks(output) < wanted and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(instants.uniform(0, 0.02))
         process.kill()
         process.communicate(timeout=60)
         interrupted += process.returncode == -signal.SIGKILL

@@ -33,7 +33,7 @@ def enliven(network):
             network(torch.rand(2, 3, 128, 160).round())
         for name, parameter in network.named_parameters():
             if "cv3" in name and parameter.shape[:1] == (80,):
-                parameter.normal_(0, 0.3)
+                parameter.normal_(0, 0.1)  # more would saturate: equal scores in no order
     network.eval()
 
 
