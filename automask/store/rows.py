@@ -78,7 +78,7 @@ def region_values(position: int, region: Region, patch: Patch) -> dict[str, Valu
         "confidence": float(region.confidence),
         "source": region.source,
         "polygon_json": polygon,
-        "attributes_json": json.dumps({name: _plain(value) for name, value in region.attributes.items()}),
+        "attributes_json": json.dumps({name: plain(value) for name, value in region.attributes.items()}),
         "artefact_rle": rle.encode(region.artefact) if region.artefact is not None and not same else None,
         "artefact_is_patch": int(same),
         **dict(zip(("patch_x0", "patch_y0", "patch_x1", "patch_y1"), patch.box.xyxy, strict=True)),
@@ -153,5 +153,6 @@ def _region(row: sqlite3.Row, artefact: NDArray[np.bool_] | None) -> Region:
     )
 
 
-def _plain(value: Attribute) -> Attribute:
+def plain(value: Attribute) -> Attribute:
+    """The value as a type of Python itself."""
     return value.item() if isinstance(value, np.generic) else value
