@@ -13,7 +13,7 @@ from automask.geometry import Box
 from automask.grid import LatentGrid
 from automask.types import Patch, Region
 
-FUSE_VERSION = 1
+FUSE_VERSION = 2
 """Raised with every change that alters rendered masks."""
 
 _MOST_WINDOWS = 32
@@ -26,7 +26,8 @@ class CorrectionLayers:
     Attributes:
         replaces: True when the automatic patches are not used at all; with empty layers: nothing to mask.
         add: (H, W) bool, pixels to mask, or None.
-        remove: (H, W) bool, pixels to train, or None.
+        remove: (H, W) bool, pixels to train, or None. Automatic patches lose them before they grow, so that a region
+            removed as a whole leaves no ring at any training size.
         weight_levels: (H, W) uint8 weights (255 = train) where `weight_set`, or None.
         weight_set: (H, W) bool, where `weight_levels` counts, or None.
         already_grown: `add` came from a finished mask and is not grown again.
@@ -89,6 +90,9 @@ class Mask:
                 if level not in drawn:
                     drawn[level] = np.zeros(shape, dtype=np.bool_)
                 drawn[level][patch.box.slices] |= patch.artefact
+        if correction is not None and correction.remove is not None:
+            for artefact in drawn.values():
+                artefact &= ~correction.remove
         for level in sorted(drawn, reverse=True):  # the lowest weight wins where kinds overlap, so it goes last
             np.copyto(weight, np.float32(level), where=_grown_and_filled(drawn[level], grid=grid, render=render))
         if correction is not None:

@@ -11,8 +11,10 @@ from automask.config import PipelineConfig
 from automask.edited import adopt_edited_mask
 from automask.errors import StoreError
 from automask.events import Counted, EventSink, ImageReused, Notice, RunSummary, Tally, mask_drawn
+from automask.fuse import Mask
 from automask.pipeline import draw, fuse_fingerprint
 from automask.store import Status, Store, StoredImage
+from automask.types import MaskResult, Verdict
 
 
 def redraw_store(
@@ -78,28 +80,52 @@ def stored_config(root: Path) -> PipelineConfig:
         ) from error
 
 
-def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Tally) -> None:
+def redraw_image(store: Store, stored: StoredImage, config: PipelineConfig) -> tuple[Mask, MaskResult] | None:
+    """Draw the mask of one image again, with its newest correction, and keep it. Needs no lock.
+
+    Args:
+        store: Where the image is from.
+        stored: Its row.
+        config: What to draw under; the newest run's, unless every image is drawn again.
+
+    Returns:
+        The mask and the result as judged by it, or None where nothing usable is stored.
+
+    Raises:
+        StoreError: The store cannot be read.
+        OutputError: The mask cannot be written.
+    """
     result = store.result(stored.image_id)
     if result is None or stored.content_sha256 is None:
-        return  # its result is damaged: the next run analyses it again
-    edited = adopt_edited_mask(store, stored)
-    if edited is not None:
-        tally(Notice(edited))
-    fingerprint = fuse_fingerprint(config, result.fingerprints.refine)
+        return None  # its result is damaged: the next run analyses it again
     correction = store.correction(stored.content_sha256)
-    revision = correction.revision if correction is not None else None
-    if edited is None and (result.fingerprints.fuse, stored.correction_revision) == (fingerprint, revision):
-        tally(ImageReused(stored.image_id, result.verdict))
-        return
-    started = time.perf_counter()
-    mask, result = draw(result, config, correction=correction.layers if correction is not None else None)
+    mask, judged = draw(result, config, correction=correction.layers if correction is not None else None)
     store.put_mask(
         stored.image_id,
         mask.levels,
-        fuse_fingerprint=fingerprint,
-        confidence=result.confidence,
-        verdict=result.verdict,
-        correction_revision=revision,
+        fuse_fingerprint=judged.fingerprints.fuse,
+        confidence=judged.confidence,
+        verdict=judged.verdict,
+        correction_revision=correction.revision if correction is not None else None,
     )
+    return mask, judged
+
+
+def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Tally) -> None:
+    if stored.fingerprints is None or stored.content_sha256 is None:
+        return
+    edited = adopt_edited_mask(store, stored)
+    if edited is not None:
+        tally(Notice(edited))
+    fingerprint = fuse_fingerprint(config, stored.fingerprints.refine)
+    correction = store.correction(stored.content_sha256)
+    revision = correction.revision if correction is not None else None
+    if edited is None and (stored.fingerprints.fuse, stored.correction_revision) == (fingerprint, revision):
+        tally(ImageReused(stored.image_id, stored.verdict or Verdict.REVIEW))
+        return
+    started = time.perf_counter()
+    drawn = redraw_image(store, stored, config)
+    if drawn is None:
+        return
     timings_s = {"render": time.perf_counter() - started}
-    tally(mask_drawn(stored.image_id, "rendered", mask, result, policy=config.policy, timings_s=timings_s))
+    tally(mask_drawn(stored.image_id, "rendered", *drawn, policy=config.policy, timings_s=timings_s))

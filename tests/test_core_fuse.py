@@ -89,6 +89,15 @@ def test_correction_order_and_empty_correction():
     assert (both.levels == 0).sum() == 16, "what a person added stays although everything automatic was removed"
 
 
+def test_a_region_removed_as_a_whole_leaves_no_ring_at_any_training_size():
+    remove = np.zeros((48, 64), dtype=bool)
+    remove[8:16, 8:24] = True
+    for training_px in (64, 128, 512):
+        config = RenderConfig(training_px=training_px)
+        mask = render([(region(), patch())], config=config, correction=CorrectionLayers(remove=remove))
+        assert (mask.levels == 255).all()
+
+
 def test_added_layers_grow_unless_they_came_grown():
     add = np.zeros((48, 64), dtype=bool)
     add[24, 32] = True

@@ -85,7 +85,7 @@ def make_thumbnails(
     levels = _read_mask(mask_path)
     if names.mask is not None and levels is not None:
         write_atomic(folder / names.mask, _encoded(levels, "PNG"))
-    picture = _read_small(image, image_path)
+    picture = small_picture(image, image_path, longest_px=THUMBNAIL_PX)
     if names.overlay is not None and picture is not None:
         write_atomic(folder / names.overlay, _encoded(_overlay(picture, levels, marks, image), "JPEG"))
     return Thumbnails(
@@ -118,14 +118,15 @@ def _overlay(
     return tinted
 
 
-def _read_small(image: StoredImage, path: Path) -> PillowImage.Image | None:
+def small_picture(image: StoredImage, path: Path, *, longest_px: int) -> PillowImage.Image | None:
+    """An upright RGB picture of an image file with the longer side at most `longest_px`, or None if it is unreadable."""
     try:
         with PillowImage.open(path, formats=("JPEG",)) as photograph:
             if photograph.mode in ("L", "RGB"):
                 # JPEG decodes straight to a fraction of its size: ten times faster than decoding it whole
-                photograph.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
+                photograph.draft("RGB", (longest_px, longest_px))
                 upright = ImageOps.exif_transpose(photograph).convert("RGB")
-                upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+                upright.thumbnail((longest_px, longest_px))
                 return upright
     except (OSError, SyntaxError, ValueError):
         pass  # not a JPEG after all, or a damaged one: the decoder of the run decides
@@ -140,7 +141,7 @@ def _read_small(image: StoredImage, path: Path) -> PillowImage.Image | None:
         picture = PillowImage.fromarray(decode(file, DecodeConfig()).image.pixels)
     except AutomaskError:
         return None
-    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    picture.thumbnail((longest_px, longest_px))
     return picture
 
 
