@@ -181,7 +181,7 @@ def judge(result: MaskResult, mask: Mask, config: PipelineConfig) -> MaskResult:
         review=config.review,
     )
     fuse = fuse_fingerprint(config, result.fingerprints.refine)
-    fingerprints = dataclasses.replace(result.fingerprints, fuse=fuse)
+    fingerprints = dataclasses.replace(result.fingerprints, fuse=fuse).with_templates(result.template_set)
     return dataclasses.replace(result, confidence=confidence, verdict=verdict, fingerprints=fingerprints)
 
 

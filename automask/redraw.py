@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -117,7 +118,8 @@ def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Ta
     edited = adopt_edited_mask(store, stored)
     if edited is not None:
         tally(Notice(edited))
-    fingerprint = fuse_fingerprint(config, stored.fingerprints.refine)
+    untouched = dataclasses.replace(stored.fingerprints, fuse=fuse_fingerprint(config, stored.fingerprints.refine))
+    fingerprint = untouched.with_templates(stored.template_set).fuse
     correction = store.correction(stored.content_sha256)
     revision = correction.revision if correction is not None else None
     if edited is None and (stored.fingerprints.fuse, stored.correction_revision) == (fingerprint, revision):

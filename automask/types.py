@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,12 +167,20 @@ class Fingerprints:
     refine: str
     fuse: str
 
+    def with_templates(self, template_set: str) -> Fingerprints:
+        """The fingerprints of an image on which templates were found: `template_set` is the hash of those, or empty."""
+        if not template_set:
+            return self
+        fuse = hashlib.sha256(f"{self.fuse} {template_set}".encode()).hexdigest()[:16]
+        return dataclasses.replace(self, fuse=fuse)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskResult:
     """What the pipeline knows about one image; the mask itself is rendered from it.
 
-    `patches[i]` is the outline of `regions[i]`. `timings_s` maps stage names to seconds.
+    `patches[i]` is the outline of `regions[i]`. `timings_s` maps stage names to seconds. `template_set` is the hash
+    of the template regions among them, or empty.
     """
 
     image_id: str
@@ -183,6 +193,7 @@ class MaskResult:
     issues: Sequence[Issue]
     fingerprints: Fingerprints
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    template_set: str = ""
 
     def __post_init__(self) -> None:
         if len(self.regions) != len(self.patches):

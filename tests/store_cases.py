@@ -11,6 +11,7 @@ import numpy as np
 
 from automask.geometry import Box
 from automask.store import Store
+from automask.templates import DatasetTemplate, TemplateOrigin
 from automask.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 FINGERPRINTS = Fingerprints("detect-1", "refine-1", "fuse-1")
@@ -102,6 +103,35 @@ def put(store: Store, file: File, *, levels: np.ndarray | None = None, **changes
         correction_revision=revision.revision if revision else None,
     )
     return content
+
+
+def make_template(template_id: str = "c0ffee0123456789", *, needs_review: bool = True) -> DatasetTemplate:
+    return DatasetTemplate(
+        id=template_id,
+        detector="overlay",
+        kind=Kind.OVERLAY,
+        content=b"only the detector understands this",
+        picture_png=b"\x89PNG",
+        anchor="bottom-right",
+        support=0.75,
+        images=12,
+        confidence=0.4,
+        area_share=0.01,
+        needs_review=needs_review,
+    )
+
+
+def template_region(template_id: str = "c0ffee0123456789") -> Region:
+    box = Box(20, 16, 30, 22)
+    artefact = np.ones(box.shape, dtype=np.bool_)
+    return Region(Kind.OVERLAY, box, 0.4, "overlay", artefact=artefact, attributes={"template": template_id})
+
+
+def add_template(store: Store, image_id: str = "card.jpg") -> None:
+    """An estimated template that one image shows."""
+    store.templates.replace([make_template()], origin=TemplateOrigin.ESTIMATED, sample_fingerprint="sample-1")
+    content = store.lookup(image_id).content_sha256
+    store.templates.put_matches(image_id, [template_region()], content_sha256=content, fingerprint="search-1")
 
 
 def assert_same_result(left: MaskResult, right: MaskResult) -> None:

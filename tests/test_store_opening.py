@@ -6,14 +6,17 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_cases import FINGERPRINTS, file_at, put, write_file
+from store_cases import FINGERPRINTS, add_template, file_at, put, write_file
 
 from automask.errors import AutomaskError, OutputError, StoreError, StoreLocked, StoreTooNew
 from automask.fuse import CorrectionLayers
 from automask.store import Store, Work, database, is_store, placing, schema
+from automask.templates import TemplateDecision, TemplateOrigin
 from automask.types import Kind, Verdict
 
 FIXTURE_V1 = Path(__file__).parent / "data" / "store_v1"
+FIXTURE_V2 = Path(__file__).parent / "data" / "store_v2"
+NOW = schema.SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -243,7 +246,7 @@ class TestVersions:
         """A store of a version before the first, and the steps from it to now."""
         with Store.open(out, create=True) as store:
             put(store, write_file(root, "a.jpg", b"pixels"))
-        monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+        monkeypatch.setattr(schema, "SCHEMA_VERSION", NOW + 2)
 
         def first(connection):
             connection.execute("ALTER TABLE images ADD COLUMN added TEXT NOT NULL DEFAULT 'by step 1'")
@@ -251,7 +254,7 @@ class TestVersions:
         def second(connection):
             connection.execute("UPDATE images SET added = added || ', then step 2'")
 
-        monkeypatch.setattr(schema, "MIGRATIONS", {1: first, 2: second})
+        monkeypatch.setattr(schema, "MIGRATIONS", {NOW: first, NOW + 1: second})
         return out
 
     def test_older_is_updated_after_a_backup(self, old, root):
@@ -259,9 +262,9 @@ class TestVersions:
             assert store.is_current(file_at(root, "a.jpg"), FINGERPRINTS)
         connection = database_of(old)
         assert connection.execute("SELECT added FROM images").fetchone() == ("by step 1, then step 2",)
-        assert connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("3",)
-        backup = sqlite3.connect(old / "automask.v1.backup.sqlite")
-        assert backup.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("1",)
+        assert connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (str(NOW + 2),)
+        backup = sqlite3.connect(old / f"automask.v{NOW}.backup.sqlite")
+        assert backup.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (str(NOW),)
         assert backup.execute("SELECT count(*) FROM images").fetchone() == (1,)
         Store.open(old).close()
 
@@ -270,10 +273,10 @@ class TestVersions:
             connection.execute("DROP TABLE issues")
             raise RuntimeError("step 2 is broken")
 
-        monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 2: broken})
+        monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, NOW + 1: broken})
         with pytest.raises(RuntimeError, match="step 2"):
             Store.open(old)
-        monkeypatch.setattr(schema, "SCHEMA_VERSION", 1)
+        monkeypatch.setattr(schema, "SCHEMA_VERSION", NOW)
         with Store.open(old) as store:
             assert store.issues("a.jpg") == []
             assert list(store.verify()) == []
@@ -284,7 +287,7 @@ class TestVersions:
             Store.open(old)
 
     def test_too_old(self, old, monkeypatch):
-        monkeypatch.setattr(schema, "MIGRATIONS", {2: schema.MIGRATIONS[2]})
+        monkeypatch.setattr(schema, "MIGRATIONS", {NOW + 1: schema.MIGRATIONS[NOW + 1]})
         refused("store-too-old", old)
 
 
@@ -307,6 +310,34 @@ def test_the_store_of_the_first_release_opens(tmp_path):
         store.put_correction(
             stored.content_sha256, CorrectionLayers(replaces=True), author="ann", tool="review", based_on=1
         )
+
+
+def test_a_store_without_templates_learns_them(tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(FIXTURE_V1, out)
+    with Store.open(out) as store:
+        stored = store.lookup("card.jpg")
+        assert (stored.template_set, stored.templates_fingerprint) == ("", None)
+        assert store.templates.all() == []
+        add_template(store)
+        assert store.templates.find("c0ffee").matches == 1
+    assert (out / "automask.v1.backup.sqlite").is_file()
+
+
+def test_the_store_of_the_second_version_opens(tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(FIXTURE_V2, out)
+    with Store.open(out) as store:
+        assert list(store.verify()) == []
+        (known,) = store.templates.all()
+        assert (known.origin, known.decision, known.author) == (TemplateOrigin.ESTIMATED, TemplateDecision.APPLY, "ann")
+        assert (known.template.anchor, known.template.images, known.matches) == ("bottom-right", 12, 1)
+        stored = store.lookup("card.jpg")
+        assert stored.kinds == (Kind.FRAME, Kind.OVERLAY, Kind.TEXT)
+        result = store.result("card.jpg")
+        assert [region.source for region in result.regions] == ["rapidocr", "edges", "overlay"]
+        assert result.regions[-1].confidence == 1.0
+        assert result.template_set == stored.template_set != ""
 
 
 class TestInputRoot:

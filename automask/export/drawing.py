@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -67,7 +68,10 @@ class Drawing:
     def takes_stored_mask(self, stored: StoredImage) -> bool:
         """Whether the mask file of the store shows what this export would draw."""
         known = stored.fingerprints
-        if stored.mask_name is None or known is None or known.fuse != fuse_fingerprint(self.config, known.refine):
+        if stored.mask_name is None or known is None:
+            return False
+        untouched = dataclasses.replace(known, fuse=fuse_fingerprint(self.config, known.refine))
+        if known != untouched.with_templates(stored.template_set):
             return False
         if self.orientation is Orientation.STORED and is_turned(stored):
             return False
@@ -83,6 +87,7 @@ class Drawing:
                 "fuse": FUSE_VERSION,
                 "content": stored.content_sha256,
                 "refine": known.refine if known is not None else None,
+                "templates": stored.template_set,
                 "policy": self.config.policy.model_dump(mode="json"),
                 "training_px": self.render.training_px,
                 "cell_px": self.render.cell_px,

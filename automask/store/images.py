@@ -6,10 +6,11 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 
+from automask.store import matches
 from automask.store.atomic import WrittenFile
 from automask.store.queries import find
 from automask.store.records import STALE_CORRECTION_CODE, FileFacts, Status
-from automask.store.rows import Value, issue_values, kinds_text, region_values, timings_json, to_text
+from automask.store.rows import Value, insert, issue_values, region_values, timings_json, to_text
 from automask.store.stale import content_that_waits, settle
 from automask.types import Issue, MaskResult, Verdict
 
@@ -65,14 +66,17 @@ def write_result(
             "confidence": float(result.confidence),
             "verdict": result.verdict.value,
             "pipeline_verdict": result.verdict.value,
-            "kinds": kinds_text(result.regions),
             "timings_json": timings_json(result.timings_s),
             "stale_sha256": content_that_waits(connection, previous, content_sha256),
         },
     )
-    connection.execute("DELETE FROM regions WHERE image_key = ?", (key,))
+    # Templates were found in pixels, not in regions: new regions for the same pixels leave those of templates alone.
+    if previous is None or previous["content_sha256"] != content_sha256:
+        matches.drop(connection, key)
+    connection.execute("DELETE FROM regions WHERE image_key = ? AND template_id IS NULL", (key,))
     for position, (region, patch) in enumerate(zip(result.regions, result.patches, strict=True)):
-        _insert(connection, "regions", {"image_key": key, **region_values(position, region, patch)})
+        insert(connection, "regions", {"image_key": key, **region_values(position, region, patch)})
+    matches.refresh(connection, key)
     write_issues(connection, key, result.issues)
     settle(connection, content_sha256, previous["content_sha256"] if previous is not None else None)
     return key
@@ -104,6 +108,7 @@ def write_failure(
         values |= {**_NO_MASK, "kinds": "", "width_px": None, "height_px": None, "orientation": None}
     key = _write(connection, file.id, values)
     if not same:
+        matches.drop(connection, key)
         connection.execute("DELETE FROM regions WHERE image_key = ?", (key,))
     write_issues(connection, key, issues)
     settle(connection, content_sha256)
@@ -204,7 +209,7 @@ def copy_result(connection: sqlite3.Connection, source: sqlite3.Row, file: FileF
         for row in connection.execute(f"SELECT * FROM {table} WHERE image_key = ?", (source["image_key"],)).fetchall():
             if table == "issues" and row["code"] == STALE_CORRECTION_CODE:
                 continue
-            _insert(connection, table, {**dict(row), "image_key": key})
+            insert(connection, table, {**dict(row), "image_key": key})
 
 
 def write_issues(connection: sqlite3.Connection, key: int, issues: Sequence[Issue]) -> None:
@@ -253,9 +258,3 @@ def _write(connection: sqlite3.Connection, image_id: str, values: Mapping[str, V
     )
     row = connection.execute("SELECT image_key FROM images WHERE image_id = ?", (values["image_id"],)).fetchone()
     return int(row["image_key"])
-
-
-def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Value]) -> None:
-    connection.execute(
-        f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
-    )

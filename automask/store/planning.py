@@ -30,7 +30,7 @@ def plan(database: Database, masks_root: Path, file: FileFacts, fingerprints: Fi
         return Plan(Work.REFINE, stored)
     if (
         stored.status is not Status.DONE
-        or known.fuse != fingerprints.fuse
+        or known.fuse != fingerprints.with_templates(stored.template_set).fuse
         or stored.mask_name != file.mask_name
         or stored.correction_revision != revision
     ):

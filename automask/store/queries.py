@@ -129,9 +129,11 @@ def issue_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Ro
 
 
 def region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Row]:
-    """Regions of one image, in order."""
+    """Regions of one image in order, those of detectors before those of templates, without forgotten templates."""
     return connection.execute(
-        "SELECT regions.* FROM regions JOIN images USING (image_key) WHERE image_id = ? ORDER BY position",
+        "SELECT regions.*, decision FROM regions JOIN images USING (image_key)"
+        " LEFT JOIN template_decisions USING (template_id)"
+        " WHERE image_id = ? AND decision IS NOT 'forget' ORDER BY position",
         (to_text(image_id),),
     ).fetchall()
 
@@ -161,6 +163,7 @@ def read_result(connection: sqlite3.Connection, image_id: str) -> MaskResult | N
         issues=tuple(own),
         fingerprints=stored.fingerprints,
         timings_s=stored.timings_s,
+        template_set=stored.template_set,
     )
 
 

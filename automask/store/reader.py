@@ -11,6 +11,7 @@ from automask.store.database import Database, damaged
 from automask.store.locking import LockOwner, read_owner
 from automask.store.records import Correction, Counts, Problem, RunRecord, Status, StoredImage
 from automask.store.rows import issue, region_outline, stored_image
+from automask.store.template_shelf import TemplateShelf
 from automask.types import Issue, MaskResult, Region, Verdict
 
 
@@ -31,6 +32,11 @@ class StoreReader:
     def masks_root(self) -> Path:
         """The folder of the masks."""
         return self.root / placing.MASKS_FOLDER
+
+    @property
+    def templates(self) -> TemplateShelf:
+        """What repeats in the dataset."""
+        return TemplateShelf(self._database)
 
     def mask_path(self, mask_name: str) -> Path:
         """Where the mask of a name is or will be.
@@ -60,9 +66,7 @@ class StoreReader:
         Rows of missing files are among them unless `status` says otherwise. Memory stays flat and no transaction is
         open between rows; rows that change meanwhile may be seen or not.
         """
-        return queries.iterate(
-            self._database, verdict=verdict, status=status, order=order, offset=offset, limit=limit
-        )
+        return queries.iterate(self._database, verdict=verdict, status=status, order=order, offset=offset, limit=limit)
 
     def counts(self) -> Counts:
         """Totals over all images."""
@@ -80,7 +84,10 @@ class StoreReader:
             return [region_outline(row) for row in queries.region_rows(connection, image_id)]
 
     def result(self, image_id: str) -> MaskResult | None:
-        """What was put for an image, regions and patches included, or None where nothing usable is stored.
+        """What was found on an image, regions and patches included, or None where nothing usable is stored.
+
+        Regions of templates stand behind those of detectors and follow a person's decisions: confidence 1 for what is
+        applied, left out for what is forgotten.
 
         Verdict and issues are the pipeline's own; `lookup` and `issues` have those with stale corrections.
         """

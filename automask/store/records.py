@@ -89,6 +89,8 @@ class StoredImage:
         mask_mtime_ns: Its modification time right after it was written, or None.
         correction_revision: The newest revision when the mask was drawn, None when nobody had corrected it.
         stale_sha256: Content whose correction waits here unapplied, or None.
+        templates_fingerprint: Of the search that found its template regions, or None before the first.
+        template_set: Hash of its template regions under a person's decisions, empty where none counts.
     """
 
     image_id: str
@@ -112,6 +114,8 @@ class StoredImage:
     mask_mtime_ns: int | None
     correction_revision: int | None
     stale_sha256: str | None
+    templates_fingerprint: str | None
+    template_set: str
 
 
 @dataclass(frozen=True, slots=True)

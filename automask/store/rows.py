@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from automask.geometry import Box, Polygon
 from automask.store import rle
 from automask.store.records import Status, StoredImage
+from automask.templates import TemplateDecision
 from automask.types import Attribute, Fingerprints, Issue, Kind, Patch, Region, Verdict
 
 Value = str | bytes | int | float | None
@@ -58,6 +59,8 @@ def stored_image(row: sqlite3.Row) -> StoredImage:
         mask_mtime_ns=row["mask_mtime_ns"],
         correction_revision=row["correction_revision"],
         stale_sha256=row["stale_sha256"],
+        templates_fingerprint=row["templates_fingerprint"],
+        template_set=row["template_set"],
     )
 
 
@@ -90,7 +93,7 @@ def region_values(position: int, region: Region, patch: Patch) -> dict[str, Valu
 
 
 def region_and_patch(row: sqlite3.Row) -> tuple[Region, Patch]:
-    """A whole row of `regions`.
+    """A whole row of `regions` with the `decision` on its template.
 
     Raises:
         ValueError: Something in it is damaged.
@@ -110,7 +113,7 @@ def region_and_patch(row: sqlite3.Row) -> tuple[Region, Patch]:
 
 
 def region_outline(row: sqlite3.Row) -> Region:
-    """A row of `regions` without its pixels."""
+    """A row of `regions`, with the `decision` on its template, without its pixels."""
     return _region(row, None)
 
 
@@ -124,9 +127,11 @@ def issue(row: sqlite3.Row) -> Issue:
     return Issue(row["stage"], row["code"], from_text(row["message"]), row["severity"])
 
 
-def kinds_text(regions: Sequence[Region]) -> str:
-    """The column `kinds` of `images`."""
-    return ",".join(sorted({region.kind.value for region in regions}))
+def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Value]) -> None:
+    """Add one row to a table."""
+    connection.execute(
+        f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
+    )
 
 
 def timings_json(timings_s: Mapping[str, float]) -> str:
@@ -145,7 +150,7 @@ def _region(row: sqlite3.Row, artefact: NDArray[np.bool_] | None) -> Region:
     return Region(
         kind=Kind(row["kind"]),
         box=_box(row),
-        confidence=row["confidence"],
+        confidence=1.0 if row["decision"] == TemplateDecision.APPLY else row["confidence"],
         source=row["source"],
         polygon=polygon,
         artefact=artefact,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +10,11 @@ from automask import __version__
 from automask.errors import StoreError, StoreTooNew
 from automask.store.atomic import discard, output_error, sync_folder
 from automask.store.database import Database
+from automask.store.migrations import INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 APPLICATION_ID: Final = 0x41554D4B
 """`AUMK` in SQLite's header: tells a store from any other SQLite file."""
-
-Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: Mapping[int, Migration] = {}
-"""`MIGRATIONS[n]` changes version n into n + 1, inside a transaction that the caller owns."""
 
 _TABLES = """
 CREATE TABLE meta (
@@ -60,7 +56,9 @@ CREATE TABLE images (
     mask_size_bytes INTEGER,
     mask_mtime_ns INTEGER,
     correction_revision INTEGER,            -- the one that the mask shows
-    stale_sha256 TEXT                       -- content whose correction waits here, unapplied
+    stale_sha256 TEXT,                      -- content whose correction waits here, unapplied
+    templates_fingerprint TEXT,             -- of the search that found its template regions; NULL: none yet
+    template_set TEXT NOT NULL DEFAULT ''   -- hash of its template regions under the decisions; '': none is drawn
 );
 CREATE INDEX images_by_confidence ON images (ifnull(confidence, -1.0), image_id);
 CREATE INDEX images_by_content ON images (content_sha256);
@@ -82,6 +80,7 @@ CREATE TABLE regions (
     score REAL NOT NULL,
     refiner TEXT NOT NULL,
     note TEXT NOT NULL,
+    template_id TEXT,                       -- found by this template; NULL: by a detector
     PRIMARY KEY (image_key, position)
 );
 CREATE TABLE issues (
@@ -120,7 +119,7 @@ def create_tables(database: Database) -> None:
     with database.writing(durable=True) as connection:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return  # another process was faster
-        for statement in _statements(_TABLES):
+        for statement in [*statements_of(_TABLES + TEMPLATE_TABLES), INDEX_OF_MATCHES]:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.executemany(
@@ -205,14 +204,3 @@ def _back_up(database: Database, backup: Path) -> None:
         raise output_error(error, backup) from error
     finally:
         discard(partial)
-
-
-def _statements(script: str) -> list[str]:
-    # `executescript` would commit the transaction that makes the creation all-or-nothing.
-    statements, current = [], ""
-    for line in script.splitlines(keepends=True):
-        current += line
-        if sqlite3.complete_statement(current):
-            statements.append(current)
-            current = ""
-    return statements

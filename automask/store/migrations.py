@@ -1,0 +1,60 @@
+"""The steps from older versions of the store to newer ones. Each runs inside a transaction that its caller owns."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+
+Migration = Callable[[sqlite3.Connection], None]
+
+TEMPLATE_TABLES = """
+CREATE TABLE templates (
+    template_id TEXT PRIMARY KEY,           -- hash of its content
+    detector TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    origin TEXT NOT NULL CHECK (origin IN ('estimated', 'saved', 'drawn')),
+    active INTEGER NOT NULL,                -- 1: looked for; 0: kept for the decision on it
+    created_s REAL NOT NULL,
+    content BLOB NOT NULL,                  -- the detector's own
+    picture_png BLOB NOT NULL,
+    anchor TEXT NOT NULL,
+    support REAL NOT NULL,
+    images INTEGER NOT NULL,
+    confidence REAL NOT NULL,
+    area_share REAL NOT NULL,
+    needs_review INTEGER NOT NULL
+);
+CREATE TABLE template_decisions (
+    template_id TEXT PRIMARY KEY REFERENCES templates,
+    decision TEXT NOT NULL CHECK (decision IN ('apply', 'forget')),
+    author TEXT NOT NULL,
+    decided_s REAL NOT NULL
+);
+"""
+
+
+def statements_of(script: str) -> list[str]:
+    """Single statements of a script: `executescript` would commit the transaction around it."""
+    statements, current = [], ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return statements
+
+
+def _templates(connection: sqlite3.Connection) -> None:
+    """1 to 2: templates of a dataset, where images show them, and what a person decided about them."""
+    for statement in statements_of(TEMPLATE_TABLES):
+        connection.execute(statement)
+    connection.execute("ALTER TABLE images ADD COLUMN templates_fingerprint TEXT")
+    connection.execute("ALTER TABLE images ADD COLUMN template_set TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE regions ADD COLUMN template_id TEXT")
+    connection.execute(INDEX_OF_MATCHES)
+
+
+INDEX_OF_MATCHES = "CREATE INDEX regions_by_template ON regions (template_id) WHERE template_id IS NOT NULL"
+
+MIGRATIONS: Mapping[int, Migration] = {1: _templates}
+"""`MIGRATIONS[n]` changes version n into n + 1."""

@@ -1,0 +1,85 @@
+"""What repeats in a dataset, as the core keeps it: facts for people, content for the detector that found it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from automask.types import Kind
+
+TEMPLATE_ATTRIBUTE = "template"
+"""Attribute of a region that was found by a template: the template's id."""
+
+
+class TemplateOrigin(enum.StrEnum):
+    """Where a template came from."""
+
+    ESTIMATED = "estimated"
+    SAVED = "saved"
+    DRAWN = "drawn"
+
+
+class TemplateDecision(enum.StrEnum):
+    """What a person decided about a template, for all images at once."""
+
+    APPLY = "apply"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTemplate:
+    """One mark or frame that images share.
+
+    Attributes:
+        id: Hash of its content: the same template has the same id in every run.
+        detector: Entry-point name of the dataset detector that understands `content`.
+        kind: `overlay` or `frame`.
+        content: The detector's own serialisation; opaque to everybody else, safe to read from strangers.
+        picture_png: A PNG that shows it to a person.
+        anchor: Where it sits, in words, such as `bottom-right`.
+        support: Share of the compared images that show it, 0..1.
+        images: Number of images that were compared.
+        confidence: 0..1, how sure it is that it was put on the images.
+        area_share: Share of the image that it covers, 0..1.
+        needs_review: It is only proposed until a person decides.
+    """
+
+    id: str
+    detector: str
+    kind: Kind
+    content: bytes
+    picture_png: bytes
+    anchor: str
+    support: float
+    images: int
+    confidence: float
+    area_share: float
+    needs_review: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTemplate:
+    """A template in a store.
+
+    Attributes:
+        template: The template.
+        origin: Where it came from.
+        is_active: Whether it is looked for; others are kept because a person decided about them.
+        matches: Number of images in which it was found.
+        decision: What a person decided, or None.
+        author: Who decided, or None.
+        decided_s: Seconds since the epoch, or None.
+    """
+
+    template: DatasetTemplate
+    origin: TemplateOrigin
+    is_active: bool
+    matches: int
+    decision: TemplateDecision | None
+    author: str | None
+    decided_s: float | None
+
+    @property
+    def waits_for_decision(self) -> bool:
+        """Whether it was found in images and only a person can say whether it is masked."""
+        return self.is_active and self.template.needs_review and self.decision is None and self.matches > 0
