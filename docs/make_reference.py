@@ -64,9 +64,16 @@ def _commands() -> Iterator[tuple[str, Any]]:
         if name not in plugins:
             yield name, command
     for plugin in plugins:
-        group = typer.main.get_command(load_plugin(COMMANDS, plugin))
-        for name, command in getattr(group, "commands", {}).items():
-            yield f"{plugin} {name}", command
+        yield from _below(plugin, typer.main.get_command(load_plugin(COMMANDS, plugin)))
+
+
+def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - typer's own classes
+    """A command, or those of a group; the group as well where it does something by itself."""
+    commands = getattr(command, "commands", None)
+    if commands is None or command.invoke_without_command:
+        yield name, command
+    for inner, below in (commands or {}).items():
+        yield from _below(f"{name} {inner}", below)
 
 
 def with_parts(text: str, parts: dict[str, str]) -> str:

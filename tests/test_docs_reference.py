@@ -20,6 +20,7 @@ from automask.plugins import COMMANDS, DETECTORS, REFINERS, available, load_plug
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 SOURCES = [*(ROOT / "automask").rglob("*.py"), *(ROOT / "models" / "automask_models").rglob("*.py")]
+SOURCES += (ROOT / "api" / "automask_api").rglob("*.py")
 SOURCES = [path for path in SOURCES if "training" not in path.parts]
 
 

@@ -1,0 +1,153 @@
+"""From the bytes of an image to its mask, by way of the cache, the decoders and the model threads."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from automask.config import DecodeConfig, PipelineConfig
+from automask.dataset.decode import Decoded, decode_bytes
+from automask.errors import StageError
+from automask.fuse import Mask
+from automask.pipeline import draw, fuse_fingerprint
+from automask.store.png import encode_mask
+from automask.types import MaskResult
+from automask.wire import WireResult
+from automask_api.cache import ResultCache
+from automask_api.decoding import PixelBudget, size_px
+from automask_api.worker import ModelWorker
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What can be said about a request before anything is decoded.
+
+    Attributes:
+        content_sha256: Hash of the image file.
+        fingerprint: Of everything else that its mask depends on.
+    """
+
+    content_sha256: str
+    fingerprint: str
+
+    @property
+    def tag(self) -> str:
+        """The opaque part of the entity tag."""
+        return f"{self.content_sha256[:32]}-{self.fingerprint}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Everything about one image.
+
+    Attributes:
+        facts: Hashes.
+        result: As judged under the request's configuration.
+        mask: Rendered.
+        png: The mask file, the same to the byte as the command line's.
+    """
+
+    facts: ImageFacts
+    result: MaskResult
+    mask: Mask
+    png: bytes
+
+    def wire(self) -> WireResult:
+        """For JSON."""
+        return WireResult.of(self.result, content_sha256=self.facts.content_sha256, masked_share=self.mask.masked_share)
+
+
+class MaskMaker:
+    """Makes masks for the routes.
+
+    Args:
+        worker: Runs the models.
+        config: The server's.
+        cache: Results of images seen before.
+        threads: For everything that costs time but no model.
+        budget: Bounds decoded pixels.
+        max_megapixels: Refuse larger images before decoding them.
+    """
+
+    def __init__(
+        self,
+        worker: ModelWorker,
+        config: PipelineConfig,
+        *,
+        cache: ResultCache,
+        threads: ThreadPoolExecutor,
+        budget: PixelBudget,
+        max_megapixels: float,
+    ) -> None:
+        self.config = config
+        self._worker = worker
+        self._cache = cache
+        self._threads = threads
+        self._budget = budget
+        most = min(max_megapixels, config.decode.max_megapixels)
+        self._decode: DecodeConfig = config.decode.model_copy(update={"max_megapixels": most})
+
+    def facts(self, data: bytes, config: PipelineConfig) -> ImageFacts:
+        """Hashes of a request; cheap."""
+        fingerprint = fuse_fingerprint(config, self._worker.refine_fingerprint)
+        return ImageFacts(hashlib.sha256(data).hexdigest(), fingerprint)
+
+    async def make(
+        self, data: bytes, facts: ImageFacts, config: PipelineConfig, *, name: str, timeout_s: float
+    ) -> Answer:
+        """The mask of an image.
+
+        Args:
+            data: The image file.
+            facts: Its `facts`.
+            config: From `MaskOptions.applied_to`.
+            name: How to call it.
+            timeout_s: Model work that has not begun by then is dropped.
+
+        Raises:
+            ImageError: The image cannot be used.
+            StageError: A stage failed on it.
+            Busy: Too much is waiting.
+            DeadlinePassed: It took too long.
+        """
+        key = f"{facts.content_sha256}-{self._worker.refine_fingerprint}"
+        result = await self._in_thread(self._cache.get, key)
+        if result is None:
+            result = await self._analyse(data, name=name, timeout_s=timeout_s)
+            await self._in_thread(self._cache.put, key, result, facts.content_sha256)
+        return await self._in_thread(_drawn, dataclasses.replace(result, image_id=name), facts, config)
+
+    async def decoded(self, data: bytes, *, name: str) -> Decoded:
+        """The pixels of an image; the caller holds budget for them."""
+        return await self._in_thread(decode_bytes, data, image_id=name, config=self._decode)
+
+    async def _analyse(self, data: bytes, *, name: str, timeout_s: float) -> MaskResult:
+        async with self._budget.taken(size_px(data)):
+            started = time.perf_counter()
+            decoded = await self.decoded(data, name=name)
+            decode_s = time.perf_counter() - started
+            result = await asyncio.wrap_future(self._worker.analyse(decoded.image, timeout_s=timeout_s))
+        for issue in result.issues:
+            if issue.severity == "error":
+                raise StageError(issue.message, advice="The server's log has the details.", code=issue.code)
+        return dataclasses.replace(
+            result, issues=(*decoded.issues, *result.issues), timings_s={"decode": decode_s, **result.timings_s}
+        )
+
+    async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+
+def _drawn(result: MaskResult, facts: ImageFacts, config: PipelineConfig) -> Answer:
+    mask, judged = draw(result, config)
+    return Answer(facts=facts, result=judged, mask=mask, png=encode_mask(mask.levels))

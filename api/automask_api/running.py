@@ -1,0 +1,101 @@
+"""One server process: settings in, uvicorn out."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from automask.config import load_config
+from automask.errors import OutputError
+from automask.pipeline import MaskPipeline
+from automask_api.app import create_app
+from automask_api.security.keys import KEYS_FILE, ApiKeys, add_key
+from automask_api.settings import ServiceSettings
+from automask_api.tracing import log_to_stderr
+
+_FIRST_KEY = "first"
+_BACKLOG = 512
+
+
+def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: Settings or configuration are wrong.
+        OutputError: The port is taken, or the data folder cannot be written.
+        WeightsError: A stage cannot do without weights that are missing.
+    """
+    config = load_config(config_file)
+    make_data_dir(settings.data_dir)
+    make_first_key(settings)
+    app = create_app(MaskPipeline.from_config(config), None, settings)
+    log_to_stderr(settings.log_format)
+    with _listening(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        sys.stdout.write(f"automask serves on http://{_shown(host)}:{port}, its API is at /docs. Ctrl-C ends it.\n")
+        sys.stdout.flush()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=10,
+                timeout_keep_alive=30,
+            )
+        )
+        server.run(sockets=[listener])
+
+
+def make_data_dir(folder: Path) -> None:
+    """Make the data folder, for this user only.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OutputError(
+            f"The data folder {folder} cannot be made: {error.strerror}.",
+            advice="Choose another one with --data-dir or AUTOMASK_SERVE_DATA_DIR.",
+        ) from error
+
+
+def make_first_key(settings: ServiceSettings) -> None:
+    """Where others can reach the server and there is no key yet, make one and print it, this once.
+
+    Raises:
+        OutputError: Its hash cannot be kept.
+    """
+    path = settings.data_dir / KEYS_FILE
+    if settings.is_loopback or ApiKeys.read(path):
+        return
+    key = add_key(path, _FIRST_KEY)
+    sys.stdout.write(f"API key, shown this once: {key}\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _listening(settings: ServiceSettings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host.strip("[]"), settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}.",
+            advice="Choose another --port, or end the server that has it.",
+            code="port-taken",
+        ) from error
+    with listener:
+        yield listener
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

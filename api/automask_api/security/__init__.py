@@ -1,0 +1,1 @@
+"""Who may call: host names, web origins, API keys, sizes of bodies."""

@@ -1,0 +1,100 @@
+"""The state of one app, typed, and how routes reach it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from automask.config import PipelineConfig
+from automask.pipeline import MaskPipeline
+from automask.store import Store
+from automask_api.cache import ResultCache
+from automask_api.decoding import PixelBudget
+from automask_api.errors import Busy
+from automask_api.masking import MaskMaker
+from automask_api.settings import ServiceSettings
+from automask_api.worker import ModelWorker, deadline_passed
+
+__all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
+
+_DECODED_AHEAD_PX = 120_000_000
+_THREADS = 2
+_RETRY_AFTER_S = 2
+
+
+class Service:
+    """What all routes share.
+
+    Args:
+        pipeline: Finds and outlines; used by the first model thread only once the service has started.
+        store: The dataset that the review page shows, or None.
+        settings: Everything else.
+    """
+
+    def __init__(self, pipeline: MaskPipeline, store: Store | None, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.store = store
+        self.pipelines = _one_per_device(pipeline, settings)
+        self.worker = ModelWorker(self.pipelines, batch_size=settings.batch_size, capacity=settings.queue_size)
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-api")
+        self.cache = ResultCache(settings.data_dir / "cache", most_bytes=settings.cache_bytes)
+        self.masks = MaskMaker(
+            self.worker,
+            pipeline.config,
+            cache=self.cache,
+            threads=self.threads,
+            budget=PixelBudget(_DECODED_AHEAD_PX),
+            max_megapixels=settings.max_megapixels,
+        )
+        self.admitted = 0
+
+    @property
+    def config(self) -> PipelineConfig:
+        """The pipeline's configuration."""
+        return self.masks.config
+
+    def start(self) -> None:
+        """Start all threads."""
+        self.worker.start()
+
+    def stop(self) -> None:
+        """End all threads."""
+        self.worker.close()
+        self.threads.shutdown(wait=True, cancel_futures=True)
+
+    @contextlib.contextmanager
+    def admission(self) -> Iterator[None]:
+        """A place for a request, taken before its body is read; on the event loop only.
+
+        Raises:
+            Busy: All are taken.
+        """
+        if self.admitted >= self.settings.queue_size:
+            raise Busy("The server has as much work as it takes.", retry_after_s=_RETRY_AFTER_S)
+        self.admitted += 1
+        try:
+            yield
+        finally:
+            self.admitted -= 1
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """The service of the app that a request came to."""
+    return cast("Service", connection.app.state.service)
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+
+
+def _one_per_device(pipeline: MaskPipeline, settings: ServiceSettings) -> list[MaskPipeline]:
+    config = pipeline.config
+    pipelines = [pipeline]
+    for device in settings.devices[1:]:
+        runtime = config.runtime.model_copy(update={"device": device})
+        pipelines.append(MaskPipeline.from_config(config.model_copy(update={"runtime": runtime})))
+    return pipelines

@@ -1,0 +1,117 @@
+"""What the service is told: `AUTOMASK_SERVE_*` and the flags of `automask serve`; unknown names are refused."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from automask.config import config_error
+from automask.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "AUTOMASK_SERVE_"
+MIB = 1 << 20
+
+Names = Annotated[tuple[str, ...], NoDecode]
+Folders = Annotated[tuple[Path, ...], NoDecode]
+
+
+def default_data_dir() -> Path:
+    """Where jobs, results and key hashes are kept unless told otherwise."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / "automask" / "service"
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "automask" / "service"
+
+
+class ServiceSettings(BaseSettings):
+    """Everything about the server that is not about masks."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENVIRONMENT_PREFIX)
+
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on. Elsewhere than loopback needs keys."
+    )
+    port: int = Field(8787, ge=0, le=65535, description="Port to listen on; 0 = any free one.")
+    data_dir: Path = Field(
+        default_factory=default_data_dir, description="Folder of jobs, cached results and key hashes."
+    )
+    roots: Folders = Field((), description="Folders that jobs may read, separated as in PATH. None by default.")
+    allowed_hosts: Names = Field((), description="More host names by which this server is called, separated by commas.")
+    cors_origins: Names = Field((), description="Web origins whose pages may call this server; none by default.")
+    open_metrics: bool = Field(False, description="Let /metrics be read without an API key.")
+    devices: Annotated[tuple[Literal["auto", "cpu", "cuda", "mps"], ...], NoDecode] = Field(
+        ("auto",), min_length=1, max_length=16, description="One model thread per entry, each with its own models."
+    )
+    batch_size: int = Field(4, ge=1, le=256, description="Waiting images that one model call takes together at most.")
+    queue_size: int = Field(64, ge=1, le=4096, description="Requests in work or waiting; more get 503.")
+    deadline_s: float = Field(120.0, gt=0, le=3600, description="Longest time for one image, and the default.")
+    max_image_bytes: int = Field(64 * MIB, ge=1024, description="Largest image file.")
+    max_megapixels: float = Field(100.0, gt=0, le=1000, description="Largest image, checked before decoding.")
+    max_batch_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of a batch.")
+    max_batch_images: int = Field(1000, ge=1, le=100_000, description="Images per batch.")
+    max_body_bytes: int = Field(16 * MIB, ge=1024, description="Largest body of any other request.")
+    cache_bytes: int = Field(512 * MIB, ge=0, description="Disk for results of images seen before; 0 = none.")
+    embeddings: int = Field(8, ge=1, le=1024, description="Encoded images kept in memory for /v1/refine.")
+    jobs_kept: int = Field(100, ge=1, le=100_000, description="Finished jobs kept; the oldest are removed.")
+    log_format: Literal["json", "text"] = Field("json", description="Format of the log on stderr.")
+
+    @field_validator("roots", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts", "cors_origins", "devices", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("roots")
+    @classmethod
+    def _resolve(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(root.expanduser().resolve() for root in value)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None, *, environment: Mapping[str, str] | None = None
+) -> ServiceSettings:
+    """Read the settings: defaults < environment < flags.
+
+    Args:
+        flags: Values by name of field.
+        environment: Instead of the process's; only its names are looked at.
+
+    Raises:
+        ConfigError: A variable or flag is unknown, or a value is out of range.
+    """
+    environment = os.environ if environment is None else environment
+    known = {f"{ENVIRONMENT_PREFIX}{name}".upper() for name in ServiceSettings.model_fields}
+    unknown = sorted(
+        name for name in environment if name.upper().startswith(ENVIRONMENT_PREFIX) and name.upper() not in known
+    )
+    if unknown:
+        raise ConfigError(
+            f"The environment sets {', '.join(unknown)}, which automask does not know.",
+            advice="docs/service.md lists all settings.",
+        )
+    try:
+        return ServiceSettings(**(flags or {}))
+    except ValidationError as error:
+        raise config_error(error, section="serve") from error

@@ -1,0 +1,239 @@
+"""The model threads and the queue before them: what arrives together runs together, and nothing else runs models."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from automask.errors import AutomaskError
+from automask.pipeline import MaskPipeline
+from automask.types import Image, MaskResult
+from automask_api.errors import Busy, DeadlinePassed
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_BACKGROUND_TURN = 4
+"""Every so many turns one goes to background work first, so that a busy server still gets on with its jobs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call(Generic[T]):
+    """Work for a model thread that cannot be batched."""
+
+    work: Callable[[MaskPipeline], T]
+    future: Future[T]
+    deadline_s: float
+
+    def run(self, pipeline: MaskPipeline) -> None:
+        """Do it and tell who waits."""
+        try:
+            self.future.set_result(self.work(pipeline))
+        except Exception as error:
+            self.future.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Analysis:
+    """One image that waits for the pipeline."""
+
+    image: Image
+    future: Future[MaskResult]
+    deadline_s: float
+
+
+_Task = _Call[object] | _Analysis
+
+
+class ModelWorker:
+    """One thread per pipeline; each pipeline is used by its own thread only.
+
+    Futures that are cancelled, or whose deadline has passed, are dropped before they cost anything.
+
+    Args:
+        pipelines: Equal pipelines, one per thread.
+        batch_size: Images that one call takes at most.
+        capacity: Tasks that may wait; more are refused.
+    """
+
+    def __init__(self, pipelines: Sequence[MaskPipeline], *, batch_size: int, capacity: int) -> None:
+        self._pipelines = tuple(pipelines)
+        self._batch_size = batch_size
+        self._capacity = capacity
+        self._condition = threading.Condition()
+        self._waiting: collections.deque[_Task] = collections.deque()
+        self._background: collections.deque[_Task] = collections.deque()
+        self._threads: list[threading.Thread] = []
+        self._loaded = 0
+        self._turns = 0
+        self._closed = False
+        self.load_error: AutomaskError | None = None
+        """Why the models could not be loaded, or None."""
+
+    @property
+    def refine_fingerprint(self) -> str:
+        """Of everything that decides what is found in an image."""
+        return self._pipelines[0].fingerprints.refine
+
+    @property
+    def ready(self) -> bool:
+        """Whether all models are loaded."""
+        return self._loaded == len(self._pipelines) and not self._closed
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that wait."""
+        return len(self._waiting) + len(self._background)
+
+    def start(self) -> None:
+        """Start the threads; each loads its models first."""
+        for number, pipeline in enumerate(self._pipelines):
+            thread = threading.Thread(target=self._work, args=(pipeline,), name=f"automask-model-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """Refuse what waits, and end the threads after what they are at."""
+        with self._condition:
+            self._closed = True
+            left = [*self._waiting, *self._background]
+            self._waiting.clear()
+            self._background.clear()
+            self._condition.notify_all()
+        for task in left:
+            if task.future.set_running_or_notify_cancel():
+                task.future.set_exception(_stopping())
+        for thread in self._threads:
+            thread.join()
+
+    def analyse(self, image: Image, *, timeout_s: float) -> Future[MaskResult]:
+        """Find what is unwanted in an image.
+
+        Args:
+            image: The pixels.
+            timeout_s: How long anybody wants to know.
+
+        Raises:
+            Busy: Too much is waiting.
+        """
+        future: Future[MaskResult] = Future()
+        self._enqueue(_Analysis(image, future, time.monotonic() + timeout_s), background=False)
+        return future
+
+    def call(self, work: Callable[[MaskPipeline], T], *, timeout_s: float, in_background: bool = False) -> Future[T]:
+        """Run something else on a model thread.
+
+        Args:
+            work: What to do with the thread's pipeline.
+            timeout_s: How long anybody wants to know.
+            in_background: Behind the requests that people wait for; never refused.
+
+        Raises:
+            Busy: Too much is waiting.
+        """
+        future: Future[T] = Future()
+        task: _Call[T] = _Call(work, future, time.monotonic() + timeout_s)
+        self._enqueue(task, background=in_background)  # type: ignore[arg-type]  # nobody looks into its result
+        return future
+
+    def _enqueue(self, task: _Task, *, background: bool) -> None:
+        with self._condition:
+            if self._closed:
+                raise _stopping()
+            if self.load_error is not None:
+                raise self.load_error
+            if background:
+                self._background.append(task)
+            elif len(self._waiting) >= self._capacity:
+                raise Busy("The server has as much work as it takes.")
+            else:
+                self._waiting.append(task)
+            self._condition.notify()
+
+    def _work(self, pipeline: MaskPipeline) -> None:
+        try:
+            pipeline.load()
+        except AutomaskError as error:
+            self._refuse_all(error)
+            return
+        except Exception as error:
+            logger.exception("the models could not be loaded")
+            self._refuse_all(AutomaskError(f"The models could not be loaded: {type(error).__name__}: {error}"))
+            return
+        with self._condition:
+            self._loaded += 1
+        while (tasks := self._take()) is not None:
+            if isinstance(tasks, _Call):
+                tasks.run(pipeline)
+            elif tasks:
+                _run_batch(pipeline, tasks)
+
+    def _refuse_all(self, error: AutomaskError) -> None:
+        with self._condition:
+            self.load_error = error
+            left = [*self._waiting, *self._background]
+            self._waiting.clear()
+            self._background.clear()
+        for task in left:
+            if task.future.set_running_or_notify_cancel():
+                task.future.set_exception(error)
+
+    def _take(self) -> _Call[object] | list[_Analysis] | None:
+        """What to do next: a call, or a batch (empty where all were given up); None at the end."""
+        with self._condition:
+            while not (self._waiting or self._background or self._closed):
+                self._condition.wait()
+            if self._closed:
+                return None
+            self._turns += 1
+            first, second = self._waiting, self._background
+            if not first or (second and self._turns % _BACKGROUND_TURN == 0):
+                first = second
+            task = first.popleft()
+            if isinstance(task, _Call):
+                return task if _is_wanted(task) else []
+            batch = [task]
+            while len(batch) < self._batch_size and first and isinstance(first[0], _Analysis):
+                follower = first.popleft()
+                assert isinstance(follower, _Analysis)
+                batch.append(follower)
+        return [analysis for analysis in batch if _is_wanted(analysis)]
+
+
+def _is_wanted(task: _Task) -> bool:
+    if not task.future.set_running_or_notify_cancel():
+        return False
+    if time.monotonic() > task.deadline_s:
+        task.future.set_exception(deadline_passed())
+        return False
+    return True
+
+
+def _run_batch(pipeline: MaskPipeline, batch: Sequence[_Analysis]) -> None:
+    try:
+        results = pipeline.run([analysis.image for analysis in batch])
+    except Exception as error:
+        for analysis in batch:
+            analysis.future.set_exception(error)
+        return
+    for analysis, result in zip(batch, results, strict=True):
+        analysis.future.set_result(result)
+
+
+def deadline_passed() -> DeadlinePassed:
+    """The error of a request that took longer than it was given."""
+    return DeadlinePassed(
+        "The answer was not ready in the time that was allowed.",
+        advice="Ask again with a longer deadline_s, or when the server has less to do.",
+    )
+
+
+def _stopping() -> Busy:
+    return Busy("The server is stopping.", retry_after_s=5, code="stopping")
