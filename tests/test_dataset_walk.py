@@ -12,9 +12,8 @@ import pytest
 from dataset_samples import encoded, scene
 
 from automask.dataset.codes import SkipReason
-from automask.dataset.walk import STORE_FILE_NAME, ImageFile, Skipped, walk
+from automask.dataset.walk import ImageFile, Skipped, walk
 from automask.errors import InputError
-from automask.store.placing import DATABASE_NAME
 from automask.types import Issue
 
 needs_byte_names = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="needs a file system of bytes")
@@ -100,10 +99,6 @@ def test_excluded_paths(tmp_path):
     touch(tmp_path, "later/c.png")  # the output folder is made while the walk is under way
     assert [item.id for item in walking if isinstance(item, ImageFile)] == ["a.png"]
     assert skipped(tmp_path, excluded) == {"b.png": "own-output", "out": "own-output", "later": "own-output"}
-
-
-def test_the_store_has_the_name_that_the_walk_looks_for():
-    assert STORE_FILE_NAME == DATABASE_NAME
 
 
 def test_a_root_that_is_an_output_has_no_images(tmp_path):

@@ -19,10 +19,8 @@ from automask.dataset.names import (
 )
 from automask.dataset.siblings import SiblingIndex
 from automask.errors import InputError
+from automask.store.placing import DATABASE_NAME
 from automask.types import Issue
-
-STORE_FILE_NAME = "automask.sqlite"
-"""A folder that holds a file of this name is an output of automask, never a part of a dataset."""
 
 _SYSTEM_FOLDERS = frozenset(
     ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
@@ -140,7 +138,7 @@ class _Walk:
             pending.append(subfolders)
 
     def _reason_to_skip(self, folder: _Folder) -> SkipReason | None:
-        if folder.real in self.excluded or os.path.lexists(folder.path / STORE_FILE_NAME):
+        if folder.real in self.excluded or os.path.lexists(folder.path / DATABASE_NAME):
             return SkipReason.OWN_OUTPUT
         if folder.is_linked and (folder.real in self.followed or self._has_own_path(folder.real)):
             return SkipReason.ALREADY_WALKED

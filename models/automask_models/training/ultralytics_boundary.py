@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from automask_models.watermark.ultralytics_boundary import quiet_ultralytics
 
+if TYPE_CHECKING:
     from torch import Tensor, nn
 
 ARCHITECTURE = "yolo26n.yaml"
@@ -19,7 +16,7 @@ GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}
 
 def build_detector(classes: int) -> nn.Module:
     """New detector of `ARCHITECTURE` with random weights and dual (one-to-many, one-to-one) heads."""
-    with _without_side_effects():
+    with quiet_ultralytics("Training the watermark detector"):
         from ultralytics.nn.tasks import DetectionModel
 
         model: Any = DetectionModel(ARCHITECTURE, ch=3, nc=classes, verbose=False)
@@ -68,22 +65,3 @@ def prepare_export(model: nn.Module) -> None:
     model.fuse()
     head = model.model[-1]
     head.export, head.dynamic, head.format = True, True, "onnx"
-
-
-@contextmanager
-def _without_side_effects() -> Iterator[None]:
-    # Importing ultralytics writes a settings folder, sets OMP_NUM_THREADS and may install packages or phone home.
-    import torch
-
-    threads = torch.get_num_threads()
-    omp = os.environ.get("OMP_NUM_THREADS")
-    with tempfile.TemporaryDirectory(prefix="automask-yolo-") as folder:
-        os.environ.update(YOLO_CONFIG_DIR=folder, YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
-        try:
-            yield
-        finally:
-            if omp is None:
-                os.environ.pop("OMP_NUM_THREADS", None)
-            else:
-                os.environ["OMP_NUM_THREADS"] = omp
-            torch.set_num_threads(threads)

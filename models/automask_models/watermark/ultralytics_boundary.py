@@ -1,4 +1,4 @@
-"""The one module that imports ultralytics (AGPL-3.0; extra `yolo`), with its effects on the process undone.
+"""Runs checkpoints of ultralytics (AGPL-3.0; extra `yolo`), and undoes what the library does to the process.
 
 Importing it limits OpenMP to one thread through the environment, sets print options of torch and numpy, replaces
 `torch.save`, stops OpenCV's threads, adds warning filters, asks DNS whether there is a network, and writes a settings
@@ -111,11 +111,18 @@ def open_checkpoint(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: 
 
 
 @contextmanager
-def quiet_ultralytics() -> Iterator[None]:
-    """Import and use ultralytics inside; afterwards the process is as it was."""
+def quiet_ultralytics(user: str = "A .pt file of ultralytics") -> Iterator[None]:
+    """Import and use ultralytics inside; afterwards the process is as it was.
+
+    Args:
+        user: What needs it, for the message.
+
+    Raises:
+        PluginError: torch is not installed.
+    """
     import cv2
 
-    torch = import_torch("A .pt file of ultralytics", extra="yolo")
+    torch = import_torch(user, extra="yolo")
     first_import = "ultralytics" not in sys.modules
     environment = dict(os.environ)
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
