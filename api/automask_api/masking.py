@@ -19,6 +19,7 @@ from automask.pipeline import draw, fuse_fingerprint
 from automask.store.png import encode_mask
 from automask.types import MaskResult
 from automask.wire import WireResult
+from automask_api.adjusting import Adjustments, adjusted_png
 from automask_api.cache import ResultCache
 from automask_api.decoding import PixelBudget, size_px
 from automask_api.worker import ModelWorker
@@ -102,7 +103,14 @@ class MaskMaker:
         return ImageFacts(hashlib.sha256(data).hexdigest(), fingerprint)
 
     async def make(
-        self, data: bytes, facts: ImageFacts, config: PipelineConfig, *, name: str, timeout_s: float
+        self,
+        data: bytes,
+        facts: ImageFacts,
+        config: PipelineConfig,
+        *,
+        name: str,
+        timeout_s: float,
+        in_background: bool = False,
     ) -> Answer:
         """The mask of an image.
 
@@ -112,6 +120,7 @@ class MaskMaker:
             config: From `MaskOptions.applied_to`.
             name: How to call it.
             timeout_s: Model work that has not begun by then is dropped.
+            in_background: Behind the images that somebody waits for one by one.
 
         Raises:
             ImageError: The image cannot be used.
@@ -120,22 +129,33 @@ class MaskMaker:
             DeadlinePassed: It took too long.
         """
         key = f"{facts.content_sha256}-{self._worker.refine_fingerprint}"
-        result = await self._in_thread(self._cache.get, key)
+        result = await self.in_thread(self._cache.get, key)
         if result is None:
-            result = await self._analyse(data, name=name, timeout_s=timeout_s)
-            await self._in_thread(self._cache.put, key, result, facts.content_sha256)
-        return await self._in_thread(_drawn, dataclasses.replace(result, image_id=name), facts, config)
+            result = await self._analyse(data, name=name, timeout_s=timeout_s, in_background=in_background)
+            await self.in_thread(self._cache.put, key, result, facts.content_sha256)
+        return await self.in_thread(_drawn, dataclasses.replace(result, image_id=name), facts, config)
 
     async def decoded(self, data: bytes, *, name: str) -> Decoded:
         """The pixels of an image; the caller holds budget for them."""
-        return await self._in_thread(decode_bytes, data, image_id=name, config=self._decode)
+        return await self.in_thread(decode_bytes, data, image_id=name, config=self._decode)
 
-    async def _analyse(self, data: bytes, *, name: str, timeout_s: float) -> MaskResult:
+    async def adjusted(self, data: bytes, adjustments: Adjustments) -> bytes:
+        """A finished mask after adjustments, as a mask file.
+
+        Raises:
+            ImageError: It is not an image that can be used.
+        """
+        async with self._budget.taken(size_px(data)):
+            decoded = await self.decoded(data, name="mask")
+            return await self.in_thread(adjusted_png, decoded, adjustments)
+
+    async def _analyse(self, data: bytes, *, name: str, timeout_s: float, in_background: bool) -> MaskResult:
         async with self._budget.taken(size_px(data)):
             started = time.perf_counter()
             decoded = await self.decoded(data, name=name)
             decode_s = time.perf_counter() - started
-            result = await asyncio.wrap_future(self._worker.analyse(decoded.image, timeout_s=timeout_s))
+            future = self._worker.analyse(decoded.image, timeout_s=timeout_s, in_background=in_background)
+            result = await asyncio.wrap_future(future)
         for issue in result.issues:
             if issue.severity == "error":
                 raise StageError(issue.message, advice="The server's log has the details.", code=issue.code)
@@ -143,7 +163,8 @@ class MaskMaker:
             result, issues=(*decoded.issues, *result.issues), timings_s={"decode": decode_s, **result.timings_s}
         )
 
-    async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do something that takes time, beside the event loop."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ from automask.types import Kind
 
 _RENDER = tuple(RenderConfig.model_fields)
 _PAIR = r"^[a-z]+=[a-z0-9.]+$"
+M = TypeVar("M", bound=BaseModel)
 Pair = Annotated[str, Field(pattern=_PAIR, max_length=64)]
 
 
@@ -66,7 +67,7 @@ class MaskOptions(BaseModel):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def options_of(query: MaskOptions, fields: Mapping[str, Sequence[str]]) -> MaskOptions:
+def model_of(query: M, fields: Mapping[str, Sequence[str]]) -> M:
     """The options of the query together with those of the form, which win.
 
     Raises:
@@ -76,9 +77,10 @@ def options_of(query: MaskOptions, fields: Mapping[str, Sequence[str]]) -> MaskO
         return query
     given = query.model_dump(exclude_unset=True)
     for name, values in fields.items():
-        repeatable = name in ("kinds", "policy", "weight", "accept")
-        given[name] = list(values) if repeatable else values[-1]
+        known = type(query).model_fields.get(name)
+        is_repeatable = known is not None and isinstance(known.default, list)
+        given[name] = list(values) if is_repeatable else values[-1]
     try:
-        return MaskOptions.model_validate(given)
+        return type(query).model_validate(given)
     except ValidationError as error:
         raise config_error(error) from error

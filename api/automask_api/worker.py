@@ -113,18 +113,19 @@ class ModelWorker:
         for thread in self._threads:
             thread.join()
 
-    def analyse(self, image: Image, *, timeout_s: float) -> Future[MaskResult]:
+    def analyse(self, image: Image, *, timeout_s: float, in_background: bool = False) -> Future[MaskResult]:
         """Find what is unwanted in an image.
 
         Args:
             image: The pixels.
             timeout_s: How long anybody wants to know.
+            in_background: Behind the single images that people wait for; never refused.
 
         Raises:
             Busy: Too much is waiting.
         """
         future: Future[MaskResult] = Future()
-        self._enqueue(_Analysis(image, future, time.monotonic() + timeout_s), background=False)
+        self._enqueue(_Analysis(image, future, time.monotonic() + timeout_s), background=in_background)
         return future
 
     def call(self, work: Callable[[MaskPipeline], T], *, timeout_s: float, in_background: bool = False) -> Future[T]:

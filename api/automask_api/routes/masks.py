@@ -12,7 +12,7 @@ from automask.wire import WireResult
 from automask_api.accept import preferred
 from automask_api.intake import read_image, until_disconnect
 from automask_api.masking import Answer, ImageFacts
-from automask_api.options import MaskOptions, options_of
+from automask_api.options import MaskOptions, model_of
 from automask_api.service import ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["masks"])
@@ -70,7 +70,7 @@ async def make_mask(request: Request, service: ServiceDep, options: Annotated[Ma
     media_type = preferred(request.headers.get("accept", ""), (PNG, JSON))
     with service.admission():
         form = await read_image(request, max_bytes=service.settings.max_image_bytes)
-        options = options_of(options, form.fields)
+        options = model_of(options, form.fields)
         config = options.applied_to(service.config)
         timeout_s = min(options.deadline_s or service.settings.deadline_s, service.settings.deadline_s)
         data = form.files["image"]

@@ -90,8 +90,9 @@ def remove_key(path: Path, name: str) -> None:
 
 
 def _write(path: Path, hashes: Mapping[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomic(path, (json.dumps(hashes, indent=2) + "\n").encode())
+    path.chmod(0o600)
 
 
 def _hash(key: str) -> str:
