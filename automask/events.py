@@ -60,6 +60,50 @@ class ImageReused:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskUpdated:
+    """A mask that this run had dealt with was drawn again for what repeats across the dataset.
+
+    Attributes:
+        image_id: Which image.
+        before: Its verdict until now.
+        verdict: Its verdict from now on.
+        masked_share_before: Share of the weight taken away until now, 0..1.
+        masked_share: The same from now on.
+    """
+
+    image_id: str
+    before: Verdict
+    verdict: Verdict
+    masked_share_before: float
+    masked_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """How far a stage that works on the whole dataset is.
+
+    Attributes:
+        stage: Its name, or several joined by a comma.
+        doing: What it does, in a word.
+        done: Images so far.
+        total: Images in all, or None where that is not known.
+    """
+
+    stage: str
+    doing: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageDone:
+    """A stage that works on the whole dataset came to its end, after so many seconds."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFailed:
     """The image has no mask; its row says why."""
 
@@ -91,7 +135,9 @@ def mask_drawn(
     )
 
 
-RunEvent = Counted | Notice | ImageDone | ImageReused | ImageFailed | FileSkipped
+RunEvent = (
+    Counted | Notice | ImageDone | ImageReused | MaskUpdated | ImageFailed | FileSkipped | StageProgress | StageDone
+)
 EventSink = Callable[[RunEvent], None]
 
 
@@ -103,6 +149,7 @@ class RunSummary:
         output: The store's folder.
         written: Masks written, by work (`analysed`, `refined`, `rendered`).
         reused: Masks that were up to date.
+        updated: Masks among those that were drawn again for what repeats across the dataset.
         failed: Images without a mask.
         missing: Images in the store whose files are gone.
         skipped: Files passed over, by reason.
@@ -117,6 +164,7 @@ class RunSummary:
     output: Path
     written: Mapping[str, int]
     reused: int
+    updated: int
     failed: int
     missing: int
     skipped: Mapping[str, int]
@@ -141,6 +189,7 @@ class Tally:
         self._mutex = threading.Lock()
         self.written: dict[str, int] = {}
         self.reused = 0
+        self.updated = 0
         self.failed = 0
         self.skipped: dict[str, int] = {}
         self.verdicts: dict[str, int] = {}
@@ -165,6 +214,12 @@ class Tally:
             case ImageReused():
                 self.reused += 1
                 _add(self.verdicts, event.verdict.value)
+            case MaskUpdated():
+                self.updated += 1
+                _add(self.verdicts, event.before.value, -1)
+                _add(self.verdicts, event.verdict.value)
+            case StageDone():
+                self.timings_s[event.stage] = self.timings_s.get(event.stage, 0.0) + event.seconds
             case ImageFailed():
                 self.failed += 1
                 self._count(event.issues)
@@ -172,6 +227,8 @@ class Tally:
                 _add(self.skipped, event.reason)
             case Notice():
                 self.notices.append(event.issue)
+            case StageProgress() | Counted():
+                pass
 
     def summary(self, *, output: Path, missing: int, seconds: float, interrupted: bool) -> RunSummary:
         """The run so far."""
@@ -179,6 +236,7 @@ class Tally:
             output=output,
             written=dict(self.written),
             reused=self.reused,
+            updated=self.updated,
             failed=self.failed,
             missing=missing,
             skipped=dict(self.skipped),
@@ -195,5 +253,7 @@ class Tally:
             _add(self.issue_counts, issue.code)
 
 
-def _add(counts: dict[str, int], key: str) -> None:
-    counts[key] = counts.get(key, 0) + 1
+def _add(counts: dict[str, int], key: str, number: int = 1) -> None:
+    counts[key] = counts.get(key, 0) + number
+    if not counts[key]:
+        del counts[key]

@@ -16,8 +16,9 @@ from automask.config import PipelineConfig
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
 from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask
 from automask.geometry import Box
-from automask.plugins import build_detector, build_refiner
-from automask.protocols import Detector, Refiner, WeightSource
+from automask.plugins import build_dataset_detector, build_detector, build_refiner
+from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
+from automask.saved_templates import SavedTemplates
 from automask.scoring import SCORING_VERSION, image_confidence, verdict_of
 from automask.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 
@@ -38,10 +39,19 @@ class MaskPipeline:
     worker process instead of sending the pipeline.
     """
 
-    def __init__(self, config: PipelineConfig, *, detectors: Sequence[Detector], refiner: Refiner) -> None:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        *,
+        detectors: Sequence[Detector],
+        refiner: Refiner,
+        dataset_detectors: Sequence[DatasetDetector] = (),
+    ) -> None:
         self.config = config
         self.detectors = tuple(detectors)
+        self.dataset_detectors = tuple(dataset_detectors)
         self.refiner = refiner
+        self.saved_templates = SavedTemplates.read(config.templates, self.dataset_detectors)
         self.fingerprints = _fingerprints(config, self.detectors, refiner)
         self._loaded = False
 
@@ -58,7 +68,7 @@ class MaskPipeline:
             from automask.weights import WeightLibrary
 
             weights = WeightLibrary.discover()
-        known = {*config.detectors, config.refiner}
+        known = {*config.detectors, *config.dataset_detectors, config.refiner}
         unused = sorted(set(config.options) - known)
         if unused:
             logger.info("options for stages that do not run: %s", ", ".join(unused))
@@ -66,25 +76,40 @@ class MaskPipeline:
             build_detector(name, options=config.options.get(name, {}), weights=weights, runtime=config.runtime)
             for name in config.detectors
         ]
+        dataset_detectors = [
+            build_dataset_detector(name, options=config.options.get(name, {}), weights=weights, runtime=config.runtime)
+            for name in config.dataset_detectors
+        ]
         refiner = build_refiner(
             config.refiner, options=config.options.get(config.refiner, {}), weights=weights, runtime=config.runtime
         )
-        return cls(config, detectors=detectors, refiner=refiner)
+        return cls(config, detectors=detectors, dataset_detectors=dataset_detectors, refiner=refiner)
 
     @property
     def notices(self) -> list[Issue]:
         """What the user should be told once: missing optional weights and the like."""
-        return [notice for stage in (*self.detectors, self.refiner) for notice in stage.notices]
+        return [notice for stage in self._stages for notice in stage.notices]
+
+    @property
+    def _stages(self) -> tuple[Stage, ...]:
+        return (*self.detectors, *self.dataset_detectors, self.refiner)
 
     def load(self) -> None:
         """Load every stage's weights, once."""
         if not self._loaded:
-            for stage in (*self.detectors, self.refiner):
+            for stage in self._stages:
                 stage.load()
             self._loaded = True
 
     def run(self, images: Sequence[Image]) -> list[MaskResult]:
-        """Analyse a batch of images.
+        """Analyse a batch of images and look for the saved templates of the configuration; see `analyse`."""
+        return [
+            self.saved_templates.added_to(result, image)
+            for image, result in zip(images, self.analyse(images), strict=True)
+        ]
+
+    def analyse(self, images: Sequence[Image]) -> list[MaskResult]:
+        """Analyse a batch of images, each on its own: templates are left to the second pass of a run.
 
         An image on which a stage fails gets a result with an `error` issue and no regions; the others are unharmed.
 

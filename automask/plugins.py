@@ -1,4 +1,4 @@
-"""Detectors, refiners, exporters and commands by entry-point name, imported when first asked for."""
+"""Detectors, dataset detectors, refiners, exporters and commands by entry-point name, imported when first asked for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from automask.config import FrozenModel, RuntimeConfig, config_error
 from automask.errors import PluginError
-from automask.protocols import Detector, Refiner, Stage, WeightSource
+from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 
 DETECTORS = "automask.detectors"
+DATASET_DETECTORS = "automask.dataset_detectors"
 REFINERS = "automask.refiners"
 EXPORTERS = "automask.exporters"
 COMMANDS = "automask.commands"
@@ -81,6 +82,16 @@ def build_detector(name: str, *, options: dict[str, Any], weights: WeightSource,
     stage = build_stage(DETECTORS, name, options=options, weights=weights, runtime=runtime)
     if not isinstance(stage, Detector):
         raise PluginError(f"{name!r} is not a detector: it has no detect().", code="plugin-contract")
+    return stage
+
+
+def build_dataset_detector(
+    name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig
+) -> DatasetDetector:
+    """Build a dataset detector by name; see `build_stage`."""
+    stage = build_stage(DATASET_DETECTORS, name, options=options, weights=weights, runtime=runtime)
+    if not isinstance(stage, DatasetDetector):
+        raise PluginError(f"{name!r} is not a dataset detector: it has no estimate().", code="plugin-contract")
     return stage
 
 

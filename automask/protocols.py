@@ -1,4 +1,4 @@
-"""What detectors and refiners promise, and what the pipeline promises them.
+"""What detectors, dataset detectors and refiners promise, and what the pipeline promises them.
 
 A stage runs in one process and on one thread at a time; it may use threads of its own inside a call (at most
 `RuntimeConfig.threads`), must not change the images it is given, and must not print, reach for the network, install
@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from automask.config import FrozenModel, RuntimeConfig
+from automask.templates import DatasetTemplate
 from automask.types import Image, Issue, Patch, Region
 
 
@@ -91,6 +95,96 @@ class Detector(Stage, Protocol):
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Regions per image: same length, same order, every box inside its image."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of every image of a dataset without its pixels.
+
+    Attributes:
+        id: Path relative to the dataset root.
+        content_sha256: Hash of its file.
+        width_px: Width of the upright image.
+        height_px: Height of the upright image.
+    """
+
+    id: str
+    content_sha256: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReducedImage:
+    """An image at the small size at which a dataset detector works.
+
+    Attributes:
+        facts: Of the image at full size.
+        pixels: (h, w, 3) uint8, what the detector's `reduce` gave.
+    """
+
+    facts: ImageFacts
+    pixels: NDArray[np.uint8]
+
+
+class TemplateFinder(Protocol):
+    """Finds given templates in single images."""
+
+    def find(self, image: ReducedImage) -> list[Region]:
+        """Where an image shows them, at full size: every region with its own `artefact` and the attribute `template`.
+
+        Called from several threads at once.
+        """
+        ...
+
+
+@runtime_checkable
+class DatasetDetector(Stage, Protocol):
+    """Finds what repeats across the images of a dataset.
+
+    A run calls `reduce` on every image while it is decoded; when all have been seen, `sample` and `estimate` once, and
+    then the finder of the templates on every image. Results may depend on the set of images only: not on their order,
+    nor on how many runs it took to see them.
+    """
+
+    def reduce(self, image: Image) -> NDArray[np.uint8] | None:
+        """The small (h, w, 3) uint8 copy that all other methods work on; None for an image that is of no use to them.
+
+        Called from several threads at once.
+        """
+        ...
+
+    def sample(self, images: Iterable[ImageFacts]) -> list[ImageFacts]:
+        """The images to compare. Bounded in number and memory, however many there are."""
+        ...
+
+    def estimate(self, sample: Sequence[ReducedImage]) -> list[DatasetTemplate]:
+        """What repeats in the sample."""
+        ...
+
+    def finder(self, templates: Sequence[DatasetTemplate]) -> TemplateFinder:
+        """Get ready to find templates of this detector."""
+        ...
+
+    def read_template(self, content: bytes) -> DatasetTemplate:
+        """The template that was saved to a file.
+
+        Raises:
+            ValueError: The bytes are no template of this detector.
+        """
+        ...
+
+    def template_of_mask(self, image: Image, artefact: NDArray[np.bool_]) -> DatasetTemplate:
+        """A template from one image and the (H, W) bool pixels that a person marked on it.
+
+        Raises:
+            ValueError: Nothing is marked, or nothing that could be found again.
+        """
+        ...
+
+    def is_same(self, one: DatasetTemplate, other: DatasetTemplate) -> bool:
+        """Whether two templates show the same mark or frame, so that a decision about one holds for the other."""
         ...
 
 

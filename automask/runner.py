@@ -1,4 +1,4 @@
-"""A run over a dataset: walk, decode ahead, models, masks behind; resumable at any instant."""
+"""A run over a dataset: walk, decode ahead, models, masks behind, then what repeats; resumable at any instant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from automask import __version__
-from automask.config import DecodeConfig, PipelineConfig
+from automask.config import PipelineConfig
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.lists import read_image_list
 from automask.dataset.walk import ImageFile, Skipped, walk
@@ -29,7 +29,10 @@ from automask.events import (
     Tally,
 )
 from automask.pipeline import MaskPipeline
+from automask.second_pass import SecondPass
+from automask.spool import Spool
 from automask.store import Plan, Store, StoredImage, Work, is_store
+from automask.templates import TEMPLATE_ATTRIBUTE
 from automask.types import Issue, Verdict
 from automask.writer import MaskWriter
 
@@ -82,15 +85,17 @@ def run_dataset(
     for notice in pipeline.notices:
         tally(Notice(notice))
     items = _first_image(_items(source, output, image_list, tally), source, tally)
-    with Store.open(output, create=True) as store, store.lock():
+    with Store.open(output, create=True) as store, store.lock(), Spool(output) as spool:
         run_id = store.begin_run(config_json=config.model_dump_json(), input_root=str(source), version=__version__)
-        run = _Run(store=store, pipeline=pipeline, tally=tally, stop=stop)
+        run = _Run(store=store, pipeline=pipeline, spool=spool, tally=tally, stop=stop)
+        second = SecondPass(store=store, pipeline=pipeline, source=source, spool=spool, tally=tally, stop=stop)
         counter = threading.Thread(target=_count, args=(source, output, image_list, tally, stop), daemon=True)
         counter.start()
         finished = False
         try:
             finished = run.work(items)
             missing = _mark_missing(store, source, run.odd_ids) if finished and image_list is None else 0
+            finished = finished and second.work()
         finally:
             store.finish_run(run_id, status="done" if finished else "interrupted" if stop.is_set() else "failed")
     return tally.summary(
@@ -121,12 +126,15 @@ class _Pending:
 
 
 class _Run:
-    """The working part of one run. The caller's thread runs the models, two threads decode, one writes."""
+    """The first pass. The caller's thread runs the models, two threads decode and reduce, one writes."""
 
-    def __init__(self, *, store: Store, pipeline: MaskPipeline, tally: Tally, stop: threading.Event) -> None:
+    def __init__(
+        self, *, store: Store, pipeline: MaskPipeline, spool: Spool, tally: Tally, stop: threading.Event
+    ) -> None:
         self.odd_ids: set[str] = set()
         self._store = store
         self._pipeline = pipeline
+        self._spool = spool
         self._tally = tally
         self._stop = stop
         self._pending: collections.deque[_Pending] = collections.deque()
@@ -168,8 +176,18 @@ class _Run:
             case Work.RENDER:
                 writer.render(file)
             case Work.REFINE | Work.DETECT:
-                future = decoders.submit(_timed_decode, file, self._pipeline.config.decode)
+                future = decoders.submit(self._decode, file)
                 self._pending.append(_Pending(file, plan, future))
+
+    def _decode(self, file: ImageFile) -> _TimedDecode:
+        started = time.perf_counter()
+        decoded = decode(file, self._pipeline.config.decode)
+        seconds = time.perf_counter() - started
+        for detector in self._pipeline.dataset_detectors:
+            pixels = detector.reduce(decoded.image)
+            if pixels is not None:
+                self._spool.put(detector.name, decoded.content_sha256, pixels)
+        return _TimedDecode(decoded, seconds)
 
     def _queue_is_full(self, most: int) -> bool:
         if len(self._pending) >= most:
@@ -187,21 +205,16 @@ class _Run:
                 self._store.put_failure(pending.file, [issue])
                 self._tally(ImageFailed(pending.file.id, (issue,)))
         fresh = [(p, d) for p, d in ready if p.plan.work is Work.DETECT]
-        results = self._pipeline.run([d.decoded.image for _, d in fresh]) if fresh else []
+        results = self._pipeline.analyse([d.decoded.image for _, d in fresh]) if fresh else []
         for (pending, timed), result in zip(fresh, results, strict=True):
             writer.write(pending.file, timed.decoded, result, decode_s=timed.seconds, work="analysed")
         for pending, timed in ready:
             if pending.plan.work is Work.REFINE:
                 stored = self._store.result(pending.file.id)
-                regions = stored.regions if stored is not None else ()
+                found = stored.regions if stored is not None else ()
+                regions = [region for region in found if TEMPLATE_ATTRIBUTE not in region.attributes]
                 result = self._pipeline.refine(timed.decoded.image, regions)
                 writer.write(pending.file, timed.decoded, result, decode_s=timed.seconds, work="refined")
-
-
-def _timed_decode(file: ImageFile, config: DecodeConfig) -> _TimedDecode:
-    started = time.perf_counter()
-    decoded = decode(file, config)
-    return _TimedDecode(decoded, time.perf_counter() - started)
 
 
 def _checked_places(source: Path, output: Path, tally: Tally) -> tuple[Path, Path]:

@@ -5,10 +5,23 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from automask.types import Kind
+from automask.types import Kind, Patch, Region
 
 TEMPLATE_ATTRIBUTE = "template"
 """Attribute of a region that was found by a template: the template's id."""
+TEMPLATE_REFINER = "template"
+"""Named as the refiner of what a template found: its pixels are the template's."""
+
+
+def template_patch(region: Region) -> Patch:
+    """The outline of a region that a template found: its own artefact, as it is.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if region.artefact is None:
+        raise ValueError("a template's region has its own artefact")
+    return Patch(region.box, region.artefact, score=1.0, refiner=TEMPLATE_REFINER)
 
 
 class TemplateOrigin(enum.StrEnum):

@@ -50,6 +50,24 @@ Accepts = Annotated[
 Detectors = Annotated[
     str | None, typer.Option("--detectors", metavar="A,B", help="Detectors to run.", rich_help_panel=_STAGES)
 ]
+DatasetDetectors = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset-detectors",
+        metavar="A,B|none",
+        help="Detectors of what repeats across the folder [overlay].",
+        rich_help_panel=_STAGES,
+    ),
+]
+Templates = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--templates",
+        metavar="FILE",
+        help="Look for a template that `automask overlays save` wrote; repeatable.",
+        rich_help_panel=_STAGES,
+    ),
+]
 Refiner = Annotated[
     str | None,
     typer.Option("--refiner", metavar="NAME", help="Refiner that outlines regions.", rich_help_panel=_STAGES),
@@ -135,6 +153,17 @@ def stage_flags(
         options.setdefault(stage, {})[key] = _toml_value(value)
     if options:
         flags["options"] = options
+    return flags
+
+
+def overlay_flags(*, dataset_detectors: str | None, templates: Sequence[Path] | None) -> dict[str, Any]:
+    """The top-level keys for the flags about what repeats across a dataset."""
+    flags: dict[str, Any] = {}
+    if dataset_detectors is not None:
+        names = tuple(name.strip() for name in dataset_detectors.split(",") if name.strip())
+        flags["dataset_detectors"] = () if names == ("none",) else names
+    if templates:
+        flags["templates"] = tuple(str(path.absolute()) for path in templates)
     return flags
 
 

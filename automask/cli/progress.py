@@ -18,7 +18,18 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from automask.events import Counted, FileSkipped, ImageDone, ImageFailed, ImageReused, Notice, RunEvent
+from automask.events import (
+    Counted,
+    FileSkipped,
+    ImageDone,
+    ImageFailed,
+    ImageReused,
+    MaskUpdated,
+    Notice,
+    RunEvent,
+    StageDone,
+    StageProgress,
+)
 from automask.types import Issue
 
 EXAMPLES_PER_CODE = 3
@@ -90,11 +101,19 @@ class RunNarrator:
                 self._advance()
                 self._remember(event.image_id, event.issues)
                 if event.masked_share > MUCH_MASKED_SHARE:
-                    self.much_masked_count += 1
-                    if len(self.much_masked) < EXAMPLES_PER_CODE:
-                        self.much_masked.append(event.image_id)
+                    self._remember_much_masked(event.image_id)
             case ImageReused():
                 self._advance()
+            case MaskUpdated():
+                if event.masked_share_before <= MUCH_MASKED_SHARE < event.masked_share:
+                    self._remember_much_masked(event.image_id)
+            case StageProgress():
+                self._progress.update(
+                    self._task,
+                    description=f"{event.stage}: {event.doing}",
+                    completed=event.done,
+                    total=event.total,
+                )
             case ImageFailed():
                 self._failed += 1
                 self._advance()
@@ -106,13 +125,18 @@ class RunNarrator:
                                 ("failed ", "red"), event.image_id, (f" [{issue.code}] ", "dim"), issue.message
                             )
                         )
-            case FileSkipped():
+            case FileSkipped() | StageDone():
                 pass
 
     def _advance(self) -> None:
         self._done += 1
         description = f"masks, {self._failed} failed" if self._failed else "masks"
         self._progress.update(self._task, completed=self._done, description=description)
+
+    def _remember_much_masked(self, image_id: str) -> None:
+        self.much_masked_count += 1
+        if len(self.much_masked) < EXAMPLES_PER_CODE:
+            self.much_masked.append(image_id)
 
     def _remember(self, image_id: str, issues: tuple[Issue, ...]) -> None:
         for issue in issues:

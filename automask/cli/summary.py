@@ -35,6 +35,7 @@ def summary_json(summary: RunSummary, narrator: RunNarrator, *, report: Path | N
         "images": summary.images,
         "written": dict(summary.written),
         "reused": summary.reused,
+        "updated": summary.updated,
         "failed": summary.failed,
         "missing": summary.missing,
         "skipped": dict(summary.skipped),
@@ -71,6 +72,8 @@ def summary_lines(
     yield Text(f"{_count(summary.images, 'image')} in {_duration(summary.seconds)}{rate}", style="bold")
     works = ", ".join(f"{n} {_WORK_WORDS.get(work, work)}" for work, n in summary.written.items())
     yield _row("masks", f"{written} written" + (f" ({works})" if works else "") + f", {summary.reused} up to date")
+    if summary.updated:
+        yield _row("repeats", _count(summary.updated, "mask") + " drawn again for what repeats across the folder")
     if summary.failed:
         yield _row("failed", _count(summary.failed, "image has no mask", "images have no mask"), style="red")
     if summary.missing:

@@ -8,11 +8,9 @@ import sqlite3
 from collections.abc import Sequence
 
 from automask.store.rows import insert, region_values
-from automask.templates import TEMPLATE_ATTRIBUTE
-from automask.types import Patch, Region
+from automask.templates import TEMPLATE_ATTRIBUTE, template_patch
+from automask.types import Region
 
-REFINER = "template"
-"""Named as the refiner of what a template found: its pixels are the template's."""
 _FIRST_POSITION = 1_000_000
 """Behind all that detectors found, however often they run again."""
 
@@ -28,11 +26,9 @@ def write(connection: sqlite3.Connection, key: int, regions: Sequence[Region], *
     """
     drop(connection, key)
     for position, region in enumerate(regions, start=_FIRST_POSITION):
-        if region.artefact is None:
-            raise ValueError("a template's region has its own artefact")
-        patch = Patch(region.box, region.artefact, score=1.0, refiner=REFINER)
         template_id = str(region.attributes[TEMPLATE_ATTRIBUTE])
-        values = {"image_key": key, **region_values(position, region, patch), "template_id": template_id}
+        values = {"image_key": key, **region_values(position, region, template_patch(region))}
+        values["template_id"] = template_id
         insert(connection, "regions", values)
     connection.execute("UPDATE images SET templates_fingerprint = ? WHERE image_key = ?", (fingerprint, key))
     refresh(connection, key)

@@ -108,6 +108,14 @@ class TemplateShelf:
             for (key,) in keys.fetchall():
                 matches.refresh(connection, key)
 
+    def inherit(self, template: DatasetTemplate, decided: StoredTemplate) -> None:
+        """Decide about a newly estimated template as a person decided about one that shows the same."""
+        if decided.decision is None or decided.author is None:
+            raise ValueError(f"nobody decided about {decided.template.id}")
+        with self._database.writing() as connection:
+            _put(connection, template, TemplateOrigin.ESTIMATED)
+        self.decide(template.id, decided.decision, author=decided.author, decided_s=decided.decided_s)
+
     def put_matches(self, image_id: str, regions: Sequence[Region], *, content_sha256: str, fingerprint: str) -> bool:
         """Replace what templates found on an image; the mask is drawn by who calls.
 

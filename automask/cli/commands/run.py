@@ -32,6 +32,8 @@ def run(
         bool, typer.Option("--print-config", help="Print the whole configuration as TOML and stop.")
     ] = False,
     detectors: options.Detectors = None,
+    dataset_detectors: options.DatasetDetectors = None,
+    templates: options.Templates = None,
     refiner: options.Refiner = None,
     stage_options: options.StageOptions = None,
     no_text: options.NoText = False,
@@ -55,6 +57,7 @@ def run(
     config = options.load(
         config_file,
         options.stage_flags(detectors=detectors, refiner=refiner, stage_options=stage_options, keeps_text=not no_text),
+        options.overlay_flags(dataset_detectors=dataset_detectors, templates=templates),
         options.runtime_flags(device=device, threads=threads),
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
         options.policy_flags(policies=policies, weights=weights, accepts=accepts),

@@ -1,15 +1,16 @@
-"""The first pass: what repeats in a stream of images."""
+"""What images of one shape share: frames by type, then marks."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
-from automask.types import Image
+from automask.protocols import ReducedImage
 from automask_models.overlay.alignment import align
 from automask_models.overlay.consistency import Consistency, measure
 from automask_models.overlay.finding import SURE_SCORE
@@ -18,17 +19,14 @@ from automask_models.overlay.marks import CERTAIN_RATIO, MarkShape, marks_of
 from automask_models.overlay.matching import match_near
 from automask_models.overlay.options import OverlayOptions
 from automask_models.overlay.reduction import (
-    SMALLEST_PX,
     Gradients,
     Shape,
-    content_key,
     median_of,
     raw_gradients,
     resized,
     whitened,
 )
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS, SAME_PLATE, different_pictures, same_type_clusters
-from automask_models.overlay.sampling import Sample, ShapeSamples
 from automask_models.overlay.template import Template, anchor_of
 
 LARGE_SHARE = 0.25
@@ -44,51 +42,57 @@ FRINGE_PX = 8
 """Distance from a frame at which its own edges no longer reach into whitened gradients."""
 
 
-class OverlayEstimator:
-    """Collects a bounded sample of a dataset and finds what its images share.
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One reduced image as the estimator works on it.
 
-    The templates depend on the set of images only, not on the order in which they are added, down to the last bit: the
-    sample is chosen by content hashes and worked on in their order. Memory is at most `options.max_images` reduced
-    images (about 0.6 MB each) and the sums over one group. Not safe for several threads.
+    Attributes:
+        seed: A number that depends on the file alone.
+        pixels: (h, w, 3) uint8 at the size of its class.
+        source_width_px: Width of the image at full size.
     """
 
-    def __init__(self, options: OverlayOptions) -> None:
-        self._options = options
-        self._samples = ShapeSamples(per_group=options.max_images_per_group, total=options.max_images)
+    seed: int
+    pixels: NDArray[np.uint8]
+    source_width_px: int
 
-    def add(self, image: Image) -> None:
-        """Look at an image; it is not kept at full size."""
-        if min(image.width_px, image.height_px) < SMALLEST_PX:
-            return
-        shape = Shape.of(image.width_px, image.height_px, reduced_px=self._options.reduced_px)
-        pixels = resized(image.pixels, width_px=shape.width_px, height_px=shape.height_px)
-        if pixels is image.pixels:
-            pixels = pixels.copy()
-        self._samples.add(shape, Sample(content_key(pixels), pixels, image.width_px, image.height_px))
 
-    def templates(self) -> list[Template]:
-        """Templates of all groups seen so far: frames before marks, then by confidence and area."""
-        found = [t for shape, samples in self._samples.groups() for t in self._templates_of(shape, samples)]
-        return sorted(found, key=lambda t: (t.kind != "frame", -t.confidence, -t.area_share, t.id))
+def estimate(images: Sequence[ReducedImage], options: OverlayOptions) -> list[Template]:
+    """What images share: frames before marks, then by confidence and area.
 
-    def _templates_of(self, shape: Shape, samples: Sequence[Sample]) -> list[Template]:
-        least = self._options.min_images
-        if len(samples) < least:
-            return []
-        everywhere = np.ones((shape.height_px, shape.width_px), dtype=np.bool_)
-        rest = list(range(len(samples)))
-        templates: list[Template] = []
-        for cluster in _types(samples, least=least):
-            members = [samples[i] for i in cluster]
-            frames = _frames(members, least=least)
-            templates += [_frame_template(each, shown, of=len(samples), least=least) for each, shown in frames]
-            if templates and templates[-1].confidence > PROPOSED:
-                rest = [i for i in rest if i not in cluster]
-                window = ~np.logical_or.reduce([each.outside for each, _ in frames])
-                templates += _mark_templates(members, _eroded(window), least=least)
-        if len(rest) >= least:
-            templates += _mark_templates([samples[i] for i in rest], everywhere, least=least)
-        return templates
+    The templates depend on the set of images only, not on their order, down to the last bit.
+    """
+    groups: dict[Shape, list[ReducedImage]] = {}
+    for image in images:
+        shape = Shape.of(image.facts.width_px, image.facts.height_px, reduced_px=options.reduced_px)
+        groups.setdefault(shape, []).append(image)
+    found: list[Template] = []
+    for shape in sorted(groups):
+        members = sorted(groups[shape], key=lambda image: image.facts.content_sha256)
+        samples = [
+            Sample(int(image.facts.content_sha256[:16], 16), image.pixels, image.facts.width_px) for image in members
+        ]
+        found += _templates_of(shape, samples, least=options.min_images)
+    return sorted(found, key=lambda t: (t.kind != "frame", -t.confidence, -t.area_share, t.id))
+
+
+def _templates_of(shape: Shape, samples: Sequence[Sample], *, least: int) -> list[Template]:
+    if len(samples) < least:
+        return []
+    everywhere = np.ones((shape.height_px, shape.width_px), dtype=np.bool_)
+    rest = list(range(len(samples)))
+    templates: list[Template] = []
+    for cluster in _types(samples, least=least):
+        members = [samples[i] for i in cluster]
+        frames = _frames(members, least=least)
+        templates += [_frame_template(each, shown, of=len(samples), least=least) for each, shown in frames]
+        if templates and templates[-1].confidence > PROPOSED:
+            rest = [i for i in rest if i not in cluster]
+            window = ~np.logical_or.reduce([each.outside for each, _ in frames])
+            templates += _mark_templates(members, _eroded(window), least=least)
+    if len(rest) >= least:
+        templates += _mark_templates([samples[i] for i in rest], everywhere, least=least)
+    return templates
 
 
 def _types(samples: Sequence[Sample], *, least: int) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""The second pass: where an image shows a template."""
+"""Where an image shows a template."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
-from automask.types import Image, Kind, Region
+from automask.protocols import ImageFacts, ReducedImage
+from automask.templates import TEMPLATE_ATTRIBUTE
+from automask.types import Kind, Region
 from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
-from automask_models.overlay.reduction import SMALLEST_PX, Gradients, raw_gradients, resized, whitened
+from automask_models.overlay.reduction import Gradients, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 from automask_models.overlay.template import Template
 
@@ -43,7 +45,7 @@ FRAME_ASPECT = 0.06
 """Greatest difference in log aspect between an image and a frame."""
 
 
-def find(template: Template, image: Image) -> list[Region]:
+def find(template: Template, image: ReducedImage) -> list[Region]:
     """Regions of one template in an image of any size: none or one.
 
     Attributes of a region: `template` (its id), `score` (standard deviations for marks, share of matching places for
@@ -52,13 +54,11 @@ def find(template: Template, image: Image) -> list[Region]:
     return find_all([template], image)
 
 
-def find_all(templates: Sequence[Template], image: Image) -> list[Region]:
+def find_all(templates: Sequence[Template], image: ReducedImage) -> list[Region]:
     """Regions of all templates: every mark that is there, and of the frames the one that the image agrees with most.
 
     Frames of one deck look alike, so that an image may pass for several of them; their union would cover its window.
     """
-    if min(image.width_px, image.height_px) < SMALLEST_PX:
-        return []
     views = _Views(image)
     fits = [(template, _frame_fit(template, views)) for template in templates if template.kind == "frame"]
     rivals = [(template, fit) for template, fit in fits if fit is not None]
@@ -75,15 +75,16 @@ def find_all(templates: Sequence[Template], image: Image) -> list[Region]:
 class _Views:
     """One image at the sizes that templates ask for, each computed once."""
 
-    def __init__(self, image: Image) -> None:
-        self.image = image
+    def __init__(self, image: ReducedImage) -> None:
+        self.image = image.facts
+        self._reduced = image.pixels
         self._pixels: dict[tuple[int, int], NDArray[np.uint8]] = {}
         self._gradients: dict[tuple[int, int], Gradients] = {}
 
     def pixels(self, width_px: int, height_px: int) -> NDArray[np.uint8]:
         size = (width_px, height_px)
         if size not in self._pixels:
-            self._pixels[size] = resized(self.image.pixels, width_px=width_px, height_px=height_px)
+            self._pixels[size] = resized(self._reduced, width_px=width_px, height_px=height_px)
         return self._pixels[size]
 
     def gradients(self, width_px: int, height_px: int) -> Gradients:
@@ -152,7 +153,7 @@ def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
             confidence=template.confidence,
             source=SOURCE,
             artefact=np.ascontiguousarray(artefact[box.slices]),
-            attributes={"template": template.id, "score": round(fit.colours, 4), "placed": "whole"},
+            attributes={TEMPLATE_ATTRIBUTE: template.id, "score": round(fit.colours, 4), "placed": "whole"},
         )
     ]
 
@@ -212,7 +213,7 @@ def _scaled_kernel(gradients: Gradients, scale: float) -> Gradients | None:
 
 
 def _mark_region(
-    template: Template, image: Image, match: Match, *, scale: tuple[float, float], trust: float, placed: str
+    template: Template, image: ImageFacts, match: Match, *, scale: tuple[float, float], trust: float, placed: str
 ) -> list[Region]:
     x0, y0 = round(match.box.x0 * scale[0]), round(match.box.y0 * scale[1])
     x1 = max(x0 + 1, round(match.box.x1 * scale[0]))
@@ -234,6 +235,6 @@ def _mark_region(
             confidence=round(template.confidence * trust, 4),
             source=SOURCE,
             artefact=np.ascontiguousarray(inside),
-            attributes={"template": template.id, "score": round(match.score, 3), "placed": placed},
+            attributes={TEMPLATE_ATTRIBUTE: template.id, "score": round(match.score, 3), "placed": placed},
         )
     ]

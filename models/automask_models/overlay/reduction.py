@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,9 +55,14 @@ def resized(pixels: NDArray[np.uint8], *, width_px: int, height_px: int) -> NDAr
     return out
 
 
-def content_key(pixels: NDArray[np.uint8]) -> bytes:
-    """A hash of reduced pixels: the order in which samples are kept, and the same whatever order images come in."""
-    return hashlib.blake2b(np.ascontiguousarray(pixels).tobytes(), digest_size=8).digest()
+def reduced(pixels: NDArray[np.uint8], *, reduced_px: int) -> NDArray[np.uint8] | None:
+    """An (H, W, 3) uint8 image at the size of its class, never a view of it; None for icons."""
+    height_px, width_px = pixels.shape[:2]
+    if min(height_px, width_px) < SMALLEST_PX:
+        return None
+    shape = Shape.of(width_px, height_px, reduced_px=reduced_px)
+    small = resized(pixels, width_px=shape.width_px, height_px=shape.height_px)
+    return small.copy() if small is pixels else small
 
 
 def raw_gradients(pixels: NDArray[np.uint8]) -> Gradients:

@@ -1,0 +1,229 @@
+"""What repeats across a folder is masked by `run`; how often the run was stopped, or grew, does not show in the masks."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+from cli_process import automask, command, environment, masks_of
+from fakes import RedDetector
+from overlay_cases import WIDTH_PX, lettering, marked, picture
+from PIL import Image
+
+from automask.config import PipelineConfig
+from automask.errors import ConfigError
+from automask.events import ImageDone, StageProgress
+from automask.pipeline import MaskPipeline
+from automask.runner import run_dataset
+from automask.spool import Spool
+from automask.store import Store
+from automask.templates import TemplateDecision
+from automask.types import Kind
+from automask_models.overlay import OverlayOptions
+from automask_models.overlay.detector import OverlayDetector
+from automask_models.refiners.polygon import PolygonRefiner
+
+COUNT = 8
+INK = lettering()
+CHEAP = ("--detectors", "edges", "--option", f"overlay.reduced_px={WIDTH_PX}", "--no-report")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures with one mark at one place, and one without it."""
+    folder = tmp_path_factory.mktemp("marked") / "set"
+    folder.mkdir()
+    for seed in range(COUNT):
+        Image.fromarray(marked(seed, INK, opacity=0.8).pixels).save(folder / f"{seed}.png")
+    Image.fromarray(picture(99)).save(folder / "clean.png")
+    return folder
+
+
+def overlay_detector():
+    return OverlayDetector(OverlayOptions(reduced_px=WIDTH_PX))
+
+
+def make_pipeline(*, config=None, overlays=True):
+    return MaskPipeline(
+        config or PipelineConfig(),
+        detectors=(RedDetector(),),
+        dataset_detectors=(overlay_detector(),) if overlays else (),
+        refiner=PolygonRefiner(PolygonRefiner.Options()),
+    )
+
+
+def run(folder, output, **options):
+    pipe = options.pop("pipe", None) or make_pipeline()
+    return run_dataset(folder, output, pipe.config, pipeline=pipe, **options)
+
+
+@pytest.fixture(scope="module")
+def reference(folder):
+    """The store of an undisturbed run."""
+    output = folder.parent / "reference"
+    summary = run(folder, output)
+    assert (summary.written, summary.updated) == ({"analysed": COUNT + 1}, COUNT)
+    return output
+
+
+def test_the_mark_is_masked_where_it_is_and_nowhere_else(reference):
+    masks = masks_of(reference)
+    assert len(masks) == COUNT + 1
+    for name in masks:
+        levels = np.asarray(Image.open(reference / "masks" / name))
+        if name == "clean.png":
+            assert (levels == 255).all()
+        else:
+            assert (levels[INK > 0.2] == 0).all()
+            assert (levels[:150] == 255).all()
+    with Store.open(reference) as store:
+        (known,) = store.templates.all()
+        assert (known.matches, known.template.kind, known.template.anchor) == (COUNT, Kind.OVERLAY, "bottom-right")
+        assert known.template.picture_png.startswith(b"\x89PNG")
+        assert store.result("3.png").regions[-1].source == "overlay"
+
+
+def test_a_second_run_finds_everything_up_to_date(folder, reference):
+    seen = []
+    summary = run(folder, reference, events=seen.append)
+    assert (summary.reused, summary.updated, summary.written) == (COUNT + 1, 0, {})
+    assert not [event for event in seen if isinstance(event, StageProgress)]
+
+
+@pytest.mark.parametrize("after", [2, COUNT + 1])
+def test_an_interrupted_run_ends_with_the_same_masks(folder, reference, tmp_path, after):
+    stop = threading.Event()
+    done = 0
+
+    def stop_soon(event):
+        nonlocal done
+        done += isinstance(event, ImageDone)
+        if done >= after:
+            stop.set()
+
+    assert run(folder, tmp_path / "out", events=stop_soon, stop=stop).interrupted
+    assert masks_of(tmp_path / "out") != masks_of(reference)
+    assert not run(folder, tmp_path / "out").interrupted
+    assert masks_of(tmp_path / "out") == masks_of(reference)
+
+
+def test_a_growing_folder_ends_with_the_same_masks(folder, reference, tmp_path):
+    growing = tmp_path / "set"
+    growing.mkdir()
+    names = sorted(path.name for path in folder.iterdir())
+    for part in (names[:3], names[3:6], names[6:]):
+        for name in part:
+            shutil.copy2(folder / name, growing / name)
+        run(growing, tmp_path / "out")
+    assert masks_of(tmp_path / "out") == masks_of(reference)
+
+
+def test_without_room_for_reduced_images_they_are_made_again(folder, reference, tmp_path, monkeypatch):
+    monkeypatch.setattr(Spool.__init__, "__kwdefaults__", {"most_bytes": 300_000})
+    run(folder, tmp_path / "out")
+    assert masks_of(tmp_path / "out") == masks_of(reference)
+
+
+def test_a_folder_that_shrinks_below_the_least_number_loses_its_template(folder, tmp_path):
+    shrinking = tmp_path / "set"
+    shutil.copytree(folder, shrinking)
+    run(shrinking, tmp_path / "out")
+    for seed in range(3, COUNT):
+        (shrinking / f"{seed}.png").unlink()
+    summary = run(shrinking, tmp_path / "out")
+    assert (summary.missing, summary.updated) == (COUNT - 3, 3)
+    with Store.open(tmp_path / "out") as store:
+        assert store.templates.all() == []
+
+
+def test_switched_off_it_leaves_no_trace(folder, reference, tmp_path):
+    shutil.copytree(reference, tmp_path / "out")
+    summary = run(folder, tmp_path / "out", pipe=make_pipeline(overlays=False))
+    assert summary.updated == COUNT
+    run(folder, tmp_path / "alone", pipe=make_pipeline(overlays=False))
+    assert masks_of(tmp_path / "out") == masks_of(tmp_path / "alone")
+
+
+def test_a_decision_outlives_another_estimate(folder, tmp_path):
+    growing = tmp_path / "set"
+    shutil.copytree(folder, growing)
+    run(growing, tmp_path / "out")
+    with Store.open(tmp_path / "out") as store:
+        first = store.templates.all()[0].template.id
+        store.templates.decide(first, TemplateDecision.FORGET, author="ann")
+    Image.fromarray(marked(50, INK, opacity=0.8).pixels).save(growing / "new.png")
+    run(growing, tmp_path / "out")
+    with Store.open(tmp_path / "out") as store:
+        newest = store.templates.all()[0]
+        assert newest.is_active
+        assert newest.template.id != first
+        assert (newest.decision, newest.author) == (TemplateDecision.FORGET, "ann")
+        assert store.lookup("new.png").kinds == ()
+    assert all((np.asarray(Image.open(path)) == 255).all() for path in (tmp_path / "out/masks").iterdir())
+
+
+def test_a_failing_dataset_detector_costs_no_mask(folder, tmp_path, monkeypatch):
+    def fail(self, sample):
+        raise RuntimeError("out of cheese")
+
+    monkeypatch.setattr(OverlayDetector, "estimate", fail)
+    summary = run(folder, tmp_path / "out")
+    assert [notice.code for notice in summary.notices] == ["dataset-stage-failed"]
+    assert "out of cheese" in summary.notices[0].message
+    assert len(masks_of(tmp_path / "out")) == COUNT + 1
+    monkeypatch.undo()
+    assert run(folder, tmp_path / "out").updated == COUNT
+
+
+def test_single_images_use_saved_templates_only(folder, reference, tmp_path):
+    with Store.open(reference) as store:
+        (tmp_path / "mark.template").write_bytes(store.templates.all()[0].template.content)
+    config = PipelineConfig(templates=(str(tmp_path / "mark.template"),))
+    alone, saved = make_pipeline(), make_pipeline(config=config)
+    image = marked(70, INK, opacity=0.8)
+    assert alone.run([image])[0].regions == ()
+    (result,) = saved.run([image])
+    assert [region.kind for region in result.regions] == [Kind.OVERLAY]
+    assert (saved.render(result).levels[INK > 0.2] == 0).all()
+    other = tmp_path / "two"
+    other.mkdir()
+    for seed in (70, 71):
+        Image.fromarray(marked(seed, INK, opacity=0.8).pixels).save(other / f"{seed}.png")
+    assert run(other, tmp_path / "out", pipe=saved).updated == 2
+    in_dataset = np.asarray(Image.open(tmp_path / "out/masks/70.png"))
+    assert np.array_equal(in_dataset, saved.render(result).levels)
+
+
+def test_what_is_no_template_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("not a template")
+    for name in ("notes.txt", "missing.template"):
+        with pytest.raises(ConfigError) as caught:
+            make_pipeline(config=PipelineConfig(templates=(str(tmp_path / name),)))
+        assert caught.value.code == "template-file"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_kills_do_not_show_in_the_masks(folder, tmp_path):
+    expected = tmp_path / "expected"
+    assert automask("run", folder, *CHEAP, "--output", expected).returncode == 0
+    output = tmp_path / "out"
+    for instant in (2, COUNT + 1, COUNT + 1):
+        process = subprocess.Popen(
+            command("run", folder, *CHEAP, "--output", output),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        )
+        while len(list((output / "masks").rglob("*.png"))) < instant and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(0.15)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=60)
+    done = automask("run", folder, *CHEAP, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert masks_of(output) == masks_of(expected)
+    assert not list(output.rglob(".reduced-*"))
