@@ -15,7 +15,7 @@ import typer
 
 from automask.cli.app import build_app
 from automask.config import FrozenModel, PipelineConfig
-from automask.plugins import COMMANDS, DETECTORS, REFINERS, WEIGHT_CATALOGUES, available, load_plugin
+from automask.plugins import COMMANDS, DATASET_DETECTORS, DETECTORS, REFINERS, WEIGHT_CATALOGUES, available, load_plugin
 from automask.weights import read_catalogue
 
 DOCS = Path(__file__).parent
@@ -24,7 +24,7 @@ DOCS = Path(__file__).parent
 def configuration_parts() -> dict[str, str]:
     """Tables of all keys: the pipeline's, and those of every installed stage."""
     stages: list[str] = []
-    for group, word in ((DETECTORS, "detector"), (REFINERS, "refiner")):
+    for group, word in ((DETECTORS, "detector"), (DATASET_DETECTORS, "dataset detector"), (REFINERS, "refiner")):
         for name in sorted(available(group)):
             options: type[FrozenModel] = load_plugin(group, name).Options
             stages.append(f"### `[options.{name}]` ({word})\n")

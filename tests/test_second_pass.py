@@ -1,4 +1,4 @@
-"""What repeats across a folder is masked by `run`; how often the run was stopped, or grew, does not show in the masks."""
+"""What repeats across a folder is masked by `run`; how often it was stopped, or the folder grew, does not show."""
 
 import os
 import shutil
@@ -10,7 +10,6 @@ import time
 import numpy as np
 import pytest
 from cli_process import automask, command, environment, masks_of
-from fakes import RedDetector
 from overlay_cases import WIDTH_PX, lettering, marked, picture
 from PIL import Image
 
@@ -50,7 +49,7 @@ def overlay_detector():
 def make_pipeline(*, config=None, overlays=True):
     return MaskPipeline(
         config or PipelineConfig(),
-        detectors=(RedDetector(),),
+        detectors=(),
         dataset_detectors=(overlay_detector(),) if overlays else (),
         refiner=PolygonRefiner(PolygonRefiner.Options()),
     )
@@ -211,7 +210,7 @@ def test_kills_do_not_show_in_the_masks(folder, tmp_path):
     expected = tmp_path / "expected"
     assert automask("run", folder, *CHEAP, "--output", expected).returncode == 0
     output = tmp_path / "out"
-    for instant in (2, COUNT + 1, COUNT + 1):
+    for instant in (2, COUNT + 1):
         process = subprocess.Popen(
             command("run", folder, *CHEAP, "--output", output),
             stdout=subprocess.DEVNULL,

@@ -1,5 +1,7 @@
 """Templates of a dataset in the store: where they were found, what a person decided, and which masks that makes old."""
 
+from pathlib import Path
+
 import pytest
 from store_cases import FINGERPRINTS, add_template, make_levels, make_template, put, template_region, write_file
 
@@ -33,6 +35,7 @@ def draw(store, image_id="card.jpg"):
     store.put_mask(
         image_id,
         make_levels(),
+        mask_name=Path(image_id).with_suffix(".png").as_posix(),
         fuse_fingerprint=FINGERPRINTS.with_templates(result.template_set).fuse,
         confidence=0.5,
         verdict=Verdict.AUTO,
@@ -98,6 +101,7 @@ def test_a_renamed_image_takes_its_templates_along(store, root):
     renamed = write_file(root, "sub/renamed.jpg", b"pixels")
     assert store.plan(renamed, FINGERPRINTS).work is Work.RENDER
     assert store.lookup("sub/renamed.jpg").template_set == store.lookup("card.jpg").template_set != ""
+    draw(store, "sub/renamed.jpg")
     assert store.templates.images_of(ID, limit=5) == ["card.jpg", "sub/renamed.jpg"]
 
 

@@ -27,7 +27,8 @@ class TemplateShelf:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT templates.*, decision, author, decided_s, (SELECT count(DISTINCT image_key) FROM regions"
-                " WHERE regions.template_id = templates.template_id) AS matches"
+                " JOIN images USING (image_key)"
+                " WHERE regions.template_id = templates.template_id AND status <> 'missing') AS matches"
                 " FROM templates LEFT JOIN template_decisions USING (template_id)"
                 " ORDER BY active DESC, confidence DESC, template_id"
             ).fetchall()
@@ -55,7 +56,7 @@ class TemplateShelf:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT image_id FROM images JOIN regions USING (image_key)"
-                " WHERE template_id = ? ORDER BY image_id LIMIT ?",
+                " WHERE template_id = ? AND status <> 'missing' ORDER BY image_id LIMIT ?",
                 (template_id, limit),
             ).fetchall()
         return [from_text(row[0]) for row in rows]
@@ -141,7 +142,7 @@ class TemplateShelf:
             connection.execute(
                 "DELETE FROM templates WHERE NOT active AND template_id NOT IN (SELECT template_id FROM"
                 " template_decisions) AND template_id NOT IN (SELECT template_id FROM regions"
-                " WHERE template_id IS NOT NULL)"
+                " JOIN images USING (image_key) WHERE template_id IS NOT NULL AND status <> 'missing')"
             )
 
 
