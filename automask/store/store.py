@@ -305,15 +305,11 @@ class Store(StoreReader):
             CorrectionConflict: Somebody else was faster.
         """
         with self._database.writing(durable=True) as connection:
-            revision = corrections.append(
-                connection, content_sha256, None, author=author, tool=tool, based_on=based_on
-            )
+            revision = corrections.append(connection, content_sha256, None, author=author, tool=tool, based_on=based_on)
             stale.settle(connection, content_sha256)
         return revision
 
-    def revert_correction(
-        self, content_sha256: str, *, to_revision: int, author: str, tool: str, based_on: int
-    ) -> int:
+    def revert_correction(self, content_sha256: str, *, to_revision: int, author: str, tool: str, based_on: int) -> int:
         """Make an older revision the newest again, as a new revision.
 
         Raises:

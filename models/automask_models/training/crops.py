@@ -49,8 +49,24 @@ class Crop:
     prompts: Prompts
 
 
+@dataclass(frozen=True, eq=False)
+class CutScene:
+    """What a crop shows: pixels (S, S, 3) uint8 RGB, things (N, C, C) float32 coverage, classes as in `Crop`."""
+
+    pixels: NDArray[np.uint8]
+    things: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+
+
 def make_crop(image: SyntheticImage, config: CropConfig, rng: np.random.Generator) -> Crop:
-    """Draw one crop with its prompts from `image`; frames are context, never an answer."""
+    """Draw one crop with its prompts from `image`."""
+    cut_out = cut_scene(image, config, rng)
+    scene = Scene(grey=_grey(cut_out.pixels, config.cells), things=cut_out.things, size_px=config.size_px)
+    return Crop(pixels=cut_out.pixels, classes=cut_out.classes, prompts=make_prompts(scene, config.prompts, rng))
+
+
+def cut_scene(image: SyntheticImage, config: CropConfig, rng: np.random.Generator) -> CutScene:
+    """Draw one crop from `image`; frames are context, never an answer."""
     asked = [i for i in image.instances if i.kind in PIXEL_CLASSES and i.mask.any()]
     window = _window(asked, image.pixels.shape[1], image.pixels.shape[0], config, rng)
     pixels = cut(image.pixels, window, size_px=config.size_px)
@@ -65,12 +81,7 @@ def make_crop(image: SyntheticImage, config: CropConfig, rng: np.random.Generato
     classes = np.zeros((len(PIXEL_CLASSES), config.cells, config.cells), np.float32)
     for kind, cover in zip(kinds, things, strict=True):
         np.maximum(classes[kind], cover, out=classes[kind])
-    scene = Scene(grey=_grey(pixels, config.cells), things=things, size_px=config.size_px)
-    return Crop(
-        pixels=pixels,
-        classes=np.round(classes * 255).astype(np.uint8),
-        prompts=make_prompts(scene, config.prompts, rng),
-    )
+    return CutScene(pixels=pixels, things=things, classes=np.round(classes * 255).astype(np.uint8))
 
 
 def cut(pixels: NDArray[np.uint8], window: Window, *, size_px: int) -> NDArray[np.uint8]:

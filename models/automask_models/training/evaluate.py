@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamFigures:
-    """Means over prompts that have an answer, except `false_share` and `dense_iou`.
+    """Means over prompts that have an answer, except `false_share`.
 
     Attributes:
         box_iou: Foreground IoU of prompts by box alone.
@@ -23,7 +23,6 @@ class SamFigures:
         click_iou: The same for clicks.
         false_share: Share of prompts on nothing that get more than 4 cells.
         iou_error: Mean absolute error of the predicted IoU, over all prompts.
-        dense_iou: IoU over all pixels of the dense head, per class.
         prompts: How many prompts were asked.
     """
 
@@ -32,7 +31,6 @@ class SamFigures:
     click_iou: float
     false_share: float
     iou_error: float
-    dense_iou: tuple[float, ...]
     prompts: int
 
 
@@ -45,17 +43,13 @@ def evaluate_sam(module: SmallSam, task: SamTask, *, images: int, batch_images: 
     module.eval()
     config = task.recipe.crops.prompts
     scores: dict[str, list[float]] = {"box": [], "region": [], "click": [], "false": [], "error": []}
-    both = np.zeros((2, task.recipe.model.dense_classes))
     for start in range(0, images, batch_images):
         batch = collate_crops([c for i in range(start, min(images, start + batch_images)) for c in task.sample(i)])
         with torch.inference_mode():
-            dense, decoded = answer(module, batch, box_prompts=config.box_prompts)
+            decoded = answer(module, batch, box_prompts=config.box_prompts)
             target = wanted(batch.targets.float() / 255, task.recipe.loss)
             count = target.shape[1]
             ious = foreground_iou(decoded.mask_logits.flatten(0, 1), target.flatten(0, 1)).view(-1, count)
-            truth = wanted(batch.classes.float() / 255, task.recipe.loss) >= 0.5
-            found = dense > 0
-        both += np.stack([(found & truth).sum(dim=(0, 2, 3)).numpy(), (found | truth).sum(dim=(0, 2, 3)).numpy()])
         present = (target >= 0.5).flatten(2).any(dim=2)
         _sort(scores, batch, ious.numpy(), present.numpy(), box_prompts=config.box_prompts)
         scores["false"] += [float(n > 4) for n in (decoded.mask_logits > 0).sum(dim=(2, 3))[~present]]
@@ -67,7 +61,6 @@ def evaluate_sam(module: SmallSam, task: SamTask, *, images: int, batch_images: 
         click_iou=mean["click"],
         false_share=mean["false"],
         iou_error=mean["error"],
-        dense_iou=tuple((both[0] / np.maximum(both[1], 1)).tolist()),
         prompts=len(scores["error"]),
     )
 

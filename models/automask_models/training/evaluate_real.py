@@ -179,7 +179,7 @@ class SamMasker:
         scene = Scene(np.zeros((cells, cells), np.uint8), np.zeros((0, cells, cells), np.float32), size)
         crop = cut(pixels, window, size_px=size)
         with torch.inference_mode():
-            features, _ = self.model.encode(torch.from_numpy(crop.transpose(2, 0, 1)[None].astype(np.float32)))
+            features = self.model.encode(torch.from_numpy(crop.transpose(2, 0, 1)[None].astype(np.float32)))
             decoded = self.model.decode(
                 features,
                 PromptBatch(

@@ -27,13 +27,15 @@ LOSS_FILE = "loss.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How to train, apart from what."""
+    """How to train, apart from what. `pretrained` and `pretrained_rate` as for `muon.parameter_groups`."""
 
     batch_samples: int = 4
     schedule: Schedule = field(default_factory=Schedule)
     weight_decay: float = 0.05
     average_decay: float = 0.998
     clip_norm: float = 1.0
+    pretrained: str = ""
+    pretrained_rate: float = 1.0
     seed: int = 0
     threads: int = 2
     workers: int = 1
@@ -124,7 +126,13 @@ def train(
     torch.manual_seed(config.seed)
     module = task.build().train()
     average = MovingAverage(module, decay=config.average_decay)
-    optimizer = MuonAdamW(parameter_groups(module, weight_decay=config.weight_decay), rate=config.schedule.peak)
+    groups = parameter_groups(
+        module,
+        weight_decay=config.weight_decay,
+        pretrained=config.pretrained,
+        pretrained_rate=config.pretrained_rate,
+    )
+    optimizer = MuonAdamW(groups, rate=config.schedule.peak)
     progress = Progress()
     state_path = out / STATE_FILE
     if state_path.exists():
@@ -169,7 +177,7 @@ def train(
             started = time.process_time()
             rate = config.schedule.rate(progress.samples)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["rate_share"]
             loss, parts = task.loss(module, batch, samples=progress.samples)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

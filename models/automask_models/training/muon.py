@@ -78,12 +78,23 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     return (x.T if tall else x).to(matrix.dtype)
 
 
-def parameter_groups(module: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters: matrices and dense kernels are orthogonal; depthwise kernels, norms and biases are not."""
+def parameter_groups(
+    module: nn.Module, *, weight_decay: float, pretrained: str = "", pretrained_rate: float = 1.0
+) -> list[dict[str, Any]]:
+    """Split parameters: matrices and dense kernels are orthogonal; depthwise kernels, norms and biases are not.
+
+    Args:
+        module: What is trained.
+        weight_decay: Of the orthogonal group.
+        pretrained: Name of a part that starts from trained weights. It takes AdamW steps, whose size follows the
+            gradient: orthogonal ones would turn every direction of a good kernel at full speed.
+        pretrained_rate: Its share of the learning rate.
+    """
+    kept = set() if not pretrained else set(module.get_submodule(pretrained).parameters())
     orthogonal, plain = [], []
     for layer in module.modules():
         for name, parameter in layer.named_parameters(recurse=False):
-            if not parameter.requires_grad:
+            if not parameter.requires_grad or parameter in kept:
                 continue
             dense = isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d)) and name == "weight"
             # Depthwise kernels and single outputs have no directions to make orthogonal.
@@ -91,7 +102,11 @@ def parameter_groups(module: nn.Module, *, weight_decay: float) -> list[dict[str
                 orthogonal.append(parameter)
             else:
                 plain.append(parameter)
-    return [
-        {"params": orthogonal, "weight_decay": weight_decay, "orthogonal": True},
-        {"params": plain, "weight_decay": 0.0, "orthogonal": False},
+    groups: list[dict[str, Any]] = [
+        {"params": orthogonal, "weight_decay": weight_decay, "orthogonal": True, "rate_share": 1.0},
+        {"params": plain, "weight_decay": 0.0, "orthogonal": False, "rate_share": 1.0},
     ]
+    if pretrained:
+        trained = [parameter for parameter in module.get_submodule(pretrained).parameters() if parameter.requires_grad]
+        groups.append({"params": trained, "weight_decay": 0.0, "orthogonal": False, "rate_share": pretrained_rate})
+    return groups

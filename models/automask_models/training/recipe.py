@@ -55,7 +55,9 @@ def _task_of(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[
         return _sam_task(table, source, split=split)
     if name == "watermark":
         return _watermark_task(table, source)
-    raise RecipeError(f"task is {name!r}, known are sam and watermark")
+    if name == "ink":
+        return _ink_task(table, source, split=split)
+    raise RecipeError(f"task is {name!r}, known are sam, watermark and ink")
 
 
 def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images: int) -> dict[str, Any]:
@@ -91,6 +93,10 @@ def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[st
         from automask_models.training.sam_export import export_sam
 
         return export_sam(module, weights)
+    if task.name == "ink":
+        from automask_models.training.ink_export import export_ink
+
+        return export_ink(module, weights)
     from automask_models.training.watermark_export import export_watermark
 
     return export_watermark(module, weights)
@@ -159,3 +165,23 @@ def _watermark_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any
     from automask_models.training.watermark import WatermarkRecipe, WatermarkTask
 
     return WatermarkTask(source, table_to(WatermarkRecipe, table.get("recipe", {})))
+
+
+def _ink_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:
+    from automask_models.training.crops import CropConfig
+    from automask_models.training.ink import InkRecipe, InkTask
+    from automask_models.training.ink_model import InkConfig
+    from automask_models.training.sam_loss import SamLossConfig
+
+    recipe = table_to(
+        InkRecipe,
+        {
+            "model": table_to(InkConfig, table.get("model", {})),
+            "loss": table_to(SamLossConfig, table.get("loss", {})),
+            "crops": table_to(CropConfig, table.get("crops", {})),
+            **table.get("recipe", {}),
+        },
+    )
+    if split == "val":
+        recipe = replace(recipe, seed=recipe.seed + VAL_SEED_OFFSET)
+    return InkTask(source, recipe)

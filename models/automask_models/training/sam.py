@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from automask_models.training.sam_loss import SamLossConfig
-    from automask_models.training.sam_model import SamConfig, SmallSam
+    from automask_models.training.sam_model import Decoded, SamConfig, SmallSam
     from automask_models.training.synth import SyntheticImage
 
 
@@ -29,15 +30,17 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SamRecipe:
-    """What is trained on what, apart from how long. `dense_weight_late`: what the dense loss's weight of 1 fades to."""
+    """What is trained on what, apart from how long. `ink_state`: state file of the trained ink network.
+
+    Without one, the network starts from PP-OCR's features, which do for a test.
+    """
 
     model: SamConfig
     loss: SamLossConfig
     crops: CropConfig = field(default_factory=CropConfig)
     crops_per_image: int = 4
     seed: int = 0
-    dense_fade_samples: int = 6000
-    dense_weight_late: float = 0.5
+    ink_state: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +70,19 @@ class SamTask:
     name: str = "sam"
 
     def build(self) -> nn.Module:
-        """New model; convolutions in channels-last order, which is faster on CPUs."""
+        """New model on the trained ink network, in channels-last order, which is faster on CPUs."""
         import torch
 
+        from automask_models.training.checkpoint import load_state
+        from automask_models.training.ink import pretrained_ink
         from automask_models.training.sam_model import SmallSam
 
-        return SmallSam(self.recipe.model).to(memory_format=torch.channels_last)
+        model = SmallSam(self.recipe.model)
+        if self.recipe.ink_state:
+            model.load_ink(load_state(Path(self.recipe.ink_state), task="ink").average)
+        else:
+            model.load_ink(pretrained_ink(self.recipe.model.ink).state_dict())
+        return model.to(memory_format=torch.channels_last)
 
     def sample(self, index: int) -> list[Crop]:
         """Crops of image number `index`, each with its prompts."""
@@ -85,16 +95,12 @@ class SamTask:
         return collate_crops([crop for crops in samples for crop in crops])
 
     def loss(self, module: nn.Module, batch: SamBatch, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
-        """Prompted loss over all prompts plus the dense loss, which fades to its late weight."""
-        from automask_models.training.sam_loss import answer_loss, dense_loss
+        """Prompted loss over all prompts."""
+        from automask_models.training.sam_loss import answer_loss
 
         recipe = self.recipe
-        faded = min(1.0, samples / max(1, recipe.dense_fade_samples))
-        weight = 1 + (recipe.dense_weight_late - 1) * faded
-        dense, decoded = answer(module, batch, box_prompts=recipe.crops.prompts.box_prompts)
-        answers, parts = answer_loss(decoded, batch.targets.float() / 255, recipe.loss)
-        marked, dense_parts = dense_loss(dense, batch.classes.float() / 255, recipe.loss)
-        return answers + weight * marked, {**parts, **dense_parts}
+        decoded = answer(module, batch, box_prompts=recipe.crops.prompts.box_prompts)
+        return answer_loss(decoded, batch.targets.float() / 255, recipe.loss)
 
     def description(self) -> dict[str, Any]:
         """The recipe as plain data, for logs and cards."""
@@ -120,8 +126,8 @@ def collate_crops(crops: list[Crop]) -> SamBatch:
     )
 
 
-def answer(module: SmallSam, batch: SamBatch, *, box_prompts: int) -> tuple[Tensor, Any]:
-    """Dense logits and the `Decoded` answers to all prompts.
+def answer(module: SmallSam, batch: SamBatch, *, box_prompts: int) -> Decoded:
+    """The answers to all prompts.
 
     The first `box_prompts` prompts are asked without click tokens, as a refiner with boxes will ask.
     """
@@ -130,7 +136,7 @@ def answer(module: SmallSam, batch: SamBatch, *, box_prompts: int) -> tuple[Tens
     from automask_models.training.sam_model import Decoded, PromptBatch, mask_prompt_logits
 
     pixels = batch.pixels.float().contiguous(memory_format=torch.channels_last)
-    features, dense = module.encode(pixels)
+    features = module.encode(pixels)
     masks = mask_prompt_logits(batch.masks.float() / 255)
     parts = []
     for piece, clicks in ((slice(0, box_prompts), False), (slice(box_prompts, None), True)):
@@ -144,7 +150,7 @@ def answer(module: SmallSam, batch: SamBatch, *, box_prompts: int) -> tuple[Tens
             has_mask=batch.has_mask[:, piece],
         )
         parts.append(module.decode(features, prompts))
-    return dense, Decoded(
+    return Decoded(
         torch.cat([p.mask_logits for p in parts], dim=1),
         torch.cat([p.iou for p in parts], dim=1),
         torch.cat([p.object_logits for p in parts], dim=1),

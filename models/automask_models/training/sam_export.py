@@ -1,9 +1,8 @@
-"""The small SAM as an ONNX encoder and decoder, and as a folder that transformers loads."""
+"""The small SAM as an ONNX encoder and decoder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ class SamEncoder(nn.Module):  # type: ignore[misc, unused-ignore]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode crops."""
-        features, _ = self.model.encode(pixels)
+        features = self.model.encode(pixels)
         return features.image_embeddings, features.high_res_s1, features.high_res_s0
 
 
@@ -55,9 +54,9 @@ class SamDecoder(nn.Module):  # type: ignore[misc, unused-ignore]
 
 
 def export_sam(model: SmallSam, folder: Path) -> dict[str, float]:
-    """Write `NAME.encoder.onnx`, `NAME.decoder.onnx` and the Hugging Face folder `NAME/` below `folder`.
+    """Write `NAME.encoder.onnx` and `NAME.decoder.onnx` below `folder`.
 
-    Returns the largest relative difference of each file from torch. The dense head is not part of any of them.
+    Returns the largest relative difference of each file from torch.
 
     Raises:
         ExportError: a file does not agree with torch.
@@ -68,7 +67,7 @@ def export_sam(model: SmallSam, folder: Path) -> dict[str, float]:
     encoder_path = folder / f"{NAME}.encoder.onnx"
     export_graph(encoder, encoder_path)
     with torch.no_grad():
-        features, _ = model.encode(crops[:1])
+        features = model.encode(crops[:1])
     decoder = Graph(
         module=SamDecoder(model),
         inputs=_decoder_inputs(model, features, prompts=3, points=2, generator=generator),
@@ -93,7 +92,6 @@ def export_sam(model: SmallSam, folder: Path) -> dict[str, float]:
         encoder_path.name: check_graph(encoder, encoder_path, [{"pixels": crops}], tolerance=_HALF_TOLERANCE),
         decoder_path.name: check_graph(decoder, decoder_path, trials, tolerance=_HALF_TOLERANCE),
     }
-    save_transformers(model, folder / NAME)
     return differences
 
 
@@ -104,18 +102,6 @@ def encoder_graph(model: SmallSam, generator: torch.Generator) -> tuple[Graph, T
     names = ("image_embeddings", "high_res_s1", "high_res_s0")
     dynamic = {name: {0: "batch"} for name in ("pixels", *names)}
     return Graph(module=SamEncoder(model), inputs={"pixels": crops}, outputs=names, dynamic=dynamic), crops
-
-
-def save_transformers(model: SmallSam, folder: Path) -> None:
-    """Write weights (float16) and configuration for `EdgeTamModel.from_pretrained(folder)`, which widens them."""
-    import copy
-
-    half: Any = copy.deepcopy(model.sam).half()
-    half.config.dtype = "float32"
-    half.save_pretrained(folder, safe_serialization=True)
-    config = half.config
-    config.dtype = "float32"
-    config.save_pretrained(folder)
 
 
 def _decoder_inputs(

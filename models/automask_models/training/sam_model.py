@@ -1,49 +1,47 @@
-"""The small SAM: transformers' `EdgeTamModel` with a small timm backbone, and a dense head beside it for training."""
+"""The small SAM: features of the ink network, with prompt encoder and mask decoder of transformers' EdgeTAM."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from automask_models.training.ink_model import CHANNELS, InkConfig, InkNet
+from automask_models.training.ocr_backbone import LEVEL_CHANNELS
+
 if TYPE_CHECKING:
     from transformers import EdgeTamModel
 
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
 MASK_LOGIT = 6.0
+_EMBEDDING_LEVEL = 2
+_SHARPEST = (0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamConfig:
-    """Shape of the small SAM. The backbone gives maps of strides 4, 8, 16 and 32; masks have stride 4."""
+    """Shape of the small SAM. Features come at strides 4 to 16; masks have stride 4."""
 
-    backbone: str = "hgnetv2_b0"
-    backbone_levels: tuple[int, ...] = (0, 1, 2, 3)
     size_px: int = 256
     width: int = 128
     mlp_width: int = 512
-    dense_classes: int = 2
+    ink: InkConfig = field(default_factory=InkConfig)
 
     def build(self) -> EdgeTamModel:
-        """New model with random weights."""
-        import timm
+        """Prompt encoder and mask decoder with random weights; the picture's part is not used and taken off."""
         from transformers import EdgeTamConfig, EdgeTamModel, EdgeTamVisionConfig, TimmWrapperConfig
 
-        arguments = {"in_chans": 3, "features_only": True, "out_indices": list(self.backbone_levels)}
-        channels = timm.create_model(self.backbone, **arguments).feature_info.channels()
+        arguments = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+        backbone = TimmWrapperConfig(architecture="hgnetv2_b0", do_pooling=False, model_args=arguments)
         vision = EdgeTamVisionConfig(
-            backbone_config=TimmWrapperConfig(architecture=self.backbone, do_pooling=False, model_args=arguments),
-            backbone_channel_list=list(reversed(channels)),
+            backbone_config=backbone,
+            backbone_channel_list=[1024, 512, 256, 64],
             backbone_feature_sizes=[[self.size_px // stride] * 2 for stride in (4, 8, 16)],
             fpn_hidden_size=self.width,
-            # The stock neck enriches only its coarsest map; thin strokes need the fine ones to know what they see.
-            fpn_top_down_levels=[0, 1, 2, 3],
         )
-        return EdgeTamModel(
+        model: Any = EdgeTamModel(
             EdgeTamConfig(
                 vision_config=vision,
                 prompt_encoder_config={"hidden_size": self.width, "image_size": self.size_px, "patch_size": 16},
@@ -57,6 +55,8 @@ class SamConfig:
                 },
             )
         )
+        del model.vision_encoder
+        return model
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,46 +93,44 @@ class Decoded:
 
 
 class SmallSam(nn.Module):  # type: ignore[misc, unused-ignore]
-    """`EdgeTamModel` with per-prompt masks and a head that marks everything unwanted, class by class.
+    """Answers prompts on crops. Its ink network is trained beforehand and kept as it is: `load_ink` fills it.
 
-    The head gives the backbone a signal from the first step on; it is kept in the state and left out of the SAM export.
+    One encoder thus serves detector, refiner and clicks, and what is learned here is only how to follow a prompt.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, config: SamConfig) -> None:
         """Build with random weights."""
         super().__init__()
         self.config = config
+        self.ink = InkNet(config.ink).eval().requires_grad_(requires_grad=False)
         self.sam: Any = config.build()
         _initialise(self.sam)
-        self.dense = nn.Sequential(
-            nn.Conv2d(config.width, 48, 1),
-            nn.BatchNorm2d(48),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(48, 48, 3, padding=1, bias=False),
-            nn.BatchNorm2d(48),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(48, config.dense_classes, 1),
-        )
-        nn.init.constant_(self.dense[-1].bias, -3.0)
-        self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1) * 255, persistent=False)
+        self.embed = _projection(LEVEL_CHANNELS, config.width)
+        self.middle = _projection(LEVEL_CHANNELS, config.width // 4)
+        # The finest features also get the network's own answer: a prompt mostly picks from what is ink already.
+        self.fine = _projection(LEVEL_CHANNELS + len(CHANNELS), config.width // 8)
 
-    def encode(self, pixels: Tensor) -> tuple[Features, Tensor]:
-        """Features and dense logits (B, classes, C, C) of pixels (B, 3, S, S) float RGB 0..255."""
-        fine, middle, coarse = self.sam.vision_encoder((pixels - self.mean) / self.std).fpn_hidden_states
-        decoder = self.sam.mask_decoder
-        embeddings = coarse + self.sam.no_memory_embedding.view(1, -1, 1, 1)
-        return Features(embeddings, decoder.conv_s1(middle), decoder.conv_s0(fine)), self.dense(fine)
+    def load_ink(self, weights: dict[str, Tensor]) -> None:
+        """Take over a trained ink network."""
+        self.ink.load_state_dict(weights)
+
+    def train(self, mode: bool = True) -> SmallSam:
+        """Switch the trained parts; the ink network stays in evaluation mode."""
+        super().train(mode)
+        self.ink.eval()
+        return self
+
+    def encode(self, pixels: Tensor) -> Features:
+        """Features of pixels (B, 3, S, S) float RGB 0..255."""
+        with torch.no_grad():
+            pyramid = self.ink.pyramid(pixels)
+            answer = self.ink.head(pyramid.joined).sigmoid()
+        fine, middle = (pyramid.levels[level] for level in _SHARPEST)
+        embeddings = self.embed(pyramid.levels[_EMBEDDING_LEVEL]) + self.sam.no_memory_embedding.view(1, -1, 1, 1)
+        return Features(embeddings, self.middle(middle), self.fine(torch.cat([fine, answer], 1)))
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        """Answer all prompts of all crops.
-
-        Equal to `EdgeTamModel.forward` with batch = prompts: that one adds mask prompts to the picture before it
-        repeats it per prompt, so here crops are repeated first.
-        """
+        """Answer all prompts of all crops."""
         batch, count = prompts.boxes.shape[:2]
         flat = batch * count
         sparse = self._sparse(prompts).flatten(0, 1).unsqueeze(1)
@@ -180,12 +178,12 @@ def upsampled(mask_logits: Tensor, *, size_px: int) -> Tensor:
 
 
 def _initialise(sam: EdgeTamModel) -> None:
-    """Give every layer outside the backbone unit gain, and tokens a size that attention can tell apart.
+    """Give every layer unit gain, and tokens a size that attention can tell apart.
 
     transformers draws all weights with deviation 0.02, which is meant for checkpoints to be loaded over it: at this
     width signals fade to a thousandth on their way to the mask, and hundreds of steps pass before anything is learned.
     """
-    for part in (sam.vision_encoder.neck, sam.prompt_encoder, sam.mask_decoder):
+    for part in (sam.prompt_encoder, sam.mask_decoder):
         for layer in part.modules():
             if isinstance(layer, (nn.Linear, nn.Conv2d)):
                 nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
@@ -195,6 +193,11 @@ def _initialise(sam: EdgeTamModel) -> None:
             elif isinstance(layer, nn.Embedding):
                 nn.init.normal_(layer.weight, std=0.5)
     nn.init.zeros_(sam.prompt_encoder.no_mask_embed.weight)
+
+
+def _projection(channels: int, out: int) -> nn.Sequential:
+    # The backbone has no norms of its own: its channels differ in size by a hundred times.
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.Conv2d(channels, out, 1))
 
 
 def _repeated(features: Tensor, count: int) -> Tensor:

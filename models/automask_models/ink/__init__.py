@@ -1,0 +1,1 @@
+"""The ink network: which pixels of a picture are lettering or marks that were put on top of it."""

@@ -1,0 +1,148 @@
+"""The detector `ink`: lettering and marks by what their pixels look like, whether or not they can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+
+from automask.config import FrozenModel, RuntimeConfig
+from automask.errors import StageError
+from automask.protocols import WeightFile, WeightSource, stage_fingerprint
+from automask.types import Image, Issue, Kind, Region
+from automask.weights import missing_weights
+from automask_models.ink.confidence import GroupModel
+from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
+from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
+
+ALGORITHM_VERSION = 1
+
+
+class InkOptions(FrozenModel):
+    """Options of the `ink` detector."""
+
+    weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of an ink network.")
+    min_confidence: float = Field(0.1, ge=0, le=1, description="Things below this confidence are not reported.")
+
+
+class InkDetector:
+    """Finds lettering and marks with the ink network.
+
+    Regions know their pixels. They are of kind watermark where most of their cells look like a mark, else of kind
+    text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1) and `cells` (size at training
+    resolution in cells of 4 px). Without the default weights it finds nothing and says so once.
+    """
+
+    name: ClassVar[str] = "ink"
+    Options: ClassVar[type[FrozenModel]] = InkOptions
+
+    def __init__(self, options: InkOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        self._options = options
+        self._weights = weights
+        self._runtime = runtime
+        self._network: InkNetwork | None = None
+        self._model: GroupModel | None = None
+
+    @classmethod
+    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: Weights were named, but this machine does not have them. Without a name the detector is off.
+        """
+        checked = InkOptions.model_validate(options.model_dump())
+        found = weights.find(checked.weights)
+        if found is None and checked.weights != DEFAULT_WEIGHTS:
+            raise missing_weights(checked.weights, stage="The ink detector")
+        return cls(checked, weights=found, runtime=runtime)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `automask.protocols.Stage`."""
+        hashes = (self._weights.sha256,) if self._weights is not None else ()
+        return stage_fingerprint(
+            self.name,
+            algorithm_version=ALGORITHM_VERSION,
+            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
+            weights_sha256=(*hashes, GroupModel.bundled().sha256),
+        )
+
+    @property
+    def notices(self) -> Sequence[Issue]:
+        """That there are no weights, if so."""
+        if self._weights is not None:
+            return ()
+        return (
+            Issue(
+                stage=self.name,
+                code="weights-missing",
+                message=f"No ink weights ({self._options.weights}) on this machine: marks that cannot be read are not "
+                "looked for. Give some with `--option ink.weights=FILE`, or leave the detector out.",
+            ),
+        )
+
+    def load(self) -> None:
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: The file is no ink network.
+        """
+        if self._weights is not None and self._network is None:
+            self._network = InkNetwork.open(self._weights, runtime=self._runtime)
+            self._model = GroupModel.bundled()
+
+    def detect(self, images: Sequence[Image]) -> list[list[Region]]:
+        """Regions per image; none without weights.
+
+        Raises:
+            StageError: `load` was not called, or the network failed.
+        """
+        if self._weights is None:
+            return [[] for _ in images]
+        if self._network is None or self._model is None:
+            raise StageError("ink: detect() before load().")
+        return [list(self._regions(self._network.map_of(image), self._model)) for image in images]
+
+    def _regions(self, ink: InkMap, model: GroupModel) -> Iterator[Region]:
+        for group in groups_of(ink):
+            confidence = model.confidence(group)
+            if confidence >= self._options.min_confidence:
+                region = region_of(group, ink, confidence=confidence, source=self.name)
+                if region is not None:
+                    yield region
+
+
+def region_of(group: InkGroup, ink: InkMap, *, confidence: float, source: str) -> Region | None:
+    """A group as a region with its pixels, or None where none is left at the resolution of the picture."""
+    import cv2
+
+    window = group.box_in(ink)
+    cells = np.pad(group.cells, 1)
+    near = cv2.dilate(cells.view(np.uint8), np.ones((3, 3), dtype=np.uint8))[1:-1, 1:-1]
+    own = cv2.resize(near, (window.width_px, window.height_px), interpolation=cv2.INTER_NEAREST).astype(np.bool_)
+    artefact = own & (ink.within(window) >= EDGE_PROBABILITY)
+    rows, columns = np.flatnonzero(artefact.any(axis=1)), np.flatnonzero(artefact.any(axis=0))
+    if len(rows) == 0:
+        return None
+    inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    box = type(window)(
+        window.x0 + int(columns[0]),
+        window.y0 + int(rows[0]),
+        window.x0 + int(columns[-1]) + 1,
+        window.y0 + int(rows[-1]) + 1,
+    )
+    return Region(
+        kind=Kind.WATERMARK if group.mark > 0.5 else Kind.TEXT,
+        box=box,
+        confidence=confidence,
+        source=source,
+        artefact=np.ascontiguousarray(artefact[inner]),
+        attributes={
+            "probability": round(group.probability, 4),
+            "peak": round(group.peak, 4),
+            "mark": round(group.mark, 4),
+            "cells": group.count,
+        },
+    )

@@ -1,0 +1,82 @@
+"""From an ink map to things: cells that belong together, and how sure we are of each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.geometry import Box
+from automask_models.ink.network import InkMap
+
+CORE_PROBABILITY = 0.5
+"""A group needs a cell that is at least this likely."""
+EDGE_PROBABILITY = 0.3
+"""Cells down to this belong to a group whose core they touch."""
+JOIN_CELLS = 2
+"""Cores over gaps of twice this are one thing: letters of a word, parts of a logo."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InkGroup:
+    """Cells of a map that are taken for one thing.
+
+    Attributes:
+        rows: Window in the map.
+        columns: Window in the map.
+        cells: bool of the window's shape: the cells of the group.
+        probability: Mean probability of its core, 0..1.
+        peak: Highest probability, 0..1.
+        mark: Share of it that is a mark rather than text, 0..1.
+        count: Number of its cells.
+    """
+
+    rows: slice
+    columns: slice
+    cells: NDArray[np.bool_]
+    probability: float
+    peak: float
+    mark: float
+    count: int
+
+    def box_in(self, ink: InkMap) -> Box:
+        """The window in pixels of the picture."""
+        across, down = ink.cells_per_px
+        return Box(
+            int(np.floor(self.columns.start / across)),
+            int(np.floor(self.rows.start / down)),
+            min(ink.width_px, int(np.ceil(self.columns.stop / across))),
+            min(ink.height_px, int(np.ceil(self.rows.stop / down))),
+        )
+
+
+def groups_of(ink: InkMap) -> Iterator[InkGroup]:
+    """The things of a map, by hysteresis and closeness."""
+    import cv2
+
+    core = ink.unwanted >= CORE_PROBABILITY
+    if not core.any():
+        return
+    kernel = np.ones((2 * JOIN_CELLS + 1, 2 * JOIN_CELLS + 1), dtype=np.uint8)
+    joined = cv2.dilate(core.view(np.uint8), kernel)
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    for label in range(1, count):
+        x, y, width, height, _ = (int(value) for value in statistics[label])
+        rows, columns = slice(y, y + height), slice(x, x + width)
+        own = labels[rows, columns] == label
+        cells = own & (ink.unwanted[rows, columns] >= EDGE_PROBABILITY)
+        certain = own & core[rows, columns]
+        values = ink.unwanted[rows, columns][certain]
+        used_rows, used_columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+        inner = (slice(used_rows[0], used_rows[-1] + 1), slice(used_columns[0], used_columns[-1] + 1))
+        yield InkGroup(
+            rows=slice(y + int(used_rows[0]), y + int(used_rows[-1]) + 1),
+            columns=slice(x + int(used_columns[0]), x + int(used_columns[-1]) + 1),
+            cells=np.ascontiguousarray(cells[inner]),
+            probability=float(values.mean()),
+            peak=float(values.max()),
+            mark=float(np.average(ink.mark[rows, columns][certain], weights=values)),
+            count=int(cells.sum()),
+        )

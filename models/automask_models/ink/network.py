@@ -1,0 +1,142 @@
+"""Runs the ink network over whole pictures, and keeps its answer for the other stages of the same run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import RuntimeConfig
+from automask.errors import StageError, WeightsError
+from automask.geometry import Box
+from automask.protocols import WeightFile
+from automask.types import Image
+from automask_models.onnx_session import OnnxSession
+from automask_models.text.scales import MAX_ENLARGEMENT, resized, tiles
+
+DEFAULT_WEIGHTS = "automask-ink"
+CELL_PX = 4
+"""Input pixels per cell of the answer."""
+WORKING_AREA_PX = 1024 * 1024
+"""Area at which pictures are looked at: that of a training image, so that a latent cell is two cells of the map."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InkMap:
+    """What the network says about a whole picture.
+
+    Attributes:
+        unwanted: (h, w) float32, 0..1, probability that a cell holds lettering or a mark.
+        mark: (h, w) float32, 0..1, probability that it is a mark rather than text; means something where `unwanted`
+            is high.
+        width_px: Width of the picture.
+        height_px: Its height.
+    """
+
+    unwanted: NDArray[np.float32]
+    mark: NDArray[np.float32]
+    width_px: int
+    height_px: int
+
+    @property
+    def cells_per_px(self) -> tuple[float, float]:
+        """Cells of the map per source pixel, along x and y."""
+        rows, columns = self.unwanted.shape
+        return columns / self.width_px, rows / self.height_px
+
+    def within(self, box: Box) -> NDArray[np.float32]:
+        """`unwanted` at the resolution of the picture, in a window of it.
+
+        Returns:
+            (H, W) float32 of shape `box.shape`, interpolated bilinearly.
+        """
+        import cv2
+
+        across, down = self.cells_per_px
+        # Pixel centres of the window in cells of the map, whose own centres lie at .5.
+        to_map = np.array(
+            [[across, 0, (box.x0 + 0.5) * across - 0.5], [0, down, (box.y0 + 0.5) * down - 0.5]], dtype=np.float64
+        )
+        warped = cv2.warpAffine(
+            self.unwanted,
+            to_map,
+            (box.width_px, box.height_px),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(warped, dtype=np.float32)
+
+
+class InkNetwork:
+    """A loaded ink network. One instance serves one thread."""
+
+    def __init__(self, session: OnnxSession, *, key: str) -> None:
+        self._session = session
+        self._key = f"ink:{key}"
+
+    @classmethod
+    def open(cls, weights: WeightFile, *, runtime: RuntimeConfig) -> Self:
+        """Read the network.
+
+        Raises:
+            WeightsError: The file is no ink network.
+        """
+        session = OnnxSession.open(weights.path, runtime=runtime)
+        if set(session.inputs) != {"pixels"} or set(session.outputs) != {"ink"}:
+            raise WeightsError(
+                f"{weights.path.name} is no ink network: its inputs are {', '.join(sorted(session.inputs))}.",
+                advice="Give a file that `automask train ink` or models/training exported.",
+                code="weights-layout",
+            )
+        return cls(session, key=weights.sha256)
+
+    def map_of(self, image: Image) -> InkMap:
+        """The map of an image; computed once per image, whoever asks first.
+
+        Raises:
+            StageError: ONNX Runtime refuses the input.
+        """
+        kept = image.shared.get(self._key)
+        if isinstance(kept, InkMap):
+            return kept
+        found = self.look(image.pixels)
+        image.shared[self._key] = found
+        return found
+
+    def look(self, pixels: NDArray[np.uint8]) -> InkMap:
+        """The map of a picture, (H, W, 3) uint8 RGB of any size; large ones are looked at in overlapping tiles."""
+        height_px, width_px = pixels.shape[:2]
+        scale = min(MAX_ENLARGEMENT, math.sqrt(WORKING_AREA_PX / (width_px * height_px)))
+        picture = resized(pixels, scale)
+        rows, columns = picture.shape[0] // CELL_PX, picture.shape[1] // CELL_PX
+        total = np.zeros((2, rows, columns), dtype=np.float32)
+        weight = np.zeros((rows, columns), dtype=np.float32)
+        for tile in tiles(picture.shape[1], picture.shape[0]):
+            answer = self._run(picture[tile.slices])
+            cells = (
+                slice(tile.y0 // CELL_PX, tile.y1 // CELL_PX),
+                slice(tile.x0 // CELL_PX, tile.x1 // CELL_PX),
+            )
+            certainty = _away_from_the_rim(answer.shape[1], answer.shape[2])
+            total[(slice(None), *cells)] += answer * certainty
+            weight[cells] += certainty
+        total /= weight
+        return InkMap(unwanted=total[0], mark=total[1], width_px=width_px, height_px=height_px)
+
+    def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        tensor = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
+        try:
+            outputs = self._session.run({"pixels": tensor})
+        except Exception as error:  # onnxruntime's own exception classes share no public base
+            raise StageError(f"The ink network failed on an input of shape {tensor.shape}: {error}") from error
+        return np.asarray(outputs["ink"][0], dtype=np.float32)
+
+
+def _away_from_the_rim(rows: int, columns: int) -> NDArray[np.float32]:
+    """How much a tile's answer counts, (rows, columns): less towards its rim, where it sees less around it."""
+    down = np.minimum(np.arange(rows) + 1, np.arange(rows)[::-1] + 1)
+    across = np.minimum(np.arange(columns) + 1, np.arange(columns)[::-1] + 1)
+    return np.asarray(np.minimum(np.minimum.outer(down, across), 16) / 16, dtype=np.float32)
