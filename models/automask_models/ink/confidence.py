@@ -1,4 +1,4 @@
-"""How sure we are that a group of ink cells is lettering or a mark: a logistic model over what the map says of it."""
+"""What the ink map says about the chance that something is lettering or a mark: two logistic models."""
 
 from __future__ import annotations
 
@@ -12,28 +12,51 @@ from automask.config import FrozenModel
 from automask_models.ink.groups import InkGroup
 from automask_models.text.evidence import LogisticModel
 
-_SURE = 1e-4
+_SURE = 1e-3
 _LARGEST_CELLS = 400.0
 
 
-def features_of(group: InkGroup) -> dict[str, float]:
-    """The numbers that the model weighs, by name."""
+def group_features(group: InkGroup) -> dict[str, float]:
+    """The numbers that the model of groups weighs, by name."""
     return {
-        "log_odds": _log_odds(group.probability),
-        "peak_log_odds": _log_odds(group.peak),
+        "log_odds": log_odds(group.probability),
+        "peak_log_odds": log_odds(group.peak),
         "log_cells": math.log(min(group.count, _LARGEST_CELLS)),
     }
 
 
-class GroupModel(FrozenModel):
-    """The fitted model; its file also says how it was fitted."""
+def line_features(text_confidence: float, ink_probability: float) -> dict[str, float]:
+    """The numbers that the model of text lines weighs, by name.
+
+    Args:
+        text_confidence: What a text detector says of the line, 0..1.
+        ink_probability: `InkMap.upper_quartile` of its outline, 0..1.
+    """
+    return {"text_log_odds": log_odds(text_confidence), "ink_log_odds": log_odds(ink_probability)}
+
+
+def log_odds(probability: float) -> float:
+    """Log odds of a probability, within what a map of finite precision can tell."""
+    kept = min(1 - _SURE, max(_SURE, probability))
+    return math.log(kept / (1 - kept))
+
+
+class InkModel(FrozenModel):
+    """The fitted models; their file also says how they were fitted.
+
+    Attributes:
+        fitted_on: What the coefficients come from.
+        groups: Of what the ink map shows by itself.
+        lines: Of lines that a text detector found: its own confidence weighed against what the map shows there.
+    """
 
     fitted_on: str
-    logistic: LogisticModel
+    groups: LogisticModel
+    lines: LogisticModel
 
     @classmethod
     def bundled(cls) -> Self:
-        """The model fitted for the shipped ink network."""
+        """The models fitted for the shipped ink network."""
         return cls.model_validate(json.loads(files(__package__).joinpath("confidence.json").read_text("utf-8")))
 
     @property
@@ -41,11 +64,10 @@ class GroupModel(FrozenModel):
         """Hash of the numbers, for fingerprints."""
         return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()
 
-    def confidence(self, group: InkGroup) -> float:
-        """Probability that the group is lettering or a mark, 0..1."""
-        return self.logistic.probability(features_of(group))
+    def of_group(self, group: InkGroup) -> float:
+        """Probability that a group is lettering or a mark, 0..1."""
+        return self.groups.probability(group_features(group))
 
-
-def _log_odds(probability: float) -> float:
-    kept = min(1 - _SURE, max(_SURE, probability))
-    return math.log(kept / (1 - kept))
+    def of_line(self, text_confidence: float, ink_probability: float) -> float:
+        """Probability that a line is text, 0..1; see `line_features`."""
+        return self.lines.probability(line_features(text_confidence, ink_probability))

@@ -13,7 +13,7 @@ from automask.errors import StageError
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Kind, Region
 from automask.weights import missing_weights
-from automask_models.ink.confidence import GroupModel
+from automask_models.ink.confidence import InkModel
 from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 
@@ -43,7 +43,7 @@ class InkDetector:
         self._weights = weights
         self._runtime = runtime
         self._network: InkNetwork | None = None
-        self._model: GroupModel | None = None
+        self._model: InkModel | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -66,7 +66,7 @@ class InkDetector:
             self.name,
             algorithm_version=ALGORITHM_VERSION,
             options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
-            weights_sha256=(*hashes, GroupModel.bundled().sha256),
+            weights_sha256=(*hashes, InkModel.bundled().sha256),
         )
 
     @property
@@ -91,7 +91,7 @@ class InkDetector:
         """
         if self._weights is not None and self._network is None:
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
-            self._model = GroupModel.bundled()
+            self._model = InkModel.bundled()
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Regions per image; none without weights.
@@ -105,9 +105,9 @@ class InkDetector:
             raise StageError("ink: detect() before load().")
         return [list(self._regions(self._network.map_of(image), self._model)) for image in images]
 
-    def _regions(self, ink: InkMap, model: GroupModel) -> Iterator[Region]:
+    def _regions(self, ink: InkMap, model: InkModel) -> Iterator[Region]:
         for group in groups_of(ink):
-            confidence = model.confidence(group)
+            confidence = model.of_group(group)
             if confidence >= self._options.min_confidence:
                 region = region_of(group, ink, confidence=confidence, source=self.name)
                 if region is not None:

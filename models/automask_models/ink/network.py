@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
-from automask.geometry import Box
+from automask.geometry import Box, Polygon, rasterise_polygon
 from automask.protocols import WeightFile
 from automask.types import Image
 from automask_models.onnx_session import OnnxSession
@@ -22,6 +22,10 @@ CELL_PX = 4
 """Input pixels per cell of the answer."""
 WORKING_AREA_PX = 1024 * 1024
 """Area at which pictures are looked at: that of a training image, so that a latent cell is two cells of the map."""
+
+DISTANCES = (2, 4)
+"""How many times further away the picture is looked at besides."""
+_SMALLEST_SIDE_PX = 96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,21 @@ class InkMap:
         """Cells of the map per source pixel, along x and y."""
         rows, columns = self.unwanted.shape
         return columns / self.width_px, rows / self.height_px
+
+    def upper_quartile(self, outline: Polygon) -> float:
+        """What the surest quarter of the cells in an outline (pixels of the picture) reaches, 0..1.
+
+        Strokes fill a quarter to a half of the outline of a line.
+        """
+        across, down = self.cells_per_px
+        scaled = tuple((x * across, y * down) for x, y in outline)
+        rows, columns = self.unwanted.shape
+        box = Box.around(scaled).clipped(width_px=columns, height_px=rows)
+        if box is None:
+            return 0.0
+        inside = self.unwanted[box.slices][rasterise_polygon(scaled, box)]
+        values = inside if inside.size else self.unwanted[box.slices]
+        return float(np.quantile(values, 0.75))
 
     def within(self, box: Box) -> NDArray[np.float32]:
         """`unwanted` at the resolution of the picture, in a window of it.
@@ -107,10 +126,27 @@ class InkNetwork:
         return found
 
     def look(self, pixels: NDArray[np.uint8]) -> InkMap:
-        """The map of a picture, (H, W, 3) uint8 RGB of any size; large ones are looked at in overlapping tiles."""
+        """The map of a picture, (H, W, 3) uint8 RGB of any size.
+
+        It is looked at from several distances: letters as high as the picture are read from far away, where the rest is
+        gone; of what they say of a cell the surest counts.
+        """
+        import cv2
+
         height_px, width_px = pixels.shape[:2]
         scale = min(MAX_ENLARGEMENT, math.sqrt(WORKING_AREA_PX / (width_px * height_px)))
-        picture = resized(pixels, scale)
+        found = self._look_at(resized(pixels, scale))
+        rows, columns = found.shape[1:]
+        for distance in DISTANCES:
+            if min(width_px, height_px) * scale / distance < _SMALLEST_SIDE_PX:
+                break
+            far = self._look_at(resized(pixels, scale / distance))
+            larger = np.stack([cv2.resize(part, (columns, rows), interpolation=cv2.INTER_LINEAR) for part in far])
+            found = np.where(larger[0] > found[0], larger, found)
+        return InkMap(unwanted=found[0], mark=found[1], width_px=width_px, height_px=height_px)
+
+    def _look_at(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities (2, h, w) of a picture whose sides are whole strides; large ones in overlapping tiles."""
         rows, columns = picture.shape[0] // CELL_PX, picture.shape[1] // CELL_PX
         total = np.zeros((2, rows, columns), dtype=np.float32)
         weight = np.zeros((rows, columns), dtype=np.float32)
@@ -123,8 +159,7 @@ class InkNetwork:
             certainty = _away_from_the_rim(answer.shape[1], answer.shape[2])
             total[(slice(None), *cells)] += answer * certainty
             weight[cells] += certainty
-        total /= weight
-        return InkMap(unwanted=total[0], mark=total[1], width_px=width_px, height_px=height_px)
+        return total / weight
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         tensor = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)

@@ -12,6 +12,10 @@ from automask.errors import StageError
 from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Region
+from automask.weights import missing_weights
+from automask_models.ink.confidence import InkModel
+from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
+from automask_models.ink.opinion import InkOpinion
 from automask_models.text.evidence import EvidenceModel
 from automask_models.text.lines import TextLine, find_lines, merge_passes, upright_crop
 from automask_models.text.ppocr import (
@@ -25,7 +29,7 @@ from automask_models.text.ppocr import (
 from automask_models.text.regions import text_region
 from automask_models.text.scales import detail_scale, resized, scales_of, small_lettering, tiled_map
 
-_ALGORITHM_VERSION = 1
+_ALGORITHM_VERSION = 2
 _WORTH_A_PASS = 1.2
 _WORTH_A_DETAIL_PASS = 1.4
 """A pass runs only at a scale this many times that of the one before: nearer ones see the same. Detail costs more."""
@@ -34,6 +38,7 @@ _WORTH_A_DETAIL_PASS = 1.4
 class RapidOcrOptions(FrozenModel):
     """Options of `rapidocr`."""
 
+    ink: str = Field(DEFAULT_WEIGHTS, description="Weights of the ink network as a second opinion; empty = without.")
     min_score: float = Field(0.4, ge=0, le=1, description="Ignore lines with a lower mean detection probability.")
     detail: bool = Field(True, description="Look again, enlarged, where small letters were found.")
 
@@ -43,32 +48,47 @@ class RapidOcrDetector:
 
     A coarse pass finds huge and widely spaced lettering, the main pass the rest, and where that sees small letters
     a detail pass looks closer. Recognition, shape and detection score together say how likely a line is text; lines
-    that are probably texture come out with a confidence below 0.5. Regions are of kind text; `text_region` documents
-    their attributes.
+    that are probably texture come out with a confidence below 0.5. Where its weights are installed, the ink network is
+    asked for a second opinion on each line. Regions are of kind text; `text_region` and `InkOpinion` document their
+    attributes.
     """
 
     name: ClassVar[str] = "rapidocr"
     Options: ClassVar[type[FrozenModel]] = RapidOcrOptions
 
     def __init__(
-        self, options: RapidOcrOptions, *, detection: WeightFile, recognition: WeightFile, runtime: RuntimeConfig
+        self,
+        options: RapidOcrOptions,
+        *,
+        detection: WeightFile,
+        recognition: WeightFile,
+        ink: WeightFile | None,
+        runtime: RuntimeConfig,
     ) -> None:
         self._options = options
+        self._ink = ink
         self._detection = detection
         self._recognition = recognition
         self._runtime = runtime
         self._networks: PpOcr | None = None
         self._model: EvidenceModel | None = None
+        self._opinion: InkOpinion | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
         """Build the detector.
 
         Raises:
-            WeightsError: The rapidocr package with its bundled networks is not installed.
+            WeightsError: The rapidocr package with its bundled networks is not installed, or named ink weights are
+                missing.
         """
+        checked = RapidOcrOptions.model_validate(options.model_dump())
+        ink = weights.find(checked.ink) if checked.ink else None
+        if checked.ink not in ("", DEFAULT_WEIGHTS) and ink is None:
+            raise missing_weights(checked.ink, stage="The rapidocr detector")
         return cls(
-            RapidOcrOptions.model_validate(options.model_dump()),
+            checked,
+            ink=ink,
             detection=bundled_model(DETECTION_FILE, sha256=DETECTION_SHA256),
             recognition=bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256),
             runtime=runtime,
@@ -77,11 +97,12 @@ class RapidOcrDetector:
     @property
     def fingerprint(self) -> str:
         """Hash of algorithm, options and networks."""
+        ink = () if self._ink is None else (self._ink.sha256, InkModel.bundled().sha256)
         return stage_fingerprint(
             self.name,
             algorithm_version=_ALGORITHM_VERSION,
-            options=self._options,
-            weights_sha256=(self._detection.sha256, self._recognition.sha256, EvidenceModel.bundled().sha256),
+            options=self._options.model_copy(update={"ink": ""}),  # its hash counts, not where it lies
+            weights_sha256=(self._detection.sha256, self._recognition.sha256, EvidenceModel.bundled().sha256, *ink),
         )
 
     @property
@@ -100,6 +121,8 @@ class RapidOcrDetector:
                 detection=self._detection.path, recognition=self._recognition.path, runtime=self._runtime
             )
             self._model = EvidenceModel.bundled()
+            if self._ink is not None:
+                self._opinion = InkOpinion(InkNetwork.open(self._ink, runtime=self._runtime), InkModel.bundled())
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Text regions per image.
@@ -118,7 +141,8 @@ class RapidOcrDetector:
             text_region(line, recognition, image=image, model=model, source=self.name)
             for line, recognition in zip(lines, read, strict=True)
         )
-        return [region for region in regions if region is not None]
+        found = [region for region in regions if region is not None]
+        return found if self._opinion is None else self._opinion.on(image, found)
 
     def _lines(self, image: Image, networks: PpOcr) -> list[TextLine]:
         scale, main = scales_of(image.width_px, image.height_px)

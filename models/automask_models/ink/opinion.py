@@ -1,0 +1,38 @@
+"""A second opinion on text lines: does the picture show ink where they are?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from automask.types import Image, Region
+from automask_models.ink.confidence import InkModel
+from automask_models.ink.network import InkNetwork
+
+
+class InkOpinion:
+    """Weighs what a text detector says of a line against what the ink map shows there."""
+
+    def __init__(self, network: InkNetwork, model: InkModel) -> None:
+        self._network = network
+        self._model = model
+
+    def on(self, image: Image, lines: Sequence[Region]) -> list[Region]:
+        """The lines with their confidence weighed again.
+
+        They get the attributes `ink` (see `InkMap.upper_quartile`) and `score_text` (the confidence without it), both
+        0..1. Regions without a polygon are left as they are.
+        """
+        if not lines:
+            return []
+        ink = self._network.map_of(image)
+        weighed = []
+        for line in lines:
+            if line.polygon is None:
+                weighed.append(line)
+                continue
+            seen = ink.upper_quartile(line.polygon)
+            attributes = {**line.attributes, "ink": round(seen, 4), "score_text": round(line.confidence, 4)}
+            confidence = self._model.of_line(line.confidence, seen)
+            weighed.append(dataclasses.replace(line, confidence=confidence, attributes=attributes))
+        return weighed
