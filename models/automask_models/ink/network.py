@@ -159,7 +159,7 @@ class InkNetwork:
             certainty = _away_from_the_rim(answer.shape[1], answer.shape[2])
             total[(slice(None), *cells)] += answer * certainty
             weight[cells] += certainty
-        return total / weight
+        return np.asarray(total / weight, dtype=np.float32)
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         tensor = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
