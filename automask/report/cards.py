@@ -119,6 +119,8 @@ def _facts(card: Card) -> Iterator[str]:
         yield f"<span>{image.masked_share:.1%} masked</span>"
     if image.width_px is not None:
         yield f"<span>{image.width_px} &times; {image.height_px}</span>"
+    if image.decision is not None:
+        yield f"<span>{image.decision.value} by a person</span>"
     if image.correction_revision is not None:
         yield f"<span>corrected (revision {image.correction_revision})</span>"
 
@@ -167,6 +169,7 @@ def _totals(counts: Counts) -> Iterator[str]:
         "failed": counts.failed,
         "over half masked": counts.over_half_masked,
         "corrected": counts.corrected,
+        **{decision.value: number for decision, number in counts.decisions.items()},
         "missing": counts.missing,
     }
     for name, number in shown.items():
