@@ -140,9 +140,9 @@ def issue_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Ro
 def region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Row]:
     """Regions of one image in order, those of detectors before those of templates, without forgotten templates."""
     return connection.execute(
-        "SELECT regions.*, decision FROM regions JOIN images USING (image_key)"
+        "SELECT regions.*, template_decisions.decision FROM regions JOIN images USING (image_key)"
         " LEFT JOIN template_decisions USING (template_id)"
-        " WHERE image_id = ? AND decision IS NOT 'forget' ORDER BY position",
+        " WHERE image_id = ? AND template_decisions.decision IS NOT 'forget' ORDER BY position",
         (to_text(image_id),),
     ).fetchall()
 
