@@ -70,6 +70,7 @@ def page_html(
     counts: Counts,
     page: int,
     page_names: Sequence[str],
+    templates_page: str | None,
     version: str,
     written: str,
 ) -> str:
@@ -86,6 +87,7 @@ def page_html(
         legend=" ".join(f'<span class="swatch" data-kind="{kind.value}"></span> {kind.value}' for kind in kinds),
         state_filters="\n".join(_state_filters(counts)),
         kind_filters="\n".join(_kind_filters(counts, kinds)),
+        templates=f'<a href="{link(templates_page)}">what repeats</a>' if templates_page is not None else "",
         pager=_pager(page, page_names),
         cards="\n".join(cards) or "<p>There are no images in this store yet.</p>",
         version=escape(version),

@@ -12,7 +12,7 @@ CREATE TABLE templates (
     template_id TEXT PRIMARY KEY,           -- hash of its content
     detector TEXT NOT NULL,
     kind TEXT NOT NULL,
-    origin TEXT NOT NULL CHECK (origin IN ('estimated', 'saved', 'drawn')),
+    origin TEXT NOT NULL CHECK (origin IN ('estimated', 'saved')),
     active INTEGER NOT NULL,                -- 1: looked for; 0: kept for the decision on it
     created_s REAL NOT NULL,
     content BLOB NOT NULL,                  -- the detector's own
