@@ -71,14 +71,14 @@ def test_list_and_show(store, tmp_path):
     assert row["id"] in overlays("list", store)
     shown = overlays("show", store, row["id"][:6], "--output", tmp_path / "mark.png")
     assert "0.png, 1.png" in shown
-    assert Image.open(tmp_path / "mark.png").size == (320, 240)
+    assert Image.open(tmp_path / "mark.png").width == 320
 
 
 def test_forget_and_apply_count_for_all_images_at_once(store):
     (row,) = json.loads(overlays("list", store, "--json"))
     assert f"{COUNT} masks drawn again" in overlays("forget", store, row["id"])
     assert all((mask(store, f"{seed}.png") == 255).all() for seed in range(COUNT))
-    assert "left alone" in overlays("list", store)
+    assert "left alone" in json.loads(overlays("list", store, "--json"))[0]["state"]
     overlays("apply", store, row["id"])
     assert (mask(store)[INK > 0.2] == 0).all()
 
