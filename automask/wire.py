@@ -6,12 +6,13 @@ exactly: a mask that is rendered from what was read is the same to the byte.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from automask.errors import AutomaskError
 from automask.geometry import Box
 from automask.store.rle import coco_counts, from_coco_counts
 from automask.store.rows import plain
@@ -146,6 +147,15 @@ class WireFingerprints(WireModel):
     refine: str
     fuse: str
 
+    @classmethod
+    def of(cls, fingerprints: Fingerprints) -> Self:
+        """Those of a pipeline or result."""
+        return cls(detect=fingerprints.detect, refine=fingerprints.refine, fuse=fingerprints.fuse)
+
+    def fingerprints(self) -> Fingerprints:
+        """As values of the pipeline."""
+        return Fingerprints(self.detect, self.refine, self.fuse)
+
 
 class WireResult(WireModel):
     """Everything that is known about one image."""
@@ -178,9 +188,7 @@ class WireResult(WireModel):
                 WireIssue(stage=issue.stage, code=issue.code, message=issue.message, severity=issue.severity)
                 for issue in result.issues
             ],
-            fingerprints=WireFingerprints(
-                detect=result.fingerprints.detect, refine=result.fingerprints.refine, fuse=result.fingerprints.fuse
-            ),
+            fingerprints=WireFingerprints.of(result.fingerprints),
             timings_s={stage: float(seconds) for stage, seconds in result.timings_s.items()},
         )
 
@@ -201,9 +209,48 @@ class WireResult(WireModel):
             confidence=self.confidence,
             verdict=self.verdict,
             issues=tuple(Issue(issue.stage, issue.code, issue.message, issue.severity) for issue in self.issues),
-            fingerprints=Fingerprints(self.fingerprints.detect, self.fingerprints.refine, self.fingerprints.fuse),
+            fingerprints=self.fingerprints.fingerprints(),
             timings_s=self.timings_s,
         )
+
+
+class WireError(WireModel):
+    """Why an image of a batch has no mask."""
+
+    code: str
+    detail: str
+    advice: str = ""
+    status: int = Field(description="HTTP status that the image alone would have got.")
+    exit_code: int = Field(description="Exit code of the same fault on the command line.")
+
+    @classmethod
+    def of(cls, error: AutomaskError) -> Self:
+        """What the error says."""
+        return cls(
+            code=error.code,
+            detail=error.message,
+            advice=error.advice,
+            status=error.http_status,
+            exit_code=error.exit_code,
+        )
+
+
+class WireBatchLine(WireModel):
+    """One image of a batch: `result` or `error`."""
+
+    name: str
+    mask: str | None = Field(None, description="Name of the mask in the zip.")
+    mask_png: str | None = Field(None, description="The mask file in base64; in NDJSON only.")
+    result: WireResult | None = None
+    error: WireError | None = None
+
+
+class WireServer(WireModel):
+    """What a client wants to know about a server before it sends images."""
+
+    version: str
+    config: dict[str, Any] = Field(description="The configuration that requests without options get.")
+    fingerprints: WireFingerprints = Field(description="Of that configuration's stages with the server's weights.")
 
 
 def _artefact_of(region: Region, patch: Patch) -> WireRle | Literal["patch"] | None:

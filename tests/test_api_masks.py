@@ -165,5 +165,5 @@ def test_a_deadline_that_passes_is_said(tmp_path):
 def test_what_runs_where_is_told(client):
     told = client.get("/v1/models").json()
     assert [stage["name"] for stage in told["detectors"]] == ["red"]
-    assert told["fingerprint"] == client.post("/v1/masks", content=png()).headers["x-automask-fingerprint"]
+    assert told["fingerprints"]["fuse"] == client.post("/v1/masks", content=png()).headers["x-automask-fingerprint"]
     assert json.loads(client.get("/healthz").content) == {"status": "ok"}

@@ -1,70 +1,25 @@
-"""What a request may say about its mask: the names of the configuration, as query or form fields."""
+"""Options of requests, from the query and from form fields."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from automask.cli.options import policy_flags
-from automask.config import PipelineConfig, RenderConfig, ReviewConfig, config_error
-from automask.types import Kind
+from automask.config import config_error
+from automask.request import MaskOptions
 
-_RENDER = tuple(RenderConfig.model_fields)
-_PAIR = r"^[a-z]+=[a-z0-9.]+$"
 M = TypeVar("M", bound=BaseModel)
-Pair = Annotated[str, Field(pattern=_PAIR, max_length=64)]
 
 
-class MaskOptions(BaseModel):
-    """Options of one request. What is left out is as the server was configured."""
+class RequestOptions(MaskOptions):
+    """Options of one request."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    training_px: int | None = Field(None, ge=64, le=8192, description="Training resolution: side of a square of it.")
-    cell_px: int | None = Field(None, ge=1, le=64, description="Latent cell in training pixels: 8, 16 or 32.")
-    growth_cells: float | None = Field(None, ge=0, le=16, description="Growth of every unwanted area, in cells.")
-    fill_holes_cells: float | None = Field(None, ge=0, le=64, description="Close trained islands up to this side.")
-    kinds: list[Kind] = Field([], max_length=8, description="Mask these kinds only; repeatable. Empty = as configured.")
-    policy: list[Pair] = Field([], max_length=8, description="KIND=mask, keep or review; repeatable.")
-    weight: list[Pair] = Field([], max_length=8, description="KIND=0..1, training weight of a kind; repeatable.")
-    accept: list[Pair] = Field([], max_length=8, description="KIND=0..1, draw from this confidence on; repeatable.")
-    below: float | None = Field(None, ge=0, le=1, description="Verdict review under this confidence.")
-    masked_share: float | None = Field(None, ge=0, le=1, description="Verdict review above this masked share.")
     name: str = Field("image", min_length=1, max_length=1024, description="How the answer calls the image.")
     deadline_s: float | None = Field(
         None, gt=0, le=3600, description="Give up after this time; the server has a limit."
     )
-
-    def applied_to(self, config: PipelineConfig) -> PipelineConfig:
-        """The configuration of this request: only how masks are drawn and judged differs from the server's.
-
-        Raises:
-            ConfigError: A value is out of range.
-        """
-        policy = policy_flags(policies=self.policy, weights=self.weight, accepts=self.accept).get("policy", {})
-        values: dict[str, dict[str, Any]] = {
-            "render": self._given(_RENDER),
-            "policy": {kind: dict(section) for kind, section in policy.items()},
-            "review": self._given(tuple(ReviewConfig.model_fields)),
-        }
-        for kind in Kind if self.kinds else ():
-            values["policy"].setdefault(kind.value, {}).setdefault("action", "mask" if kind in self.kinds else "keep")
-        merged = config.model_dump()
-        for section, given in values.items():
-            for key, value in given.items():
-                if isinstance(value, dict):
-                    merged[section].setdefault(key, {}).update(value)
-                else:
-                    merged[section][key] = value
-        try:
-            return PipelineConfig.model_validate(merged)
-        except ValidationError as error:
-            raise config_error(error) from error
-
-    def _given(self, names: Sequence[str]) -> dict[str, Any]:
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def model_of(query: M, fields: Mapping[str, Sequence[str]]) -> M:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from automask.errors import AutomaskError
+from automask.errors import AutomaskError, ConfigError
 from automask_api.errors import Busy
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Problem(BaseModel):
     detail: str = Field(description="One sentence.")
     code: str = Field(description="Stable name, as on the command line; docs/errors.md lists them.")
     advice: str = Field("", description="What to do about it.")
+    exit_code: int = Field(description="Exit code of the same fault on the command line.")
     request_id: str
     errors: list[FieldProblem] = Field(default_factory=list, description="Wrong fields, one by one.")
 
@@ -51,7 +52,13 @@ def problem_of(error: AutomaskError, scope: Scope) -> Response:
     if error.http_status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="automask"'
     return _response(
-        scope, error.http_status, code=error.code, detail=error.message, advice=error.advice, headers=headers
+        scope,
+        error.http_status,
+        code=error.code,
+        exit_code=error.exit_code,
+        detail=error.message,
+        advice=error.advice,
+        headers=headers,
     )
 
 
@@ -91,7 +98,8 @@ def install(app: FastAPI) -> None:
         return _response(
             request.scope,
             422,
-            code="config-invalid",
+            code=ConfigError.default_code,
+            exit_code=ConfigError.exit_code,
             detail="The request is wrong: " + "; ".join(f"{f.field}: {f.message}" for f in fields) + ".",
             advice="/docs lists every field.",
             errors=fields,
@@ -108,6 +116,7 @@ def _response(
     *,
     code: str,
     detail: str,
+    exit_code: int = AutomaskError.exit_code,
     advice: str = "",
     headers: Mapping[str, str] | None = None,
     errors: list[FieldProblem] | None = None,
@@ -119,6 +128,7 @@ def _response(
         detail=detail,
         code=code,
         advice=advice,
+        exit_code=exit_code,
         request_id=str(scope.get(REQUEST_ID, "")),
         errors=errors or [],
     )

@@ -10,12 +10,10 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, Field
-
 from automask.config import PipelineConfig
 from automask.dataset.names import mask_file_name, names_with_long_masks
 from automask.errors import AutomaskError
-from automask.wire import WireResult
+from automask.wire import WireBatchLine, WireError
 from automask_api.batch.archive import StreamedZip
 from automask_api.batch.sources import BatchItem
 from automask_api.masking import Answer, MaskMaker
@@ -23,25 +21,6 @@ from automask_api.masking import Answer, MaskMaker
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.ndjson"
-
-
-class BatchError(BaseModel):
-    """Why an image has no mask."""
-
-    code: str
-    detail: str
-    advice: str = ""
-    status: int = Field(description="HTTP status that the image alone would have got.")
-
-
-class BatchLine(BaseModel):
-    """One image of a batch: `result` or `error`."""
-
-    name: str
-    mask: str | None = Field(None, description="Name of the mask in the zip.")
-    mask_png: str | None = Field(None, description="The mask file in base64; in NDJSON only.")
-    result: WireResult | None = None
-    error: BatchError | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,14 +31,13 @@ class Outcome:
     answer: Answer | None
     error: AutomaskError | None
 
-    def line(self, *, mask: str | None = None, with_png: bool = False) -> BatchLine:
+    def line(self, *, mask: str | None = None, with_png: bool = False) -> WireBatchLine:
         """For JSON."""
         if self.answer is None:
             error = self.error or AutomaskError("The server met an unexpected error.")
-            told = BatchError(code=error.code, detail=error.message, advice=error.advice, status=error.http_status)
-            return BatchLine(name=self.name, error=told)
+            return WireBatchLine(name=self.name, error=WireError.of(error))
         png = base64.b64encode(self.answer.png).decode("ascii") if with_png else None
-        return BatchLine(name=self.name, mask=mask, mask_png=png, result=self.answer.wire())
+        return WireBatchLine(name=self.name, mask=mask, mask_png=png, result=self.answer.wire())
 
 
 async def outcomes(

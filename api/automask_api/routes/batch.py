@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from automask_api.accept import preferred
 from automask_api.batch.sources import ZIP_TYPES, Batch, read_batch
 from automask_api.batch.working import as_lines, as_zip, outcomes
-from automask_api.options import MaskOptions, model_of
+from automask_api.options import RequestOptions, model_of
 from automask_api.service import Service, ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["masks"])
@@ -51,7 +51,7 @@ _BODY: dict[str, Any] = {
     },
 )
 async def make_masks(
-    request: Request, service: ServiceDep, options: Annotated[MaskOptions, Query()]
+    request: Request, service: ServiceDep, options: Annotated[RequestOptions, Query()]
 ) -> StreamingResponse:
     """The masks of many images, in their order, each sent as soon as it is made.
 
@@ -68,7 +68,7 @@ async def make_masks(
     raise AssertionError  # the stack swallows nothing
 
 
-def _answered(batch: Batch, service: Service, options: MaskOptions, media_type: str) -> AsyncIterator[bytes]:
+def _answered(batch: Batch, service: Service, options: RequestOptions, media_type: str) -> AsyncIterator[bytes]:
     config = options.applied_to(service.config)
     found = outcomes(
         batch.items,

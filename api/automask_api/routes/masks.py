@@ -12,7 +12,7 @@ from automask.wire import WireResult
 from automask_api.accept import preferred
 from automask_api.intake import read_image, until_disconnect
 from automask_api.masking import Answer, ImageFacts
-from automask_api.options import MaskOptions, model_of
+from automask_api.options import RequestOptions, model_of
 from automask_api.service import ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["masks"])
@@ -61,7 +61,7 @@ _HEADERS: dict[str, Any] = {
         304: {"description": "The client's copy is up to date."},
     },
 )
-async def make_mask(request: Request, service: ServiceDep, options: Annotated[MaskOptions, Query()]) -> Response:
+async def make_mask(request: Request, service: ServiceDep, options: Annotated[RequestOptions, Query()]) -> Response:
     """The mask of an image, white = train, the same to the byte as the command line's.
 
     The body is the image file, or a form with the file `image` and any options. `Accept: application/json` gives

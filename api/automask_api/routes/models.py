@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 import automask
 from automask.types import Issue
-from automask.wire import WireIssue
+from automask.wire import WireFingerprints, WireIssue, WireServer
 from automask_api.service import ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -20,13 +20,11 @@ class StageInfo(BaseModel):
     fingerprint: str = Field(description="Hash of its algorithm version, options and weights.")
 
 
-class ModelsInfo(BaseModel):
+class ModelsInfo(WireServer):
     """Everything that masks of this server depend on."""
 
-    version: str
     detectors: list[StageInfo]
     refiner: StageInfo
-    fingerprint: str = Field(description="Of all of it, with the server's own options.")
     notices: list[WireIssue] = Field(description="What is missing, and what that means.")
 
 
@@ -38,7 +36,8 @@ async def models(service: ServiceDep) -> ModelsInfo:
         version=automask.__version__,
         detectors=[StageInfo(name=stage.name, fingerprint=stage.fingerprint) for stage in pipeline.detectors],
         refiner=StageInfo(name=pipeline.refiner.name, fingerprint=pipeline.refiner.fingerprint),
-        fingerprint=pipeline.fingerprints.fuse,
+        config=pipeline.config.model_dump(mode="json"),
+        fingerprints=WireFingerprints.of(pipeline.fingerprints),
         notices=[_wire(notice) for notice in pipeline.notices],
     )
 
