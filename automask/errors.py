@@ -14,6 +14,7 @@
     |   +-- CorrectionConflict     exit 5, HTTP 409   somebody else changed the correction first
     +-- WeightsError               exit 6, HTTP 503   a weight file is missing, wrong or unsafe
     +-- StageError                 exit 7, HTTP 500   a detector or refiner broke its contract or crashed
+    +-- ServerError                exit 9, HTTP 502   an automask server cannot be reached, or refuses what it is asked
 
 Exit code 0 means that every image went well, 8 that the run finished but some images failed, 130 that the user
 interrupted it. The numbers are part of the public interface: docs/errors.md lists them and a test compares.
@@ -135,3 +136,11 @@ class StageError(AutomaskError):
     exit_code = 7
     http_status = 500
     default_code = "stage-failed"
+
+
+class ServerError(AutomaskError):
+    """An automask server cannot be reached, is too busy, or refuses the request. Raised by its clients."""
+
+    exit_code = 9
+    http_status = 502
+    default_code = "server-refused"

@@ -19,7 +19,7 @@ FORBIDDEN = {
 }
 HEAVY = {
     "torch", "torchvision", "transformers", "ultralytics", "easyocr", "rapidocr", "onnxruntime", "cv2", "timm",
-    "segment_anything", "skimage", "scipy", "shapely", "onnx", "fastapi", "uvicorn",
+    "segment_anything", "skimage", "scipy", "shapely", "onnx", "fastapi", "uvicorn", "httpx",
 }  # fmt: skip
 WEB = {"fastapi", "uvicorn"}
 WITHOUT_WEB = ("api/automask_api/__init__.py", "api/automask_api/commands.py", "api/automask_api/settings.py")

@@ -51,8 +51,7 @@ def fill(
             "output": str(folder.root),
             "fill": method.value,
             **{
-                outcome.value: making.count(outcome)
-                for outcome in (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.EXCLUDED, Outcome.FAILED)
+                outcome.value: making.count(outcome) for outcome in (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.FAILED)
             },
             "captions": captions,
             "issues": [{"image": one.image_id, "code": one.issue.code} for one in making.images if one.issue],

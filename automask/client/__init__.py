@@ -1,0 +1,25 @@
+"""Masks from an automask server, for scripts and training loops: `Client`, `AsyncClient`, `MaskCache`.
+
+Needs httpx: `pip install 'automask[client]'`. It is imported when a client is made, not with this module.
+"""
+
+from automask.client.aio import AsyncClient
+from automask.client.answers import Analysis, BatchAnswer, BatchRefusal, ImageSource, MaskAnswer, ServerFacts
+from automask.client.cache import MaskCache
+from automask.client.retries import RetryPolicy
+from automask.client.sync import Client
+from automask.request import MaskOptions
+
+__all__ = [
+    "Analysis",
+    "AsyncClient",
+    "BatchAnswer",
+    "BatchRefusal",
+    "Client",
+    "ImageSource",
+    "MaskAnswer",
+    "MaskCache",
+    "MaskOptions",
+    "RetryPolicy",
+    "ServerFacts",
+]
