@@ -7,12 +7,13 @@ import dataclasses
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from automask import __version__
 from automask.config import PipelineConfig
+from automask.dataset.codes import SkipReason
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.lists import read_image_list
 from automask.dataset.walk import ImageFile, Skipped, walk
@@ -41,6 +42,8 @@ _DECODED_AHEAD_PX = 120_000_000
 """Decoded pixels that may wait for the models: a queue of posters must not cost more memory than one of thumbnails."""
 
 Items = Iterator[ImageFile | Skipped]
+Choice = Callable[[ImageFile], SkipReason | None]
+"""Why a run should pass over a file that is an image, or None."""
 
 
 def default_output(source: Path) -> Path:
@@ -55,6 +58,7 @@ def run_dataset(
     config: PipelineConfig,
     *,
     image_list: Path | None = None,
+    choose: Choice = lambda file: None,
     events: EventSink = lambda event: None,
     stop: threading.Event | None = None,
     pipeline: MaskPipeline | None = None,
@@ -66,6 +70,7 @@ def run_dataset(
         output: The store's folder; made where missing.
         config: What masks look like.
         image_list: Only the images that this list names, instead of all in `source`.
+        choose: Asked about every image, from two threads.
         events: Called with every event, one at a time, from two threads.
         stop: When set, the image in hand is finished and the run ends as interrupted.
         pipeline: A pipeline built from the same configuration, to save loading models again.
@@ -84,12 +89,12 @@ def run_dataset(
     pipeline = pipeline or MaskPipeline.from_config(config)
     for notice in pipeline.notices:
         tally(Notice(notice))
-    items = _first_image(_items(source, output, image_list, tally), source, tally)
+    items = _first_image(_items(source, output, image_list, tally, choose), source, tally)
     with Store.open(output, create=True) as store, store.lock(), Spool(output) as spool:
         run_id = store.begin_run(config_json=config.model_dump_json(), input_root=str(source), version=__version__)
         run = _Run(store=store, pipeline=pipeline, spool=spool, tally=tally, stop=stop)
         second = SecondPass(store=store, pipeline=pipeline, source=source, spool=spool, tally=tally, stop=stop)
-        counter = threading.Thread(target=_count, args=(source, output, image_list, tally, stop), daemon=True)
+        counter = threading.Thread(target=_count, args=(source, output, image_list, tally, stop, choose), daemon=True)
         counter.start()
         finished = False
         try:
@@ -243,7 +248,13 @@ def _checked_places(source: Path, output: Path, tally: Tally) -> tuple[Path, Pat
     return source, output
 
 
-def _items(source: Path, output: Path, image_list: Path | None, tally: Tally | None) -> Items:
+def _items(source: Path, output: Path, image_list: Path | None, tally: Tally | None, choose: Choice) -> Items:
+    for item in _all_items(source, output, image_list, tally):
+        reason = choose(item) if isinstance(item, ImageFile) else None
+        yield item if reason is None or isinstance(item, Skipped) else Skipped(item.id, reason)
+
+
+def _all_items(source: Path, output: Path, image_list: Path | None, tally: Tally | None) -> Items:
     if image_list is not None:
         return read_image_list(image_list)
     if is_store(source):
@@ -270,10 +281,12 @@ def _first_image(items: Items, source: Path, tally: Tally) -> Items:
     )
 
 
-def _count(source: Path, output: Path, image_list: Path | None, tally: Tally, stop: threading.Event) -> None:
+def _count(
+    source: Path, output: Path, image_list: Path | None, tally: Tally, stop: threading.Event, choose: Choice
+) -> None:
     total = 0
     try:
-        for item in _items(source, output, image_list, None):
+        for item in _items(source, output, image_list, None, choose):
             total += isinstance(item, ImageFile)
             if stop.is_set():
                 return

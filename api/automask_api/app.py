@@ -13,7 +13,7 @@ from automask.errors import ConfigError
 from automask.pipeline import MaskPipeline
 from automask.store import Store
 from automask_api import problems
-from automask_api.routes import adjust, batch, health, masks, models
+from automask_api.routes import adjust, batch, health, jobs, masks, models
 from automask_api.security.guard import GuardMiddleware
 from automask_api.security.keys import KEYS_FILE, ApiKeys
 from automask_api.security.limits import BodyLimitMiddleware
@@ -21,7 +21,7 @@ from automask_api.service import Service
 from automask_api.settings import MIB, ServiceSettings
 from automask_api.tracing import TracingMiddleware
 
-_ROUTERS = (health.router, models.router, masks.router, batch.router, adjust.router)
+_ROUTERS = (health.router, models.router, masks.router, batch.router, adjust.router, jobs.router)
 
 
 def create_app(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, cast
@@ -16,12 +17,15 @@ from automask.store import Store
 from automask_api.cache import ResultCache
 from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy
+from automask_api.jobs.runner import JobRunner
 from automask_api.masking import MaskMaker
 from automask_api.settings import ServiceSettings
 from automask_api.worker import ModelWorker, deadline_passed
 
 __all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
 
+TEMPORARY_FOLDER = "temporary"
+"""Below the data folder; emptied at the start."""
 _DECODED_AHEAD_PX = 120_000_000
 _THREADS = 2
 _RETRY_AFTER_S = 2
@@ -51,6 +55,7 @@ class Service:
             budget=PixelBudget(_DECODED_AHEAD_PX),
             max_megapixels=settings.max_megapixels,
         )
+        self.jobs = JobRunner(pipeline, self.worker, settings)
         self.admitted = 0
 
     @property
@@ -59,11 +64,14 @@ class Service:
         return self.masks.config
 
     def start(self) -> None:
-        """Start all threads."""
+        """Start all threads, after what a killed server left half-made is gone."""
+        shutil.rmtree(self.settings.data_dir / TEMPORARY_FOLDER, ignore_errors=True)
         self.worker.start()
+        self.jobs.start()
 
     def stop(self) -> None:
         """End all threads."""
+        self.jobs.stop()
         self.worker.close()
         self.threads.shutdown(wait=True, cancel_futures=True)
 

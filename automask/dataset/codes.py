@@ -37,6 +37,10 @@ class SkipReason(enum.StrEnum):
     """A file whose name, made printable, is the name of another file."""
     DUPLICATE = "duplicate"
     """A file that the image list names twice."""
+    NOT_ASKED_FOR = "not-asked-for"
+    """A file that the job's pattern leaves out."""
+    OUTSIDE_ROOT = "outside-root"
+    """A file or link that leads out of the folders that the server may read."""
 
 
 class Refusal(enum.StrEnum):

@@ -1,0 +1,1 @@
+"""Jobs: masks for folders that the server can see."""

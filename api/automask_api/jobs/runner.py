@@ -1,0 +1,312 @@
+"""The thread that works on jobs, one after the other; the models it needs run in the model threads."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import logging
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from automask.config import PipelineConfig
+from automask.errors import AutomaskError
+from automask.events import Counted, FileSkipped, ImageDone, ImageFailed, ImageReused, Notice, RunEvent
+from automask.pipeline import MaskPipeline
+from automask.runner import run_dataset
+from automask.types import Image, Issue, MaskResult, Region, Verdict
+from automask.wire import WireIssue
+from automask_api.errors import Busy, Conflict, NotFound
+from automask_api.jobs.records import Job, JobProblem, JobProgress, JobRequest, JobState
+from automask_api.jobs.roots import Choice, allowed_folder
+from automask_api.jobs.shelf import JobShelf
+from automask_api.settings import ServiceSettings
+from automask_api.worker import ModelWorker
+
+logger = logging.getLogger(__name__)
+
+_MOST_WAITING = 1000
+
+
+class QueuedPipeline(MaskPipeline):
+    """A pipeline whose models run in the model threads, behind the requests that people wait for.
+
+    Args:
+        base: Of the model threads; only its stages' names and hashes are used here.
+        config: Of the job.
+        worker: The model threads.
+    """
+
+    def __init__(self, base: MaskPipeline, config: PipelineConfig, worker: ModelWorker) -> None:
+        super().__init__(config, detectors=base.detectors, refiner=base.refiner)
+        self._worker = worker
+
+    def load(self) -> None:
+        """Nothing to load here."""
+
+    def run(self, images: Sequence[Image]) -> list[MaskResult]:
+        """See `MaskPipeline`."""
+        return self._worker.call(lambda models: models.run(images), timeout_s=math.inf, in_background=True).result()
+
+    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> MaskResult:
+        """See `MaskPipeline`."""
+        work = self._worker.call(
+            lambda models: models.refine(image, regions, issues=issues), timeout_s=math.inf, in_background=True
+        )
+        return work.result()
+
+
+class JobRunner:
+    """Keeps and works on jobs. Any thread may use it.
+
+    Args:
+        pipeline: Of the model threads.
+        worker: The model threads.
+        settings: Data folder, roots, how many jobs to keep.
+    """
+
+    def __init__(self, pipeline: MaskPipeline, worker: ModelWorker, settings: ServiceSettings) -> None:
+        self._pipeline = pipeline
+        self._worker = worker
+        self._settings = settings
+        self._shelf = JobShelf(settings.data_dir)
+        self._condition = threading.Condition()
+        self._jobs: dict[str, Job] = {}
+        self._queue: collections.deque[str] = collections.deque()
+        self._stops: dict[str, threading.Event] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="automask-jobs", daemon=True)
+
+    def start(self) -> None:
+        """Take up what an earlier server left, and begin."""
+        for job in self._shelf.read():
+            self._jobs[job.id] = job
+            if not job.state.is_final:
+                self._queue.append(job.id)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the image in hand; jobs go on when a server starts again."""
+        with self._condition:
+            self._stopping.set()
+            for stop in self._stops.values():
+                stop.set()
+            self._condition.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, request: JobRequest) -> Job:
+        """Take a job.
+
+        Raises:
+            OriginRefused: Its folder is in none of the roots.
+            InputError: Its folder is not one.
+            ConfigError: An option is wrong.
+            Busy: Too many jobs wait.
+            OutputError: It cannot be kept.
+        """
+        folder = allowed_folder(request.folder, self._settings.roots)
+        config = request.options.applied_to(self._pipeline.config)
+        same = "\n".join((str(folder), request.pattern or "", config.model_dump_json()))
+        job = Job(
+            id=secrets.token_hex(8),
+            request=request,
+            state=JobState.QUEUED,
+            folder=str(folder),
+            store=hashlib.sha256(same.encode("utf-8", "surrogateescape")).hexdigest()[:16],
+            created_s=time.time(),
+        )
+        with self._condition:
+            if len(self._queue) >= _MOST_WAITING:
+                raise Busy("Too many jobs are waiting.", retry_after_s=60)
+            self._shelf.write(job)
+            self._jobs[job.id] = job
+            self._queue.append(job.id)
+            self._drop_oldest()
+            self._condition.notify_all()
+        return job
+
+    def job(self, job_id: str) -> Job:
+        """A job as it is now.
+
+        Raises:
+            NotFound: There is none of that id (any more).
+        """
+        with self._condition:
+            job = self._jobs.get(job_id)
+        if job is None:
+            raise NotFound(f"There is no job {job_id!r}.", advice="GET /v1/jobs lists them.", code="job-unknown")
+        return job
+
+    def jobs(self) -> list[Job]:
+        """All jobs, newest first."""
+        with self._condition:
+            return sorted(self._jobs.values(), key=lambda job: (job.created_s, job.id), reverse=True)
+
+    def finished(self, job_id: str) -> Job:
+        """A job whose masks can be fetched.
+
+        Raises:
+            NotFound: There is none of that id.
+            Conflict: It is not done.
+        """
+        job = self.job(job_id)
+        if job.state is not JobState.DONE:
+            raise Conflict(
+                f"The job {job_id} is {job.state.value}.",
+                advice="Only jobs that are done have a result.",
+                code="job-not-done",
+            )
+        return job
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job after the image in hand; what it made is kept. A finished job stays as it is.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        with self._condition:
+            job = self.job(job_id)
+            if job.state is JobState.QUEUED:
+                self._queue.remove(job_id)
+                return self._put(job, state=JobState.CANCELLED, finished_s=time.time())
+            stop = self._stops.get(job_id)
+            if stop is not None:
+                stop.set()
+            return job
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job and its masks.
+
+        Raises:
+            NotFound: There is none of that id.
+            Conflict: It is still at work.
+        """
+        with self._condition:
+            job = self.job(job_id)
+            if not job.state.is_final:
+                raise Conflict(f"The job {job_id} is {job.state.value}.", advice="Cancel it first.", code="job-active")
+            self._forget(job)
+
+    def store_of(self, job: Job) -> Path:
+        """Folder of the store with a job's masks."""
+        return self._shelf.store_root(job)
+
+    def _forget(self, job: Job) -> None:
+        del self._jobs[job.id]
+        self._shelf.remove(job, others=self._jobs.values())
+
+    def _drop_oldest(self) -> None:
+        finished = sorted((job for job in self._jobs.values() if job.state.is_final), key=lambda job: job.created_s)
+        for job in finished[: max(0, len(finished) - self._settings.jobs_kept)]:
+            self._forget(job)
+
+    def _put(self, job: Job, **changes: object) -> Job:
+        changed = job.model_copy(update=changes)
+        self._jobs[job.id] = changed
+        self._shelf.write(changed)
+        return changed
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                while not (self._queue or self._stopping.is_set()):
+                    self._condition.wait()
+                if self._stopping.is_set():
+                    return
+                job_id = self._queue.popleft()
+                job = self._jobs[job_id]
+                stop = self._stops[job_id] = threading.Event()
+            try:
+                self._run(job, stop)
+            except Exception:
+                logger.exception("the job %s cannot be kept", job_id)
+            finally:
+                with self._condition:
+                    del self._stops[job_id]
+
+    def _run(self, job: Job, stop: threading.Event) -> None:
+        with self._condition:
+            job = self._put(
+                job,
+                state=JobState.RUNNING,
+                started_s=job.started_s or time.time(),
+                starts=job.starts + 1,
+                progress=JobProgress(),
+                problem=None,
+            )
+        counting = _Counting(lambda progress: self._tell(job.id, progress))
+        problem = None
+        try:
+            folder = allowed_folder(job.folder, self._settings.roots)  # the roots may be others than when it came
+            config = job.request.options.applied_to(self._pipeline.config)
+            run_dataset(
+                folder,
+                self._shelf.store_root(job),
+                config,
+                choose=Choice(self._settings.roots, job.request.pattern),
+                events=counting,
+                stop=stop,
+                pipeline=QueuedPipeline(self._pipeline, config, self._worker),
+            )
+        except AutomaskError as error:
+            problem = JobProblem(code=error.code, detail=error.message, advice=error.advice)
+        except Exception as error:
+            logger.exception("the job %s failed", job.id)
+            problem = JobProblem(code=AutomaskError.default_code, detail=f"Unexpected {type(error).__name__}.")
+        with self._condition:
+            if self._stopping.is_set():
+                return  # still "running" on disk: the next server goes on with it
+            state = JobState.FAILED if problem else JobState.CANCELLED if stop.is_set() else JobState.DONE
+            self._put(
+                job,
+                state=state,
+                finished_s=time.time(),
+                progress=counting.progress,
+                notices=counting.notices,
+                problem=problem,
+            )
+
+    def _tell(self, job_id: str, progress: JobProgress) -> None:
+        with self._condition:
+            job = self._jobs.get(job_id)
+            if job is not None:
+                self._jobs[job_id] = job.model_copy(update={"progress": progress})
+
+
+class _Counting:
+    """Turns the events of a run into a job's progress."""
+
+    def __init__(self, tell: Callable[[JobProgress], None]) -> None:
+        self._tell = tell
+        self.progress = JobProgress()
+        self.notices: list[WireIssue] = []
+
+    def __call__(self, event: RunEvent) -> None:
+        """Count one event."""
+        now = self.progress
+        match event:
+            case Counted(total):
+                changes: dict[str, object] = {"total": total}
+            case ImageDone():
+                changes = {"written": now.written + 1, "review": now.review + (event.verdict is Verdict.REVIEW)}
+            case ImageReused():
+                changes = {"reused": now.reused + 1, "review": now.review + (event.verdict is Verdict.REVIEW)}
+            case ImageFailed():
+                changes = {"failed": now.failed + 1}
+            case FileSkipped():
+                changes = {"skipped": {**now.skipped, event.reason: now.skipped.get(event.reason, 0) + 1}}
+            case Notice(issue):
+                self.notices.append(
+                    WireIssue(stage=issue.stage, code=issue.code, message=issue.message, severity=issue.severity)
+                )
+                return
+            case _:
+                return
+        if isinstance(event, (ImageDone, ImageReused, ImageFailed)):
+            changes |= {"done": now.done + 1, "image_id": event.image_id}
+        self.progress = now.model_copy(update=changes)
+        self._tell(self.progress)
