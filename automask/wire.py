@@ -171,6 +171,7 @@ class WireResult(WireModel):
     issues: list[WireIssue]
     fingerprints: WireFingerprints
     timings_s: dict[str, float] = Field(description="Seconds by stage.")
+    template_set: str = Field("", description="Hash of the regions of saved templates, or empty.")
 
     @classmethod
     def of(cls, result: MaskResult, *, content_sha256: str, masked_share: float) -> Self:
@@ -190,6 +191,7 @@ class WireResult(WireModel):
             ],
             fingerprints=WireFingerprints.of(result.fingerprints),
             timings_s={stage: float(seconds) for stage, seconds in result.timings_s.items()},
+            template_set=result.template_set,
         )
 
     def result(self) -> MaskResult:
@@ -211,6 +213,7 @@ class WireResult(WireModel):
             issues=tuple(Issue(issue.stage, issue.code, issue.message, issue.severity) for issue in self.issues),
             fingerprints=self.fingerprints.fingerprints(),
             timings_s=self.timings_s,
+            template_set=self.template_set,
         )
 
 

@@ -99,7 +99,7 @@ class MaskMaker:
 
     def facts(self, data: bytes, config: PipelineConfig) -> ImageFacts:
         """Hashes of a request; cheap."""
-        fingerprint = fuse_fingerprint(config, self._worker.refine_fingerprint)
+        fingerprint = fuse_fingerprint(config, self._worker.models_fingerprint)
         return ImageFacts(hashlib.sha256(data).hexdigest(), fingerprint)
 
     async def make(
@@ -128,7 +128,7 @@ class MaskMaker:
             Busy: Too much is waiting.
             DeadlinePassed: It took too long.
         """
-        key = f"{facts.content_sha256}-{self._worker.refine_fingerprint}"
+        key = f"{facts.content_sha256}-{self._worker.models_fingerprint}"
         result = await self.in_thread(self._cache.get, key)
         if result is None:
             result = await self._analyse(data, name=name, timeout_s=timeout_s, in_background=in_background)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import hashlib
 import logging
 import threading
 import time
@@ -78,9 +79,12 @@ class ModelWorker:
         """Why the models could not be loaded, or None."""
 
     @property
-    def refine_fingerprint(self) -> str:
-        """Of everything that decides what is found in an image."""
-        return self._pipelines[0].fingerprints.refine
+    def models_fingerprint(self) -> str:
+        """Of everything that decides what is found in an image: stages, weights, saved templates."""
+        pipeline = self._pipelines[0]
+        templates = [template.id for template in pipeline.saved_templates.templates]
+        refine = pipeline.fingerprints.refine
+        return hashlib.sha256(" ".join([refine, *templates]).encode()).hexdigest()[:16] if templates else refine
 
     @property
     def ready(self) -> bool:

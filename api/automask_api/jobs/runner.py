@@ -41,15 +41,19 @@ class QueuedPipeline(MaskPipeline):
     """
 
     def __init__(self, base: MaskPipeline, config: PipelineConfig, worker: ModelWorker) -> None:
-        super().__init__(config, detectors=base.detectors, refiner=base.refiner)
+        super().__init__(
+            config, detectors=base.detectors, refiner=base.refiner, dataset_detectors=base.dataset_detectors
+        )
         self._worker = worker
 
     def load(self) -> None:
-        """Nothing to load here."""
+        """Wait until the model threads have loaded everything."""
+        self._worker.call(lambda models: models.load(), timeout_s=math.inf, in_background=True).result()
 
-    def run(self, images: Sequence[Image]) -> list[MaskResult]:
+    def analyse(self, images: Sequence[Image]) -> list[MaskResult]:
         """See `MaskPipeline`."""
-        return self._worker.call(lambda models: models.run(images), timeout_s=math.inf, in_background=True).result()
+        work = self._worker.call(lambda models: models.analyse(images), timeout_s=math.inf, in_background=True)
+        return work.result()
 
     def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> MaskResult:
         """See `MaskPipeline`."""
