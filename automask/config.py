@@ -90,14 +90,14 @@ class RuntimeConfig(FrozenModel):
 class PipelineConfig(FrozenModel):
     """Everything that decides what masks look like, plus where they are computed."""
 
-    detectors: tuple[Name, ...] = Field(("rapidocr", "edges", "yolo"), description="Detectors to run, by name.")
+    detectors: tuple[Name, ...] = Field(("rapidocr", "edges", "ink"), description="Detectors to run, by name.")
     dataset_detectors: tuple[Name, ...] = Field(
         ("overlay",), description="Detectors of what repeats across a dataset, by name; [] = each image on its own."
     )
     templates: tuple[str, ...] = Field(
         (), description="Files of saved templates (`automask overlays save`), looked for in every image."
     )
-    refiner: Name = Field("polygon", description="Refiner that turns regions into pixels, by name.")
+    refiner: Name = Field("ink", description="Refiner that turns regions into pixels, by name.")
     store_text: bool = Field(True, description="Keep recognised strings in the store (--no-text drops them).")
     options: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="Options of detectors and refiners, by name; each checks its own."

@@ -175,6 +175,10 @@ class DatasetDetector(Stage, Protocol):
         """
         ...
 
+    def confirmed(self, template: DatasetTemplate) -> DatasetTemplate:
+        """The template as it is saved once a person decided to apply it: sure, and without need of another decision."""
+        ...
+
     def template_of_mask(self, image: Image, artefact: NDArray[np.bool_]) -> DatasetTemplate:
         """A template from one image and the (H, W) bool pixels that a person marked on it.
 

@@ -109,6 +109,9 @@ def redraw_image(store: Store, stored: StoredImage, config: PipelineConfig) -> t
         verdict=judged.verdict,
         correction_revision=correction.revision if correction is not None else None,
     )
+    settled = store.lookup(stored.image_id)  # a person's decision may have settled the verdict
+    if settled is not None and settled.verdict is not None:
+        judged = dataclasses.replace(judged, verdict=settled.verdict)
     return mask, judged
 
 

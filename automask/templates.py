@@ -29,7 +29,6 @@ class TemplateOrigin(enum.StrEnum):
 
     ESTIMATED = "estimated"
     SAVED = "saved"
-    DRAWN = "drawn"
 
 
 class TemplateDecision(enum.StrEnum):
@@ -96,3 +95,14 @@ class StoredTemplate:
     def waits_for_decision(self) -> bool:
         """Whether it was found in images and only a person can say whether it is masked."""
         return self.is_active and self.template.needs_review and self.decision is None and self.matches > 0
+
+
+def template_state(each: StoredTemplate) -> str:
+    """What is done about a template, in words."""
+    if each.decision is TemplateDecision.APPLY:
+        return f"masked ({each.author} decided)"
+    if each.decision is TemplateDecision.FORGET:
+        return f"left alone ({each.author} decided)"
+    if not each.is_active:
+        return "no longer looked for"
+    return "waits for a decision" if each.template.needs_review else "masked"

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode_bytes
-from automask.store import Status, Store
+from automask.store import Decision, Status, Store
 
 Normalise = Literal["none", "image", "batch"]
 Reduction = Literal["area", "min"]
@@ -199,7 +199,7 @@ class MaskedImages:
     def of_store(
         cls, store: Path, *, size_px: tuple[int, int], random_crop: bool = False, flip_probability: float = 0.0
     ) -> Self:
-        """All images of an output of `automask run` that have a mask.
+        """All images of an output of `automask run` that have a mask and were not excluded in review.
 
         Raises:
             StoreError: There is no usable store, or nothing was run on it.
@@ -211,7 +211,7 @@ class MaskedImages:
             pairs = [
                 Pair(root / row.image_id, opened.mask_path(row.mask_name))
                 for row in opened.images(status=Status.DONE)
-                if row.mask_name is not None
+                if row.mask_name is not None and row.decision is not Decision.EXCLUDED
             ]
         return cls(pairs, size_px=size_px, random_crop=random_crop, flip_probability=flip_probability)
 

@@ -46,12 +46,15 @@ class Image:
         pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency composited on the stated background.
         alpha: (H, W) uint8, 255 = opaque, or None for an image without transparency.
         path: The file it came from, or None for an image that came over the wire.
+        shared: What a stage computed and a later one of the same run may use again, by a key that names weights and
+            version. Never stored, never part of a result: a stage that finds nothing here computes it itself.
     """
 
     id: str
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
     path: Path | None = None
+    shared: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:

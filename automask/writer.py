@@ -148,6 +148,9 @@ class MaskWriter:
         self._tally(ImageFailed(file.id, tuple(issues)))
 
     def _tell(self, image_id: str, work: str, mask: Mask, result: MaskResult, *, timings_s: dict[str, float]) -> None:
+        stored = self._store.lookup(image_id)  # a person's decision may have settled the verdict
+        if stored is not None and stored.verdict is not None:
+            result = dataclasses.replace(result, verdict=stored.verdict)
         self._tally(mask_drawn(image_id, work, mask, result, policy=self._pipeline.config.policy, timings_s=timings_s))
 
 

@@ -7,6 +7,8 @@ import pytest
 from cli_process import CHEAP, automask, draw_images
 from PIL import Image
 
+from automask.store import Decision, Store
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -98,3 +100,21 @@ def test_a_changed_image_is_named_and_the_others_are_done(tmp_path):
 @pytest.mark.parametrize("command", ["fill", "crop"])
 def test_help_says_why_masks_are_better(command):
     assert "A mask is better" in " ".join(automask(command, "--help").stdout.split())
+
+
+def test_excluded_images_are_left_out_and_their_old_copies_removed(made, tmp_path):
+    _, store = made
+    fill = ("fill", store, "--output", tmp_path / "out", "--json")
+    assert automask(*fill).returncode == 0
+    before = {path.name for path in (tmp_path / "out").iterdir()}
+    with Store.open(store) as opened:
+        content = opened.lookup("001.jpg").content_sha256
+        opened.decide(content, Decision.EXCLUDED, author="test")
+    done = automask(*fill)
+    assert json.loads(done.stdout)["excluded"] == 1
+    assert "1 images were left out" in done.stderr
+    assert before - {path.name for path in (tmp_path / "out").iterdir()} == {"001.jpg"}
+    with Store.open(store) as opened:
+        opened.decide(content, None, author="test")
+    assert json.loads(automask(*fill).stdout)["excluded"] == 0
+    assert (tmp_path / "out" / "001.jpg").is_file()

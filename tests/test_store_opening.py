@@ -243,7 +243,7 @@ class TestVersions:
 
     @pytest.fixture
     def old(self, out, root, monkeypatch):
-        """A store of a version before the first, and the steps from it to now."""
+        """A store of two versions before the current one, and the steps from it to now."""
         with Store.open(out, create=True) as store:
             put(store, write_file(root, "a.jpg", b"pixels"))
         monkeypatch.setattr(schema, "SCHEMA_VERSION", NOW + 2)
@@ -289,6 +289,22 @@ class TestVersions:
     def test_too_old(self, old, monkeypatch):
         monkeypatch.setattr(schema, "MIGRATIONS", {NOW + 1: schema.MIGRATIONS[NOW + 1]})
         refused("store-too-old", old)
+
+
+def test_an_updated_store_has_the_tables_of_a_new_one(tmp_path):
+    def tables(out):
+        with Store.open(out, create=True):
+            connection = database_of(out)
+        names = connection.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
+        columns = {
+            name: connection.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall()
+            for kind, name in names
+            if kind == "table"
+        }
+        return sorted(names), columns
+
+    shutil.copytree(FIXTURE_V1, tmp_path / "old")
+    assert tables(tmp_path / "old") == tables(tmp_path / "new")
 
 
 def test_the_store_of_the_first_release_opens(tmp_path):

@@ -108,10 +108,10 @@ def test_a_renamed_image_takes_its_templates_along(store, root):
 def test_undecided_templates_that_nobody_shows_go(store):
     add_template(store)
     decided = make_template("d" * 16)
-    store.templates.add(decided, origin=TemplateOrigin.DRAWN)
+    store.templates.add(decided, origin=TemplateOrigin.SAVED)
     store.templates.decide(decided.id, TemplateDecision.FORGET, author="ann")
     store.templates.replace([], origin=TemplateOrigin.ESTIMATED, sample_fingerprint="sample-2")
-    store.templates.replace([], origin=TemplateOrigin.DRAWN)
+    store.templates.replace([], origin=TemplateOrigin.SAVED)
     content = store.lookup("card.jpg").content_sha256
     store.templates.put_matches("card.jpg", [], content_sha256=content, fingerprint="search-2")
     store.templates.prune()
@@ -121,7 +121,7 @@ def test_undecided_templates_that_nobody_shows_go(store):
 
 def test_ids_may_be_shortened_while_they_are_plain(store):
     add_template(store)
-    store.templates.add(make_template("c0ffff" + "0" * 10), origin=TemplateOrigin.DRAWN)
+    store.templates.add(make_template("c0ffff" + "0" * 10), origin=TemplateOrigin.SAVED)
     assert store.templates.find("c0ffee").template == make_template()
     for wrong in ("c0ff", "unknown", ""):
         with pytest.raises(StoreError) as caught:

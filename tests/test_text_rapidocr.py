@@ -95,9 +95,7 @@ def test_scripts_the_recogniser_cannot_read_are_found_like_latin(detector, scrip
 @pytest.mark.parametrize("angle", [90, 270, 20, -35])
 def test_turned_lines_become_turned_outlines(detector, angle):
     canvas = backdrop(640, 480)
-    ink = letter(
-        canvas, "Limited edition", font="noto-sans-latin-cyrillic.ttf", size_px=40, at=(120, 60), angle=angle
-    )
+    ink = letter(canvas, "Limited edition", font="noto-sans-latin-cyrillic.ttf", size_px=40, at=(120, 60), angle=angle)
     image = as_image(canvas)
     covered = drawn(detector.detect([image])[0], image)
     assert (covered & ink).sum() >= 0.9 * ink.sum()
@@ -143,7 +141,8 @@ def test_regions_carry_their_evidence(detector):
     assert region.kind is Kind.TEXT
     assert region.source == "rapidocr"
     assert "Harbour" in region.attributes["text"]
-    assert set(region.attributes) == {"text", "score_det", "score_rec", "letters_share", "aspect"}
+    evidence = {"text", "score_det", "score_rec", "letters_share", "aspect"}
+    assert set(region.attributes) == {*evidence, "ink", "score_text"}
     assert image.box.contains(region.box)
 
 

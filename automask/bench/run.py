@@ -99,8 +99,8 @@ def run_bench(
     return BenchRun(
         automask=__version__,
         started=started,
-        machine=_machine(),
-        packages=_packages(),
+        machine=machine(),
+        packages=package_versions(),
         load_seconds=load_seconds,
         images=tuple(figures),
         peak_memory_mb=peak_memory_mb(),
@@ -179,13 +179,14 @@ def _measure(
         verdict=result.verdict.value,
         masked_share=mask.masked_share,
         megapixels=image.width_px * image.height_px / 1e6,
-        drawn=_drawn(result, pipeline.config),
+        drawn=regions_by_kind(result, pipeline.config),
         seconds={**result.timings_s, "total": seconds},
         error=failed,
     )
 
 
-def _drawn(result: MaskResult, config: PipelineConfig) -> dict[str, int]:
+def regions_by_kind(result: MaskResult, config: PipelineConfig) -> dict[str, int]:
+    """Number of drawn regions of each kind."""
     counts: dict[str, int] = {}
     for region in result.regions:
         if is_drawn(region, config.policy):
@@ -199,11 +200,13 @@ def _close(ours: float | None, expected: float | None) -> bool:
     return abs(ours - expected) <= CASE_TOLERANCE
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What the figures were measured on."""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def _packages(names: Sequence[str] = ("numpy", "pillow", "onnxruntime", "rapidocr", "torch")) -> dict[str, str]:
+def package_versions(names: Sequence[str] = ("numpy", "pillow", "onnxruntime", "rapidocr", "torch")) -> dict[str, str]:
+    """Versions of packages that figures depend on, as far as they are installed."""
     found: dict[str, str] = {}
     for name in names:
         try:

@@ -37,12 +37,17 @@ def working(name: str, *, quiet: bool) -> Iterator[tuple[threading.Event, Callab
 
 
 def show_making(making: Making) -> None:
-    """Name the images that failed on stderr.
+    """Tell on stderr how many images were left out, and name those that failed.
 
     Raises:
         typer.Exit: Some images failed, or the work was interrupted.
     """
+    from automask.fill.making import Outcome
+
     console = error_console()
+    excluded = making.count(Outcome.EXCLUDED)
+    if excluded:
+        console.print(f"{excluded} images were left out, as decided in review")
     failed = [image for image in making.images if image.issue is not None]
     for image in failed[:_SHOWN]:
         if image.issue is not None:

@@ -48,7 +48,7 @@ Accepts = Annotated[
     ),
 ]
 Detectors = Annotated[
-    str | None, typer.Option("--detectors", metavar="A,B", help="Detectors to run.", rich_help_panel=_STAGES)
+    str | None, typer.Option("--detectors", metavar="A,B|none", help="Detectors to run.", rich_help_panel=_STAGES)
 ]
 DatasetDetectors = Annotated[
     str | None,
@@ -137,7 +137,7 @@ def stage_flags(
     """
     flags: dict[str, Any] = {}
     if detectors is not None:
-        flags["detectors"] = tuple(name.strip() for name in detectors.split(",") if name.strip())
+        flags["detectors"] = _names(detectors)
     if refiner is not None:
         flags["refiner"] = refiner
     if not keeps_text:
@@ -160,8 +160,7 @@ def overlay_flags(*, dataset_detectors: str | None, templates: Sequence[Path] | 
     """The top-level keys for the flags about what repeats across a dataset."""
     flags: dict[str, Any] = {}
     if dataset_detectors is not None:
-        names = tuple(name.strip() for name in dataset_detectors.split(",") if name.strip())
-        flags["dataset_detectors"] = () if names == ("none",) else names
+        flags["dataset_detectors"] = _names(dataset_detectors)
     if templates:
         flags["templates"] = tuple(str(path.absolute()) for path in templates)
     return flags
@@ -180,6 +179,11 @@ def load(config_file: Path | None, *sections: dict[str, Any]) -> PipelineConfig:
     for section in sections:
         flags.update(section)
     return load_config(config_file, flags=flags)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if names == ("none",) else names
 
 
 def _section(name: str, given: dict[str, Any]) -> dict[str, dict[str, Any]]:

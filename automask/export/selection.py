@@ -11,7 +11,7 @@ from automask.dataset.names import folded, stem_of, suffix_of
 from automask.errors import ConfigError, InputError
 from automask.export.images import Chosen
 from automask.export.protocol import Exporter, ExportOptions, ExportRules, ImageMode
-from automask.store import Status, Store, StoredImage
+from automask.store import Decision, Status, Store, StoredImage
 from automask.types import Verdict
 
 NAMED_AT_MOST = 12
@@ -22,6 +22,7 @@ FILE_MISSING = "file-missing"
 NOT_READ = "not-read-by-trainer"
 NOT_ACCEPTED = "not-accepted"
 FULLY_MASKED = "fully-masked"
+EXCLUDED = "excluded"
 """Reasons for leaving images out; part of the JSON output."""
 
 
@@ -80,6 +81,13 @@ def select(
             found.left_out[reason].append(stored.image_id)
         elif stored.status is not Status.MISSING:
             rows.append((stored, path))
+    if found.left_out.get(EXCLUDED) and not leaves_out(rules, images):
+        raise ConfigError(
+            f"These images were excluded in review, and this trainer would still read their files, without a mask: "
+            f"{named(found.left_out[EXCLUDED])}.",
+            advice="Add --images link: a folder with the other images is made, and the trainer reads that one.",
+            code="export-needs-images",
+        )
     names = _names([stored.image_id for stored, _ in rows], flatten=options.flatten)
     stems = _shared_stems(names)
     if stems and not rules.shares_stems:
@@ -143,6 +151,8 @@ def named(ids: Sequence[str]) -> str:
 def _reason_to_leave_out(stored: StoredImage, path: Path, rules: ExportRules, *, accepted_only: bool) -> str | None:
     if stored.status is Status.MISSING:
         return None  # the user took the image away: nobody expects it
+    if stored.decision is Decision.EXCLUDED:
+        return EXCLUDED
     if stored.status is Status.FAILED or stored.width_px is None:
         return FAILED
     trainer = rules.trainer

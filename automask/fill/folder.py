@@ -72,8 +72,24 @@ class MadeFolder:
         Raises:
             OutputError: The path leads out of the folder, or the disk is full or read-only.
         """
+        path = self._inside(relative)
+        write_atomic(path, data)
+        return path
+
+    def remove(self, relative: str) -> None:
+        """Remove one file that was written here, if it is there.
+
+        Raises:
+            OutputError: The path leads out of the folder, or the file cannot be removed.
+        """
+        path = self._inside(relative)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise output_error(error, path) from error
+
+    def _inside(self, relative: str) -> Path:
         path = self.root / relative
         if not path.resolve().is_relative_to(self.root):
             raise OutputError(f"{relative} leads out of {self.root}.", advice="Rename the image.")
-        write_atomic(path, data)
         return path

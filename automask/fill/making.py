@@ -19,7 +19,7 @@ from automask.fill.crops import Crop, propose_crop
 from automask.fill.folder import MadeFolder
 from automask.fill.methods import Fill, painted_over
 from automask.fill.source import StoreSource
-from automask.store import StoredImage
+from automask.store import Decision, StoredImage
 from automask.store.atomic import output_error
 from automask.types import Issue, Kind
 
@@ -36,6 +36,8 @@ class Outcome(enum.StrEnum):
     """There was nothing to do: copied byte for byte."""
     KEPT = "kept"
     """A crop would lose too much: copied byte for byte."""
+    EXCLUDED = "excluded"
+    """A person left it out in review: there is no copy, and one of an earlier time is removed."""
     FAILED = "failed"
     """See its issue."""
 
@@ -100,7 +102,7 @@ def fill_images(
         folder.write(_name(row), encoded(pixels, image.alpha, suffix=PurePosixPath(row.image_id).suffix))
         return MadeImage(row.image_id, Outcome.CHANGED)
 
-    return _made(source, make, stop=stop, progress=progress)
+    return _made(source, folder, make, stop=stop, progress=progress)
 
 
 def crop_images(
@@ -144,7 +146,7 @@ def crop_images(
         text_left = bool(other[crop.box.slices].any()) if crop is not None else False
         return MadeImage(row.image_id, outcome, crop=crop, text_left=text_left)
 
-    return _made(source, make, stop=stop, progress=progress)
+    return _made(source, folder, make, stop=stop, progress=progress)
 
 
 def encoded(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, *, suffix: str) -> bytes:
@@ -170,13 +172,24 @@ def encoded(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, *, suffi
 
 
 def _made(
-    source: StoreSource, make: Callable[[StoredImage], MadeImage], *, stop: threading.Event, progress: Progress
+    source: StoreSource,
+    folder: MadeFolder | None,
+    make: Callable[[StoredImage], MadeImage],
+    *,
+    stop: threading.Event,
+    progress: Progress,
 ) -> Making:
     making: list[MadeImage] = []
     total = source.store.counts().done
     for row in source.images():
         if stop.is_set():
             return Making(making, interrupted=True)
+        if row.decision is Decision.EXCLUDED:
+            if folder is not None:
+                for name in {row.image_id, _name(row)}:
+                    folder.remove(name)
+            making.append(MadeImage(row.image_id, Outcome.EXCLUDED))
+            continue
         try:
             making.append(make(row))
         except ImageError as error:
@@ -238,7 +251,7 @@ def copy_captions(source: StoreSource, folder: MadeFolder, making: Making) -> in
 def _captions(root: Path, making: Making) -> Iterator[Path]:
     seen: set[Path] = set()
     for image in making.images:
-        if image.outcome is Outcome.FAILED:
+        if image.outcome in (Outcome.FAILED, Outcome.EXCLUDED):
             continue
         for suffix in (".txt", ".caption", ".json"):
             path = (root / image.image_id).with_suffix(suffix)

@@ -70,6 +70,7 @@ def page_html(
     counts: Counts,
     page: int,
     page_names: Sequence[str],
+    templates_page: str | None,
     version: str,
     written: str,
 ) -> str:
@@ -86,6 +87,7 @@ def page_html(
         legend=" ".join(f'<span class="swatch" data-kind="{kind.value}"></span> {kind.value}' for kind in kinds),
         state_filters="\n".join(_state_filters(counts)),
         kind_filters="\n".join(_kind_filters(counts, kinds)),
+        templates=f'<a href="{link(templates_page)}">what repeats</a>' if templates_page is not None else "",
         pager=_pager(page, page_names),
         cards="\n".join(cards) or "<p>There are no images in this store yet.</p>",
         version=escape(version),
@@ -119,6 +121,8 @@ def _facts(card: Card) -> Iterator[str]:
         yield f"<span>{image.masked_share:.1%} masked</span>"
     if image.width_px is not None:
         yield f"<span>{image.width_px} &times; {image.height_px}</span>"
+    if image.decision is not None:
+        yield f"<span>{image.decision.value} by a person</span>"
     if image.correction_revision is not None:
         yield f"<span>corrected (revision {image.correction_revision})</span>"
 
@@ -167,6 +171,7 @@ def _totals(counts: Counts) -> Iterator[str]:
         "failed": counts.failed,
         "over half masked": counts.over_half_masked,
         "corrected": counts.corrected,
+        **{decision.value: number for decision, number in counts.decisions.items()},
         "missing": counts.missing,
     }
     for name, number in shown.items():

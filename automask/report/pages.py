@@ -15,6 +15,8 @@ from pathlib import Path
 from automask import __version__
 from automask.report.cards import Card, card_html, page_html
 from automask.report.source import ReportSource, relative_link
+from automask.report.templates import PAGE_NAME as TEMPLATES_PAGE
+from automask.report.templates import write_templates_page
 from automask.report.thumbnails import make_thumbnails, remove_thumbnails
 from automask.store.atomic import write_atomic
 from automask.store.records import Status, StoredImage
@@ -53,6 +55,9 @@ def write_report(
         counts = source.store.counts()
         total = counts.done + counts.failed
         pages = max(1, -(-total // IMAGES_PER_PAGE))
+        title = (source.input_root or root.resolve()).name
+        written = time.strftime("%Y-%m-%d %H:%M")
+        repeats = write_templates_page(source, folder, title=title, version=__version__, written=written)
         cards = _cards(source, folder)
         shown = 0
         for number in range(1, pages + 1):
@@ -66,12 +71,13 @@ def write_report(
                     return folder / page_name(1)
             html = page_html(
                 articles,
-                title=(source.input_root or root.resolve()).name,
+                title=title,
                 counts=counts,
                 page=number,
                 page_names=[page_name(n) for n in range(1, pages + 1)],
+                templates_page=TEMPLATES_PAGE if repeats else None,
                 version=__version__,
-                written=time.strftime("%Y-%m-%d %H:%M"),
+                written=written,
             )
             write_atomic(folder / page_name(number), html.encode())
         _remove_leftovers(source, folder, pages=pages)

@@ -119,7 +119,7 @@ def _overlay(
 
 
 def small_picture(image: StoredImage, path: Path, *, longest_px: int) -> PillowImage.Image | None:
-    """An upright RGB picture of an image file with the longer side at most `longest_px`, or None if it is unreadable."""
+    """An upright RGB picture with the longer side at most `longest_px`, or None if the file is unreadable."""
     try:
         with PillowImage.open(path, formats=("JPEG",)) as photograph:
             if photograph.mode in ("L", "RGB"):

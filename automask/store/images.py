@@ -102,6 +102,7 @@ def write_failure(
         "mtime_ns": file.mtime_ns,
         "content_sha256": content_sha256,
         "stale_sha256": content_that_waits(connection, previous, content_sha256),
+        "decision": None,  # until `settle` knows better
         **_NO_RESULT,
     }
     if not same:

@@ -12,7 +12,7 @@ CREATE TABLE templates (
     template_id TEXT PRIMARY KEY,           -- hash of its content
     detector TEXT NOT NULL,
     kind TEXT NOT NULL,
-    origin TEXT NOT NULL CHECK (origin IN ('estimated', 'saved', 'drawn')),
+    origin TEXT NOT NULL CHECK (origin IN ('estimated', 'saved')),
     active INTEGER NOT NULL,                -- 1: looked for; 0: kept for the decision on it
     created_s REAL NOT NULL,
     content BLOB NOT NULL,                  -- the detector's own
@@ -30,6 +30,23 @@ CREATE TABLE template_decisions (
     author TEXT NOT NULL,
     decided_s REAL NOT NULL
 );
+"""
+
+DECISION_TABLES = """
+CREATE TABLE decisions (
+    content_sha256 TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    created_s REAL NOT NULL,
+    author TEXT NOT NULL,
+    decision TEXT CHECK (decision IN ('accepted', 'excluded', 'skipped')), -- NULL: the one before was taken back
+    seen_sha256 TEXT NOT NULL,              -- of the regions' pixels and the correction that the person saw
+    PRIMARY KEY (content_sha256, revision)
+);
+CREATE TRIGGER decisions_keep_history BEFORE UPDATE ON decisions
+    BEGIN SELECT raise(ABORT, 'decisions are only ever added'); END;
+CREATE TRIGGER decisions_keep_all BEFORE DELETE ON decisions
+    BEGIN SELECT raise(ABORT, 'decisions are only ever added'); END;
+CREATE INDEX images_by_decision ON images (decision) WHERE decision IS NOT NULL;
 """
 
 
@@ -54,7 +71,14 @@ def _templates(connection: sqlite3.Connection) -> None:
     connection.execute(INDEX_OF_MATCHES)
 
 
+def _decisions(connection: sqlite3.Connection) -> None:
+    """2 to 3: what a person decided about whole images."""
+    connection.execute("ALTER TABLE images ADD COLUMN decision TEXT")
+    for statement in statements_of(DECISION_TABLES):
+        connection.execute(statement)
+
+
 INDEX_OF_MATCHES = "CREATE INDEX regions_by_template ON regions (template_id) WHERE template_id IS NOT NULL"
 
-MIGRATIONS: Mapping[int, Migration] = {1: _templates}
+MIGRATIONS: Mapping[int, Migration] = {1: _templates, 2: _decisions}
 """`MIGRATIONS[n]` changes version n into n + 1."""

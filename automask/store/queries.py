@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from automask.store.database import Database
-from automask.store.records import STALE_CORRECTION_CODE, Counts, Status, StoredImage
+from automask.store.records import STALE_CORRECTION_CODE, Counts, Decision, Status, StoredImage
 from automask.store.rows import Value, from_text, issue, region_and_patch, stored_image, to_text
 from automask.types import Kind, MaskResult, Verdict
 
@@ -30,6 +30,7 @@ def iterate(
     *,
     verdict: Verdict | None,
     status: Status | None,
+    decision: Decision | None,
     order: Order,
     offset: int,
     limit: int | None,
@@ -43,6 +44,9 @@ def iterate(
     if status is not None:
         conditions.append("status = ?")
         values.append(status.value)
+    if decision is not None:
+        conditions.append("decision = ?")
+        values.append(decision.value)
     keys = _SORT_KEYS[order]
     behind: tuple[Value, ...] = ()
     left = limit
@@ -81,6 +85,10 @@ def count(connection: sqlite3.Connection) -> Counts:
     for text, number in connection.execute("SELECT kinds, count(*) FROM images WHERE status = 'done' GROUP BY kinds"):
         for kind in filter(None, text.split(",")):
             kinds[Kind(kind)] = kinds.get(Kind(kind), 0) + number
+    decided = connection.execute(
+        "SELECT decision, count(*) FROM images WHERE decision IS NOT NULL AND status <> 'missing'"
+        " GROUP BY decision ORDER BY decision"
+    ).fetchall()
     return Counts(
         images=int(total["images"]),
         done=int(total["done"]),
@@ -92,6 +100,7 @@ def count(connection: sqlite3.Connection) -> Counts:
         corrected=int(total["corrected"]),
         issues={code: number for code, number in codes},
         kinds=kinds,
+        decisions={Decision(decision): number for decision, number in decided},
     )
 
 
@@ -131,9 +140,9 @@ def issue_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Ro
 def region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Row]:
     """Regions of one image in order, those of detectors before those of templates, without forgotten templates."""
     return connection.execute(
-        "SELECT regions.*, decision FROM regions JOIN images USING (image_key)"
+        "SELECT regions.*, template_decisions.decision FROM regions JOIN images USING (image_key)"
         " LEFT JOIN template_decisions USING (template_id)"
-        " WHERE image_id = ? AND decision IS NOT 'forget' ORDER BY position",
+        " WHERE image_id = ? AND template_decisions.decision IS NOT 'forget' ORDER BY position",
         (to_text(image_id),),
     ).fetchall()
 

@@ -6,10 +6,19 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from automask.store import corrections, masks, placing, queries, runs, verification
+from automask.store import corrections, decisions, masks, placing, queries, runs, verification
 from automask.store.database import Database, damaged
 from automask.store.locking import LockOwner, read_owner
-from automask.store.records import Correction, Counts, Problem, RunRecord, Status, StoredImage
+from automask.store.records import (
+    Correction,
+    Counts,
+    Decision,
+    DecisionRecord,
+    Problem,
+    RunRecord,
+    Status,
+    StoredImage,
+)
 from automask.store.rows import issue, region_outline, stored_image
 from automask.store.template_shelf import TemplateShelf
 from automask.types import Issue, MaskResult, Region, Verdict
@@ -57,6 +66,7 @@ class StoreReader:
         *,
         verdict: Verdict | None = None,
         status: Status | None = None,
+        decision: Decision | None = None,
         order: queries.Order = "id",
         offset: int = 0,
         limit: int | None = None,
@@ -66,7 +76,15 @@ class StoreReader:
         Rows of missing files are among them unless `status` says otherwise. Memory stays flat and no transaction is
         open between rows; rows that change meanwhile may be seen or not.
         """
-        return queries.iterate(self._database, verdict=verdict, status=status, order=order, offset=offset, limit=limit)
+        return queries.iterate(
+            self._database,
+            verdict=verdict,
+            status=status,
+            decision=decision,
+            order=order,
+            offset=offset,
+            limit=limit,
+        )
 
     def counts(self) -> Counts:
         """Totals over all images."""
@@ -110,6 +128,19 @@ class StoreReader:
         if stored is None or stored.stale_sha256 is None:
             return None
         return self.correction(stored.stale_sha256)
+
+    def decision(self, content_sha256: str) -> DecisionRecord | None:
+        """The newest decision about some content, or None; its `decision` is None where it was taken back.
+
+        What holds for an image as it is now is `lookup(image_id).decision`.
+        """
+        with self._database.reading() as connection:
+            return decisions.newest(connection, content_sha256)
+
+    def decision_history(self, content_sha256: str) -> list[DecisionRecord]:
+        """All decisions about some content, oldest first."""
+        with self._database.reading() as connection:
+            return decisions.history(connection, content_sha256)
 
     def outdated_masks(self) -> list[str]:
         """Ids of images that were corrected after their mask was drawn."""

@@ -61,6 +61,17 @@ class Work(enum.StrEnum):
     DETECT = "detect"
 
 
+class Decision(enum.StrEnum):
+    """What a person said about an image as a whole."""
+
+    ACCEPTED = "accepted"
+    """The mask is fine as it was seen."""
+    EXCLUDED = "excluded"
+    """Exports leave the image out, until the decision is taken back."""
+    SKIPPED = "skipped"
+    """Looked at and left for later; nothing is settled."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredImage:
     """One image's row.
@@ -79,7 +90,8 @@ class StoredImage:
         fingerprints: Of the stages that made the stored regions, patches and mask, or None when those must not be
             used again.
         confidence: 0..1, or None without a result.
-        verdict: With what a stale correction adds, or None without a result.
+        verdict: The pipeline's, unless a person settled it (a correction, `accepted` or `excluded`: auto) or a
+            correction is stale (review); None without a result.
         masked_share: Share of the weight that the mask takes away, 0..1, or None without a mask.
         kinds: Kinds of all regions that were found, drawn or not.
         timings_s: Seconds by stage.
@@ -91,6 +103,8 @@ class StoredImage:
         stale_sha256: Content whose correction waits here unapplied, or None.
         templates_fingerprint: Of the search that found its template regions, or None before the first.
         template_set: Hash of its template regions under a person's decisions, empty where none counts.
+        decision: What a person decided about the image as it is now, or None. Accepting a mask lapses when a later
+            run finds other pixels.
     """
 
     image_id: str
@@ -116,6 +130,7 @@ class StoredImage:
     stale_sha256: str | None
     templates_fingerprint: str | None
     template_set: str
+    decision: Decision | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +161,7 @@ class Counts:
         corrected: Done and with a correction that counts.
         issues: Number of images by issue code, without missing files.
         kinds: Number of done images by kind of region found.
+        decisions: Number of images by standing decision, without missing files.
     """
 
     images: int
@@ -158,6 +174,7 @@ class Counts:
     corrected: int
     issues: Mapping[str, int]
     kinds: Mapping[Kind, int]
+    decisions: Mapping[Decision, int]
 
 
 RunStatus = Literal["running", "done", "interrupted", "failed"]
@@ -204,6 +221,25 @@ class Correction:
     layers: CorrectionLayers | None
     author: str
     tool: str
+    created_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """One revision of what a person decided about an image, bound to its pixels.
+
+    Attributes:
+        content_sha256: Hash of the image file.
+        revision: Counts up from 1.
+        decision: What, or None where the decision before was taken back.
+        author: Who.
+        created_s: Seconds since the epoch.
+    """
+
+    content_sha256: str
+    revision: int
+    decision: Decision | None
+    author: str
     created_s: float
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box, Polygon
 from automask.store import rle
-from automask.store.records import Status, StoredImage
+from automask.store.records import Decision, Status, StoredImage
 from automask.templates import TemplateDecision
 from automask.types import Attribute, Fingerprints, Issue, Kind, Patch, Region, Verdict
 
@@ -61,6 +61,7 @@ def stored_image(row: sqlite3.Row) -> StoredImage:
         stale_sha256=row["stale_sha256"],
         templates_fingerprint=row["templates_fingerprint"],
         template_set=row["template_set"],
+        decision=Decision(row["decision"]) if row["decision"] is not None else None,
     )
 
 

@@ -10,9 +10,9 @@ from automask import __version__
 from automask.errors import StoreError, StoreTooNew
 from automask.store.atomic import discard, output_error, sync_folder
 from automask.store.database import Database
-from automask.store.migrations import INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
+from automask.store.migrations import DECISION_TABLES, INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 APPLICATION_ID: Final = 0x41554D4B
 """`AUMK` in SQLite's header: tells a store from any other SQLite file."""
 
@@ -58,7 +58,8 @@ CREATE TABLE images (
     correction_revision INTEGER,            -- the one that the mask shows
     stale_sha256 TEXT,                      -- content whose correction waits here, unapplied
     templates_fingerprint TEXT,             -- of the search that found its template regions; NULL: none yet
-    template_set TEXT NOT NULL DEFAULT ''   -- hash of its template regions under the decisions; '': none is drawn
+    template_set TEXT NOT NULL DEFAULT '',  -- hash of its template regions under the decisions; '': none is drawn
+    decision TEXT                           -- the one that holds for the image as it is now, see `decisions`
 );
 CREATE INDEX images_by_confidence ON images (ifnull(confidence, -1.0), image_id);
 CREATE INDEX images_by_content ON images (content_sha256);
@@ -119,7 +120,7 @@ def create_tables(database: Database) -> None:
     with database.writing(durable=True) as connection:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return  # another process was faster
-        for statement in [*statements_of(_TABLES + TEMPLATE_TABLES), INDEX_OF_MATCHES]:
+        for statement in [*statements_of(_TABLES + TEMPLATE_TABLES + DECISION_TABLES), INDEX_OF_MATCHES]:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.executemany(

@@ -1,11 +1,11 @@
-"""Corrections whose image changed: they wait, unapplied, until a person looks."""
+"""What a person did settles the verdict of an image; corrections whose image changed wait until a person looks."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from automask.store import corrections
-from automask.store.records import STALE_CORRECTION_CODE, Status
+from automask.store import corrections, decisions
+from automask.store.records import STALE_CORRECTION_CODE, Decision, Status
 from automask.store.rows import issue_values
 from automask.types import Issue, Verdict
 
@@ -24,18 +24,36 @@ def content_that_waits(
 
 
 def settle(connection: sqlite3.Connection, *content_sha256: str | None) -> None:
-    """Bring the stale mark of all images that have to do with some contents up to date.
+    """Bring decision, verdict and stale mark of all images that have to do with some contents up to date.
+
+    The verdict is the pipeline's unless the present pixels have a correction, an accepted mask or were excluded.
 
     An image is stale while the correction of its former pixels waits for a person: until its present pixels have a
     correction of their own, the old one is withdrawn, or the old pixels turn up under another name (a rename).
     """
+    decisions.settle(connection, content_sha256)
     for content in {content for content in content_sha256 if content is not None}:
+        _settle_verdicts(connection, content)
         for row in connection.execute(
-            "SELECT image_key, image_id, status, content_sha256, stale_sha256, pipeline_verdict FROM images"
+            "SELECT image_key, image_id, status, content_sha256, stale_sha256, decision FROM images"
             " WHERE stale_sha256 IS NOT NULL AND (stale_sha256 = ?1 OR content_sha256 = ?1)",
             (content,),
         ).fetchall():
             _settle_one(connection, row)
+
+
+def _settle_verdicts(connection: sqlite3.Connection, content_sha256: str) -> None:
+    connection.execute(
+        "UPDATE images SET verdict = CASE WHEN ?2 OR decision IN (?3, ?4) THEN ?5 ELSE pipeline_verdict END"
+        " WHERE content_sha256 = ?1 AND pipeline_verdict IS NOT NULL",
+        (
+            content_sha256,
+            corrections.is_live(connection, content_sha256),
+            Decision.ACCEPTED.value,
+            Decision.EXCLUDED.value,
+            Verdict.AUTO.value,
+        ),
+    )
 
 
 def _settle_one(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
@@ -52,10 +70,11 @@ def _settle_one(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
         or not corrections.is_live(connection, stale)
         or corrections.is_live(connection, row["content_sha256"])
     ):
-        connection.execute(
-            "UPDATE images SET stale_sha256 = NULL, verdict = pipeline_verdict WHERE image_key = ?", (key,)
-        )
+        connection.execute("UPDATE images SET stale_sha256 = NULL WHERE image_key = ?", (key,))
+        _settle_verdicts(connection, row["content_sha256"])
         return
+    if row["decision"] in (Decision.ACCEPTED.value, Decision.EXCLUDED.value):
+        return  # a person has looked; should the decision be taken back, the correction waits again
     position = connection.execute("SELECT count(*) FROM issues WHERE image_key = ?", (key,)).fetchone()[0]
     message = (
         "The image changed after its mask was corrected, so the correction is kept but not applied: "

@@ -12,14 +12,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.errors import StoreError
+from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
-from automask.store import corrections, images, masks, placing, planning, queries, runs, stale
+from automask.store import corrections, decisions, images, masks, placing, planning, queries, runs, stale
 from automask.store.atomic import sweep_temporaries
 from automask.store.database import Database
 from automask.store.locking import exclusive_lock
 from automask.store.reader import StoreReader
-from automask.store.records import FileFacts, Plan, RunStatus, Status, StoredImage, Work
+from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, Status, StoredImage, Work
 from automask.types import Fingerprints, Issue, MaskResult, Verdict
 
 
@@ -305,15 +305,41 @@ class Store(StoreReader):
             CorrectionConflict: Somebody else was faster.
         """
         with self._database.writing(durable=True) as connection:
-            revision = corrections.append(
-                connection, content_sha256, None, author=author, tool=tool, based_on=based_on
-            )
+            revision = corrections.append(connection, content_sha256, None, author=author, tool=tool, based_on=based_on)
             stale.settle(connection, content_sha256)
         return revision
 
-    def revert_correction(
-        self, content_sha256: str, *, to_revision: int, author: str, tool: str, based_on: int
-    ) -> int:
+    def decide(self, content_sha256: str, decision: Decision | None, *, author: str) -> DecisionRecord:
+        """Keep what a person says about an image as a whole; see `decide_all`."""
+        return self.decide_all([content_sha256], decision, author=author)[0]
+
+    def decide_all(self, contents: Sequence[str], decision: Decision | None, *, author: str) -> list[DecisionRecord]:
+        """Keep what a person says about several images, all or none, and settle their verdicts.
+
+        Accepting binds to the mask that the person saw: a later correction, or a run that finds other pixels, makes
+        it lapse. Excluding and skipping bind to the image's pixels. History is kept.
+
+        Args:
+            contents: Hashes of the image files that the person saw.
+            decision: What, or None to take the last decision back.
+            author: Who.
+
+        Raises:
+            InputError: The store knows no image with such content (`image-unknown`).
+        """
+        with self._database.writing(durable=True) as connection:
+            try:
+                records = [decisions.append(connection, one, decision, author=author) for one in contents]
+            except KeyError as error:
+                raise InputError(
+                    f"The store has no image with the content {error.args[0]}.",
+                    advice="Run `automask run` on its folder first.",
+                    code="image-unknown",
+                ) from error
+            stale.settle(connection, *contents)
+        return records
+
+    def revert_correction(self, content_sha256: str, *, to_revision: int, author: str, tool: str, based_on: int) -> int:
         """Make an older revision the newest again, as a new revision.
 
         Raises:

@@ -19,7 +19,7 @@ def verify(database: Database, masks_root: Path) -> Iterator[Problem]:
         yield Problem("database-damaged", f"The database is damaged: {line}.")
     if damage:
         return  # reading on would only repeat it
-    for stored in queries.iterate(database, verdict=None, status=None, order="id", offset=0, limit=None):
+    for stored in queries.iterate(database, verdict=None, status=None, decision=None, order="id", offset=0, limit=None):
         yield from _check_mask(masks_root, stored)
         try:
             with database.reading() as connection:

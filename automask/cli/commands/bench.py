@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automask.cli import options
 from automask.errors import ConfigError
+
+if TYPE_CHECKING:
+    from automask.bench.manifest import Manifest
+    from automask.config import PipelineConfig
 
 METRIC_CASES = "metric_cases"
 """Folder of reference cases beside a manifest."""
@@ -41,6 +45,17 @@ def bench(
     overhead: Annotated[
         int, typer.Option("--overhead", metavar="N", help="Also time a whole run on N images against its model calls.")
     ] = 0,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="KIND/SOURCE", help="Only sources whose name begins so; repeatable."),
+    ] = None,
+    as_folders: Annotated[
+        bool, typer.Option("--as-folders", help="Run each source as one folder, so that what repeats in it is found.")
+    ] = False,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="With --as-folders: also run all sources in one folder.")
+    ] = False,
+    dataset_detectors: options.DatasetDetectors = None,
     save: Annotated[Path | None, typer.Option("--save", metavar="JSON", help="Write all figures to this file.")] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -49,6 +64,7 @@ def bench(
     config = options.load(
         config_file,
         options.stage_flags(detectors=detectors, refiner=refiner, stage_options=stage_options, keeps_text=True),
+        options.overlay_flags(dataset_detectors=dataset_detectors, templates=None),
         options.runtime_flags(device=device, threads=threads),
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
         options.policy_flags(policies=policies, weights=None, accepts=None),
@@ -69,11 +85,20 @@ def bench(
 
     from rich.progress import Progress
 
+    from automask.bench.folders import of_sources
     from automask.bench.manifest import read_manifest
     from automask.bench.run import check_metric_cases, run_bench
     from automask.cli.console import error_console, protected_stdout
 
-    manifest = read_manifest(manifest_file)
+    manifest = of_sources(read_manifest(manifest_file), sources or ())
+    if not manifest.entries:
+        raise ConfigError(
+            f"{manifest_file} has no image of {', '.join(sources or ['any source'])}.",
+            advice="Write --source KIND/SOURCE as the tables do, such as frame/tarot.",
+        )
+    if as_folders:
+        _bench_folders(manifest, config, mixes=mixed, save=save, as_json=as_json, quiet=quiet)
+        return
     console = error_console()
     with protected_stdout(), Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("bench", total=len(manifest.entries))
@@ -116,3 +141,30 @@ def bench(
             advice="The metric is broken: trust none of these figures.",
             code="metric-cases",
         )
+
+
+def _bench_folders(
+    manifest: Manifest, config: PipelineConfig, *, mixes: bool, save: Path | None, as_json: bool, quiet: bool
+) -> None:
+    from rich.progress import Progress
+
+    from automask.bench.folders import folders_table, run_folders
+    from automask.bench.tables import decisions_table, figures_table
+    from automask.cli.console import error_console, protected_stdout
+
+    console = error_console()
+    with protected_stdout(), Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("bench", total=None)
+        run = run_folders(
+            manifest, config, mixes=mixes, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    content = run.model_dump_json(indent=None)
+    if save is not None:
+        from automask.store.atomic import write_atomic
+
+        write_atomic(save, content.encode())
+    if as_json:
+        typer.echo(content)
+        return
+    parts = [figures_table(run.bench, manifest), decisions_table(run.bench), folders_table(run)]
+    typer.echo("\n\n".join([*parts, f"peak memory {run.bench.peak_memory_mb:.0f} MiB"]))

@@ -51,7 +51,8 @@ def fill(
             "output": str(folder.root),
             "fill": method.value,
             **{
-                outcome.value: making.count(outcome) for outcome in (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.FAILED)
+                outcome.value: making.count(outcome)
+                for outcome in (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.EXCLUDED, Outcome.FAILED)
             },
             "captions": captions,
             "issues": [{"image": one.image_id, "code": one.issue.code} for one in making.images if one.issue],

@@ -31,7 +31,7 @@ def status(
     if as_json:
         content: dict[str, Any] = {
             "store": str(store),
-            "counts": {**dataclasses.asdict(counts), "issues": dict(counts.issues), "kinds": dict(counts.kinds)},
+            "counts": dataclasses.asdict(counts),
             "last_run": dataclasses.asdict(last) if last is not None else None,
             "owner": str(owner) if owner is not None else None,
             "problems": [dataclasses.asdict(problem) for problem in problems] if verify else None,
@@ -40,6 +40,9 @@ def status(
     else:
         typer.echo(f"{store}: {counts.done} masks, {counts.failed} failed, {counts.missing} missing")
         typer.echo(f"verdicts: {counts.review} review, {counts.auto} auto; {counts.corrected} corrected by a person")
+        if counts.decisions:
+            decided = ", ".join(f"{number} {decision.value}" for decision, number in counts.decisions.items())
+            typer.echo(f"decided by a person: {decided}")
         if counts.kinds:
             typer.echo("found: " + ", ".join(f"{kind.value} on {n}" for kind, n in counts.kinds.items()))
         if counts.over_half_masked:
