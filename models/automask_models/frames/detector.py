@@ -14,11 +14,13 @@ from automask.protocols import WeightSource, stage_fingerprint
 from automask.types import Attribute, Image, Issue, Kind, Region
 from automask_models.frames.cards import CardWindow, find_card
 from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow
+from automask_models.frames.openings import Opening, find_opening
 from automask_models.frames.picture import detail_of, pictorial
 from automask_models.frames.shape import outside_of
 from automask_models.frames.sides import Line, Side
+from automask_models.frames.strips import Strip, find_strips
 
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 DRAWING_TRUST = 0.45
 """What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
@@ -38,11 +40,13 @@ class EdgesDetector:
     Regions have kind frame and their own `artefact`, the exact pixels of the frame. Attributes:
 
     - `pattern`: ring, pair, single, nested, edge-ring or edge-pair for each layer from outside inwards, joined by `>`;
-      or card;
+      or strip, rounded, oval, card;
     - `left_px`, `top_px`, `right_px`, `bottom_px`: depth of the whole region at the middle of each side;
     - `support`, `purity`, `beyond`, `noise`, `contrast`: the weakest values over the sides of the outermost layer
       (see `bands.Band`);
     - `detail`: share of detail inside (see `picture`);
+    - for a strip instead: `side`, `support`, `drift`, `noise`, `ink` (see `strips.Strip`);
+    - for a rounded or oval window instead: `radius_px`, `agreement`, `sharpness`, `detail` (see `openings.Opening`);
     - for a card instead: `straightness`, `fullness`, `asymmetry_ratio`, `mirror_correlation`
       (see `cards.CardWindow`).
     """
@@ -70,11 +74,11 @@ class EdgesDetector:
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Frames per image."""
-        return [detect_frames(image.pixels) for image in images]
+        return [detect_frames(image.pixels, alpha=image.alpha) for image in images]
 
 
-def detect_frames(pixels: NDArray[np.uint8]) -> list[Region]:
-    """Frame regions of an (H, W, 3) uint8 image."""
+def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None = None) -> list[Region]:
+    """Frame regions of an (H, W, 3) uint8 image with its (H, W) uint8 transparency, if it has one."""
     shape = pixels.shape[:2]
     layers = follow(pixels)
     lines = {side: Line() for side in Side}
@@ -92,10 +96,26 @@ def detect_frames(pixels: NDArray[np.uint8]) -> list[Region]:
         region = _region(group, lines, done, trust=trust, detail=detail)
         if region is not None:
             regions.append(region)
+    accepted = _inside(_accepted_lines(layers, trust), height_px=shape[0], width_px=shape[1])
+    opening = find_opening(pixels, alpha=alpha, inside=accepted)
+    if opening is not None and opening.confidence >= WEAK:
+        regions.append(_opening_region(opening, done))
+    for strip in find_strips(pixels, inside=accepted, at_least=WEAK):
+        regions.append(_strip_region(strip, trust=trust))
     card = find_card(pixels, inside=inside)
     if card is not None and card.confidence >= WEAK:
         regions.append(_card_region(card))
     return regions
+
+
+def _accepted_lines(layers: Sequence[Layer], trust: float) -> dict[Side, Line]:
+    """Where the layers that are drawn end on each side."""
+    lines = {side: Line() for side in Side}
+    for layer in layers:
+        if layer.confidence * trust < ACCEPT:
+            break
+        lines.update(layer.lines)
+    return lines
 
 
 def _by_acceptance(layers: Sequence[Layer], trust: float) -> list[list[Layer]]:
@@ -146,6 +166,46 @@ def _region(
         source=EdgesDetector.name,
         artefact=np.ascontiguousarray(outside[box.slices]),
         attributes=attributes,
+    )
+
+
+def _strip_region(strip: Strip, *, trust: float) -> Region:
+    return Region(
+        kind=Kind.FRAME,
+        box=strip.box,
+        confidence=round(strip.confidence * trust, 4),
+        source=EdgesDetector.name,
+        artefact=np.ones(strip.box.shape, dtype=np.bool_),
+        attributes={
+            "pattern": "strip",
+            "side": strip.side.value,
+            "support": round(strip.support, 3),
+            "drift": round(strip.drift, 2),
+            "noise": round(strip.noise, 2),
+            "ink": round(strip.ink, 3),
+        },
+    )
+
+
+def _opening_region(opening: Opening, done: NDArray[np.bool_]) -> Region:
+    confidence = opening.confidence
+    if opening.outside.mean() > LARGE_SHARE and confidence < OVERWHELMING:
+        confidence = min(confidence, JUST_PROPOSED)
+    artefact = opening.outside & ~done
+    box = Box.of_artefact(artefact) or Box(0, 0, artefact.shape[1], artefact.shape[0])
+    return Region(
+        kind=Kind.FRAME,
+        box=box,
+        confidence=round(confidence, 4),
+        source=EdgesDetector.name,
+        artefact=np.ascontiguousarray(artefact[box.slices]),
+        attributes={
+            "pattern": "oval" if opening.is_oval else "rounded",
+            "radius_px": round(opening.radius_px, 1),
+            "agreement": round(opening.agreement, 3),
+            "sharpness": round(opening.sharpness, 3),
+            "detail": round(opening.detail, 3),
+        },
     )
 
 

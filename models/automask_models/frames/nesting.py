@@ -31,6 +31,9 @@ CORNER_SLACK = 0.004
 """How far a line may end beside its neighbour, as a share of its length: corners are worn, rounded or mitred."""
 MAX_CORNER_RADIUS = 0.12
 """Largest radius of rounded corners, as a share of the image's shorter side."""
+UNEVEN = (0.05, 0.12)
+"""Difference of the left and the right margin, as a share of the width: a frame is as wide on either side, while a
+window in a wall stands anywhere."""
 WEAK = 0.3
 """Confidence below which a finding is not even proposed."""
 ACCEPT = 0.5
@@ -248,7 +251,9 @@ def _ring(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> Layer | None:
     scores = [max(straight_end(band, ring=True) * flat(band) for band in chain) for chain in chains.values()]
     whole = ramp(min(max(band.support for band in chain) for chain in chains.values()), 0.6, 0.85)
     closed = max(whole, ramp(corner_agreement(chains, shape), 0.4, 0.8))
-    confidence = float(np.mean(scores)) * ramp(min(scores), 0.0, 0.4) * closed
+    left, right = (chains[side][-1].line.depth_px for side in (Side.LEFT, Side.RIGHT))
+    even = 0.4 + 0.6 * ramp(abs(left - right) / shape[1], UNEVEN[1], UNEVEN[0])
+    confidence = float(np.mean(scores)) * ramp(min(scores), 0.0, 0.4) * closed * even
     return Layer(chains=chains, pattern="ring", confidence=confidence) if confidence >= WEAK else None
 
 
