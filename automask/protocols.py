@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import FrozenModel, RuntimeConfig
+from automask.geometry import Box
 from automask.templates import DatasetTemplate
 from automask.types import Image, Issue, Patch, Region
 
@@ -202,6 +203,52 @@ class Refiner(Stage, Protocol):
         A region that carries its own `artefact` (a frame's shape) may be returned as it is. A patch may be larger or
         smaller than its region's box, and may be empty of artefact pixels.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptAnswer:
+    """What a person pointed at.
+
+    Attributes:
+        artefact: (H, W) bool over the whole image, never grown.
+        score: 0..1, how sure the method is.
+        method: Its name.
+    """
+
+    artefact: NDArray[np.bool_]
+    score: float
+    method: str
+
+
+class PromptSession(Protocol):
+    """One image that was looked at once and can be asked about many times. One thread at a time."""
+
+    def answer(
+        self,
+        *,
+        points: Sequence[tuple[float, float]] = (),
+        wanted: Sequence[bool] = (),
+        box: Box | None = None,
+        drawn: NDArray[np.bool_] | None = None,
+    ) -> PromptAnswer:
+        """Outline what the prompts mean; at least one wanted point, a box or something drawn is needed.
+
+        Args:
+            points: Clicks, x and y in pixels of the image.
+            wanted: One per click: part of the thing, or not.
+            box: Around the thing.
+            drawn: (H, W) bool, roughly the thing.
+        """
+        ...
+
+
+@runtime_checkable
+class PromptableRefiner(Refiner, Protocol):
+    """A refiner that can also be asked by hand."""
+
+    def prompt_session(self, image: Image) -> PromptSession:
+        """Look at an image once, so that questions about it are answered fast."""
         ...
 
 

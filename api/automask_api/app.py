@@ -13,7 +13,7 @@ from automask.errors import ConfigError
 from automask.pipeline import MaskPipeline
 from automask.store import Store
 from automask_api import problems
-from automask_api.routes import adjust, batch, health, jobs, masks, models
+from automask_api.routes import adjust, batch, health, jobs, masks, models, refine
 from automask_api.security.guard import GuardMiddleware
 from automask_api.security.keys import KEYS_FILE, ApiKeys
 from automask_api.security.limits import BodyLimitMiddleware
@@ -21,7 +21,7 @@ from automask_api.service import Service
 from automask_api.settings import MIB, ServiceSettings
 from automask_api.tracing import TracingMiddleware
 
-_ROUTERS = (health.router, models.router, masks.router, batch.router, adjust.router, jobs.router)
+_ROUTERS = (health.router, models.router, masks.router, batch.router, adjust.router, jobs.router, refine.router)
 
 
 def create_app(
@@ -71,6 +71,7 @@ def create_app(
         by_path={
             "/v1/masks": settings.max_image_bytes + MIB,
             "/v1/adjust": settings.max_image_bytes + MIB,
+            "/v1/refine": 3 * settings.max_image_bytes + MIB,
             "/v1/masks/batch": settings.max_batch_bytes,
         },
         otherwise=settings.max_body_bytes,

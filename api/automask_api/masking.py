@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
@@ -139,14 +140,23 @@ class MaskMaker:
         """The pixels of an image; the caller holds budget for them."""
         return await self.in_thread(decode_bytes, data, image_id=name, config=self._decode)
 
+    @contextlib.asynccontextmanager
+    async def pixels_of(self, data: bytes, *, name: str) -> AsyncIterator[Decoded]:
+        """The pixels of an image, with budget for as long as they are held.
+
+        Raises:
+            ImageError: It is not an image that can be used.
+        """
+        async with self._budget.taken(size_px(data)):
+            yield await self.decoded(data, name=name)
+
     async def adjusted(self, data: bytes, adjustments: Adjustments) -> bytes:
         """A finished mask after adjustments, as a mask file.
 
         Raises:
             ImageError: It is not an image that can be used.
         """
-        async with self._budget.taken(size_px(data)):
-            decoded = await self.decoded(data, name="mask")
+        async with self.pixels_of(data, name="mask") as decoded:
             return await self.in_thread(adjusted_png, decoded, adjustments)
 
     async def _analyse(self, data: bytes, *, name: str, timeout_s: float, in_background: bool) -> MaskResult:

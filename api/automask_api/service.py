@@ -19,6 +19,7 @@ from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy
 from automask_api.jobs.runner import JobRunner
 from automask_api.masking import MaskMaker
+from automask_api.refining.desk import RefineDesk
 from automask_api.settings import ServiceSettings
 from automask_api.worker import ModelWorker, deadline_passed
 
@@ -27,6 +28,7 @@ __all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
 TEMPORARY_FOLDER = "temporary"
 """Below the data folder; emptied at the start."""
 _DECODED_AHEAD_PX = 120_000_000
+_OPEN_PX = 200_000_000
 _THREADS = 2
 _RETRY_AFTER_S = 2
 
@@ -55,6 +57,7 @@ class Service:
             budget=PixelBudget(_DECODED_AHEAD_PX),
             max_megapixels=settings.max_megapixels,
         )
+        self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX)
         self.jobs = JobRunner(pipeline, self.worker, settings)
         self.admitted = 0
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from automask.request import MaskOptions
 from automask.wire import WireIssue
-from automask_api.options import MaskOptions
 
 JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 

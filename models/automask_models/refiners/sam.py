@@ -14,7 +14,7 @@ from pydantic import Field
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.fuse import grow
 from automask.geometry import Box
-from automask.protocols import WeightFile, WeightSource, stage_fingerprint
+from automask.protocols import PromptSession, WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Kind, Patch, Region
 from automask.weights import missing_weights
 from automask_models.refiners.agreement import Agreement, AgreementLimits, agreement_of, centre_points
@@ -23,6 +23,7 @@ from automask_models.refiners.backends.frame import SquareFrame
 from automask_models.refiners.backends.protocol import WANTED, Prompts, SamBackend
 from automask_models.refiners.cluster import find_ink
 from automask_models.refiners.polygon import filled_region
+from automask_models.refiners.prompts import SamPromptSession
 from automask_models.refiners.views import plan_views
 
 ALGORITHM_VERSION = 1
@@ -226,6 +227,15 @@ class SamRefiner:
             self._ask(image, list(tasks.values()))
         patches.update((index, self._settled(task)) for index, task in tasks.items())
         return [patches[index] for index in range(len(regions))]
+
+    def prompt_session(self, image: Image) -> PromptSession:
+        """See `automask.protocols.PromptableRefiner`.
+
+        Raises:
+            PluginError: The weights need the extra `sam`.
+            WeightsError: The weights are damaged, unsafe or of an unknown kind.
+        """
+        return SamPromptSession(self._loaded(), image, name=self.name)
 
     def _loaded(self) -> SamBackend:
         if self._backend is None:
