@@ -13,7 +13,7 @@ from automask.geometry import Box
 from automask.grid import LatentGrid
 from automask.types import Patch, Region
 
-FUSE_VERSION = 2
+FUSE_VERSION = 3
 """Raised with every change that alters rendered masks."""
 
 _MOST_WINDOWS = 32
@@ -116,8 +116,7 @@ class Mask:
 
 def is_drawn(region: Region, policy: PolicyConfig) -> bool:
     """Whether a region takes part in the mask; the others are only proposed to a person."""
-    rule = policy.of(region.kind)
-    return rule.action != "keep" and region.confidence >= rule.accept
+    return policy.draws(region.kind, region.confidence)
 
 
 def grow(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:

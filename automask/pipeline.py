@@ -14,6 +14,7 @@ import numpy as np
 
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
+from automask.evidence import fused
 from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask
 from automask.geometry import Box
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
@@ -178,16 +179,17 @@ def draw(
     result: MaskResult, config: PipelineConfig, *, correction: CorrectionLayers | None = None
 ) -> tuple[Mask, MaskResult]:
     """The mask of a result under a configuration, and the result as judged by it. Runs no model."""
+    shown = fused(result, config.policy)
     mask = Mask.from_patches(
-        result.patches,
-        result.regions,
+        shown.patches,
+        shown.regions,
         width_px=result.width_px,
         height_px=result.height_px,
         render=config.render,
         policy=config.policy,
         correction=correction,
     )
-    judged = judge(result, mask, config)
+    judged = _judged(result, shown, mask, config)
     if correction is not None:  # a person has looked: there is nothing left to ask
         judged = dataclasses.replace(judged, verdict=Verdict.AUTO)
     return mask, judged
@@ -195,10 +197,14 @@ def draw(
 
 def judge(result: MaskResult, mask: Mask, config: PipelineConfig) -> MaskResult:
     """The result with confidence, verdict and fuse fingerprint under a configuration. Runs no model."""
+    return _judged(result, fused(result, config.policy), mask, config)
+
+
+def _judged(result: MaskResult, shown: MaskResult, mask: Mask, config: PipelineConfig) -> MaskResult:
     failed = any(issue.severity == "error" for issue in result.issues)
-    confidence = 0.0 if failed else image_confidence(result.regions, config.policy)
+    confidence = 0.0 if failed else image_confidence(shown.regions, config.policy)
     verdict = verdict_of(
-        result.regions,
+        shown.regions,
         confidence=confidence,
         masked_share=mask.masked_share,
         issues=result.issues,

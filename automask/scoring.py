@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from automask.config import PolicyConfig, ReviewConfig
 from automask.types import Issue, Region, Verdict
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 
 
 def image_confidence(regions: Sequence[Region], policy: PolicyConfig) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig, RenderConfig
+from automask.evidence import fused
 from automask.export.protocol import Instance, Orientation
 from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, growth_px, is_drawn
 from automask.grid import LatentGrid
@@ -101,9 +102,10 @@ class Drawing:
     def levels(self, stored: StoredImage, result: MaskResult, correction: CorrectionLayers | None) -> NDArray[np.uint8]:
         """(H, W) uint8 mask, 255 = train, in the orientation of the export."""
         growth_cells = self.growth_px(stored) / self.grid(stored).source_px(1.0)
+        shown = fused(result, self.config.policy)
         mask = Mask.from_patches(
-            result.patches,
-            result.regions,
+            shown.patches,
+            shown.regions,
             width_px=result.width_px,
             height_px=result.height_px,
             render=self.render.model_copy(update={"growth_cells": growth_cells}),
@@ -134,7 +136,8 @@ class Drawing:
                 removed = (removed | (correction.weight_set & ~is_black)) & ~added
         found: list[Instance] = []
         if correction is None or not correction.replaces:
-            for region, patch in zip(result.regions, result.patches, strict=True):
+            shown = fused(result, self.config.policy)
+            for region, patch in zip(shown.regions, shown.patches, strict=True):
                 if not is_drawn(region, self.config.policy):
                     continue
                 artefact = np.zeros(shape, dtype=np.bool_)

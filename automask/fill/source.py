@@ -12,6 +12,7 @@ from automask.config import PipelineConfig
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
+from automask.evidence import fused
 from automask.fuse import CorrectionLayers, Mask, is_drawn
 from automask.store import Status, Store, StoredImage
 from automask.types import Kind, MaskResult, Patch, Region
@@ -84,7 +85,7 @@ class StoreSource:
         Raises:
             ImageError: Nothing usable is stored.
         """
-        result = self._result(row)
+        result = fused(self._result(row), self.config.policy)
         return Mask.from_patches(
             result.patches,
             result.regions,
@@ -104,7 +105,7 @@ class StoreSource:
         layers = self._layers(row)
         if layers is not None and layers.replaces:
             return []
-        result = self._result(row)
+        result = fused(self._result(row), self.config.policy)
         pairs = zip(result.regions, result.patches, strict=True)
         return [(region, patch) for region, patch in pairs if is_drawn(region, self.config.policy)]
 
@@ -123,7 +124,8 @@ class StoreSource:
         """
         layers = self._layers(row)
         if layers is None:
-            return frozenset(region.kind for region, _ in self.drawn(row))
+            alone = [region for region in self._result(row).regions if is_drawn(region, self.config.policy)]
+            return frozenset(region.kind for region in (*alone, *(region for region, _ in self.drawn(row))))
         masked = self.mask(row).weight < 0.5
         result = self._result(row)
         found = set()

@@ -1,0 +1,114 @@
+"""Regions of several detectors that describe the same pixels count as one, and nothing is lost by it."""
+
+import numpy as np
+import pytest
+
+from automask.config import KindPolicy, PipelineConfig, PolicyConfig
+from automask.evidence import fused, merged
+from automask.geometry import Box
+from automask.pipeline import draw
+from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
+
+WIDTH_PX, HEIGHT_PX = 200, 100
+POLICY = PolicyConfig()
+
+
+def found(source, box, *, kind=Kind.TEXT, confidence=0.6, stripes=False, **attributes):
+    box = Box(*box)
+    artefact = np.ones(box.shape, dtype=np.bool_)
+    if stripes:
+        artefact[::3] = False
+        artefact[1::3] = False
+    region = Region(kind, box, confidence, source, attributes=attributes)
+    return region, Patch(box, artefact, 1.0, "polygon")
+
+
+def result_of(*pairs):
+    return MaskResult(
+        image_id="a.png",
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+        regions=tuple(region for region, _ in pairs),
+        patches=tuple(patch for _, patch in pairs),
+        confidence=1.0,
+        verdict=Verdict.AUTO,
+        issues=(),
+        fingerprints=Fingerprints("d", "r", "f"),
+    )
+
+
+def test_two_witnesses_of_the_same_pixels_are_one_region_that_lists_both():
+    pairs = [
+        found("rapidocr", (10, 10, 60, 30), text="Sample"),
+        found("yolo", (12, 8, 62, 30), kind=Kind.WATERMARK, confidence=0.7, score=3.5),
+        found("rapidocr", (100, 60, 150, 80)),
+    ]
+    (region, patch), other = merged(pairs, POLICY)
+    assert region.source == "rapidocr+yolo"
+    assert region.confidence == pytest.approx(1 - 0.4 * 0.3)
+    assert region.kind is Kind.WATERMARK
+    assert region.attributes == {"text": "Sample", "score": 3.5}
+    assert region.box == patch.box == Box(10, 8, 62, 30)
+    assert patch.artefact[2:22, :50].all()
+    assert other is pairs[2] or other == pairs[2]
+
+
+def test_strokes_and_the_area_around_them_are_the_same_thing():
+    pairs = [
+        found("rapidocr", (10, 10, 60, 30)),
+        found("overlay", (10, 10, 60, 30), kind=Kind.OVERLAY, stripes=True, confidence=0.9, template="t"),
+    ]
+    ((region, patch),) = merged(pairs, POLICY)
+    assert region.source == "overlay+rapidocr"
+    assert patch.artefact.all()
+
+
+def test_a_thin_border_does_not_vouch_for_a_wide_one():
+    thin, wide = np.ones((HEIGHT_PX, WIDTH_PX), bool), np.ones((HEIGHT_PX, WIDTH_PX), bool)
+    thin[2:-2, 2:-2] = False
+    wide[30:-30, 60:-60] = False
+    box = Box(0, 0, WIDTH_PX, HEIGHT_PX)
+    pairs = [
+        (Region(Kind.FRAME, box, confidence, source), Patch(box, artefact, 1.0, "polygon"))
+        for source, artefact, confidence in (("overlay", thin, 0.95), ("edges", wide, 0.3))
+    ]
+    assert len(merged(pairs, POLICY)) == 2
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        found("rapidocr", (10, 10, 60, 30)),  # the same witness twice
+        found("yolo", (40, 10, 90, 30), kind=Kind.WATERMARK),  # beside it
+        found("person", (10, 10, 60, 30), kind=Kind.CUSTOM),
+        found("overlay", (10, 10, 60, 30), kind=Kind.OVERLAY, confidence=0.4, template="t"),  # waits for a decision
+    ],
+)
+def test_what_does_not_merge(second):
+    pairs = [found("rapidocr", (10, 10, 60, 30)), second]
+    assert merged(pairs, POLICY) == pairs
+
+
+def test_a_kept_kind_neither_joins_nor_stops_the_others():
+    policy = PolicyConfig(text=KindPolicy(action="keep"))
+    pairs = [found("rapidocr", (10, 10, 60, 30), confidence=0.9), found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK)]
+    assert merged(pairs, policy) == pairs
+    mask, _ = draw(result_of(*pairs), PipelineConfig(policy=policy))
+    assert (mask.weight[10:30, 10:60] == 0).all()
+
+
+def test_what_was_drawn_before_stays_drawn_with_the_lowest_weight():
+    policy = PolicyConfig(watermark=KindPolicy(accept=0.95), text=KindPolicy(weight=0.25))
+    pairs = [found("rapidocr", (10, 10, 60, 30)), found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK, confidence=0.9)]
+    ((region, _),) = merged(pairs, policy)
+    assert region.kind is Kind.TEXT
+    mask, _ = draw(result_of(*pairs), PipelineConfig(policy=policy))
+    assert (mask.weight[10:30, 10:60] == 0.25).all()
+
+
+def test_the_result_itself_keeps_what_each_found():
+    result = result_of(found("rapidocr", (10, 10, 60, 30)), found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK))
+    _, judged = draw(result, PipelineConfig())
+    assert [region.source for region in judged.regions] == ["rapidocr", "yolo"]
+    assert judged.confidence == pytest.approx(1 - 0.4 * 0.4)
+    assert len(fused(result, POLICY).regions) == 1
