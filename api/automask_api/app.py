@@ -13,7 +13,7 @@ from automask.errors import ConfigError
 from automask.pipeline import MaskPipeline
 from automask.store import Store
 from automask_api import problems
-from automask_api.routes import adjust, batch, health, jobs, masks, models, refine
+from automask_api.routes import adjust, batch, health, jobs, masks, models, reference, refine
 from automask_api.security.guard import GuardMiddleware
 from automask_api.security.keys import KEYS_FILE, ApiKeys
 from automask_api.security.limits import BodyLimitMiddleware
@@ -21,7 +21,16 @@ from automask_api.service import Service
 from automask_api.settings import MIB, ServiceSettings
 from automask_api.tracing import TracingMiddleware
 
-_ROUTERS = (health.router, models.router, masks.router, batch.router, adjust.router, jobs.router, refine.router)
+_ROUTERS = (
+    health.router,
+    models.router,
+    masks.router,
+    batch.router,
+    adjust.router,
+    jobs.router,
+    refine.router,
+    reference.router,
+)
 
 
 def create_app(
@@ -60,6 +69,8 @@ def create_app(
         version=automask.__version__,
         summary="Loss masks that keep a diffusion model from learning text, frames and watermarks.",
         lifespan=lifespan,
+        docs_url=None,  # ours needs nothing from the network
+        redoc_url=None,
         responses={"default": {"model": problems.Problem, "description": "What went wrong, and what to do."}},
     )
     app.state.service = service
@@ -91,5 +102,5 @@ def create_app(
             allow_headers=["*"],
             expose_headers=["*"],
         )
-    app.add_middleware(TracingMiddleware)
+    app.add_middleware(TracingMiddleware, metrics=service.metrics)
     return app

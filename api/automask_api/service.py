@@ -19,6 +19,7 @@ from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy
 from automask_api.jobs.runner import JobRunner
 from automask_api.masking import MaskMaker
+from automask_api.metrics import Metrics
 from automask_api.refining.desk import RefineDesk
 from automask_api.settings import ServiceSettings
 from automask_api.worker import ModelWorker, deadline_passed
@@ -60,6 +61,7 @@ class Service:
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX)
         self.jobs = JobRunner(pipeline, self.worker, settings)
         self.admitted = 0
+        self.metrics = Metrics(self)
 
     @property
     def config(self) -> PipelineConfig:

@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from automask_api.metrics import Metrics
 from automask_api.problems import REQUEST_ID, unexpected_problem
 
 logger = logging.getLogger("automask_api.access")
@@ -26,8 +27,9 @@ _EXTRA = ("request_id", "method", "path", "status", "seconds", "client", "key")
 class TracingMiddleware:
     """Outermost of all: names the request, logs how it ended, and answers defects."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; see ASGI."""
@@ -59,6 +61,8 @@ class TracingMiddleware:
                 raise  # the answer has begun: all that is left is to cut the connection
             await unexpected_problem(scope)(scope, receive, send_named)
         finally:
+            seconds = time.perf_counter() - started
+            self._metrics.observe(scope, status=status, seconds=seconds)
             logger.info(
                 "request",
                 extra={
@@ -66,7 +70,7 @@ class TracingMiddleware:
                     "method": scope["method"],
                     "path": scope["path"],
                     "status": status,
-                    "seconds": round(time.perf_counter() - started, 4),
+                    "seconds": round(seconds, 4),
                     "client": (scope.get("client") or ("",))[0],
                     "key": scope.get("automask.key"),
                 },

@@ -75,6 +75,10 @@ class ModelWorker:
         self._loaded = 0
         self._turns = 0
         self._closed = False
+        self.analysed = 0
+        """Images that models ran on for single requests and batches."""
+        self.calls = 0
+        """Batches and calls that were begun."""
         self.load_error: AutomaskError | None = None
         """Why the models could not be loaded, or None."""
 
@@ -175,6 +179,9 @@ class ModelWorker:
         with self._condition:
             self._loaded += 1
         while (tasks := self._take()) is not None:
+            with self._condition:
+                self.calls += bool(tasks)
+                self.analysed += len(tasks) if isinstance(tasks, list) else 0
             if isinstance(tasks, _Call):
                 tasks.run(pipeline)
             elif tasks:

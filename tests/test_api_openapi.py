@@ -1,0 +1,71 @@
+"""The API's description is the one that was agreed on, and what it says of itself can be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fakes import pipeline
+
+pytest.importorskip("fastapi")
+
+from api_server import png, serving
+
+from automask_api.app import create_app
+from automask_api.settings import ServiceSettings
+
+GOLDEN = Path(__file__).parent / "data" / "openapi.json"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("data")) as client:
+        yield client
+
+
+def description(folder) -> str:
+    app = create_app(pipeline(), None, ServiceSettings(data_dir=folder))
+    app.state.service.threads.shutdown()
+    document = app.openapi()
+    document["info"]["version"] = "*"
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def test_the_description_is_the_golden_one(tmp_path, request):
+    text = description(tmp_path)
+    if request.config.getoption("--update-golden"):
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8"), (
+        "the API changed: if that is meant, run this test with --update-golden and read the difference"
+    )
+
+
+def test_every_route_says_what_it_does(tmp_path):
+    document = json.loads(description(tmp_path))
+    assert len(document["paths"]) >= 15
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation.get("description"), (method, path)
+            assert "default" in operation["responses"], (method, path)
+
+
+def test_the_reference_is_one_page_without_scripts(client):
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<script" not in page.text
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert path in page.text
+
+
+def test_metrics_count_requests_images_and_the_cache(client):
+    for _ in range(2):
+        assert client.post("/v1/masks", content=png(seed=1)).status_code == 200
+    client.get("/v1/jobs/0123456789abcdef")
+    text = client.get("/metrics").text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert values['automask_requests_total{method="POST",route="/v1/masks",status="200"}'] == "2.0"
+    assert values['automask_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"}'] == "1.0"
+    assert values["automask_analysed_images_total"] == "1.0"
+    assert values["automask_cache_hits_total"] == "1.0"
+    assert values["automask_admitted_requests"] == "0.0"
+    assert values["automask_ready"] == "1.0"
