@@ -22,7 +22,10 @@ HEAVY = {
     "segment_anything", "skimage", "scipy", "shapely", "onnx", "fastapi", "uvicorn", "httpx",
 }  # fmt: skip
 WEB = {"fastapi", "uvicorn"}
-WITHOUT_WEB = ("api/automask_api/__init__.py", "api/automask_api/commands.py", "api/automask_api/settings.py")
+WITHOUT_WEB = (
+    "api/automask_api/__init__.py", "api/automask_api/commands.py", "api/automask_api/settings.py",
+    "api/automask_api/review/__init__.py", "api/automask_api/review/command.py",
+)  # fmt: skip
 """What the command line imports before it knows that a server is wanted; the rest of the package is the server."""
 HEAVY_BY_DESIGN = ("automask/training.py", "automask/training/", "models/automask_models/training/")
 """Torch helpers for training loops; nothing else imports them (checked below)."""

@@ -79,6 +79,15 @@ def revision(connection: sqlite3.Connection, content_sha256: str) -> int | None:
     return number
 
 
+def revisions(connection: sqlite3.Connection) -> dict[str, int]:
+    """Newest revision of every content whose correction was not withdrawn."""
+    rows = connection.execute(
+        "SELECT content_sha256, revision FROM corrections c WHERE NOT withdrawn"
+        " AND revision = (SELECT max(revision) FROM corrections WHERE content_sha256 = c.content_sha256)"
+    )
+    return {content: int(number) for content, number in rows}
+
+
 def is_live(connection: sqlite3.Connection, content_sha256: str | None) -> bool:
     """Whether some content has a correction that was not withdrawn."""
     row = connection.execute(

@@ -147,6 +147,19 @@ def region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.R
     ).fetchall()
 
 
+def templates_by_image(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
+    """Ids of the templates that were found on each image, without forgotten ones and without images that show none."""
+    found: dict[str, tuple[str, ...]] = {}
+    for image_id, template_id in connection.execute(
+        "SELECT DISTINCT image_id, template_id FROM regions JOIN images USING (image_key)"
+        " LEFT JOIN template_decisions USING (template_id)"
+        " WHERE template_id IS NOT NULL AND template_decisions.decision IS NOT 'forget' ORDER BY image_id, template_id"
+    ):
+        name = from_text(image_id)
+        found[name] = (*found.get(name, ()), template_id)
+    return found
+
+
 def read_result(connection: sqlite3.Connection, image_id: str) -> MaskResult | None:
     """What was put for an image, or None where nothing usable is stored.
 

@@ -122,6 +122,16 @@ class StoreReader:
         with self._database.reading() as connection, self._no_damage("a correction"):
             return corrections.history(connection, content_sha256)
 
+    def corrected(self) -> dict[str, int]:
+        """Newest revision by content, for every content with a correction that counts."""
+        with self._database.reading() as connection:
+            return corrections.revisions(connection)
+
+    def templates_by_image(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the templates found on each image that shows one, without forgotten ones."""
+        with self._database.reading() as connection:
+            return queries.templates_by_image(connection)
+
     def stale_correction(self, image_id: str) -> Correction | None:
         """The correction of an image's former pixels that waits for a person, or None."""
         stored = self.lookup(image_id)

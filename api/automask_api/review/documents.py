@@ -1,0 +1,291 @@
+"""What the page is told, and what it sends. Internal to the page: these shapes may change with any release."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from automask.config import PipelineConfig
+from automask.errors import InputError
+from automask.fuse import CorrectionLayers, growth_px, is_drawn
+from automask.grid import LatentGrid
+from automask.store import Correction, Decision, StoredImage, rle
+from automask.types import Kind, MaskResult, Patch, Region
+
+QUEUE_FIELDS = (
+    "id", "width_px", "height_px", "confidence", "verdict", "kinds", "masked_share", "decision", "revision",
+    "content", "mask", "failed", "templates",
+)  # fmt: skip
+"""Columns of a queue row, in order; rows are lists, since there can be many."""
+
+_MOST_IMAGES_AT_ONCE = 5000
+_PACKED = Field(None, max_length=200_000_000, description="Base64 of the store's run lengths.")
+
+
+class Document(BaseModel):
+    """Base of what travels between page and server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LayersDocument(Document):
+    """Correction layers, each packed as the store packs them, in base64."""
+
+    replaces: bool = False
+    already_grown: bool = False
+    add: str | None = _PACKED
+    remove: str | None = _PACKED
+    weight_set: str | None = _PACKED
+    weight_levels: str | None = Field(None, max_length=400_000_000, description="Base64 of zlib of the set levels.")
+
+    @classmethod
+    def of(cls, layers: CorrectionLayers) -> Self:
+        """Pack layers."""
+        levels = None
+        if layers.weight_set is not None and layers.weight_levels is not None:
+            levels = _text(rle.encode_levels(layers.weight_levels, layers.weight_set))
+        return cls(
+            replaces=layers.replaces,
+            already_grown=layers.already_grown,
+            add=_packed(layers.add),
+            remove=_packed(layers.remove),
+            weight_set=_packed(layers.weight_set),
+            weight_levels=levels,
+        )
+
+    def layers(self, shape: tuple[int, int]) -> CorrectionLayers:
+        """Unpack layers for an image of `shape` (H, W).
+
+        Raises:
+            InputError: They are damaged or of another size.
+        """
+        try:
+            weight_set = _unpacked(self.weight_set, shape)
+            weight_levels = None
+            if weight_set is not None:
+                weight_levels = rle.decode_levels(_bytes(self.weight_levels or ""), weight_set)
+            return CorrectionLayers(
+                replaces=self.replaces,
+                add=_unpacked(self.add, shape),
+                remove=_unpacked(self.remove, shape),
+                weight_levels=weight_levels,
+                weight_set=weight_set,
+                already_grown=self.already_grown,
+            )
+        except ValueError as error:
+            raise InputError(
+                f"The correction cannot be read: {error}.", advice="Load the page again.", code="correction-invalid"
+            ) from error
+
+
+class CorrectionDocument(Document):
+    """One revision; `layers` is null where it gave the automatic mask back, and left out in lists."""
+
+    revision: int
+    author: str
+    tool: str
+    created_s: float
+    withdrawn: bool
+    layers: LayersDocument | None = None
+
+    @classmethod
+    def of(cls, correction: Correction, *, with_layers: bool) -> Self:
+        """Describe a revision."""
+        layers = correction.layers
+        return cls(
+            revision=correction.revision,
+            author=correction.author,
+            tool=correction.tool,
+            created_s=correction.created_s,
+            withdrawn=layers is None,
+            layers=LayersDocument.of(layers) if with_layers and layers is not None else None,
+        )
+
+
+class RegionDocument(Document):
+    """A region with its ungrown pixels."""
+
+    kind: Kind
+    box: tuple[int, int, int, int]
+    polygon: list[tuple[float, float]] | None
+    confidence: float
+    source: str
+    drawn: bool
+    text: str | None
+    template: str | None
+    patch_box: tuple[int, int, int, int]
+    patch: str
+
+    @classmethod
+    def of(cls, region: Region, patch: Patch, *, drawn: bool) -> Self:
+        """Describe a region."""
+        text, template = region.attributes.get("text"), region.attributes.get("template")
+        return cls(
+            kind=region.kind,
+            box=region.box.xyxy,
+            polygon=list(region.polygon) if region.polygon is not None else None,
+            confidence=float(region.confidence),
+            source=region.source,
+            drawn=drawn,
+            text=str(text) if text else None,
+            template=str(template) if template is not None else None,
+            patch_box=patch.box.xyxy,
+            patch=_text(rle.encode(patch.artefact)),
+        )
+
+
+class GridDocument(Document):
+    """The latent grid, and growth in pixels of the image."""
+
+    training_px: int
+    cell_px: int
+    growth_cells: float
+    growth_px: int
+    width_px: int
+    height_px: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, width_px: int, height_px: int, config: PipelineConfig) -> Self:
+        """Describe the grid of an image under a configuration."""
+        render = config.render
+        grid = LatentGrid.of(width_px, height_px, training_px=render.training_px, cell_px=render.cell_px)
+        rows, columns = grid.shape_cells
+        return cls(
+            training_px=render.training_px,
+            cell_px=render.cell_px,
+            growth_cells=render.growth_cells,
+            growth_px=growth_px(grid, render.growth_cells),
+            width_px=grid.width_px,
+            height_px=grid.height_px,
+            rows=rows,
+            columns=columns,
+        )
+
+
+class IssueDocument(Document):
+    """Something that a person should know."""
+
+    code: str
+    message: str
+    severity: str
+
+
+class ImageDocument(Document):
+    """Everything that the editor needs about one image."""
+
+    id: str
+    width_px: int
+    height_px: int
+    content: str
+    verdict: str | None
+    confidence: float | None
+    masked_share: float | None
+    decision: Decision | None
+    revision: int = Field(description="Newest revision of the correction, 0 where there was none.")
+    correction: CorrectionDocument | None
+    regions: list[RegionDocument]
+    issues: list[IssueDocument]
+    grid: GridDocument
+    weights: dict[Kind, float] = Field(description="Training weight by kind; 1 for kinds that are kept.")
+
+
+class SavedDocument(Document):
+    """Where an image stands after a change."""
+
+    revision: int
+    verdict: str | None
+    confidence: float | None
+    masked_share: float | None
+    decision: Decision | None
+    mask: str | None
+
+    @classmethod
+    def of(cls, stored: StoredImage, *, revision: int) -> Self:
+        """Describe a row."""
+        return cls(
+            revision=revision,
+            verdict=stored.verdict.value if stored.verdict is not None else None,
+            confidence=stored.confidence,
+            masked_share=stored.masked_share,
+            decision=stored.decision,
+            mask=short_hash(stored.mask_sha256),
+        )
+
+
+class DecisionsBody(Document):
+    """A decision about several images; null takes the last one back."""
+
+    images: list[str] = Field(min_length=1, max_length=_MOST_IMAGES_AT_ONCE, description="Tokens.")
+    decision: Decision | None
+
+
+class RevertBody(Document):
+    """Make an older revision the newest again."""
+
+    to_revision: int = Field(ge=1)
+
+
+class ClickBody(Document):
+    """A pixel of the image."""
+
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+
+
+class ThingDocument(Document):
+    """What lies at a click, ungrown."""
+
+    box: tuple[int, int, int, int]
+    pixels: str
+    by: str = Field(description="Name of the clicker.")
+    score: float
+
+    @classmethod
+    def of(cls, patch: Patch) -> Self:
+        """Describe a patch."""
+        return cls(box=patch.box.xyxy, pixels=_text(rle.encode(patch.artefact)), by=patch.refiner, score=patch.score)
+
+
+def region_documents(result: MaskResult, config: PipelineConfig) -> list[RegionDocument]:
+    """The regions of a result, in order."""
+    return [
+        RegionDocument.of(region, patch, drawn=is_drawn(region, config.policy))
+        for region, patch in zip(result.regions, result.patches, strict=True)
+    ]
+
+
+def kind_weights(config: PipelineConfig) -> dict[Kind, float]:
+    """Training weight by kind under the policy."""
+    rules = {kind: config.policy.of(kind) for kind in Kind}
+    return {kind: 1.0 if rule.action == "keep" else rule.weight for kind, rule in rules.items()}
+
+
+def short_hash(sha256: str | None) -> str | None:
+    """Enough of a hash to tell versions of a file apart in an address."""
+    return sha256[:16] if sha256 is not None else None
+
+
+def _packed(layer: NDArray[np.bool_] | None) -> str | None:
+    return _text(rle.encode(layer)) if layer is not None else None
+
+
+def _unpacked(text: str | None, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    return rle.decode(_bytes(text), shape=shape) if text is not None else None
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error

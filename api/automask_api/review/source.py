@@ -1,0 +1,155 @@
+"""The store as the review page works on it: rows by token, files, the configuration that masks are drawn under."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import PipelineConfig
+from automask.dataset.walk import ImageFile
+from automask.errors import InputError
+from automask.plugins import build_clicker
+from automask.protocols import Clicker
+from automask.redraw import redraw_image, stored_config
+from automask.store import Status, Store, StoredImage
+from automask.types import Image, Patch
+from automask.weights import WeightLibrary
+from automask_api.errors import NotFound
+from automask_api.review.pictures import PictureCache
+
+
+class ReviewSource:
+    """An open store, and what the page needs beside it. Any thread may use it.
+
+    Attributes:
+        store: Open for writing.
+        author: Who reviews, for the history of corrections.
+        config: Of the store's last run: what masks are drawn under.
+        input_root: The folder that image ids are relative to.
+        pictures: Decoded images.
+    """
+
+    def __init__(self, store: Store, *, author: str, config: PipelineConfig, input_root: Path) -> None:
+        self.store = store
+        self.author = author
+        self.config = config
+        self.input_root = input_root
+        self.pictures = PictureCache(config.decode)
+        self._drawing = threading.Lock()
+        self._clicking = threading.Lock()
+        self._clicker: Clicker | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, root: Path, *, author: str) -> Iterator[Self]:
+        """Open the store in a folder.
+
+        Raises:
+            StoreError: There is no usable store, or nothing was ever run on it.
+        """
+        with Store.open(root) as store:  # first, since it may have to be brought up to date
+            config = stored_config(root)
+            run = store.last_run()
+            input_root = Path(run.input_root) if run is not None else Path()
+            yield cls(store, author=author, config=config, input_root=input_root)
+
+    @property
+    def store_id(self) -> str:
+        """Tells this store from others in the same browser."""
+        return hashlib.sha256(str(self.store.root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    def rows(self) -> Iterator[StoredImage]:
+        """All images with a file, the most doubtful first."""
+        return (row for row in self.store.images(order="confidence") if row.status is not Status.MISSING)
+
+    def row(self, token: str) -> StoredImage:
+        """The row behind a token.
+
+        Raises:
+            NotFound: There is none (`image-unknown`).
+        """
+        image_id = image_id_of(token)
+        stored = self.store.lookup(image_id)
+        if stored is None:
+            raise NotFound(
+                f"The store has no image {image_id!r}.",
+                advice="Load the page again: the store may have changed.",
+                code="image-unknown",
+            )
+        return stored
+
+    def content_of(self, stored: StoredImage) -> str:
+        """Hash of the image file that people judge.
+
+        Raises:
+            InputError: The file was never read.
+        """
+        if stored.content_sha256 is None:
+            raise InputError(
+                f"{stored.image_id} was never read.", advice="Run `automask run` on its folder.", code="image-unread"
+            )
+        return stored.content_sha256
+
+    def file_of(self, stored: StoredImage) -> ImageFile:
+        """The image file as the decoder wants it."""
+        return ImageFile(
+            id=stored.image_id,
+            path=self.input_root / stored.image_id,
+            size_bytes=stored.size_bytes,
+            mtime_ns=stored.mtime_ns,
+            mask_name=stored.mask_name or "",
+        )
+
+    def pixels(self, stored: StoredImage) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB of an image; errors as for `PictureCache.pixels`."""
+        return self.pictures.pixels(self.file_of(stored), self.content_of(stored))
+
+    def click(self, stored: StoredImage, x: int, y: int) -> Patch:
+        """The thing at a pixel of an image.
+
+        Raises:
+            InputError: The pixel is outside (`point-outside`), or the file cannot be used.
+        """
+        pixels = self.pixels(stored)
+        if not (0 <= x < pixels.shape[1] and 0 <= y < pixels.shape[0]):
+            raise InputError(f"{x}, {y} is outside of {stored.image_id}.", code="point-outside")
+        with self._clicking:
+            if self._clicker is None:
+                self._clicker = build_clicker(weights=WeightLibrary.discover(), runtime=self.config.runtime)
+            return self._clicker.click(Image(id=self.content_of(stored), pixels=pixels), x, y)
+
+    def redraw(self, image_id: str) -> StoredImage | None:
+        """Draw the mask of an image again, and those of others that a correction left behind; the image's new row."""
+        with self._drawing:  # two at once could leave the older one's mask on disk
+            for outdated in {image_id, *self.store.outdated_masks()}:
+                stored = self.store.lookup(outdated)
+                if stored is not None:
+                    redraw_image(self.store, stored, self.config)
+        return self.store.lookup(image_id)
+
+
+def token_of(image_id: str) -> str:
+    """An image id as one URL segment."""
+    return base64.urlsafe_b64encode(image_id.encode("utf-8", "surrogateescape")).rstrip(b"=").decode()
+
+
+def image_id_of(token: str) -> str:
+    """The image id of a token.
+
+    Raises:
+        NotFound: It is none.
+    """
+    try:
+        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8", "surrogateescape")
+    except (binascii.Error, UnicodeError) as error:
+        raise NotFound(f"{token!r} names no image.", advice="Load the page again.", code="image-unknown") from error

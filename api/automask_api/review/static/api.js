@@ -1,0 +1,66 @@
+// Talking to the server.
+
+const ROOT = "api";
+
+/** An answer that is no success. */
+export class Problem extends Error {
+  /** @param {number} status @param {any} document */
+  constructor(status, document) {
+    super(document?.detail ?? `The server answered ${status}.`);
+    this.status = status;
+    this.advice = document?.advice ?? "";
+    this.code = document?.code ?? "";
+    this.newest = document?.newest ?? null;
+  }
+}
+
+/** One URL segment for an image id. @param {string} id */
+export function tokenOf(id) {
+  const bytes = new TextEncoder().encode(id);
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** @param {string} token @param {string} content */
+export const viewAddress = (token, content) => `${ROOT}/images/${token}/view?v=${content}`;
+/** @param {string} token @param {string} content @param {string} name level/column/row */
+export const tileAddress = (token, content, name) => `${ROOT}/images/${token}/tiles/${name}?v=${content}`;
+/** @param {string} token @param {string|null} mask short hash of the mask */
+export const thumbnailAddress = (token, mask) => `${ROOT}/images/${token}/thumbnail?v=${mask ?? "none"}`;
+
+/**
+ * @param {string} path @param {RequestInit & {json?: unknown, revision?: number}} [options]
+ * @returns {Promise<any>}
+ * @throws {Problem} for answers that are no success; {TypeError} where no server answers
+ */
+export async function call(path, options = {}) {
+  const headers = new Headers(options.headers);
+  if (options.json !== undefined) headers.set("Content-Type", "application/json");
+  if (options.revision !== undefined) headers.set("If-Match", `"${options.revision}"`);
+  const body = options.json !== undefined ? JSON.stringify(options.json) : options.body;
+  const response = await fetch(`${ROOT}/${path}`, { ...options, headers, body });
+  const isJson = (response.headers.get("Content-Type") ?? "").includes("json");
+  const document = isJson ? await response.json() : null;
+  if (!response.ok) throw new Problem(response.status, document);
+  return document;
+}
+
+export const getQueue = () => call("queue");
+/** @param {string} token @param {AbortSignal} [signal] */
+export const getImage = (token, signal) => call(`images/${token}`, { signal });
+/** @param {string} token @param {any} layers @param {number} revision */
+export const putCorrection = (token, layers, revision) =>
+  call(`images/${token}/correction`, { method: "PUT", json: layers, revision });
+/** @param {string} token @param {number} revision */
+export const withdrawCorrection = (token, revision) =>
+  call(`images/${token}/correction`, { method: "DELETE", revision });
+/** @param {string} token @param {number} toRevision @param {number} revision */
+export const revertCorrection = (token, toRevision, revision) =>
+  call(`images/${token}/correction/revert`, { method: "POST", json: { to_revision: toRevision }, revision });
+/** @param {string} token */
+export const getHistory = (token) => call(`images/${token}/history`);
+/** @param {string[]} tokens @param {string|null} decision */
+export const decide = (tokens, decision) => call("decisions", { method: "POST", json: { images: tokens, decision } });
+/** The thing at a pixel. @param {string} token @param {{x: number, y: number}} point @param {AbortSignal} [signal] */
+export const click = (token, point, signal) => call(`images/${token}/click`, { method: "POST", json: point, signal });

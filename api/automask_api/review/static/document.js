@@ -1,0 +1,392 @@
+// The mask of one image as it is edited: what the program found, and what a person changed on top of it.
+
+import { eachRun, framed, overlap, spread } from "./bitmaps.js";
+import { Plane, union } from "./plane.js";
+import { deflate, fromBase64, inflate, packRuns, toBase64, unpackRuns } from "./packing.js";
+import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
+
+/** @typedef {import("./plane.js").Rect} Rect */
+/** @typedef {import("./shapes.js").Spans} Spans */
+/** @typedef {{flags: Map<number, Uint8Array|null>, levels: Map<number, Uint8Array|null>, replaces: boolean}} Snapshot */
+
+export const KINDS = ["text", "frame", "watermark", "overlay", "custom"];
+export const KIND_BITS = 7;
+export const ADD = 8;
+export const REMOVE = 16;
+export const WEIGHT = 32;
+const ALMOST = 0.98;
+
+/**
+ * A region of the automatic mask.
+ * @typedef {object} Region
+ * @property {number} index @property {string} kind @property {Rect} box @property {Rect} patchBox
+ * @property {[number, number][]|null} polygon @property {number} confidence @property {string} source
+ * @property {boolean} proposed found, but too unsure to be drawn @property {string|null} text
+ * @property {string|null} template @property {Uint32Array} runs @property {Int32Array} samples x, y pairs
+ * @property {"on"|"off"|"part"} state @property {number|null} weight of 255, or null where the policy's holds
+ */
+
+export class MaskDocument {
+  /** @param {any} description the server's image document */
+  static async open(description) {
+    const doc = new MaskDocument(description);
+    for (const [index, region] of description.regions.entries()) {
+      const [x0, y0, x1, y1] = region.patch_box;
+      const runs = await unpackRuns(region.patch);
+      const patchBox = { x0, y0, x1, y1 };
+      const [bx0, by0, bx1, by1] = region.box;
+      doc.regions.push({
+        index, kind: region.kind, box: { x0: bx0, y0: by0, x1: bx1, y1: by1 }, patchBox, polygon: region.polygon,
+        confidence: region.confidence, source: region.source, proposed: !region.drawn, text: region.text,
+        template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
+      });
+    }
+    await doc.setLayers(description.correction?.layers ?? null);
+    return doc;
+  }
+
+  /** @param {any} description */
+  constructor(description) {
+    this.id = description.id;
+    this.width = description.width_px;
+    this.height = description.height_px;
+    this.grid = description.grid;
+    this.flags = new Plane(this.width, this.height);
+    this.levels = new Plane(this.width, this.height);
+    this.replaces = false;
+    this.alreadyGrown = false;
+    /** @type {Region[]} */
+    this.regions = [];
+    /** weight levels by kind bits */
+    this.kindLevels = Uint8Array.from([255, ...KINDS.map((kind) => Math.round(255 * description.weights[kind]))]);
+    /** @type {Rect|null} */
+    this.dirty = null;
+  }
+
+  /** Growth of what a person added, in image pixels. */
+  get addReach() {
+    return this.alreadyGrown ? 0 : this.grid.growth_px;
+  }
+
+  get bounds() {
+    return { x0: 0, y0: 0, x1: this.width, y1: this.height };
+  }
+
+  // Layers
+
+  /** Show the automatic mask under some layers. @param {any} layers as the server packs them, or null */
+  async setLayers(layers) {
+    this.flags = new Plane(this.width, this.height);
+    this.levels = new Plane(this.width, this.height);
+    this.replaces = layers?.replaces ?? false;
+    this.alreadyGrown = layers?.already_grown ?? false;
+    if (!this.replaces) this.#paintAutomatic();
+    for (const [name, bit] of [["remove", REMOVE], ["add", ADD]]) {
+      if (layers?.[name]) this.#paint(await unpackRuns(layers[name]), this.bounds, 255, bit);
+    }
+    if (layers?.weight_set) {
+      const runs = await unpackRuns(layers.weight_set), values = await inflate(fromBase64(layers.weight_levels));
+      this.#paint(runs, this.bounds, 255, WEIGHT);
+      let at = 0;
+      Plane.eachSpan(runs, this.bounds, (y, x0, x1) => {
+        for (let x = x0; x < x1; x++) this.levels.span(y, x, x + 1, 0, values[at++]);
+      });
+    }
+    this.dirty = this.bounds;
+    this.#judgeRegions(this.bounds);
+  }
+
+  /** The layers as the server wants them, or null where nothing differs from the automatic mask. */
+  async layers() {
+    const add = this.flags.runs(ADD), remove = this.flags.runs(REMOVE), weighted = this.flags.runs(WEIGHT);
+    if (!add && !remove && !weighted && !this.replaces) return null;
+    const pack = (/** @type {Uint32Array|null} */ runs) => (runs ? packRuns(runs, this.height, this.width) : null);
+    let levels = null;
+    if (weighted) {
+      /** @type {number[]} */
+      const values = [];
+      Plane.eachSpan(weighted, this.bounds, (y, x0, x1) => {
+        for (let x = x0; x < x1; x++) values.push(this.levels.get(x, y));
+      });
+      levels = toBase64(await deflate(Uint8Array.from(values)));
+    }
+    return {
+      replaces: this.replaces, already_grown: this.alreadyGrown, add: await pack(add), remove: await pack(remove),
+      weight_set: await pack(weighted), weight_levels: levels,
+    };
+  }
+
+  // Changes: between `begin` and `end`, undone as one
+
+  begin() {
+    this.flags.record();
+    this.levels.record();
+    this.startedReplacing = this.replaces;
+  }
+
+  /** @returns {Snapshot|null} what to give `restore` to undo, or null where nothing was changed */
+  end() {
+    const snapshot = {
+      flags: this.flags.recorded(), levels: this.levels.recorded(), replaces: this.startedReplacing ?? false,
+    };
+    this.#judgeRegions(this.bounds);
+    return snapshot.flags.size || snapshot.levels.size || snapshot.replaces !== this.replaces ? snapshot : null;
+  }
+
+  /** Undo or redo. @param {Snapshot} snapshot @returns {Snapshot} the way back */
+  restore(snapshot) {
+    const back = {
+      flags: this.flags.swap(snapshot.flags), levels: this.levels.swap(snapshot.levels), replaces: this.replaces,
+    };
+    this.replaces = snapshot.replaces;
+    this.dirty = this.bounds;
+    this.#judgeRegions(this.bounds);
+    return back;
+  }
+
+  /** Mask or unmask a convex shape. @param {Spans} spans @param {boolean} masks */
+  stroke(spans, masks) {
+    eachRow(spans, (y, x0, x1) => this.#set(y, x0, x1, masks));
+    if (!masks && this.addReach) {
+      // What was added grows back into the erased pixels unless it ends that much earlier.
+      eachRow(widened(spans, this.addReach), (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, 0));
+    }
+    this.#touch(spans.rect, masks);
+  }
+
+  /** Mask or unmask the inside of a polygon. @param {import("./shapes.js").Point[]} points @param {boolean} masks */
+  polygon(points, masks) {
+    const inside = points.map(({ x, y }) => ({ x: clamp(x, this.width), y: clamp(y, this.height) }));
+    if (masks || !this.addReach) {
+      const rect = fillPolygon(inside, (y, x0, x1) => this.#set(y, x0, x1, masks));
+      if (rect) this.#touch(rect, masks);
+      return;
+    }
+    const rect = fillPolygon(inside, () => {});
+    if (!rect) return;
+    const width = rect.x1 - rect.x0, bitmap = new Uint8Array(width * (rect.y1 - rect.y0));
+    fillPolygon(inside, (y, x0, x1) => {
+      bitmap.fill(1, (y - rect.y0) * width + x0 - rect.x0, (y - rect.y0) * width + x1 - rect.x0);
+    });
+    this.stamp(bitmap, rect, false);
+  }
+
+  /** Mask or unmask the set pixels of a bitmap. @param {Uint8Array} bitmap @param {Rect} box @param {boolean} masks */
+  stamp(bitmap, box, masks) {
+    eachRun(bitmap, box, (y, x0, x1) => this.#set(y, x0, x1, masks));
+    if (!masks && this.addReach) {
+      const reach = this.addReach;
+      const wide = { x0: box.x0 - reach, y0: box.y0 - reach, x1: box.x1 + reach, y1: box.y1 + reach };
+      const grown = dilate(framed(bitmap, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
+      eachRun(grown, wide, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, 0));
+    }
+    this.#touch(box, masks);
+  }
+
+  /** Switch a region on or off. @param {Region} region @param {boolean} on */
+  toggle(region, on) {
+    const mine = this.#pixelsOf(region);
+    this.#dropWeight(region, mine);
+    if (!on) this.#withoutOthers(region, mine);
+    const automatic = !region.proposed && !this.replaces;
+    const keep = on ? 255 & ~(REMOVE | WEIGHT) : 255 & ~(WEIGHT | (automatic ? 0 : ADD));
+    const set = on ? (automatic ? 0 : ADD) : automatic ? REMOVE : 0;
+    eachRun(mine, region.patchBox, (y, x0, x1) => this.flags.span(y, x0, x1, keep, set));
+    this.#touch(region.patchBox, false);
+  }
+
+  /** Give a region a weight of its own. @param {Region} region @param {number} level 0..255 */
+  weigh(region, level) {
+    const mine = this.#pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
+    this.#dropWeight(region, mine);
+    const wide = {
+      x0: Math.max(0, box.x0 - reach), y0: Math.max(0, box.y0 - reach),
+      x1: Math.min(this.width, box.x1 + reach), y1: Math.min(this.height, box.y1 + reach),
+    };
+    const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
+    eachRun(mine, box, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, REMOVE));
+    eachRun(grown, wide, (y, x0, x1) => {
+      this.flags.span(y, x0, x1, 255, WEIGHT);
+      this.levels.span(y, x0, x1, 0, level);
+    });
+    this.#touch(wide, false);
+  }
+
+  /** Call a region another kind: it takes that kind's colour and weight. @param {Region} region @param {string} kind */
+  reclass(region, kind) {
+    region.kind = kind;
+    if (region.state === "off") return;
+    const level = this.kindLevels[KINDS.indexOf(kind) + 1];
+    if (level === 255) this.toggle(region, false);
+    else if (level > 0) this.weigh(region, level);
+    else {
+      this.toggle(region, true);
+      eachRun(this.#pixelsOf(region), region.patchBox, (y, x0, x1) => {
+        for (let x = x0; x < x1; x++) {
+          if (this.flags.get(x, y) & KIND_BITS) this.flags.span(y, x, x + 1, 255 & ~KIND_BITS, KINDS.indexOf(kind) + 1);
+        }
+      });
+    }
+    this.#touch(region.patchBox, true);
+  }
+
+  /** Nothing on this image is to be masked. */
+  clear() {
+    for (const plane of [this.flags, this.levels]) for (const key of [...plane.tiles.keys()]) plane.writable(key).fill(0);
+    this.replaces = true;
+    this.dirty = this.bounds;
+  }
+
+  /** The automatic mask again. */
+  reset() {
+    this.clear();
+    this.replaces = false;
+    this.#paintAutomatic();
+  }
+
+  /** Make masked what is not, and the other way round. */
+  invert() {
+    for (let y = 0; y < this.height; y++) {
+      for (let x = 0; x < this.width; ) {
+        const masked = this.isMasked(x, y);
+        let end = x + 1;
+        while (end < this.width && this.isMasked(end, y) === masked) end++;
+        this.flags.span(y, x, end, KIND_BITS, masked ? REMOVE : ADD);
+        x = end;
+      }
+    }
+    this.dirty = this.bounds;
+  }
+
+  /** Grow (or with a negative number shrink) everything that is masked. @param {number} by pixels */
+  spread(by) {
+    const extent = this.flags.extent();
+    if (!extent) return;
+    const reach = Math.abs(by);
+    const box = {
+      x0: Math.max(0, extent.x0 - reach), y0: Math.max(0, extent.y0 - reach),
+      x1: Math.min(this.width, extent.x1 + reach), y1: Math.min(this.height, extent.y1 + reach),
+    };
+    const width = box.x1 - box.x0, height = box.y1 - box.y0;
+    const source = new Uint8Array(width * height);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) source[y * width + x] = Number(this.isMasked(box.x0 + x, box.y0 + y) === by > 0);
+    }
+    const grown = dilate(source, width, height, reach);
+    for (let at = 0; at < grown.length; at++) grown[at] = Number(grown[at] && !source[at]); // only what changes
+    eachRun(grown, box, (y, x0, x1) => this.#set(y, x0, x1, by > 0));
+    this.#touch(box, by > 0);
+  }
+
+  /** Whether a pixel is masked before growth. @param {number} x @param {number} y */
+  isMasked(x, y) {
+    const flags = this.flags.get(x, y);
+    if (flags & ADD) return true;
+    if (flags & WEIGHT) return this.levels.get(x, y) < 255;
+    return (flags & KIND_BITS) !== 0 && !(flags & REMOVE);
+  }
+
+  /** What has to be drawn again since the last call. @returns {Rect|null} */
+  takeDirty() {
+    const dirty = this.dirty;
+    this.dirty = null;
+    return dirty;
+  }
+
+  /** The topmost region at a point. @param {number} x @param {number} y */
+  regionAt(x, y) {
+    const inside = this.regions.filter(({ box }) => x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1);
+    const area = (/** @type {Region} */ { box }) => (box.x1 - box.x0) * (box.y1 - box.y0);
+    return inside.sort((one, other) => area(one) - area(other))[0] ?? null;
+  }
+
+  // Inside
+
+  /** @param {number} y @param {number} x0 @param {number} x1 @param {boolean} masks */
+  #set(y, x0, x1, masks) {
+    if (masks) this.flags.span(y, x0, x1, 255 & ~(REMOVE | WEIGHT), ADD);
+    else this.flags.span(y, x0, x1, 255 & ~(ADD | WEIGHT), REMOVE);
+  }
+
+  /** @param {Uint32Array} runs @param {Rect} box @param {number} keep @param {number} set */
+  #paint(runs, box, keep, set) {
+    Plane.eachSpan(runs, box, (y, x0, x1) => this.flags.span(y, x0, x1, keep, set));
+  }
+
+  #paintAutomatic() {
+    const drawn = this.regions.filter((region) => !region.proposed && this.kindLevels[KINDS.indexOf(region.kind) + 1] < 255);
+    const level = (/** @type {Region} */ region) => this.kindLevels[KINDS.indexOf(region.kind) + 1];
+    drawn.sort((one, other) => level(other) - level(one)); // the lowest weight wins, so it goes last
+    for (const region of drawn) {
+      this.#paint(region.runs, region.patchBox, 255 & ~KIND_BITS, KINDS.indexOf(region.kind) + 1);
+    }
+  }
+
+  /** @param {Region} region */
+  #pixelsOf(region) {
+    const box = region.patchBox, width = box.x1 - box.x0;
+    const bitmap = new Uint8Array(width * (box.y1 - box.y0));
+    let at = 0;
+    region.runs.forEach((run, index) => {
+      if (index % 2) bitmap.fill(1, at, at + run);
+      at += run;
+    });
+    return bitmap;
+  }
+
+  /** @param {Region} region @param {Uint8Array} mine */
+  #withoutOthers(region, mine) {
+    const box = region.patchBox, width = box.x1 - box.x0;
+    for (const other of this.regions) {
+      if (other === region || other.state === "off" || !overlap(other.patchBox, box)) continue;
+      Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => {
+        if (y < box.y0 || y >= box.y1) return;
+        const from = Math.max(x0, box.x0), to = Math.min(x1, box.x1);
+        if (to > from) mine.fill(0, (y - box.y0) * width + from - box.x0, (y - box.y0) * width + to - box.x0);
+      });
+    }
+  }
+
+  /** @param {Region} region @param {Uint8Array} mine */
+  #dropWeight(region, mine) {
+    if (region.weight === null) return;
+    const reach = this.grid.growth_px, box = region.patchBox;
+    const wide = { x0: box.x0 - reach, y0: box.y0 - reach, x1: box.x1 + reach, y1: box.y1 + reach };
+    const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
+    eachRun(grown, wide, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~WEIGHT, 0));
+    this.#touch(wide, false);
+  }
+
+  /** @param {Rect} rect @param {boolean} grows */
+  #touch(rect, grows) {
+    const reach = grows ? this.addReach : Math.max(this.grid.growth_px, this.addReach) * 2;
+    this.dirty = union(this.dirty, {
+      x0: Math.max(0, rect.x0 - reach), y0: Math.max(0, rect.y0 - reach),
+      x1: Math.min(this.width, rect.x1 + reach), y1: Math.min(this.height, rect.y1 + reach),
+    });
+  }
+
+  /** @param {Rect} rect */
+  #judgeRegions(rect) {
+    for (const region of this.regions) {
+      if (!overlap(region.patchBox, rect)) continue;
+      let masked = 0, weighted = 0, level = -1;
+      const count = region.samples.length / 2;
+      for (let at = 0; at < region.samples.length; at += 2) {
+        const x = region.samples[at], y = region.samples[at + 1];
+        if (this.isMasked(x, y)) masked++;
+        if (this.flags.get(x, y) & WEIGHT) {
+          const found = this.levels.get(x, y);
+          if (level < 0) level = found;
+          if (found === level) weighted++;
+        }
+      }
+      region.weight = count && weighted >= ALMOST * count ? level : null;
+      region.state = masked >= ALMOST * count ? "on" : masked <= (1 - ALMOST) * count ? "off" : "part";
+      if (region.weight === 255) region.state = "off";
+    }
+  }
+}
+
+/** @param {number} value @param {number} most */
+const clamp = (value, most) => Math.min(most, Math.max(0, value));

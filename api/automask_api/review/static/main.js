@@ -1,0 +1,105 @@
+// The page: puts the parts together.
+
+import { getQueue } from "./api.js";
+import { ClickAssist } from "./clicks.js";
+import { Controls } from "./controls.js";
+import { Frame } from "./frame.js";
+import { Outbox } from "./keeping.js";
+import { listenToKeys } from "./keys.js";
+import { Marks } from "./marks.js";
+import { Panel } from "./panel.js";
+import { listen } from "./pointer.js";
+import { Queue } from "./queue.js";
+import { Session } from "./session.js";
+import { Stage } from "./stage.js";
+import { Sync } from "./sync.js";
+import { makeTools } from "./tools.js";
+
+const NEAR_CSS_PX = 10;
+
+/** @param {string} id @returns {any} */
+const at = (id) => document.getElementById(id);
+
+async function start() {
+  const answer = await getQueue();
+  document.title = `${answer.store} · automask review`;
+  const queue = new Queue(answer);
+  const sync = new Sync(new Outbox(answer.store_id), answer.author);
+  const stage = new Stage(at("stage"));
+  const session = new Session(queue, stage, sync);
+  const marks = new Marks(stage);
+  const frame = new Frame({ queue, sync, session, stage });
+  const clicks = new ClickAssist(session, (found, adds) => marks.candidate(found, adds), (message) => frame.say(message));
+  const panel = new Panel(at("panel"), session, {
+    highlight: (region) => marks.highlight(region),
+    show: (region) => stage.reveal(region.box),
+    revert: (revision) => void frame.revert(revision),
+  });
+
+  const tools = makeTools({
+    doc: () => /** @type {any} */ (session.doc),
+    begin: (label) => session.begin(label),
+    end: () => session.end(),
+    changed: () => stage.changed(),
+    trace: (points, closed, masks) => marks.trace(points, closed, masks),
+    untrace: () => marks.untrace(),
+    pick(point, primary) {
+      const region = session.doc?.regionAt(point.x, point.y);
+      if (!region) return frame.say("There is no region here. Draw with the brush (B) or click an object (Q).");
+      if (primary) panel.toggle(region, region.state === "off");
+      panel.reveal(region);
+      marks.highlight(region);
+    },
+    look(point) {
+      const region = session.doc?.regionAt(point.x, point.y) ?? null;
+      if (region !== marks.region) marks.highlight(region);
+    },
+    click: (point, adds) => void clicks.click(point, adds),
+    hover: (point, adds) => clicks.hover(point, adds),
+    pan: (dx, dy) => stage.panBy(dx, dy),
+    radius: () => controls.radius,
+    near: () => NEAR_CSS_PX / stage.view.zoom,
+  });
+  const controls = new Controls(at("stage-frame"), stage, tools);
+  controls.addEventListener("tool", () => {
+    clicks.stop();
+    marks.highlight(null);
+  });
+  listen(stage, () => controls.tool, (event) => controls.follow(event));
+  stage.element.addEventListener("pointerleave", () => {
+    controls.leave();
+    clicks.stop();
+  });
+
+  session.addEventListener("open", () => {
+    controls.tool.cancel?.();
+    clicks.stop();
+    if (session.doc) controls.suit(session.doc);
+    marks.highlight(null);
+    panel.open();
+  });
+  session.addEventListener("edit", () => {
+    panel.refresh();
+    marks.highlight(marks.region);
+  });
+  stage.addEventListener("measured", (event) => panel.measured(/** @type {CustomEvent} */ (event).detail.masked));
+
+  const choose = Object.fromEntries(Object.keys(tools).map((name) => [name, () => controls.choose(name)]));
+  const actions = {
+    ...frame.actions, ...choose,
+    smaller: () => controls.smaller(), larger: () => controls.larger(),
+    finish: () => void controls.tool.finish?.(), back: () => void controls.tool.back?.(),
+    cancel: () => controls.tool.cancel?.(),
+  };
+  listenToKeys(actions, (held) => frame.original(held));
+  controls.choose("select");
+
+  await sync.resume();
+  await frame.openFirst();
+  document.body.dataset.ready = "true"; // for those who drive the page by script
+}
+
+start().catch((error) => {
+  at("name").textContent = error.message || "The page could not be loaded.";
+  at("progress").textContent = error.advice ?? "";
+});

@@ -1,0 +1,168 @@
+// The side panel: coverage, regions, facts, and who changed what.
+
+import { getHistory } from "./api.js";
+import { KINDS } from "./document.js";
+import { make } from "./lists.js";
+
+/** @typedef {import("./document.js").Region} Region */
+/** @typedef {import("./session.js").Session} Session */
+
+const MUCH = 0.5;
+
+export class Panel {
+  /**
+   * @param {HTMLElement} element @param {Session} session
+   * @param {{highlight: (region: Region|null) => void, show: (region: Region) => void,
+   *   revert: (revision: number) => void}} hands
+   */
+  constructor(element, session, hands) {
+    const find = (/** @type {string} */ selector) => /** @type {any} */ (element.querySelector(selector));
+    this.session = session;
+    this.hands = hands;
+    /** @type {HTMLElement} */ this.list = find("#regions");
+    /** @type {HTMLElement} */ this.facts = find("#facts");
+    /** @type {HTMLElement} */ this.issues = find("#issues");
+    /** @type {HTMLDetailsElement} */ this.history = find("#history");
+    /** @type {HTMLMeterElement} */ this.meter = find("#coverage");
+    /** @type {HTMLElement} */ this.share = find("#coverage-share");
+    /** @type {HTMLElement} */ this.warning = find("#coverage-warning");
+    this.history.addEventListener("toggle", () => this.history.open && void this.#fillHistory());
+  }
+
+  /** Another image is at hand. */
+  open() {
+    const { doc, description } = this.session;
+    if (!doc) return;
+    this.list.replaceChildren(...doc.regions.map((region) => this.#row(region)));
+    if (!doc.regions.length) this.list.append(make("li", "nothing", "Nothing was found on this image."));
+    this.facts.replaceChildren();
+    const confidence = description.confidence === null ? "unknown" : `${Math.round(100 * description.confidence)} %`;
+    for (const [name, value] of [
+      ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidence],
+      ["Training grid", `${doc.grid.columns} × ${doc.grid.rows} cells`],
+    ]) this.facts.append(make("dt", "", name), make("dd", "", value));
+    this.issues.replaceChildren(...description.issues.map((/** @type {any} */ issue) =>
+      make("li", issue.severity, issue.message)));
+    this.history.open = false;
+    this.refresh();
+  }
+
+  /** The mask changed: bring the switches up to date. */
+  refresh() {
+    const { doc } = this.session;
+    for (const region of doc?.regions ?? []) {
+      const row = this.list.children[region.index];
+      const box = /** @type {HTMLInputElement} */ (row.querySelector("input[type=checkbox]"));
+      box.checked = region.state !== "off";
+      box.indeterminate = region.state === "part";
+      row.classList.toggle("off", region.state === "off");
+      /** @type {HTMLElement} */ (row.querySelector(".dot")).className = `dot kind-${region.kind}`;
+      const weight = /** @type {HTMLInputElement} */ (row.querySelector("input[type=range]"));
+      const level = region.weight ?? 0;
+      weight.value = String(Math.round((100 * level) / 255));
+      /** @type {HTMLElement} */ (row.querySelector("output")).textContent = `${weight.value} %`;
+    }
+  }
+
+  /** @param {number} masked */
+  measured(masked) {
+    const percent = Math.round(100 * masked);
+    this.meter.value = masked;
+    this.share.textContent = `${percent} %`;
+    this.warning.hidden = masked <= MUCH;
+    this.meter.classList.toggle("much", masked > MUCH);
+  }
+
+  /** Show a region in the list. @param {Region} region */
+  reveal(region) {
+    const row = this.list.children[region.index];
+    row?.scrollIntoView({ block: "nearest" });
+    row?.classList.add("flash");
+    setTimeout(() => row?.classList.remove("flash"), 900);
+  }
+
+  /** @param {Region} region */
+  #row(region) {
+    const row = make("li", "region");
+    const name = region.text ? `“${region.text}”` : region.kind;
+    const toggle = /** @type {HTMLInputElement} */ (make("input", "switch"));
+    toggle.type = "checkbox";
+    toggle.setAttribute("role", "switch");
+    toggle.setAttribute("aria-label", `Mask ${region.kind} ${region.index + 1} ${region.text ?? ""}`.trim());
+    toggle.addEventListener("change", () => this.toggle(region, toggle.checked));
+
+    const kind = /** @type {HTMLSelectElement} */ (make("select", "kind"));
+    kind.setAttribute("aria-label", `Kind of region ${region.index + 1}`);
+    for (const one of KINDS) kind.append(new Option(one, one, false, one === region.kind));
+    kind.addEventListener("change", () =>
+      this.session.edit("kind", (doc) => doc.reclass(region, kind.value)));
+
+    const weight = /** @type {HTMLInputElement} */ (make("input"));
+    weight.type = "range";
+    weight.max = "100";
+    weight.setAttribute("aria-label", `Training weight of region ${region.index + 1}`);
+    const shown = make("output");
+    weight.addEventListener("input", () => { shown.textContent = `${weight.value} %`; });
+    weight.addEventListener("change", () => this.#weigh(region, Number(weight.value)));
+
+    const title = /** @type {HTMLButtonElement} */ (make("button", "title"));
+    title.type = "button";
+    title.setAttribute("aria-expanded", "false");
+    title.append(make("span", `dot kind-${region.kind}`), make("span", "name", name));
+    if (region.proposed) title.append(make("span", "tag", "proposed"));
+    title.append(make("span", "about", `${Math.round(100 * region.confidence)} % · ${region.source}`));
+    title.addEventListener("click", () => {
+      title.setAttribute("aria-expanded", String(row.classList.toggle("open")));
+      this.hands.show(region);
+    });
+    const controls = make("span", "controls");
+    const weightLabel = make("label", "weight");
+    weightLabel.append(make("span", "", "trains"), weight, shown);
+    controls.append(kind, weightLabel);
+    row.append(title, toggle, controls);
+    for (const [event, target] of [["pointerenter", region], ["pointerleave", null], ["focusin", region], ["focusout", null]]) {
+      row.addEventListener(/** @type {string} */ (event), () => this.hands.highlight(/** @type {any} */ (target)));
+    }
+    return row;
+  }
+
+  /** @param {Region} region @param {boolean} on */
+  toggle(region, on) {
+    this.session.edit(on ? "switch on" : "switch off", (doc) => doc.toggle(region, on));
+  }
+
+  /** @param {Region} region @param {number} percent */
+  #weigh(region, percent) {
+    this.session.edit("weight", (doc) => {
+      if (percent === 0) doc.toggle(region, true);
+      else doc.weigh(region, Math.round(2.55 * percent));
+    });
+  }
+
+  async #fillHistory() {
+    const list = /** @type {HTMLElement} */ (this.history.querySelector("ol"));
+    const { token } = this.session;
+    let revisions;
+    try {
+      await this.session.flush();
+      revisions = await getHistory(token);
+    } catch {
+      list.replaceChildren(make("li", "", "The history cannot be read at the moment."));
+      return;
+    }
+    if (token !== this.session.token) return;
+    list.replaceChildren(...revisions.map((/** @type {any} */ one, /** @type {number} */ at) => {
+      const item = make("li");
+      const when = new Date(1000 * one.created_s).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+      item.append(make("span", "", `${one.withdrawn ? "Automatic mask" : `Version ${one.revision}`} · ${one.author}`));
+      item.append(make("span", "when", when));
+      if (at > 0) {
+        const button = make("button", "quiet", "Bring back");
+        button.addEventListener("click", () => this.hands.revert(one.revision));
+        item.append(button);
+      }
+      return item;
+    }));
+    if (!revisions.length) list.append(make("li", "", "Nobody has changed this mask."));
+  }
+}

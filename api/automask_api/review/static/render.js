@@ -1,0 +1,186 @@
+// What the mask comes to: growth, weights and latent cells, computed only where and as finely as it is shown.
+
+import { dilate } from "./shapes.js";
+import { ADD, KIND_BITS, REMOVE, WEIGHT } from "./document.js";
+import { TILE } from "./plane.js";
+
+/** @typedef {import("./document.js").MaskDocument} MaskDocument */
+/** @typedef {import("./plane.js").Rect} Rect */
+
+const HAND = 6;
+const ALPHA = 0.58;
+const RING_SHARE = 0.5; // of that, for what growth adds
+
+/**
+ * Final weights at some columns and rows of the image.
+ * @param {MaskDocument} doc @param {Int32Array} xs @param {Int32Array} ys image pixels to look at
+ * @param {number} autoReach growth of automatic areas, in samples @param {number} addReach of added ones
+ * @returns {{levels: Uint8Array, classes: Uint8Array, rings: Uint8Array, empty: boolean}}
+ *   levels: 255 = train; classes: kind bits, or 6 where a person masked; rings: class that a grown pixel belongs to
+ */
+export function weigh(doc, xs, ys, autoReach, addReach) {
+  const width = xs.length, height = ys.length, size = width * height;
+  const levels = new Uint8Array(size).fill(255);
+  const classes = new Uint8Array(size);
+  const raw = new Uint8Array(size);
+  let any = 0;
+  const columnOf = xs.map((x) => x >> 8), offsetOf = xs.map((x) => x & (TILE - 1));
+  for (let row = 0; row < height; row++) {
+    const y = ys[row], base = (y >> 8) * doc.flags.columns, line = (y & (TILE - 1)) << 8;
+    for (let at = 0; at < width; ) {
+      const column = columnOf[at], tile = doc.flags.tiles.get(base + column);
+      let end = at;
+      while (end < width && columnOf[end] === column) {
+        if (tile) any |= raw[row * width + end] = tile[line | offsetOf[end]];
+        end++;
+      }
+      at = end;
+    }
+  }
+  if (!any) return { levels, classes, rings: classes, empty: true };
+  const added = new Uint8Array(size);
+  /** @type {Map<number, Uint8Array>} planes of automatic areas by weight */
+  const automatic = new Map();
+  for (let at = 0; at < size; at++) {
+    const flags = raw[at];
+    if (flags & ADD) added[at] = classes[at] = HAND;
+    else if (flags & KIND_BITS && !(flags & (REMOVE | WEIGHT))) classes[at] = flags & KIND_BITS;
+    if (flags & KIND_BITS && !(flags & REMOVE)) {
+      const level = doc.kindLevels[flags & KIND_BITS];
+      let plane = automatic.get(level);
+      if (!plane) automatic.set(level, (plane = new Uint8Array(size)));
+      plane[at] = flags & KIND_BITS;
+    }
+  }
+  const rings = new Uint8Array(size);
+  for (const level of [...automatic.keys()].sort((one, other) => other - one)) {
+    const grown = dilate(/** @type {Uint8Array} */ (automatic.get(level)), width, height, autoReach);
+    for (let at = 0; at < size; at++) {
+      if (grown[at] && !(raw[at] & REMOVE)) {
+        levels[at] = level;
+        rings[at] = grown[at];
+      }
+    }
+  }
+  if (any & ADD) {
+    const grown = dilate(added, width, height, addReach);
+    for (let at = 0; at < size; at++) {
+      if (grown[at]) {
+        levels[at] = 0;
+        rings[at] = grown[at];
+      }
+    }
+  }
+  if (any & WEIGHT) {
+    for (let row = 0; row < height; row++) {
+      for (let column = 0; column < width; column++) {
+        const at = row * width + column;
+        if (raw[at] & WEIGHT) {
+          levels[at] = doc.levels.get(xs[column], ys[row]);
+          if (!rings[at]) rings[at] = raw[at] & KIND_BITS || HAND;
+        }
+      }
+    }
+  }
+  return { levels, classes, rings, empty: false };
+}
+
+/**
+ * A window of the overlay as pixels.
+ * @param {MaskDocument} doc
+ * @param {{x0: number, y0: number, width: number, height: number}} window in samples of the whole image
+ * @param {number} step image pixels per sample
+ * @param {"overlay"|"mask"} look
+ * @param {number[][]} colours RGB by class
+ * @returns {ImageData}
+ */
+export function drawWindow(doc, window, step, look, colours) {
+  const autoReach = Math.round(doc.grid.growth_px / step), addReach = Math.round(doc.addReach / step);
+  const margin = Math.max(autoReach, addReach);
+  const xs = samples(window.x0 - margin, window.width + 2 * margin, step, doc.width);
+  const ys = samples(window.y0 - margin, window.height + 2 * margin, step, doc.height);
+  const found = weigh(doc, xs.at, ys.at, autoReach, addReach);
+  const image = new ImageData(window.width, window.height);
+  const words = new Uint32Array(image.data.buffer);
+  if (found.empty) {
+    if (look === "mask") words.fill(0xffffffff);
+    return image;
+  }
+  const table = colourTable(colours);
+  const left = window.x0 - margin - xs.first, top = window.y0 - margin - ys.first;
+  for (let y = 0; y < window.height; y++) {
+    const row = y + margin + top;
+    if (row < 0 || row >= ys.at.length) continue;
+    for (let x = 0; x < window.width; x++) {
+      const column = x + margin + left;
+      if (column < 0 || column >= xs.at.length) continue;
+      const at = row * xs.at.length + column;
+      const level = found.levels[at];
+      if (look === "mask") words[y * window.width + x] = 0xff000000 | (level * 0x010101);
+      else if (level < 255) {
+        const own = found.classes[at];
+        words[y * window.width + x] = table[((own ? own : 8 + found.rings[at]) << 8) | level];
+      }
+    }
+  }
+  return image;
+}
+
+/** Sample positions, cut to the image. @param {number} from @param {number} count @param {number} step @param {number} size */
+function samples(from, count, step, size) {
+  const first = Math.max(0, from), last = Math.min(Math.ceil(size / step), from + count);
+  const at = new Int32Array(Math.max(0, last - first));
+  for (let index = 0; index < at.length; index++) {
+    at[index] = Math.min(size - 1, (first + index) * step + (step >> 1));
+  }
+  return { first, at };
+}
+
+/** @type {{key: string, table: Uint32Array}|null} */
+let known = null;
+
+/** ABGR words by class (8 + class: its ring) and level. @param {number[][]} colours */
+function colourTable(colours) {
+  const key = JSON.stringify(colours);
+  if (known?.key === key) return known.table;
+  const table = new Uint32Array(16 << 8);
+  for (let index = 0; index < 16; index++) {
+    const [r, g, b] = colours[index & 7] ?? colours[HAND];
+    const strength = index < 8 ? ALPHA : ALPHA * RING_SHARE;
+    for (let level = 0; level < 255; level++) {
+      const alpha = Math.round(255 * strength * (0.25 + 0.75 * (1 - level / 255)));
+      table[(index << 8) | level] = ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
+    }
+  }
+  known = { key, table };
+  return table;
+}
+
+/**
+ * Weights of the latent cells, and the share of training that is masked.
+ * @param {MaskDocument} doc
+ * @returns {{cells: Float32Array, rows: number, columns: number, masked: number}}
+ */
+export function latentCells(doc) {
+  const { width_px: width, height_px: height, cell_px: cell, rows, columns } = doc.grid;
+  const xs = Int32Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * doc.width) / width));
+  const ys = Int32Array.from({ length: height }, (_, y) => Math.floor(((y + 0.5) * doc.height) / height));
+  const scale = width / doc.width;
+  const found = weigh(doc, xs, ys, Math.round(doc.grid.growth_px * scale), Math.round(doc.addReach * scale));
+  const cells = new Float32Array(rows * columns).fill(1);
+  if (found.empty) return { cells, rows, columns, masked: 0 };
+  let total = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      let sum = 0;
+      for (let y = 0; y < cell; y++) {
+        const line = (row * cell + y) * width + column * cell;
+        for (let x = 0; x < cell; x++) sum += found.levels[line + x];
+      }
+      const mean = sum / (cell * cell * 255);
+      cells[row * columns + column] = mean;
+      total += mean;
+    }
+  }
+  return { cells, rows, columns, masked: 1 - total / cells.length };
+}

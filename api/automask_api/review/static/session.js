@@ -1,0 +1,224 @@
+// The image at hand: opening it, changing it, keeping every change.
+
+import { getImage, tokenOf, viewAddress } from "./api.js";
+import { MaskDocument } from "./document.js";
+import { History } from "./history.js";
+
+/** @typedef {import("./queue.js").Queue} Queue */
+/** @typedef {import("./stage.js").Stage} Stage */
+/** @typedef {import("./sync.js").Sync} Sync */
+/** @typedef {import("./history.js").Change} Change */
+
+const KEEP_MS = 40; // after the end of a stroke
+const AHEAD = 2; // images fetched before they are asked for
+const MOST_DOCUMENTS = 8;
+
+/** Fires `open`, `edit`, `history`, `trouble` (an Error). */
+export class Session extends EventTarget {
+  /** @param {Queue} queue @param {Stage} stage @param {Sync} sync */
+  constructor(queue, stage, sync) {
+    super();
+    this.queue = queue;
+    this.stage = stage;
+    this.sync = sync;
+    this.history = new History();
+    /** @type {MaskDocument|null} */ this.doc = null;
+    /** @type {any} */ this.description = null;
+    this.token = "";
+    /** @type {Map<string, Promise<{doc: MaskDocument, description: any}>>} newest last */
+    this.loaded = new Map();
+    /** @type {Map<string, HTMLImageElement>} pictures fetched ahead */
+    this.pictures = new Map();
+    /** @type {Map<string, number>} */ this.timers = new Map();
+    this.label = "";
+    this.opening = "";
+    sync.addEventListener("saved", (event) => this.#saved(/** @type {CustomEvent} */ (event).detail));
+    sync.addEventListener("decided", (event) => this.queue.settle(/** @type {CustomEvent} */ (event).detail));
+    addEventListener("pagehide", () => this.flush());
+    addEventListener("visibilitychange", () => document.hidden && this.flush());
+  }
+
+  /** Open an image. @param {string} id @returns {Promise<boolean>} whether it is on screen */
+  async open(id) {
+    const token = tokenOf(id);
+    if (token === this.token && this.doc) return true;
+    this.opening = token;
+    try {
+      const { doc, description } = await this.#load(token);
+      if (this.opening !== token) return false; // the person went on meanwhile
+      this.doc = doc;
+      this.description = description;
+      this.token = token;
+      this.queue.current = id;
+      this.dispatchEvent(new Event("open"));
+      await this.stage.show(doc, token, description.content);
+      performance.measure("next-image", { start: this.askedAt ?? performance.now(), end: performance.now() });
+    } catch (error) {
+      this.dispatchEvent(new CustomEvent("trouble", { detail: { error, id } }));
+      return false;
+    }
+    for (const ahead of this.queue.ahead(id, AHEAD)) this.prefetch(ahead);
+    return true;
+  }
+
+  /** @param {number} by */
+  async step(by) {
+    this.askedAt = performance.now();
+    const id = this.queue.neighbour(this.queue.current, by);
+    if (id !== null) await this.open(id);
+    return id !== null;
+  }
+
+  /** Have an image ready. @param {string} id */
+  prefetch(id) {
+    const token = tokenOf(id);
+    void this.#load(token)
+      .then(({ description }) => {
+        if (this.pictures.has(token)) return;
+        const picture = new Image();
+        picture.src = viewAddress(token, description.content);
+        void picture.decode().catch(() => {});
+        this.pictures.set(token, picture);
+        for (const old of [...this.pictures.keys()].slice(0, -2 * AHEAD)) this.pictures.delete(old);
+      })
+      .catch(() => {}); // it will be said when the person gets there
+  }
+
+  // Editing
+
+  /** @param {string} label */
+  begin(label) {
+    this.label = label;
+    this.doc?.begin();
+  }
+
+  end() {
+    const snapshot = this.doc?.end();
+    if (!snapshot) return false;
+    this.history.push({ label: this.label, token: this.token, changes: [{ what: "edit", token: this.token, snapshot }] });
+    this.#edited();
+    return true;
+  }
+
+  /** Make one change as a step of its own. @param {string} label @param {(doc: MaskDocument) => void} change */
+  edit(label, change) {
+    if (!this.doc) return;
+    this.begin(label);
+    change(this.doc);
+    this.end();
+    this.stage.changed();
+  }
+
+  /** @param {string|null} decision @param {string[]} [ids] the image at hand where left out */
+  decide(decision, ids = [this.queue.current]) {
+    const tokens = ids.map(tokenOf);
+    const before = ids.map((id) => this.queue.row(id)?.decision ?? null);
+    this.history.push({
+      label: decision ?? "take back", token: tokens[0], changes: [{ what: "decision", tokens, before, after: decision }],
+    });
+    this.#keepDecision(tokens, decision);
+    this.dispatchEvent(new Event("history"));
+  }
+
+  /** Undo (or with `forward` redo) one step, wherever it was made. @param {boolean} forward */
+  async undo(forward = false) {
+    const step = forward ? this.history.next : this.history.last;
+    if (!step) return null;
+    const single = step.changes.every((change) => change.what === "edit" || change.tokens.length === 1);
+    if (single && step.token !== this.token && !(await this.open(this.queue.idOf(step.token) ?? ""))) return null;
+    (forward ? this.history.undone : this.history.done).pop();
+    const changes = forward ? step.changes : [...step.changes].reverse();
+    /** @type {Change[]} */
+    const back = changes.map((change) => {
+      if (change.what === "edit") {
+        const doc = /** @type {MaskDocument} */ (this.doc);
+        return { ...change, snapshot: doc.restore(change.snapshot) };
+      }
+      if (forward) this.#keepDecision(change.tokens, change.after);
+      else change.tokens.forEach((token, at) => this.#keepDecision([token], change.before[at]));
+      return change;
+    });
+    (forward ? this.history.done : this.history.undone).push({ ...step, changes: forward ? back : back.reverse() });
+    if (back.some((change) => change.what === "edit")) this.#edited();
+    this.stage.changed();
+    this.dispatchEvent(new Event("history"));
+    return step;
+  }
+
+  /** Write what was changed to this browser at once. */
+  async flush() {
+    await Promise.all([...this.timers.keys()].map((token) => this.#keep(token)));
+  }
+
+  /** Load the image again from the server, without what this page changed. */
+  async reload(token = this.token) {
+    this.loaded.delete(token);
+    this.history.forget(token);
+    if (token !== this.token) return;
+    const id = this.queue.current;
+    this.token = "";
+    await this.open(id);
+  }
+
+  // Inside
+
+  #edited() {
+    const token = this.token;
+    clearTimeout(this.timers.get(token));
+    this.timers.set(token, setTimeout(() => this.#keep(token), KEEP_MS));
+    this.dispatchEvent(new Event("edit"));
+    this.dispatchEvent(new Event("history"));
+  }
+
+  /** @param {string} token */
+  async #keep(token) {
+    clearTimeout(this.timers.get(token));
+    this.timers.delete(token);
+    const { doc } = await /** @type {Promise<{doc: MaskDocument}>} */ (this.loaded.get(token));
+    const layers = await doc.layers();
+    await this.sync.keepLayers(token, layers);
+    this.queue.edited(token, layers !== null);
+  }
+
+  /** @param {string[]} tokens @param {string|null} decision */
+  #keepDecision(tokens, decision) {
+    this.queue.settle(Object.fromEntries(tokens.map((token) => [token, { decision }])));
+    // After the layers: accepting binds to the mask that was seen, and a later correction makes it lapse.
+    void this.flush().then(() => this.sync.keepDecision(tokens, decision));
+  }
+
+  /** @param {string} token */
+  #load(token) {
+    const known = this.loaded.get(token);
+    if (known) {
+      this.loaded.delete(token);
+      this.loaded.set(token, known);
+      return known;
+    }
+    const loading = this.#fetch(token);
+    loading.catch(() => this.loaded.delete(token));
+    this.loaded.set(token, loading);
+    for (const old of [...this.loaded.keys()].slice(0, -MOST_DOCUMENTS)) {
+      if (old !== this.token && !this.timers.has(old)) this.loaded.delete(old);
+    }
+    return loading;
+  }
+
+  /** @param {string} token */
+  async #fetch(token) {
+    const description = await getImage(token);
+    const doc = await MaskDocument.open(description);
+    const unsent = this.sync.unsent(token);
+    if (unsent) await doc.setLayers(unsent.payload); // this browser knows more than the server
+    else this.sync.known.set(token, description.revision);
+    return { doc, description };
+  }
+
+  /** @param {{token: string, answer: any}} detail */
+  async #saved({ token, answer }) {
+    if (!answer) return;
+    this.queue.settle({ [token]: answer });
+    const loaded = await this.loaded.get(token);
+    if (loaded) Object.assign(loaded.description, { revision: answer.revision, masked_share: answer.masked_share });
+  }
+}

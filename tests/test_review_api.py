@@ -1,0 +1,208 @@
+"""The server's half of the review page, without a browser."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra api")
+
+from fastapi.testclient import TestClient
+from PIL import Image as PillowImage
+from review_cases import make_store, stored_levels
+
+from automask.store import Decision, Store, rle
+from automask_api.review.pictures import TILE_PX, VIEW_PX, tile_jpeg, view_jpeg
+from automask_api.review.serving import build_app
+from automask_api.review.source import ReviewSource, image_id_of, token_of
+
+WIDTH_PX, HEIGHT_PX = 900, 600  # of coffee.jpg
+COFFEE = token_of("coffee.jpg")
+CAT = token_of("cat.jpg")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return make_store(tmp_path_factory.mktemp("review"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_store(tmp_path)
+
+
+@pytest.fixture
+def page(root):
+    with ReviewSource.open(root, author="ann") as source:
+        yield TestClient(build_app(source), base_url="http://localhost")
+
+
+def rows(page):
+    answer = page.get("/review/api/queue").json()
+    return {row[0]: dict(zip(answer["fields"], row, strict=True)) for row in answer["rows"]}
+
+
+def packed(artefact):
+    return base64.b64encode(rle.encode(artefact)).decode()
+
+
+def square(x0, y0, x1, y1):
+    artefact = np.zeros((HEIGHT_PX, WIDTH_PX), dtype=np.bool_)
+    artefact[y0:y1, x0:x1] = True
+    return artefact
+
+
+def put(page, layers, *, revision=0, token=COFFEE):
+    return page.put(f"/review/api/images/{token}/correction", json=layers, headers={"If-Match": f'"{revision}"'})
+
+
+def test_the_queue_is_worst_first_and_whole(page):
+    assert list(rows(page)) == ["cat.jpg", "coffee.jpg", "deep-field.jpg", "rocket.jpg"]
+    coffee = rows(page)["coffee.jpg"]
+    assert (coffee["width_px"], coffee["height_px"]) == (WIDTH_PX, HEIGHT_PX)
+    assert coffee["kinds"] == ["text", "watermark"]
+    assert (coffee["verdict"], coffee["decision"], coffee["revision"]) == ("review", None, 0)
+
+
+def test_an_image_comes_with_all_that_the_editor_needs(page):
+    answer = page.get(f"/review/api/images/{COFFEE}")
+    assert answer.headers["ETag"] == '"0"'
+    image = answer.json()
+    assert [region["kind"] for region in image["regions"]] == ["text", "watermark"]
+    first = image["regions"][0]
+    assert first["patch_box"] == [600, 500, 820, 560]
+    assert rle.decode(base64.b64decode(first["patch"])).all()
+    assert image["grid"]["growth_px"] == 6
+    assert image["grid"]["columns"] * 8 == image["grid"]["width_px"]
+    assert image["correction"] is None
+
+
+def test_a_correction_is_kept_drawn_and_withdrawn(page, root):
+    before = stored_levels(root, "coffee.jpg")
+    assert before[140, 150] == 0
+    saved = put(page, {"remove": packed(square(100, 100, 220, 180)), "add": packed(square(400, 300, 420, 320))})
+    assert saved.status_code == 200, saved.text
+    assert saved.headers["ETag"] == '"1"'
+    assert saved.json()["verdict"] == "auto"
+    drawn = stored_levels(root, "coffee.jpg")
+    assert drawn[140, 150] == 255
+    assert drawn[96, 150] == 255, "the ring around the removed region is gone, too"
+    assert drawn[310, 410] == 0
+    assert drawn[296, 410] == 0, "what was added has grown"
+    assert drawn[530, 700] == 0, "the other region stands"
+    assert rows(page)["coffee.jpg"]["revision"] == 1
+    gone = page.delete(f"/review/api/images/{COFFEE}/correction", headers={"If-Match": '"1"'})
+    assert gone.json()["revision"] == 2
+    assert np.array_equal(stored_levels(root, "coffee.jpg"), before)
+    back = page.post(
+        f"/review/api/images/{COFFEE}/correction/revert", json={"to_revision": 1}, headers={"If-Match": '"2"'}
+    )
+    assert back.json()["revision"] == 3
+    assert np.array_equal(stored_levels(root, "coffee.jpg"), drawn)
+    history = page.get(f"/review/api/images/{COFFEE}/history").json()
+    assert [(one["revision"], one["withdrawn"], one["author"]) for one in history] == [
+        (3, False, "ann"), (2, True, "ann"), (1, False, "ann"),
+    ]  # fmt: skip
+
+
+def test_two_people_are_told_apart(page, root):
+    assert put(page, {"replaces": True}).status_code == 200
+    late = put(page, {"add": packed(square(0, 0, 9, 9))})
+    assert late.status_code == 412
+    problem = late.json()
+    assert problem["code"] == "correction-conflict"
+    assert problem["newest"]["revision"] == 1
+    assert problem["newest"]["author"] == "ann"
+    assert put(page, {"add": packed(square(0, 0, 9, 9))}, revision=1).status_code == 200
+    with Store.open(root, read_only=True) as store:
+        content = store.lookup("coffee.jpg").content_sha256
+        assert [one.revision for one in store.correction_history(content)] == [1, 2]
+
+
+def test_decisions_are_kept_bulk_and_taken_back(page, root):
+    answer = page.post("/review/api/decisions", json={"images": [COFFEE, CAT], "decision": "accepted"})
+    assert answer.json()[CAT] == {"decision": "accepted", "verdict": "auto"}
+    page.post("/review/api/decisions", json={"images": [COFFEE], "decision": "excluded"})
+    with Store.open(root, read_only=True) as store:
+        assert store.lookup("coffee.jpg").decision is Decision.EXCLUDED
+        assert store.lookup("cat.jpg").decision is Decision.ACCEPTED
+    answer = page.post("/review/api/decisions", json={"images": [COFFEE], "decision": None})
+    assert answer.json()[COFFEE] == {"decision": None, "verdict": "review"}
+
+
+def test_bad_changes_are_refused_with_advice_and_change_nothing(page):
+    wrong_size = put(page, {"add": packed(np.ones((4, 4), dtype=np.bool_))})
+    assert (wrong_size.status_code, wrong_size.json()["code"]) == (422, "correction-invalid")
+    for text in ("AAAA", "!", "x" * 40):
+        assert put(page, {"add": text}).status_code == 422
+    assert put(page, {"weight_set": packed(square(0, 0, 9, 9)), "weight_levels": "AAAA"}).status_code == 422
+    assert put(page, {"paint": 1}).status_code == 422
+    no_revision = page.put(f"/review/api/images/{COFFEE}/correction", json={"replaces": True})
+    assert (no_revision.status_code, no_revision.json()["code"]) == (422, "revision-missing")
+    assert page.get(f"/review/api/images/{token_of('nobody.jpg')}").status_code == 404
+    assert page.get("/review/api/images/%21%21").status_code == 404
+    assert page.post("/review/api/decisions", json={"images": [CAT], "decision": "perhaps"}).status_code == 422
+    assert rows(page)["coffee.jpg"]["revision"] == 0
+
+
+def test_pictures_of_an_image(page):
+    view = PillowImage.open(io.BytesIO(page.get(f"/review/api/images/{COFFEE}/view").content))
+    assert view.size == (WIDTH_PX, HEIGHT_PX)
+    tile = page.get(f"/review/api/images/{COFFEE}/tiles/0/1/1")
+    assert "immutable" in tile.headers["Cache-Control"]
+    assert PillowImage.open(io.BytesIO(tile.content)).size == (WIDTH_PX - TILE_PX, HEIGHT_PX - TILE_PX)
+    assert page.get(f"/review/api/images/{COFFEE}/tiles/0/9/9").status_code == 404
+    assert page.get(f"/review/api/images/{COFFEE}/tiles/0/-1/0").status_code == 404
+    small = PillowImage.open(io.BytesIO(page.get(f"/review/api/images/{COFFEE}/thumbnail").content))
+    red = np.asarray(small.convert("RGB")).astype(int)[46, 53]
+    assert red[0] > red[1] + 40, "what is masked is tinted"
+
+
+def test_tiles_of_a_large_image_are_its_own_pixels():
+    rng = np.random.default_rng(5)
+    pixels = np.kron(rng.integers(0, 255, (100, 150, 3), dtype=np.uint8), np.ones((40, 40, 1), dtype=np.uint8))
+    tile = np.asarray(PillowImage.open(io.BytesIO(tile_jpeg(pixels, level=0, column=2, row=1)))).astype(int)
+    assert np.abs(tile - pixels[512:1024, 1024:1536]).mean() < 4
+    half = PillowImage.open(io.BytesIO(tile_jpeg(pixels, level=1, column=5, row=3)))
+    assert half.size == ((6000 - 5 * 1024 + 1) // 2, (4000 - 3 * 1024 + 1) // 2)
+    assert PillowImage.open(io.BytesIO(view_jpeg(pixels))).size == (VIEW_PX, round(VIEW_PX * 4000 / 6000))
+
+
+def test_a_file_that_changed_is_not_shown_under_the_old_mask(page, root):
+    path = root.parent / "images" / "coffee.jpg"
+    PillowImage.new("RGB", (WIDTH_PX, HEIGHT_PX)).save(path)
+    answer = page.get(f"/review/api/images/{COFFEE}/view")
+    assert (answer.status_code, answer.json()["code"]) == (422, "image-changed")
+
+
+def test_only_this_page_may_change_anything(page):
+    body = {"images": [CAT], "decision": "accepted"}
+    assert page.post("/review/api/decisions", json=body, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert page.get("/review/api/queue", headers={"Host": "evil.example"}).status_code == 403
+    assert rows(page)["cat.jpg"]["decision"] is None
+
+
+def test_the_page_allows_no_foreign_code(page):
+    answer = page.get("/review/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in answer.text.replace("http-equiv", "").replace("http://www.w3.org", "")
+    for name in ("main.js", "page.css", "icons.svg"):
+        assert page.get(f"/review/static/{name}").status_code == 200
+    for name in ("..%2Froutes.py", "nothing.js", "%2e%2e"):
+        assert page.get(f"/review/static/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("image_id", ["a.jpg", "sub/ä ö.png", "名前/画像.webp", "-_=+?.png"])
+def test_tokens_name_any_image(image_id):
+    token = token_of(image_id)
+    assert image_id_of(token) == image_id
+    assert token.replace("-", "").replace("_", "").isalnum()
+
+
+def test_the_queue_tells_the_templates_of_images(template):
+    with ReviewSource.open(template, author="ann") as source:
+        assert source.store.templates_by_image() == {}
+        assert source.store.corrected() == {}
