@@ -123,17 +123,7 @@ class Drawing:
     def instances(self, result: MaskResult, correction: CorrectionLayers | None) -> list[Instance]:
         """Drawn regions and what a person added, ungrown and upright, without what a person removed."""
         shape = (result.height_px, result.width_px)
-        removed = np.zeros(shape, dtype=np.bool_)
-        added = np.zeros(shape, dtype=np.bool_)
-        if correction is not None:
-            if correction.remove is not None:
-                removed |= correction.remove
-            if correction.add is not None:
-                added |= correction.add
-            if correction.weight_set is not None and correction.weight_levels is not None:
-                is_black = correction.weight_levels < 128
-                added = (added | (correction.weight_set & is_black)) & ~(correction.weight_set & ~is_black)
-                removed = (removed | (correction.weight_set & ~is_black)) & ~added
+        added, removed = added_and_removed(correction, shape=shape)
         found: list[Instance] = []
         if correction is None or not correction.replaces:
             shown = fused(result, self.config.policy)
@@ -148,6 +138,24 @@ class Drawing:
         if added.any():
             found.append(Instance(Kind.CUSTOM, 1.0, added))
         return found
+
+
+def added_and_removed(
+    correction: CorrectionLayers | None, *, shape: tuple[int, int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What a person calls unwanted and wanted, two (H, W) arrays that share no pixel where weights say which."""
+    added, removed = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    if correction is None:
+        return added, removed
+    if correction.remove is not None:
+        removed |= correction.remove
+    if correction.add is not None:
+        added |= correction.add
+    if correction.weight_set is not None and correction.weight_levels is not None:
+        is_black = correction.weight_levels < 128
+        added = (added | (correction.weight_set & is_black)) & ~(correction.weight_set & ~is_black)
+        removed = (removed | (correction.weight_set & ~is_black)) & ~added
+    return added, removed
 
 
 def upright_size_px(stored: StoredImage) -> tuple[int, int]:

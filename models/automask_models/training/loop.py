@@ -108,12 +108,24 @@ class _StopFlag:
 
 
 def train(
-    task: Task[SampleT, BatchT], config: LoopConfig, out: Path, *, after_log: Callable[[Progress], None] | None = None
+    task: Task[SampleT, BatchT],
+    config: LoopConfig,
+    out: Path,
+    *,
+    after_log: Callable[[Progress], None] | None = None,
+    ends: Callable[[Progress, nn.Module], bool] | None = None,
 ) -> TrainingResult:
     """Train `task` into folder `out`, going on from the state that is there, if any.
 
-    Stops at `schedule.total_samples` or on SIGTERM/SIGINT (main thread only), and saves in both cases. The state
-    depends on samples seen, never on the clock, which only decides when a checkpoint is written.
+    Stops at `schedule.total_samples`, when `ends` says so, or on SIGTERM/SIGINT (main thread only), and saves in every
+    case. The state depends on samples seen, never on the clock, which only decides when a checkpoint is written.
+
+    Args:
+        task: What is trained.
+        config: How.
+        out: Folder of the state and the log.
+        after_log: Called with every row of the log.
+        ends: Called after every step with the moving average; True finishes the training early.
 
     Raises:
         StateError: `out` holds a state of another task.
@@ -159,10 +171,11 @@ def train(
 
     log = LossLog(out / LOSS_FILE, since_samples=progress.samples)
     last_save = time.monotonic()
+    ended = False
     total = config.schedule.total_samples
     with _StopFlag() as stop:
         batches = _batches(task, config, first=progress.samples)
-        while not stop.requested:
+        while not (stop.requested or ended):
             try:
                 batch = next(batches)
             except StopIteration:
@@ -198,11 +211,13 @@ def train(
                 log.flush(progress, rate=rate)
                 if after_log is not None:
                     after_log(progress)
+            # Before the checkpoint: whatever `ends` keeps is then never behind the state.
+            ended = ends is not None and ends(progress, average.module)
             if time.monotonic() - last_save > config.checkpoint_seconds:
                 checkpoint()
                 last_save = time.monotonic()
     checkpoint()
-    return TrainingResult(module=average.module, progress=progress, finished=progress.samples >= total)
+    return TrainingResult(module=average.module, progress=progress, finished=ended or progress.samples >= total)
 
 
 class LossLog:

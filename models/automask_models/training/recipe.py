@@ -44,9 +44,26 @@ def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train")
     }
     if unknown:
         raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
+    return _task_of(table, _source(table, materials, split=split), split=split), loop_of(table)
+
+
+def loop_of(table: dict[str, Any]) -> LoopConfig:
+    """How a recipe trains.
+
+    Raises:
+        RecipeError: unknown keys.
+    """
     loop = table_to(LoopConfig, table.get("loop", {}))
-    loop = replace(loop, schedule=table_to(Schedule, table.get("schedule", {})))
-    return _task_of(table, _source(table, materials, split=split), split=split), loop
+    return replace(loop, schedule=table_to(Schedule, table.get("schedule", {})))
+
+
+def task_over(table: dict[str, Any], source: ImageSource, *, split: str = "train") -> Task[Any, Any]:
+    """Task of a recipe over images from another source than its synthesizer.
+
+    Raises:
+        RecipeError: unknown task or keys.
+    """
+    return _task_of(table, source, split=split)
 
 
 def _task_of(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:

@@ -14,7 +14,7 @@ MAX_ENLARGEMENT = 1.5
 """Networks are trained on pictures about as large as their input; blown-up small ones look like nothing they know."""
 
 TILE_OVERLAP = 0.25
-_FILL = 114
+FILL = 114
 _STRIDE_PX = 32
 
 
@@ -66,7 +66,7 @@ def letterbox(
         math.ceil(rows / _STRIDE_PX) * _STRIDE_PX,
         math.ceil(columns / _STRIDE_PX) * _STRIDE_PX,
     )
-    canvas = np.full((canvas_rows, canvas_columns, 3), _FILL, dtype=np.uint8)
+    canvas = np.full((canvas_rows, canvas_columns, 3), FILL, dtype=np.uint8)
     canvas[:rows, :columns] = part
     return Letterbox(canvas=canvas, scale=(columns / window.width_px, rows / window.height_px), window=window)
 

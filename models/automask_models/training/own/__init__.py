@@ -1,0 +1,1 @@
+"""A user's own images as training data: corrected stores, YOLO data sets and COCO files."""

@@ -1,0 +1,115 @@
+"""Small data sets of self-made pictures as users have them: YOLO, COCO and a corrected store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from automask.fuse import CorrectionLayers
+from automask.store import Store
+
+SIZE_PX = (240, 180)
+MARK_PX = (60, 24)
+
+
+def mark_box(seed: int) -> tuple[int, int, int, int] | None:
+    """Where the mark of a picture is, xyxy; every fifth picture has none."""
+    if seed % 5 == 4:
+        return None
+    rng = np.random.default_rng([seed, 1])
+    x0, y0 = int(rng.integers(0, SIZE_PX[0] - MARK_PX[0])), int(rng.integers(0, SIZE_PX[1] - MARK_PX[1]))
+    return x0, y0, x0 + MARK_PX[0], y0 + MARK_PX[1]
+
+
+def mark_shape() -> np.ndarray:
+    """A ring with a bar: (H, W) bool."""
+    rows, columns = np.mgrid[: MARK_PX[1], : MARK_PX[0]]
+    ring = np.abs(np.hypot(rows - 11.5, columns - 12) - 8.5) < 2.5
+    bars = (columns > 26) & (columns % 8 < 5) & (rows > 5) & (rows < 18)
+    return ring | bars
+
+
+def truth(seed: int) -> np.ndarray:
+    """(H, W) bool: the pixels of the mark."""
+    out = np.zeros(SIZE_PX[::-1], bool)
+    box = mark_box(seed)
+    if box is not None:
+        out[box[1] : box[3], box[0] : box[2]] = mark_shape()
+    return out
+
+
+def draw(seed: int) -> Image.Image:
+    """A soft picture with a bright mark on it."""
+    rng = np.random.default_rng([seed, 0])
+    coarse = Image.fromarray(rng.integers(30, 150, (5, 6, 3), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize(SIZE_PX, Image.Resampling.BICUBIC)).copy()
+    pixels[truth(seed)] = (245, 240, 250)
+    return Image.fromarray(pixels)
+
+
+def draw_pictures(folder: Path, count: int) -> list[Path]:
+    """`count` PNG files."""
+    folder.mkdir(parents=True)
+    paths = [folder / f"{seed:03d}.png" for seed in range(count)]
+    for seed, path in enumerate(paths):
+        draw(seed).save(path)
+    return paths
+
+
+def make_yolo(root: Path, count: int, *, names: Sequence[str] = ("logo",), outlines: bool = False) -> Path:
+    """A YOLO data set; returns its data.yaml."""
+    draw_pictures(root / "images" / "train", count)
+    (root / "labels" / "train").mkdir(parents=True)
+    for seed in range(count):
+        box, lines = mark_box(seed), []
+        if box is not None:
+            x0, y0, x1, y1 = np.array(box) / (*SIZE_PX, *SIZE_PX)
+            if outlines:
+                lines = [f"0 {x0} {y0} {x1} {y0} {x1} {y1} {x0} {y1}"]
+            else:
+                lines = [f"0 {(x0 + x1) / 2} {(y0 + y1) / 2} {x1 - x0} {y1 - y0}"]
+        (root / "labels" / "train" / f"{seed:03d}.txt").write_text("\n".join(lines))
+    path = root / "data.yaml"
+    path.write_text(f"path: {root}\ntrain: images/train\nval: images/train\nnames: {json.dumps(list(names))}\n")
+    return path
+
+
+def make_coco(root: Path, count: int, *, category: str = "watermark") -> Path:
+    """A COCO file with run lengths, its images beside it."""
+    from automask.store.rle import coco_counts
+
+    draw_pictures(root / "images", count)
+    content = {
+        "images": [
+            {"id": seed, "file_name": f"{seed:03d}.png", "width": SIZE_PX[0], "height": SIZE_PX[1]}
+            for seed in range(count)
+        ],
+        "annotations": [
+            {
+                "id": seed,
+                "image_id": seed,
+                "category_id": 3,
+                "segmentation": {"counts": coco_counts(truth(seed)), "size": list(SIZE_PX[::-1])},
+            }
+            for seed in range(count)
+            if mark_box(seed) is not None
+        ],
+        "categories": [{"id": 3, "name": category}],
+    }
+    path = root / "annotations.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def correct(store: Path, images: Sequence[Path]) -> None:
+    """Give images of a store the mask that their mark asks for, as a person would."""
+    with Store.open(store) as opened:
+        for path in images:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            layers = CorrectionLayers(replaces=True, add=truth(int(path.stem)))
+            opened.put_correction(digest, layers, author="me", tool="review", based_on=None)
