@@ -248,10 +248,10 @@ class TestRecipes:
 
         monkeypatch.chdir(RECIPES.parents[1])  # recipes name other states from the top of the repository
 
-        from automask_models.training.recipe import RecipeError, _NoImages, _task_of
+        from automask_models.training.recipe import RecipeError, _NoImages, task_of
 
         table = tomllib.loads((RECIPES / f"{name}.toml").read_text())
-        task = _task_of(table, _NoImages(), split="train")
+        task = task_of(table, _NoImages(), split="train")
         assert task.name == name
         millions = sum(p.numel() for p in task.build().parameters()) / 1e6
         assert 2 < millions < 4

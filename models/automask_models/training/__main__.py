@@ -1,4 +1,4 @@
-"""Commands of the training recipes: `python -m automask_models.training train|evaluate|export RECIPE ...`."""
+"""Commands of the training recipes: `python -m automask_models.training train|evaluate|export|measure|quantise ...`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
     measuring.add_argument("--out", type=Path, required=True)
     measuring.add_argument("--images", type=Path, required=True)
     measuring.add_argument("--masks", type=Path, required=True, help="PNG per image: 255 unwanted, 128 ignored")
+    quantising = commands.add_parser("quantise", help="write an int8 version of an ONNX file and compare both, as JSON")
+    quantising.add_argument("source", type=Path, metavar="IN.onnx")
+    quantising.add_argument("target", type=Path, metavar="OUT.onnx")
+    quantising.add_argument("--images", type=Path, required=True, help="pictures to set ranges and to compare by")
+    quantising.add_argument("--side-px", type=int, default=640)
+    quantising.add_argument("--count", type=int, default=32, help="how many pictures; half of them set the ranges")
+    quantising.add_argument("--mode", choices=("static", "dynamic"), default="static")
+    quantising.add_argument("--keep", action="append", default=[], metavar="PART", help="leave nodes so named in float")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if given.command == "train":
@@ -55,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _export(given)
     if given.command == "measure":
         return _measure(given)
+    if given.command == "quantise":
+        return _quantise(given)
     return _evaluate(given)
 
 
@@ -134,6 +144,15 @@ def _measure(given: argparse.Namespace) -> int:
     figures = {name: mean_iou(masker, pairs) for name, masker in maskers.items()}
     rows = {name: {"iou": round(iou, 4), "regions": regions} for name, (iou, regions) in figures.items()}
     sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+    return 0
+
+
+def _quantise(given: argparse.Namespace) -> int:
+    from automask_models.training.quantise import pictures_in, quantise
+
+    pictures = pictures_in(given.images, side_px=given.side_px, count=given.count)
+    outcome = quantise(given.source, given.target, pictures, mode=given.mode, keep=given.keep)
+    sys.stdout.write(json.dumps(asdict(outcome), indent=1) + "\n")
     return 0
 
 

@@ -15,6 +15,8 @@ from automask.cli import options
 from automask.errors import EXIT_INTERRUPTED, AutomaskError, ConfigError, PluginError, WeightsError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from automask.bench.manifest import Manifest
     from automask.bench.run import BenchRun
     from automask_models.training.own.reading import OwnData
@@ -67,7 +69,8 @@ def train(
         str | None, typer.Option("--name", metavar="NAME", help="Name of the new weights; default: my-TASK.")
     ] = None,
     samples: Annotated[
-        int | None, typer.Option("--samples", min=1, help="Samples at most; default: 30 times the images, 400 to 20000.")
+        int | None,
+        typer.Option("--samples", min=1, help="Samples at most; default: 30 times the images, 400 to 20000."),
     ] = None,
     rate: Annotated[
         float, typer.Option("--rate", min=1e-4, max=10.0, help="Learning rate as a share of the recipe's.")
@@ -76,7 +79,9 @@ def train(
         float, typer.Option("--held-out", min=0.01, max=0.9, help="Share of the images to judge by.")
     ] = 0.2,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of order and cuts.")] = 0,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads of torch; default: the recipe's.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads of torch; default: the recipe's.")
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare samples.")] = 1,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -181,7 +186,7 @@ def _checked_name(name: str, use: TaskUse) -> str:
 
 
 @contextmanager
-def _bar(console: Any, word: str, *, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:  # noqa: ANN401 - rich
+def _bar(console: Console, word: str, *, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -206,7 +211,7 @@ def _bar(console: Any, word: str, *, quiet: bool) -> Iterator[Callable[[int, int
         yield show
 
 
-def _say(console: Any, own: OwnData, start: Path | None) -> None:  # noqa: ANN401 - a rich console
+def _say(console: Console, own: OwnData, start: Path | None) -> None:
     console.print(f"{len(own.training)} images to train on, {len(own.held_out)} held out; from {start or 'nothing'}")
     if own.left_out:
         console.print(f"left out: {own.left_out}")
@@ -218,9 +223,9 @@ def _measure(
     use: TaskUse,
     trained: Trained,
     *,
-    console: Any,
+    console: Console,
     threads: int,
-    quiet: bool,  # noqa: ANN401
+    quiet: bool,
 ) -> tuple[BenchRun, Manifest]:
     from automask_models.training.own.before_after import compare, write_manifest
 

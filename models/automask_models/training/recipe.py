@@ -44,7 +44,7 @@ def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train")
     }
     if unknown:
         raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
-    return _task_of(table, _source(table, materials, split=split), split=split), loop_of(table)
+    return task_of(table, _source(table, materials, split=split), split=split), loop_of(table)
 
 
 def loop_of(table: dict[str, Any]) -> LoopConfig:
@@ -57,16 +57,12 @@ def loop_of(table: dict[str, Any]) -> LoopConfig:
     return replace(loop, schedule=table_to(Schedule, table.get("schedule", {})))
 
 
-def task_over(table: dict[str, Any], source: ImageSource, *, split: str = "train") -> Task[Any, Any]:
-    """Task of a recipe over images from another source than its synthesizer.
+def task_of(table: dict[str, Any], source: ImageSource, *, split: str = "train") -> Task[Any, Any]:
+    """Task of a recipe over images of any source.
 
     Raises:
         RecipeError: unknown task or keys.
     """
-    return _task_of(table, source, split=split)
-
-
-def _task_of(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:
     name = table.get("task")
     if name == "sam":
         return _sam_task(table, source, split=split)
@@ -124,7 +120,7 @@ def load_average(table: dict[str, Any], *, out: Path) -> tuple[Task[Any, Any], n
     from automask_models.training.checkpoint import load_state
     from automask_models.training.loop import STATE_FILE
 
-    task = _task_of(table, _NoImages(), split="train")
+    task = task_of(table, _NoImages(), split="train")
     module = task.build()
     module.load_state_dict(load_state(out / STATE_FILE, task=task.name).average)
     return task, module.eval()

@@ -27,7 +27,7 @@ from automask_models.training.own.continuing import (
 from automask_models.training.own.reading import OwnData
 from automask_models.training.own.source import MixedSource, OwnSource
 from automask_models.training.own.uses import TaskUse
-from automask_models.training.recipe import VAL_SEED_OFFSET, export_recipe, loop_of, task_over
+from automask_models.training.recipe import VAL_SEED_OFFSET, export_recipe, loop_of, task_of
 
 SETTINGS_FILE = "settings.json"
 CONFIG_FILE = "automask.toml"
@@ -194,7 +194,7 @@ def run_training(training: Training, *, progress: Callable[[int, int, str], None
     judge_source = OwnSource(training.data.held_out, size_px=training.size_px, seed=training.seed + VAL_SEED_OFFSET)
     state = training.out / STATE_FILE
     stop = EarlyStop(
-        ContinuedTask(task_over(training.table, judge_source, split="val"), training.start),
+        ContinuedTask(task_of(training.table, judge_source, split="val"), training.start),
         training.out,
         every_samples=checks_every(training.total_samples, batch_samples=config.batch_samples),
         judged_samples=min(max(2 * len(training.data.held_out), _JUDGED_SAMPLES[0]), _JUDGED_SAMPLES[1]),
@@ -256,7 +256,7 @@ def _task(training: Training) -> Task[Any, Any]:
             training.materials, seed=training.table.get("image_seed", 0) + training.seed, size_px=training.size_px
         )
         source = MixedSource(own, others, own_share=training.own_share, seed=training.seed)
-    return ContinuedTask(task_over(training.table, source), training.start)
+    return ContinuedTask(task_of(training.table, source), training.start)
 
 
 def _judge_start(training: Training, task: Task[Any, Any], stop: EarlyStop, config: LoopConfig) -> None:

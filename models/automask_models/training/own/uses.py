@@ -21,6 +21,7 @@ class TaskUse:
         needs_outlines: It learns pixels, so boxes around things are no truth for it.
         packages: Packages that it needs, by the name that is imported.
         pipeline: Configuration keys under which it is measured alone.
+        also_used_by: Other sections of `options` that can name the same weights, each with its key.
     """
 
     weight: str
@@ -30,6 +31,7 @@ class TaskUse:
     needs_outlines: bool
     packages: tuple[str, ...]
     pipeline: Mapping[str, Any] = field(default_factory=dict)
+    also_used_by: tuple[tuple[str, str], ...] = ()
 
     def configuration(self, weights: Path) -> dict[str, Any]:
         """Keys of a pipeline configuration that measures the file `weights`."""
@@ -38,8 +40,10 @@ class TaskUse:
     def config_file(self, weights: Path) -> str:
         """TOML for `automask run --config` that uses the file `weights`."""
         refiner = self.pipeline.get("refiner")
-        lines = [f"refiner = {json.dumps(refiner)}", ""] if refiner is not None else []
-        return "\n".join([*lines, f"[options.{self.stage}]", f"weights = {json.dumps(str(weights))}", ""])
+        lines = [f"refiner = {json.dumps(refiner)}"] if refiner is not None else []
+        for stage, key in ((self.stage, "weights"), *self.also_used_by):
+            lines += ["", f"[options.{stage}]", f"{key} = {json.dumps(str(weights))}"]
+        return "\n".join(lines).lstrip() + "\n"
 
 
 USES: dict[str, TaskUse] = {
@@ -69,6 +73,7 @@ USES: dict[str, TaskUse] = {
         needs_outlines=True,
         packages=("torch", "onnx"),
         pipeline={"detectors": ["ink"], "refiner": "ink"},
+        also_used_by=(("rapidocr", "ink"),),
     ),
 }
 """By the name of the task in its recipe."""
