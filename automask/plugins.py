@@ -9,13 +9,12 @@ from pydantic import ValidationError
 
 from automask.config import FrozenModel, RuntimeConfig, config_error
 from automask.errors import PluginError
-from automask.protocols import Clicker, DatasetDetector, Detector, Refiner, Stage, WeightSource
+from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 
 DETECTORS = "automask.detectors"
 DATASET_DETECTORS = "automask.dataset_detectors"
 REFINERS = "automask.refiners"
 EXPORTERS = "automask.exporters"
-CLICKERS = "automask.clickers"
 COMMANDS = "automask.commands"
 WEIGHT_CATALOGUES = "automask.weight_catalogues"
 
@@ -102,9 +101,3 @@ def build_refiner(name: str, *, options: dict[str, Any], weights: WeightSource, 
     if not isinstance(stage, Refiner):
         raise PluginError(f"{name!r} is not a refiner: it has no refine().", code="plugin-contract")
     return stage
-
-
-def build_clicker(*, weights: WeightSource, runtime: RuntimeConfig) -> Clicker:
-    """The best clicker that this machine can run: a segment-anything network where its weights are, else colours."""
-    clicker: Clicker | None = load_plugin(CLICKERS, "sam").find(weights=weights, runtime=runtime)
-    return clicker if clicker is not None else load_plugin(CLICKERS, "colour")()

@@ -266,21 +266,3 @@ def stage_fingerprint(
         "weights": sorted(weights_sha256),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-class Clicker(Protocol):
-    """Finds the thing that a person clicks on. One thread at a time; may keep what it learned about recent images."""
-
-    def load(self) -> None:
-        """As for `Stage`."""
-        ...
-
-    def click(self, image: Image, x: int, y: int) -> Patch:
-        """The ungrown pixels of the thing at a pixel; the patch holds that pixel and is never empty.
-
-        Args:
-            image: `image.id` tells images apart: what is kept about one is used when it comes again.
-            x: Column, inside the image.
-            y: Row, inside the image.
-        """
-        ...

@@ -27,7 +27,7 @@ _EXTRA = ("request_id", "method", "path", "status", "seconds", "client", "key")
 class TracingMiddleware:
     """Outermost of all: names the request, logs how it ended, and answers defects."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics | None = None) -> None:
         self._app = app
         self._metrics = metrics
 
@@ -62,7 +62,8 @@ class TracingMiddleware:
             await unexpected_problem(scope)(scope, receive, send_named)
         finally:
             seconds = time.perf_counter() - started
-            self._metrics.observe(scope, status=status, seconds=seconds)
+            if self._metrics is not None:
+                self._metrics.observe(scope, status=status, seconds=seconds)
             logger.info(
                 "request",
                 extra={

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from automask.geometry import Box
 from automask.protocols import PromptAnswer
 from automask.types import Image
+from automask_api.refining.marks import mark_at
 
 GRABCUT, REGION_GROWING = "grabcut", "region-growing"
 
@@ -45,7 +46,7 @@ class ColourPromptSession:
         return PromptAnswer(self._cut(target, points, wanted, drawn), _SCORE, GRABCUT)
 
     def _grown(self, points: Sequence[tuple[float, float]], wanted: Sequence[bool]) -> NDArray[np.bool_]:
-        """Pixels like the wanted clicks and connected with them, less those of the unwanted ones."""
+        """Marks at the wanted clicks, else pixels like them and connected with them, less those of unwanted ones."""
         import cv2
 
         lab = cv2.cvtColor(cv2.medianBlur(self._image.pixels, 3), cv2.COLOR_RGB2LAB)
@@ -54,6 +55,10 @@ class ColourPromptSession:
         height_px, width_px = self._image.box.shape
         parts = {True: np.zeros((height_px, width_px), dtype=bool), False: np.zeros((height_px, width_px), dtype=bool)}
         for (x, y), is_wanted in zip(points, wanted, strict=True):
+            mark = mark_at(self._image.pixels, x, y) if is_wanted else None
+            if mark is not None:
+                parts[True] |= mark
+                continue
             filled = np.zeros((height_px + 2, width_px + 2), dtype=np.uint8)
             cv2.floodFill(lab, filled, (int(x), int(y)), (0, 0, 0), tolerance, tolerance, flags)
             parts[is_wanted] |= filled[1:-1, 1:-1] > 0

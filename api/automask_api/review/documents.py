@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from automask.config import PipelineConfig
 from automask.errors import InputError
 from automask.fuse import CorrectionLayers, growth_px, is_drawn
+from automask.geometry import Box
 from automask.grid import LatentGrid
+from automask.protocols import PromptAnswer
 from automask.store import Correction, Decision, StoredImage, rle
 from automask.types import Kind, MaskResult, Patch, Region
 
@@ -240,17 +242,24 @@ class ClickBody(Document):
 
 
 class ThingDocument(Document):
-    """What lies at a click, ungrown."""
+    """What lies at a click, ungrown; the box is empty where nothing does."""
 
     box: tuple[int, int, int, int]
     pixels: str
-    by: str = Field(description="Name of the clicker.")
+    method: str
     score: float
 
     @classmethod
-    def of(cls, patch: Patch) -> Self:
-        """Describe a patch."""
-        return cls(box=patch.box.xyxy, pixels=_text(rle.encode(patch.artefact)), by=patch.refiner, score=patch.score)
+    def of(cls, answer: PromptAnswer) -> Self:
+        """Describe an answer."""
+        box = Box.of_artefact(answer.artefact)
+        inside = answer.artefact[box.slices] if box is not None else np.zeros((0, 0), dtype=np.bool_)
+        return cls(
+            box=box.xyxy if box is not None else (0, 0, 0, 0),
+            pixels=_text(rle.encode(inside)),
+            method=answer.method,
+            score=answer.score,
+        )
 
 
 def region_documents(result: MaskResult, config: PipelineConfig) -> list[RegionDocument]:

@@ -161,7 +161,7 @@ def build_router(source: ReviewSource) -> APIRouter:
 
     @router.post("/api/images/{token}/click")
     def click(token: str, body: ClickBody) -> JSONResponse:
-        found = source.click(source.row(token), body.x, body.y)
+        found = source.thing_at(source.row(token), body.x, body.y)
         return JSONResponse(ThingDocument.of(found).model_dump(mode="json"))
 
     @router.get("/api/images/{token}/history")

@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 from automask.config import PipelineConfig
 from automask.dataset.walk import ImageFile
 from automask.errors import InputError
-from automask.plugins import build_clicker
-from automask.protocols import Clicker
+from automask.pipeline import MaskPipeline
+from automask.protocols import PromptAnswer
 from automask.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
-from automask.types import Image, Patch
-from automask.weights import WeightLibrary
+from automask.types import Image
 from automask_api.errors import NotFound
+from automask_api.refining.desk import RefineDesk
 from automask_api.review.pictures import PictureCache
+
+_OPEN_IMAGES = 6
+_OPEN_PX = 150_000_000
 
 
 class ReviewSource:
@@ -45,8 +48,8 @@ class ReviewSource:
         self.input_root = input_root
         self.pictures = PictureCache(config.decode)
         self._drawing = threading.Lock()
-        self._clicking = threading.Lock()
-        self._clicker: Clicker | None = None
+        self._opening = threading.Lock()
+        self._desk: RefineDesk | None = None
 
     @classmethod
     @contextlib.contextmanager
@@ -113,19 +116,26 @@ class ReviewSource:
         """(H, W, 3) uint8 RGB of an image; errors as for `PictureCache.pixels`."""
         return self.pictures.pixels(self.file_of(stored), self.content_of(stored))
 
-    def click(self, stored: StoredImage, x: int, y: int) -> Patch:
-        """The thing at a pixel of an image.
+    def thing_at(self, stored: StoredImage, x: int, y: int) -> PromptAnswer:
+        """What lies at a pixel of an image, by the network of `/v1/refine` or by colour.
 
         Raises:
-            InputError: The pixel is outside (`point-outside`), or the file cannot be used.
+            InputError: The pixel is outside (`prompt-invalid`), or the file cannot be used.
         """
-        pixels = self.pixels(stored)
+        pixels, content = self.pixels(stored), self.content_of(stored)
         if not (0 <= x < pixels.shape[1] and 0 <= y < pixels.shape[0]):
-            raise InputError(f"{x}, {y} is outside of {stored.image_id}.", code="point-outside")
-        with self._clicking:
-            if self._clicker is None:
-                self._clicker = build_clicker(weights=WeightLibrary.discover(), runtime=self.config.runtime)
-            return self._clicker.click(Image(id=self.content_of(stored), pixels=pixels), x, y)
+            raise InputError(f"The click {x},{y} lies outside of {stored.image_id}.", code="prompt-invalid")
+        desk = self._desk_of_today()
+        session = desk.opened(content, Image(id=stored.image_id, pixels=pixels)).session
+        with desk.working:
+            return session.answer(points=[(x + 0.5, y + 0.5)], wanted=[True])
+
+    def _desk_of_today(self) -> RefineDesk:
+        with self._opening:
+            if self._desk is None:  # made at the first click: most reviews need none
+                bare = self.config.model_copy(update={"detectors": (), "dataset_detectors": (), "refiner": "polygon"})
+                self._desk = RefineDesk(MaskPipeline.from_config(bare), most=_OPEN_IMAGES, most_px=_OPEN_PX)
+            return self._desk
 
     def redraw(self, image_id: str) -> StoredImage | None:
         """Draw the mask of an image again, and those of others that a correction left behind; the image's new row."""

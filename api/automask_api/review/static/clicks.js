@@ -62,8 +62,9 @@ export class ClickAssist {
     try {
       const answer = await click(token, { x: Math.floor(point.x), y: Math.floor(point.y) }, asking.signal);
       if (token !== this.session.token || asking.signal.aborted) return null;
-      const found = await toBitmap(answer);
+      const found = answer.box[2] > answer.box[0] ? await toBitmap(answer) : null;
       this.preview(found, true);
+      if (!found && loudly) this.say("Nothing stands out here; draw it with the brush (B).");
       return found;
     } catch (error) {
       if (loudly && !asking.signal.aborted) {
