@@ -98,18 +98,16 @@ def _play(across: NDArray[np.float32], reference: NDArray[np.float32]) -> Play:
 
 
 def _offset(across: NDArray[np.float32], reference: NDArray[np.float32], columns: slice) -> tuple[float, int]:
+    import cv2
+
     part = reference[:, columns]
     weights = (part**2).sum(axis=0)
     if weights.sum() == 0:
         return (columns.start + columns.stop) / 2, 0
     centre = float((weights * np.arange(columns.start, columns.stop)).sum() / weights.sum())
     padded = np.pad(across, ((0, 0), (PLAY_PX, PLAY_PX)))
-    answers = np.array(
-        [
-            float((padded[:, columns.start + PLAY_PX + move : columns.stop + PLAY_PX + move] * part).sum())
-            for move in range(-PLAY_PX, PLAY_PX + 1)
-        ]
-    )
+    window = np.ascontiguousarray(padded[:, columns.start : columns.stop + 2 * PLAY_PX])
+    answers = cv2.matchTemplate(window, np.ascontiguousarray(part), cv2.TM_CCORR)[0].astype(np.float64)
     best = int(np.argmax(answers))
     others = np.delete(answers, slice(max(0, best - 2), best + 3))
     spread = float(others.std())

@@ -66,14 +66,11 @@ def measure(
         gradients = whitened(raw_gradients(pixels))
         if within is not None:
             gradients *= within
-        power = gradients**2
-        sums[0] += gradients
-        powers[0] += power
+        _accumulate(gradients, sums[0], powers[0])
         rng = np.random.default_rng(seed)
         for k in range(1, 1 + SURROGATES):
             move = rng.integers(*MOVE_PX, size=2) * rng.choice((-1, 1), size=2)
-            sums[k] += np.roll(gradients, tuple(move), (1, 2))
-            powers[k] += np.roll(power, tuple(move), (1, 2))
+            _accumulate(np.roll(gradients, tuple(move), (1, 2)), sums[k], powers[k])
     energies = [_energy(sums[k], powers[k], images=len(stack)) for k in range(1 + SURROGATES)]
     null = np.stack([energy if within is None else energy[within] for energy in energies[1:]])
     low = float(np.quantile(null, 0.995))
@@ -82,6 +79,14 @@ def measure(
     return Consistency(
         energy=energies[0], mean=sums[0] / len(stack), low=low, high=high, null_mass=max([low, *null_masses])
     )
+
+
+def _accumulate(gradients: Gradients, total: Gradients, power: Gradients) -> None:
+    import cv2
+
+    for channel, sum_of_channel, power_of_channel in zip(gradients, total, power, strict=True):
+        cv2.accumulate(channel, sum_of_channel)
+        cv2.accumulateSquare(channel, power_of_channel)
 
 
 def _energy(sums: Gradients, powers: Gradients, *, images: int) -> NDArray[np.float32]:

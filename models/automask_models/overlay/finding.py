@@ -15,7 +15,7 @@ from automask.templates import TEMPLATE_ATTRIBUTE
 from automask.types import Kind, Region
 from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
-from automask_models.overlay.reduction import Gradients, raw_gradients, resized, whitened
+from automask_models.overlay.reduction import Gradients, furthest, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 from automask_models.overlay.template import Template
 
@@ -133,9 +133,7 @@ def _agreement(template: Template, pixels: NDArray[np.uint8]) -> NDArray[np.bool
     """(h, w) bool, where an image of a frame's reference size has its colours."""
     import cv2
 
-    difference = cv2.absdiff(cv2.blur(pixels, (3, 3)), cv2.blur(template.colours, (3, 3)))
-    agreement: NDArray[np.bool_] = difference.max(axis=2) <= SAME_COLOUR_LEVELS
-    return agreement
+    return furthest(cv2.blur(pixels, (3, 3)), cv2.blur(template.colours, (3, 3))) <= SAME_COLOUR_LEVELS
 
 
 def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:

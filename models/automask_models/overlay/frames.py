@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask_models.overlay.consistency import Consistency
-from automask_models.overlay.reduction import median_of
+from automask_models.overlay.reduction import furthest, median_of
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 
 FIXED_SHARE = 0.5
@@ -69,10 +69,10 @@ def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, ha
     import cv2
 
     colours = median_of(stack)
-    blurred = cv2.blur(colours, (3, 3)).astype(np.int16)
+    blurred = cv2.blur(colours, (3, 3))
     share = np.zeros(colours.shape[:2], dtype=np.float32)
     for pixels in stack:
-        share += np.abs(cv2.blur(pixels, (3, 3)).astype(np.int16) - blurred).max(axis=2) <= SAME_COLOUR_LEVELS
+        share += furthest(cv2.blur(pixels, (3, 3)), blurred) <= SAME_COLOUR_LEVELS
     share /= len(stack)
     windows = _windows(share, consistency.energy > consistency.high)
     if not windows.any() or windows.all():

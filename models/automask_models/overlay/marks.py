@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask_models.overlay.consistency import Consistency, groups
-from automask_models.overlay.reduction import WHITEN_PX, median_of
+from automask_models.overlay.reduction import WHITEN_PX, furthest, median_of
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 
 CERTAIN_RATIO = 6.0
@@ -82,7 +82,7 @@ def _solid_areas(stack: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.int32],
     usual = median_of(stack)
     share = np.zeros(usual.shape[:2], dtype=np.float32)
     for pixels in stack:
-        share += cv2.absdiff(pixels, usual).max(axis=2) <= SAME_COLOUR_LEVELS
+        share += furthest(pixels, usual) <= SAME_COLOUR_LEVELS
     fixed = (share >= SOLID_SHARE * len(stack)).view(np.uint8)
     opened = cv2.morphologyEx(fixed, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)

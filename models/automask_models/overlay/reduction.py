@@ -86,12 +86,21 @@ def whitened(gradients: Gradients) -> Gradients:
     return np.clip(scaled, -CLIP, CLIP)
 
 
+def furthest(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Greatest difference over the channels of two (h, w, 3) uint8 images; (h, w) uint8."""
+    import cv2
+
+    red, green, blue = cv2.split(cv2.absdiff(one, other))
+    out: NDArray[np.uint8] = cv2.max(cv2.max(red, green), blue)
+    return out
+
+
 def median_of(stack: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Median per pixel and channel, a band of rows at a time so that no copy of the stack is made."""
     height_px = stack[0].shape[0]
     out = np.empty_like(stack[0])
     for top in range(0, height_px, 32):
-        rows = np.stack([pixels[top : top + 32] for pixels in stack])
-        rows.partition(len(stack) // 2, axis=0)
-        out[top : top + 32] = rows[len(stack) // 2]
+        rows = np.stack([pixels[top : top + 32] for pixels in stack], axis=-1)
+        rows.partition(len(stack) // 2, axis=-1)
+        out[top : top + 32] = rows[..., len(stack) // 2]
     return out

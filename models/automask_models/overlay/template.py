@@ -46,6 +46,7 @@ class Template:
         confidence: 0..1, how sure it is that this was put on the images; below .5 it is only proposed.
         border_connected: Whether it reaches an edge of the frame.
         needs_review: Whether one decision of a person for all images is wanted.
+        id: Hash of the content, 16 hex digits: the same template has the same id in every run.
     """
 
     kind: Literal["overlay", "frame"]
@@ -64,6 +65,7 @@ class Template:
     confidence: float
     border_connected: bool
     needs_review: bool
+    id: str = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ("overlay", "frame"):
@@ -86,14 +88,10 @@ class Template:
                 raise ValueError(f"{name} must be within 0..1, got {getattr(self, name)!r}")
         if not (self.source_scale > 0 and np.isfinite(self.source_scale)):
             raise ValueError(f"source_scale must be positive, got {self.source_scale!r}")
-
-    @property
-    def id(self) -> str:
-        """Hash of the content, 16 hex digits: the same template has the same id in every run."""
         digest = hashlib.sha256(json.dumps(self._plain(), sort_keys=True).encode())
         for name in _ARRAYS:
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
-        return digest.hexdigest()[:16]
+        object.__setattr__(self, "id", digest.hexdigest()[:16])
 
     @property
     def area_share(self) -> float:
@@ -134,7 +132,7 @@ class Template:
             raise ValueError(f"not a template: {error}") from error
 
     def _plain(self) -> Mapping[str, str | int | float | bool | list[int]]:
-        names = [field.name for field in dataclasses.fields(self) if field.name not in _ARRAYS]
+        names = [field.name for field in dataclasses.fields(self) if field.init and field.name not in _ARRAYS]
         return {name: list(self.box.xyxy) if name == "box" else getattr(self, name) for name in names}
 
 
