@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic.fields import FieldInfo
 
 from automask.cli.app import build_app
 from automask.config import FrozenModel, PipelineConfig
 from automask.plugins import COMMANDS, DATASET_DETECTORS, DETECTORS, REFINERS, WEIGHT_CATALOGUES, available, load_plugin
 from automask.weights import read_catalogue
+from automask_api.settings import ENVIRONMENT_PREFIX, ServiceSettings
 
 DOCS = Path(__file__).parent
 
@@ -46,6 +48,19 @@ def command_parts() -> dict[str, str]:
         if rows:
             parts.append("\n".join(["| option | what it does |", "| --- | --- |", *rows]) + "\n")
     return {"commands": "\n".join(parts).rstrip()}
+
+
+def setting_parts() -> dict[str, str]:
+    """Every setting of the service."""
+    rows = [
+        f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | `{_setting(name, field)}` | {_cell(field.description or '')} |"
+        for name, field in ServiceSettings.model_fields.items()
+    ]
+    return {"settings": "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])}
+
+
+def _setting(name: str, field: FieldInfo) -> str:
+    return "~/.local/share/automask/service" if name == "data_dir" else _shown(field.default)
 
 
 def weight_parts() -> dict[str, str]:
@@ -93,6 +108,7 @@ def documents() -> dict[Path, dict[str, str]]:
         DOCS / "configuration.md": configuration_parts(),
         DOCS / "cli.md": command_parts(),
         DOCS / "models.md": weight_parts(),
+        DOCS / "service.md": setting_parts(),
     }
 
 

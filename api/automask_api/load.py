@@ -1,0 +1,249 @@
+"""Load on a server of its own, beside the pipeline in this process: `python -m automask_api.load FOLDER`.
+
+First the images are run as `automask run` does, then a server is started on loopback without its result cache, and
+clients ask for the same images over and over. Every mask is compared with the run's, byte by byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automask.config import PipelineConfig, load_config
+from automask.pipeline import MaskPipeline
+from automask.runner import run_dataset
+from automask.store import Store
+
+if TYPE_CHECKING:
+    import httpx
+
+_START_S = 120.0
+_SAMPLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The same images in this process.
+
+    Attributes:
+        images: Bytes of the files that have a mask.
+        masks: Their masks.
+        images_per_s: Of a run with loaded models.
+    """
+
+    images: list[bytes]
+    masks: list[bytes]
+    images_per_s: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the clients saw."""
+
+    seconds: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong_masks: int = 0
+    lost: int = 0
+    without_retry_after: int = 0
+    memory_mb: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """The figures.
+
+    Attributes:
+        clients: At the same time.
+        seconds: From the first question to the last answer.
+        answered: Masks.
+        refused: Answers with 503; all of them said when to come back unless `without_retry_after`.
+        other: Answers with any other status.
+        lost: Questions without an answer.
+        wrong_masks: Masks that differ from the run's.
+        images_per_s: Masks per second.
+        in_process_images_per_s: The same of a run in this process.
+        throughput_share: The former by the latter.
+        p50_s: Median time to a mask.
+        p95_s: 95 % were faster.
+        p95_share: `p95_s` by clients / in_process_images_per_s.
+        memory_mb: Of the server: after the first tenth of the time, and the most after that.
+    """
+
+    clients: int
+    seconds: float
+    answered: int
+    refused: int
+    without_retry_after: int
+    other: int
+    lost: int
+    wrong_masks: int
+    images_per_s: float
+    in_process_images_per_s: float
+    throughput_share: float
+    p50_s: float
+    p95_s: float
+    p95_share: float
+    memory_mb: tuple[float, float]
+
+
+def measure(folder: Path, config_file: Path | None, *, clients: int, seconds: float, passes: int) -> LoadReport:
+    """Run, serve, ask, compare.
+
+    Raises:
+        InputError: The folder holds no image.
+    """
+    with tempfile.TemporaryDirectory(prefix="automask-load-") as temporary:
+        baseline = in_process(folder, load_config(config_file), Path(temporary), passes=passes)
+        with serving(Path(temporary), config_file) as (url, process):
+            tally = Tally()
+            took_s = asyncio.run(_ask(url, process.pid, baseline, tally, clients=clients, seconds=seconds))
+    return _report(baseline, tally, clients=clients, took_s=took_s)
+
+
+def in_process(folder: Path, config: PipelineConfig, temporary: Path, *, passes: int) -> Baseline:
+    """Masks of a folder by `run_dataset`, and how fast the best of some passes was."""
+    pipeline = MaskPipeline.from_config(config)
+    pipeline.load()
+    best = 0.0
+    images: list[bytes] = []
+    masks: list[bytes] = []
+    for number in range(passes):
+        started = time.perf_counter()
+        summary = run_dataset(folder, temporary / f"run-{number}", config, pipeline=pipeline)
+        best = max(best, summary.images / (time.perf_counter() - started))
+    with Store.open(temporary / "run-0", read_only=True) as store:
+        for stored in store.images():
+            if stored.mask_name is not None:
+                images.append((folder / stored.image_id).read_bytes())
+                masks.append(store.mask_path(stored.mask_name).read_bytes())
+    return Baseline(images, masks, best)
+
+
+@contextlib.contextmanager
+def serving(temporary: Path, config_file: Path | None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server in a process of its own, without a result cache; its address and process."""
+    command = [sys.executable, "-m", "automask", "serve", "--port", "0", "--data-dir", str(temporary / "data")]
+    if config_file is not None:
+        command += ["--config", str(config_file)]
+    environment = {**os.environ, "AUTOMASK_SERVE_CACHE_BYTES": "0"}
+    with (temporary / "server.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    try:
+        line = process.stdout.readline() if process.stdout is not None else ""
+        if "http://" not in line:
+            raise RuntimeError((temporary / "server.log").read_text(encoding="utf-8"))
+        yield line[line.index("http://") :].split(",")[0], process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def _ask(url: str, pid: int, baseline: Baseline, tally: Tally, *, clients: int, seconds: float) -> float:
+    import httpx
+
+    limits = httpx.Limits(max_connections=clients + 1, max_keepalive_connections=clients + 1)
+    async with httpx.AsyncClient(base_url=url, timeout=_START_S, limits=limits) as client:
+        deadline = time.perf_counter() + _START_S
+        while (await client.get("/readyz")).status_code != 200:
+            if time.perf_counter() > deadline:
+                raise RuntimeError("the server did not get ready")
+            await asyncio.sleep(0.1)
+        turns = itertools.count()
+        started = time.perf_counter()
+        watcher = asyncio.create_task(_watch(pid, tally))
+        asking = [_client(client, baseline, tally, turns, until_s=started + seconds) for _ in range(clients)]
+        await asyncio.gather(*asking)
+        took_s = time.perf_counter() - started
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+        return took_s
+
+
+async def _client(
+    client: httpx.AsyncClient, baseline: Baseline, tally: Tally, turns: Iterator[int], *, until_s: float
+) -> None:
+    import httpx
+
+    while time.perf_counter() < until_s:
+        index = next(turns) % len(baseline.images)
+        started = time.perf_counter()
+        try:
+            answer = await client.post("/v1/masks", content=baseline.images[index])
+        except httpx.HTTPError:
+            tally.lost += 1
+            continue
+        tally.statuses[answer.status_code] += 1
+        if answer.status_code == 200:
+            tally.seconds.append(time.perf_counter() - started)
+            tally.wrong_masks += answer.content != baseline.masks[index]
+        elif answer.status_code == 503:
+            after = answer.headers.get("retry-after", "")
+            tally.without_retry_after += not after.isdecimal()
+            await asyncio.sleep(int(after) if after.isdecimal() else 1)
+
+
+async def _watch(pid: int, tally: Tally) -> None:
+    while True:
+        with contextlib.suppress(OSError, IndexError):  # only Linux tells
+            pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+            tally.memory_mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        await asyncio.sleep(_SAMPLE_S)
+
+
+def _report(baseline: Baseline, tally: Tally, *, clients: int, took_s: float) -> LoadReport:
+    answered = tally.statuses[200]
+    p95_s = _quantile(tally.seconds, 0.95)
+    warm = len(tally.memory_mb) // 10
+    return LoadReport(
+        clients=clients,
+        seconds=round(took_s, 1),
+        answered=answered,
+        refused=tally.statuses[503],
+        without_retry_after=tally.without_retry_after,
+        other=sum(tally.statuses.values()) - answered - tally.statuses[503],
+        lost=tally.lost,
+        wrong_masks=tally.wrong_masks,
+        images_per_s=round(answered / took_s, 3),
+        in_process_images_per_s=round(baseline.images_per_s, 3),
+        throughput_share=round(answered / took_s / baseline.images_per_s, 3),
+        p50_s=round(statistics.median(tally.seconds), 3) if tally.seconds else 0.0,
+        p95_s=round(p95_s, 3),
+        p95_share=round(p95_s / (clients / baseline.images_per_s), 3),
+        memory_mb=(round((tally.memory_mb or [0.0])[warm], 1), round(max(tally.memory_mb[warm:], default=0.0), 1)),
+    )
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Images to ask for.")],
+    *,
+    clients: Annotated[int, typer.Option(min=1, max=1000, help="At the same time.")] = 16,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long clients go on asking.")] = 120,
+    passes: Annotated[int, typer.Option(min=1, max=10, help="Runs in this process; the fastest counts.")] = 2,
+    config: Annotated[Path | None, typer.Option(help="Configuration file of both.")] = None,
+) -> None:
+    """Put load on a server of its own, and compare it with a run in this process. Prints JSON."""
+    report = measure(folder, config, clients=clients, seconds=seconds, passes=passes)
+    typer.echo(json.dumps(asdict(report)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
