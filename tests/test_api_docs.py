@@ -44,6 +44,7 @@ def picture(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the guide is about curl")
 def test_the_guide_works_word_for_word(tmp_path):
     assert START in GUIDE.read_text(encoding="utf-8")

@@ -58,7 +58,7 @@ def memory_bytes(process) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_random_requests_meet_no_defect_and_no_answer_that_is_not_described(server):
+def test_random_requests_meet_no_defect_and_no_answer_that_is_not_described(server, tmp_path):
     done = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "run", f"{server.base_url}/openapi.json",
@@ -71,6 +71,7 @@ def test_random_requests_meet_no_defect_and_no_answer_that_is_not_described(serv
         text=True,
         timeout=400,
         check=False,
+        cwd=tmp_path,
         env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

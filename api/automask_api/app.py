@@ -12,8 +12,11 @@ import automask
 from automask.errors import ConfigError
 from automask.pipeline import MaskPipeline
 from automask.store import Store
+from automask.wire import WireResult
 from automask_api import problems
+from automask_api.description import DescribedApp
 from automask_api.routes import adjust, batch, health, jobs, masks, models, reference, refine
+from automask_api.routes.refine import RefineAnswer
 from automask_api.security.guard import GuardMiddleware
 from automask_api.security.keys import KEYS_FILE, ApiKeys
 from automask_api.security.limits import BodyLimitMiddleware
@@ -64,15 +67,15 @@ def create_app(
         finally:
             service.stop()
 
-    app = FastAPI(
+    app = DescribedApp(
         title="automask",
         version=automask.__version__,
         summary="Loss masks that keep a diffusion model from learning text, frames and watermarks.",
         lifespan=lifespan,
         docs_url=None,  # ours needs nothing from the network
         redoc_url=None,
-        responses={"default": {"model": problems.Problem, "description": "What went wrong, and what to do."}},
     )
+    app.named_models = (WireResult, RefineAnswer)
     app.state.service = service
     problems.install(app)
     for router in (*_ROUTERS, *routers):

@@ -18,7 +18,7 @@ class RequestOptions(MaskOptions):
 
     name: str = Field("image", min_length=1, max_length=1024, description="How the answer calls the image.")
     deadline_s: float | None = Field(
-        None, gt=0, le=3600, description="Give up after this time; the server has a limit."
+        None, ge=1, le=3600, description="Give up after this time; the server has a limit."
     )
 
 

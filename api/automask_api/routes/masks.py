@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from automask.wire import WireResult
 from automask_api.accept import preferred
+from automask_api.description import reference
 from automask_api.intake import read_image, until_disconnect
 from automask_api.masking import Answer, ImageFacts
 from automask_api.options import RequestOptions, model_of
@@ -55,7 +56,7 @@ _HEADERS: dict[str, Any] = {
     responses={
         200: {
             "description": "The mask, or everything that is known about the image.",
-            "content": {PNG: {"schema": _BINARY}, JSON: {"schema": WireResult.model_json_schema()}},
+            "content": {PNG: {"schema": _BINARY}, JSON: {"schema": reference(WireResult)}},
             "headers": _HEADERS,
         },
         304: {"description": "The client's copy is up to date."},

@@ -23,6 +23,7 @@ from automask.store.png import encode_mask
 from automask.types import Image
 from automask.wire import WireRle, XyXy
 from automask_api.accept import preferred
+from automask_api.description import reference
 from automask_api.errors import NotFound, UnsupportedType
 from automask_api.intake import MULTIPART, Form, media_type_of, read_form, until_disconnect
 from automask_api.options import model_of
@@ -82,7 +83,7 @@ class RefineAnswer(BaseModel):
     responses={
         200: {
             "description": "The new mask, or what was meant.",
-            "content": {PNG: {"schema": _BINARY}, JSON: {"schema": RefineAnswer.model_json_schema()}},
+            "content": {PNG: {"schema": _BINARY}, JSON: {"schema": reference(RefineAnswer)}},
         }
     },
 )

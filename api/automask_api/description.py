@@ -1,0 +1,50 @@
+"""The OpenAPI document: FastAPI's, with problem details instead of plain JSON, and models that no route names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from automask_api.problems import MEDIA_TYPE, Problem
+
+_TEMPLATE = "#/components/schemas/{model}"
+_OTHERWISE = {"description": "What went wrong, and what to do.", "content": {}}
+_FRAMEWORK_MODELS = ("HTTPValidationError", "ValidationError")
+
+
+def reference(model: type[BaseModel]) -> dict[str, str]:
+    """The schema of a model by name; the route's own `models` must be given to `DescribedApp`."""
+    return {"$ref": _TEMPLATE.format(model=model.__name__)}
+
+
+class DescribedApp(FastAPI):
+    """A FastAPI app whose document says what errors really look like.
+
+    Attributes:
+        named_models: Models that routes refer to by `reference`.
+    """
+
+    named_models: Sequence[type[BaseModel]] = ()
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        models: list[type[BaseModel]] = [Problem, *self.named_models]
+        _, definitions = models_json_schema([(model, "serialization") for model in models], ref_template=_TEMPLATE)
+        for name, schema in definitions.get("$defs", {}).items():
+            schemas.setdefault(name, schema)
+        for name in _FRAMEWORK_MODELS:
+            schemas.pop(name, None)
+        problem = {**_OTHERWISE, "content": {MEDIA_TYPE: {"schema": reference(Problem)}}}
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = problem
+        return document
