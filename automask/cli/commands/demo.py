@@ -31,6 +31,7 @@ def demo(
         None,
         options.load(None),
         image_list=None,
+        server=None,
         writes_report=True,
         as_json=as_json,
         quiet=quiet,

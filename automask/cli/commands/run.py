@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from automask.cli import options
 
 if TYPE_CHECKING:
     from automask.config import PipelineConfig
+    from automask.pipeline import MaskPipeline
 
 
 def run(
@@ -37,6 +40,15 @@ def run(
     refiner: options.Refiner = None,
     stage_options: options.StageOptions = None,
     no_text: options.NoText = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server",
+            metavar="URL",
+            help="Let this automask server run the models; AUTOMASK_API_KEY holds its key.",
+            rich_help_panel="Detectors and refiner",
+        ),
+    ] = None,
     device: options.Device = None,
     threads: options.Threads = None,
     training_px: options.TrainingPx = None,
@@ -72,6 +84,7 @@ def run(
         output,
         config,
         image_list=from_list,
+        server=server,
         writes_report=not no_report,
         as_json=as_json,
         quiet=quiet,
@@ -85,6 +98,7 @@ def run_and_report(
     config: PipelineConfig,
     *,
     image_list: Path | None,
+    server: str | None,
     writes_report: bool,
     as_json: bool,
     quiet: bool,
@@ -97,6 +111,7 @@ def run_and_report(
         output: Where to; None = beside the folder or the list.
         config: What masks look like.
         image_list: The list, or None for the whole folder.
+        server: Address of the server that runs the models, or None to run them here.
         writes_report: Whether to write the report.
         as_json: The summary as JSON.
         quiet: Neither progress nor summary.
@@ -107,11 +122,30 @@ def run_and_report(
 
     if output is None:
         output = default_output(image_list.with_suffix("") if image_list is not None else source)
-    with narrated(quiet=quiet, log_file=log_file) as (narrator, stop):
-        summary = run_dataset(source, output, config, image_list=image_list, events=narrator, stop=stop)
+    with contextlib.ExitStack() as stack:
+        pipeline = stack.enter_context(_remote_pipeline(server, config)) if server is not None else None
+        narrator, stop = stack.enter_context(narrated(quiet=quiet, log_file=log_file))
+        summary = run_dataset(
+            source,
+            output,
+            pipeline.config if pipeline is not None else config,
+            image_list=image_list,
+            events=narrator,
+            stop=stop,
+            pipeline=pipeline,
+        )
         end = end_of_run(summary, narrator, writes_report=writes_report, stop=stop)
     end.tell(as_json=as_json, quiet=quiet)
     raise typer.Exit(end.exit_code)
+
+
+@contextlib.contextmanager
+def _remote_pipeline(server: str, config: PipelineConfig) -> Iterator[MaskPipeline]:
+    from automask.client.pipeline import RemotePipeline
+    from automask.client.sync import Client
+
+    with Client(server) as client:
+        yield RemotePipeline.connect(client, config)
 
 
 def _source(folder: Path | None, from_list: Path | None) -> Path:
