@@ -116,9 +116,7 @@ class RemotePipeline(MaskPipeline):
                 code="server-changed",
             )
         if (result.width_px, result.height_px) != (image.width_px, image.height_px):
-            raise InputError(
-                f"{image.id} changed while it was read.", advice="Run again.", code="image-changed"
-            )
+            raise InputError(f"{image.id} changed while it was read.", advice="Run again.", code="image-changed")
         pairs = zip(result.regions, result.patches, strict=True)
         own = [(region, patch) for region, patch in pairs if TEMPLATE_ATTRIBUTE not in region.attributes]
         return dataclasses.replace(
