@@ -157,8 +157,9 @@ def make_template(
 def stress(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="100 or more pictures without marks.")],
     *,
-    repeats: Annotated[int, typer.Option(help="Folders per opacity and number of images.", min=1)] = 3,
+    repeats: Annotated[int, typer.Option(help="Folders per opacity and number of images.", min=0)] = 3,
     clean_folders: Annotated[int, typer.Option(help="Random folders without a mark.", min=0)] = 200,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.", min=0)] = 0,
     plot: Annotated[Path | None, typer.Option(metavar="SVG", help="Draw the curve to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -180,6 +181,7 @@ def stress(
             OverlayDetector(OverlayOptions()),
             repeats=repeats,
             clean_folders=clean_folders,
+            seed=seed,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if plot is not None:

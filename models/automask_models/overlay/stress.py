@@ -100,7 +100,7 @@ def run_stress(
     total = len(OPACITIES) * len(COUNTS) * repeats + clean_folders
     done = 0
     points = []
-    for count in COUNTS:
+    for count in COUNTS if repeats else ():
         for opacity in OPACITIES:
             scores = []
             for _ in range(repeats):
