@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from automask.cli.options import policy_flags
 from automask.config import PipelineConfig, RenderConfig, ReviewConfig, config_error
+from automask.trainers import trainer_named
 from automask.types import Kind
 
 Pair = Annotated[str, Field(pattern=r"^[a-z]+=[a-z0-9.]+$", max_length=64)]
@@ -23,6 +24,9 @@ class MaskOptions(BaseModel):
     cell_px: int | None = Field(None, ge=1, le=64, description="Latent cell in training pixels: 8, 16 or 32.")
     growth_cells: float | None = Field(None, ge=0, le=16, description="Growth of every unwanted area, in cells.")
     fill_holes_cells: float | None = Field(None, ge=0, le=64, description="Close trained islands up to this side.")
+    trainer: str | None = Field(
+        None, max_length=64, description="Grow at least as far as this trainer needs, such as `kohya`."
+    )
     kinds: list[Kind] = Field([], max_length=8, description="Mask these kinds only; repeatable. Empty = as configured.")
     policy: list[Pair] = Field([], max_length=8, description="KIND=mask, keep or review; repeatable.")
     weight: list[Pair] = Field([], max_length=8, description="KIND=0..1, training weight of a kind; repeatable.")
@@ -34,7 +38,7 @@ class MaskOptions(BaseModel):
         """The configuration of this request: only how masks are drawn and judged differs from the server's.
 
         Raises:
-            ConfigError: A value is out of range.
+            ConfigError: A value is out of range, or there is no such trainer.
         """
         policy = policy_flags(policies=self.policy, weights=self.weight, accepts=self.accept).get("policy", {})
         values: dict[str, dict[str, Any]] = {
@@ -42,6 +46,9 @@ class MaskOptions(BaseModel):
             "policy": {kind: dict(section) for kind, section in policy.items()},
             "review": self._given(tuple(ReviewConfig.model_fields)),
         }
+        if self.trainer is not None and self.growth_cells is None:
+            needed = trainer_named(self.trainer).growth_cells
+            values["render"]["growth_cells"] = max(needed, config.render.growth_cells)
         for kind in Kind if self.kinds else ():
             values["policy"].setdefault(kind.value, {}).setdefault("action", "mask" if kind in self.kinds else "keep")
         merged = config.model_dump()

@@ -16,6 +16,7 @@ from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import decode_bytes
 from automask.pipeline import draw
 from automask.store.png import encode_mask
+from automask.trainers import TRAINERS
 from automask.wire import WireResult
 
 
@@ -61,6 +62,14 @@ def test_kinds_leave_out_the_others(client):
     answer = client.post("/v1/masks", content=png(), params={"kinds": ["frame", "watermark"]})
     assert np.asarray(Image.open(io.BytesIO(answer.content))).min() == 255
     assert client.post("/v1/masks", content=png(), params={"kinds": "text"}).content == expected(png())
+
+
+def test_a_trainer_sets_the_least_growth(client):
+    data, needed = png(seed=6), TRAINERS["onetrainer"].growth_cells
+    grown = expected(data, render={"training_px": 128, "growth_cells": max(1.0, needed)})
+    assert client.post("/v1/masks", content=data, params={"trainer": "onetrainer", "training_px": 128}).content == grown
+    unknown = client.post("/v1/masks", content=data, params={"trainer": "nobody"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "trainer-unknown")
 
 
 def test_json_tells_everything_and_draws_the_same_mask(client):

@@ -11,14 +11,16 @@ from pathlib import Path
 import uvicorn
 
 from automask.config import load_config
-from automask.errors import OutputError
+from automask.errors import OutputError, StoreLocked
 from automask.pipeline import MaskPipeline
+from automask.store.locking import exclusive_lock
 from automask_api.app import create_app
 from automask_api.security.keys import KEYS_FILE, ApiKeys, add_key
 from automask_api.settings import ServiceSettings
 from automask_api.tracing import log_to_stderr
 
 _FIRST_KEY = "first"
+_LOCK_NAME = "server.lock"
 _BACKLOG = 512
 
 
@@ -28,14 +30,15 @@ def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
     Raises:
         ConfigError: Settings or configuration are wrong.
         OutputError: The port is taken, or the data folder cannot be written.
+        StoreLocked: Another server works in the data folder.
         WeightsError: A stage cannot do without weights that are missing.
     """
     config = load_config(config_file)
     make_data_dir(settings.data_dir)
-    make_first_key(settings)
-    app = create_app(MaskPipeline.from_config(config), None, settings)
-    log_to_stderr(settings.log_format)
-    with _listening(settings) as listener:
+    with _owning(settings.data_dir), _listening(settings) as listener:
+        make_first_key(settings)
+        app = create_app(MaskPipeline.from_config(config), None, settings)
+        log_to_stderr(settings.log_format)
         host, port = listener.getsockname()[:2]
         sys.stdout.write(f"automask serves on http://{_shown(host)}:{port}, its API is at /docs. Ctrl-C ends it.\n")
         sys.stdout.flush()
@@ -80,6 +83,19 @@ def make_first_key(settings: ServiceSettings) -> None:
     key = add_key(path, _FIRST_KEY)
     sys.stdout.write(f"API key, shown this once: {key}\n")
     sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _owning(data_dir: Path) -> Iterator[None]:
+    """Be the one server of a data folder: two would do the same jobs."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive_lock(data_dir / _LOCK_NAME))
+        except StoreLocked as error:
+            raise StoreLocked(
+                f"Another server works in {data_dir}.", advice="End it, or give this one another --data-dir."
+            ) from error
+        yield
 
 
 @contextlib.contextmanager
