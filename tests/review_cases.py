@@ -91,21 +91,6 @@ def begun(root: Path, images: Path) -> Iterator[Store]:
         store.finish_run(run, status="done")
 
 
-def many_images(folder: Path, count: int, *, side_px: int = 900) -> Path:
-    """A store with so many different pictures, all to review; names `0000.jpg`, ..."""
-    images, root = folder / "images", folder / "store"
-    images.mkdir(parents=True)
-    with PillowImage.open(EXAMPLES / "photos" / "rocket.jpg") as opened:
-        picture = opened.convert("RGB").resize((side_px, side_px * 2 // 3))
-    with begun(root, images) as store:
-        for index in range(count):
-            picture.putpixel((index % side_px, index // side_px), (255, index % 256, index // 256))
-            picture.save(images / f"{index:04d}.jpg", quality=85)
-            pair = region_at(Box(20, 20, 300, 80))
-            put_image(store, images, f"{index:04d}.jpg", [pair], confidence=0.1 + 0.3 * index / count)
-    return root
-
-
 def stored_levels(root: Path, name: str) -> np.ndarray:
     """The mask file of an image."""
     with PillowImage.open(root / "masks" / Path(name).with_suffix(".png")) as mask:
