@@ -31,7 +31,7 @@ def main() -> None:
         page.select_option("#shelf", "all")
         page.locator("#regions .title").first.click()
         page.keyboard.press("b")
-        page.locator("#stage").evaluate("stage => stage.blur() || document.activeElement.blur()")
+        page.locator("#stage").evaluate("() => document.activeElement.blur()")
         page.mouse.move(640, 300)
         page.wait_for_timeout(2500)
         shot = page.screenshot()

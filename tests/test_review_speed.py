@@ -1,6 +1,7 @@
 """How fast the page is for a person. Prints its figures: `pytest -m slow -s tests/test_review_speed.py`."""
 
 import statistics
+import sys
 
 import numpy as np
 import pytest
@@ -18,24 +19,6 @@ VISITED = 24
 NEXT_MS = 150
 EVENT_MS = 16
 
-WATCH = """() => {
-    const spent = { events: [], handler: 0, frame: 0 };
-    window.spent = spent;
-    let began = 0;
-    const close = () => {
-        if (spent.handler) spent.events.push(spent.handler + spent.frame);
-        spent.handler = spent.frame = 0;
-    };
-    addEventListener('pointermove', () => { close(); began = performance.now(); }, true);
-    addEventListener('pointermove', () => { spent.handler += performance.now() - began; });
-    const request = window.requestAnimationFrame.bind(window);
-    window.requestAnimationFrame = (callback) => request((time) => {
-        const from = performance.now();
-        callback(time);
-        spent.frame += performance.now() - from;
-    });
-}"""
-
 
 @pytest.fixture(autouse=True)
 def _chromium():
@@ -46,26 +29,44 @@ def test_the_brush_on_24_megapixels(tmp_path):
     root = large_image(tmp_path)
     with served(root) as server, browser(tmp_path / "profile") as context:
         page = context.new_page()
-        page.add_init_script(f"({WATCH})()")
         reviewer = Reviewer(page)
         reviewer.open(server.address)
         reviewer.press("b", "]", "]")
+        clock = MainThread(context, page)
         for zoomed in (False, True):
             if zoomed:
                 reviewer.press("9")
-                page.wait_for_timeout(800)
-            page.mouse.move(420, 250)
+                page.wait_for_timeout(1500)
+            page.mouse.move(420, 300)
             page.mouse.down()
-            page.evaluate("() => { window.spent.events.length = 0; }")
-            for step in range(200):
-                page.mouse.move(420 + 2.2 * step, 300 + 90 * np.sin(step / 14))
+            page.wait_for_timeout(300)
+            clock.lap_ms()
+            spent = []
+            for step in range(150):
+                page.mouse.move(420 + 2.4 * step, 300 + 90 * np.sin(step / 14))
+                spent.append(clock.lap_ms())
             page.mouse.up()
-            spent = page.evaluate("() => window.spent.events")
+            page.wait_for_timeout(1500)
             middle, p95 = statistics.median(spent), float(np.percentile(spent, 95))
             where = "at 100 %" if zoomed else "whole picture"
-            print(f"brush on 6000 x 4000 px, {where}: median {middle:.1f} ms, p95 {p95:.1f} ms of {len(spent)} events")
-            assert len(spent) > 50
+            say(f"brush on 6000 x 4000 px, {where}: median {middle:.1f} ms, p95 {p95:.1f} ms of {len(spent)} events")
             assert p95 <= EVENT_MS
+
+
+class MainThread:
+    """The processor time of a page's main thread: what else the machine does is not in it."""
+
+    def __init__(self, context, page):
+        self._session = context.new_cdp_session(page)
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        self._last = 0.0
+
+    def lap_ms(self):
+        """Since the last call."""
+        metrics = {one["name"]: one["value"] for one in self._session.send("Performance.getMetrics")["metrics"]}
+        now = 1000 * metrics["TaskDuration"]
+        spent, self._last = now - self._last, now
+        return spent
 
 
 def test_the_next_image_of_5000(tmp_path):
@@ -83,8 +84,12 @@ def test_the_next_image_of_5000(tmp_path):
             page.wait_for_timeout(1200)  # a person looks at it
         taken = page.evaluate("() => performance.getEntriesByName('next-image').map(one => one.duration)")
         middle, p95 = statistics.median(taken), float(np.percentile(taken, 95))
-        print(f"next image of {QUEUE}, from key to picture: median {middle:.0f} ms, p95 {p95:.0f} ms of {len(taken)}")
+        say(f"next image of {QUEUE}, from key to picture: median {middle:.0f} ms, p95 {p95:.0f} ms of {len(taken)}")
         assert middle <= NEXT_MS
+
+
+def say(figure):
+    sys.stderr.write(f"\n{figure}\n")
 
 
 def large_image(folder):
