@@ -1,6 +1,7 @@
 """Who may call: host names, web origins, API keys, settings."""
 
 import json
+import socket
 import stat
 
 import pytest
@@ -10,8 +11,10 @@ pytest.importorskip("fastapi")
 
 from api_server import png, serving
 
-from automask.errors import ConfigError
+from automask.errors import ConfigError, OutputError, StoreLocked
+from automask.store.locking import exclusive_lock
 from automask_api.app import create_app
+from automask_api.running import make_first_key, run_server
 from automask_api.security.guard import host_name
 from automask_api.security.keys import KEYS_FILE, ApiKeys, add_key, remove_key
 from automask_api.settings import ServiceSettings, load_settings
@@ -184,3 +187,25 @@ def test_keys_on_the_command_line(tmp_path):
     wrong = automask("serve", env=environment(AUTOMASK_SERVE_PROT="1"))
     assert (wrong.returncode, "AUTOMASK_SERVE_PROT" in wrong.stderr) == (2, True)
     assert json.loads((tmp_path / "data" / KEYS_FILE).read_text()) == {}
+
+
+def test_the_first_key_is_printed_once(tmp_path, capsys):
+    settings = ServiceSettings(data_dir=tmp_path, host="0.0.0.0")
+    make_first_key(settings)
+    key = capsys.readouterr().out.split()[-1]
+    assert ApiKeys.read(tmp_path / KEYS_FILE).name_of(key) is not None
+    make_first_key(settings)
+    assert capsys.readouterr().out == ""
+    make_first_key(ServiceSettings(data_dir=tmp_path / "own"))
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_data_folder_has_one_server(tmp_path):
+    with exclusive_lock(tmp_path / "server.lock"), pytest.raises(StoreLocked, match="Another server"):
+        run_server(ServiceSettings(data_dir=tmp_path, port=0), None)
+
+
+def test_a_taken_port_is_said(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OutputError) as caught:
+        run_server(ServiceSettings(data_dir=tmp_path, port=taken.getsockname()[1]), None)
+    assert caught.value.code == "port-taken"
