@@ -24,18 +24,16 @@ def pictures(tmp_path):
 
 
 def test_a_plain_mark_is_recalled_and_clean_folders_stay_clean(pictures, monkeypatch):
-    monkeypatch.setattr(stress, "OPACITIES", (1.0,))
-    monkeypatch.setattr(stress, "COUNTS", (6,))
     monkeypatch.setattr(stress, "CLEAN_COUNTS", (6,))
     monkeypatch.setattr(stress, "SIZE_PX", (320, 224))
     detector = OverlayDetector(OverlayOptions(reduced_px=320))
-    figures = stress.run_stress(pictures, detector, repeats=1, clean_folders=1)
+    figures = stress.run_stress(pictures, detector, opacities=[1.0], counts=[6], repeats=1, clean_folders=1)
     (point,) = figures.points
     assert (point.images, point.opacity, figures.pictures) == (6, 1.0, 8)
     assert point.recall >= 0.9
     assert point.waste <= 0.05
     assert (figures.clean_folders, figures.clean_applied) == (1, 0)
-    again = stress.run_stress(pictures, detector, repeats=1, clean_folders=1)
+    again = stress.run_stress(pictures, detector, opacities=[1.0], counts=[6], repeats=1, clean_folders=1)
     assert again == figures
     curve = ElementTree.fromstring(curve_svg(figures))
     assert any("6 images" in (text.text or "") for text in curve.iter("{http://www.w3.org/2000/svg}text"))

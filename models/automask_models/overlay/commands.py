@@ -157,6 +157,13 @@ def make_template(
 def stress(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="100 or more pictures without marks.")],
     *,
+    opacities: Annotated[
+        list[float] | None,
+        typer.Option("--opacity", min=0.01, max=1, help="Opacity of the mark; repeatable [.08 to 1]."),
+    ] = None,
+    counts: Annotated[
+        list[int] | None, typer.Option("--images", min=2, help="Images per folder; repeatable [5, 20, 100].")
+    ] = None,
     repeats: Annotated[int, typer.Option(help="Folders per opacity and number of images.", min=0)] = 3,
     clean_folders: Annotated[int, typer.Option(help="Random folders without a mark.", min=0)] = 200,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.", min=0)] = 0,
@@ -171,7 +178,7 @@ def stress(
     from automask_models.overlay.curve import curve_svg
     from automask_models.overlay.detector import OverlayDetector
     from automask_models.overlay.options import OverlayOptions
-    from automask_models.overlay.stress import run_stress
+    from automask_models.overlay.stress import COUNTS, OPACITIES, run_stress
 
     console = error_console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -179,6 +186,8 @@ def stress(
         figures = run_stress(
             folder,
             OverlayDetector(OverlayOptions()),
+            opacities=opacities or OPACITIES,
+            counts=counts or COUNTS,
             repeats=repeats,
             clean_folders=clean_folders,
             seed=seed,

@@ -73,6 +73,8 @@ def run_stress(
     folder: Path,
     detector: OverlayDetector,
     *,
+    opacities: Sequence[float] = OPACITIES,
+    counts: Sequence[int] = COUNTS,
     repeats: int,
     clean_folders: int,
     seed: int = 0,
@@ -83,6 +85,8 @@ def run_stress(
     Args:
         folder: Pictures without marks.
         detector: What is measured.
+        opacities: Of the marks, 0..1.
+        counts: Images per folder.
         repeats: Folders per opacity and number of images.
         clean_folders: Random folders without a mark.
         seed: Everything random follows from it.
@@ -92,16 +96,15 @@ def run_stress(
         InputError: The folder holds fewer pictures than the largest number of images.
     """
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
-    if len(files) < max(COUNTS):
-        raise InputError(
-            f"{folder} holds {len(files)} pictures; {max(COUNTS)} are needed.", advice="Give a larger folder."
-        )
+    most = max(*counts, *CLEAN_COUNTS)
+    if len(files) < most:
+        raise InputError(f"{folder} holds {len(files)} pictures; {most} are needed.", advice="Give a larger folder.")
     rng = np.random.default_rng(seed)
-    total = len(OPACITIES) * len(COUNTS) * repeats + clean_folders
+    total = len(opacities) * len(counts) * repeats + clean_folders
     done = 0
     points = []
-    for count in COUNTS if repeats else ():
-        for opacity in OPACITIES:
+    for count in counts if repeats else ():
+        for opacity in opacities:
             scores = []
             for _ in range(repeats):
                 scores += _marked_folder(files, detector, rng, count=count, opacity=opacity)
