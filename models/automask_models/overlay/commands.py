@@ -159,7 +159,7 @@ def stress(
     *,
     opacities: Annotated[
         list[float] | None,
-        typer.Option("--opacity", min=0.01, max=1, help="Opacity of the mark; repeatable [.08 to 1]."),
+        typer.Option("--opacity", min=0.01, max=1, help="Of the mark; repeatable [.08 to 1]."),
     ] = None,
     counts: Annotated[
         list[int] | None, typer.Option("--images", min=2, help="Images per folder; repeatable [5, 20, 100].")
