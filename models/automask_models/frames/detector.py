@@ -19,6 +19,7 @@ from automask_models.frames.picture import detail_of, pictorial
 from automask_models.frames.shape import outside_of
 from automask_models.frames.sides import Line, Side
 from automask_models.frames.strips import Strip, find_strips
+from automask_models.frames.windows import ArtWindow, find_window
 
 ALGORITHM_VERSION = 2
 DRAWING_TRUST = 0.45
@@ -40,13 +41,15 @@ class EdgesDetector:
     Regions have kind frame and their own `artefact`, the exact pixels of the frame. Attributes:
 
     - `pattern`: ring, pair, single, nested, edge-ring or edge-pair for each layer from outside inwards, joined by `>`;
-      or strip, rounded, oval, card;
+      or strip, rounded, oval, window, card;
     - `left_px`, `top_px`, `right_px`, `bottom_px`: depth of the whole region at the middle of each side;
     - `support`, `purity`, `beyond`, `noise`, `contrast`: the weakest values over the sides of the outermost layer
       (see `bands.Band`);
     - `detail`: share of detail inside (see `picture`);
     - for a strip instead: `side`, `support`, `drift`, `noise`, `ink` (see `strips.Strip`);
     - for a rounded or oval window instead: `radius_px`, `agreement`, `sharpness`, `detail` (see `openings.Opening`);
+    - for the art window of a card instead: `support`, `off_centre`, `mirrored`, `plates`, `detail`
+      (see `windows.ArtWindow`);
     - for a card instead: `straightness`, `fullness`, `asymmetry_ratio`, `mirror_correlation`
       (see `cards.CardWindow`).
     """
@@ -102,7 +105,10 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
         regions.append(_opening_region(opening, done))
     for strip in find_strips(pixels, inside=accepted, at_least=WEAK):
         regions.append(_strip_region(strip, trust=trust))
+    window = find_window(pixels, inside=accepted, at_least=ACCEPT)
     card = find_card(pixels, inside=inside)
+    if window is not None and window.confidence >= WEAK:
+        regions.append(_window_region(window, shape))
     if card is not None and card.confidence >= WEAK:
         regions.append(_card_region(card))
     return regions
@@ -205,6 +211,26 @@ def _opening_region(opening: Opening, done: NDArray[np.bool_]) -> Region:
             "agreement": round(opening.agreement, 3),
             "sharpness": round(opening.sharpness, 3),
             "detail": round(opening.detail, 3),
+        },
+    )
+
+
+def _window_region(window: ArtWindow, shape: tuple[int, int]) -> Region:
+    outside = np.ones(shape, dtype=np.bool_)
+    outside[window.box.slices] = False
+    return Region(
+        kind=Kind.FRAME,
+        box=Box(0, 0, shape[1], shape[0]),
+        confidence=round(window.confidence, 4),
+        source=EdgesDetector.name,
+        artefact=outside,
+        attributes={
+            "pattern": "window",
+            "support": round(window.support, 3),
+            "off_centre": round(window.off_centre, 4),
+            "mirrored": round(window.mirrored, 3),
+            "plates": window.plates,
+            "detail": round(window.detail, 3),
         },
     )
 

@@ -34,6 +34,10 @@ JUMP_AT_LETTERS = 16.0
 """The same where letters begin or end: JPEG keeps colours in blocks of 16, which take on some of the ink's."""
 PLAIN_SHARE = 0.97
 """Share of a row that is ground where there are no letters."""
+RULED = 0.97
+DRIFT = (1.6, 0.8)
+RULED_DRIFT = (2.5, 1.3)
+"""Levels by which the ground may drift along the strip, and how far when it ends at a perfect line."""
 SEGMENTS = 8
 """Parts of a side whose medians must agree."""
 MIN_GROUND = 0.2
@@ -76,15 +80,16 @@ def find_strips(pixels: NDArray[np.uint8], *, inside: Box, at_least: float) -> l
     found = []
     for side in (Side.BOTTOM, Side.TOP, Side.LEFT, Side.RIGHT):
         for _ in range(MAX_STRIPS):
-            strip = _strip_at(pixels, side, inside)
+            strip = strip_at(pixels, side, inside)
             if strip is None or strip.confidence < at_least:
                 break
             found.append(strip)
-            inside = _without(inside, strip)
+            inside = without(inside, strip)
     return found
 
 
-def _without(inside: Box, strip: Strip) -> Box:
+def without(inside: Box, strip: Strip) -> Box:
+    """What a strip leaves of the box that it was found in."""
     if strip.side is Side.TOP:
         return replace(inside, y0=strip.box.y1)
     if strip.side is Side.BOTTOM:
@@ -92,7 +97,8 @@ def _without(inside: Box, strip: Strip) -> Box:
     return replace(inside, x0=strip.box.x1) if strip.side is Side.LEFT else replace(inside, x1=strip.box.x0)
 
 
-def _strip_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Strip | None:
+def strip_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Strip | None:
+    """The strip at one side of a box in an (H, W, 3) uint8 image with its confidence, or None where there is none."""
     oriented = oriented_pixels(pixels[inside.slices], side)
     length_px, extent_px = oriented.shape[:2]
     whole_px = pixels.shape[1] if side.is_vertical else pixels.shape[0]
@@ -120,7 +126,7 @@ def _strip_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Strip | Non
         * ramp(support, 0.8, 0.94)
         * ramp(contrast, max(MIN_STEP, 6 * noise), 2 * max(MIN_STEP, 6 * noise))
         * ramp(noise, 9.0, 5.0)
-        * ramp(drift, 1.6, 0.8)
+        * ramp(drift, *(RULED_DRIFT if support >= RULED else DRIFT))
         * ramp(depth_px / whole_px, DEEPEST, 0.28)
         * ramp(len(means), SEGMENTS - 3, SEGMENTS - 1)
     )
