@@ -107,6 +107,10 @@ def strip_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Strip | None
         return None
     positions = np.linspace(1, length_px - 2, min(POSITIONS, length_px - 2)).astype(np.int64)
     view = oriented[positions, :deepest].astype(np.int16)
+    # Most sides have no ground at all, which a few rows show.
+    _, near = _ground(view[:, 3:MIN_DEPTH_PX])
+    if near.mean() < GROUND_SHARE:
+        return None
     ground, near = _ground(view)
     depth_px = _depth_of(ground, near)
     if depth_px is None:

@@ -43,8 +43,7 @@ PLATE_TOLERANCE = 14
 CARD_TRUST = 0.75
 """Confidence of a perfect window: a single image proves less than a set of cards that share the frame."""
 MIN_FRAMED = 2
-UNFRAMED_TRUST = 0.6
-"""What a window is worth when the image has a border on fewer sides: it may be one in a wall, and is only proposed."""
+"""Sides on which the image must have a border: otherwise the window may be one in a wall."""
 LARGEST_OUTSIDE = 0.8
 INSETS = (0.0, 0.05)
 """How much narrower a plate may be than the window, as a share of the window's width on either side."""
@@ -85,13 +84,15 @@ def find_window(pixels: NDArray[np.uint8], *, inside: Box, at_least: float) -> A
     """
     import cv2
 
+    height_px, width_px = pixels.shape[:2]
+    framed = (inside.x0 > 0, inside.y0 > 0, inside.x1 < width_px, inside.y1 < height_px)
+    if sum(framed) < MIN_FRAMED:
+        return None
     scale = min(1.0, WORK_PX / max(inside.width_px, inside.height_px))
     size = max(1, round(inside.width_px * scale)), max(1, round(inside.height_px * scale))
     if min(size) < 96:
         return None
     small = cv2.resize(pixels[inside.slices], size, interpolation=cv2.INTER_AREA)
-    height_px, width_px = pixels.shape[:2]
-    framed = (inside.x0 > 0, inside.y0 > 0, inside.x1 < width_px, inside.y1 < height_px)
     found = _best_rectangle(small, framed=framed)
     if found is None:
         return None
@@ -110,7 +111,6 @@ def find_window(pixels: NDArray[np.uint8], *, inside: Box, at_least: float) -> A
     confidence = (
         CARD_TRUST
         * (1.0 if whole else ramp(support, *SUPPORT))
-        * (1.0 if sum(framed) >= MIN_FRAMED else UNFRAMED_TRUST)
         * ramp(off_centre, OFF_CENTRE[1], OFF_CENTRE[0])
         * ramp(mirrored, *MIRRORED)
         * pictorial(detail)
