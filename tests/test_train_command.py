@@ -55,6 +55,15 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """Recipes as shipped, but small."""
 
+FALLS_TO = {"watermark": 0.995, "ink": 0.97, "sam": 0.97}
+"""Share of the first held-out loss that the best one stays below."""
+
+SMOKE: dict[str, dict[str, Any]] = {
+    "watermark": {"samples": 48, "rate": 5.0},  # the only one that learns everything from nothing
+    "ink": {"samples": 40},
+    "sam": {"samples": 40},
+}
+
 
 @pytest.fixture(scope="module")
 def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -110,20 +119,21 @@ def test_smoke_training(task: str, coco: Path, tmp_path: Path) -> None:
 
     from automask_models.training.own.run import run_training
 
-    done = run_training(training(task, coco, tmp_path / "whole"), progress=quiet)
+    total = SMOKE[task]["samples"]
+    done = run_training(training(task, coco, tmp_path / "whole", **SMOKE[task]), progress=quiet)
     held_out = losses(tmp_path / "whole" / "held-out.csv")
     assert done.finished
     assert done.best is not None
     assert done.after is not None
-    assert min(held_out[1:]) == done.best.loss < 0.97 * held_out[0]
+    assert min(held_out[1:]) == done.best.loss < FALLS_TO[task] * held_out[0]
 
     def stop_half_way(samples: int, total: int, word: str) -> None:
-        if samples == 20:
+        if samples == total // 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    halves = training(task, coco, tmp_path / "halves")
+    halves = training(task, coco, tmp_path / "halves", **SMOKE[task])
     stopped = run_training(halves, progress=stop_half_way)
-    assert (stopped.finished, stopped.samples, stopped.after) == (False, 20, None)
+    assert (stopped.finished, stopped.samples, stopped.after) == (False, total // 2, None)
     assert run_training(halves, progress=quiet).finished
     assert losses(tmp_path / "halves" / "held-out.csv") == held_out
     whole, resumed = (averages(tmp_path / name / "state.pt", task) for name in ("whole", "halves"))
@@ -204,15 +214,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "automask", "train", str(recipe), "--data", str(data), "--out", str(out)]
     options = ["--from-nothing", "--samples", "20000", "--workers", "0", "--threads", "1"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 240
-    while not (out / "held-out.csv").is_file() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 600
+    while not (out / "loss.csv").is_file() and time.monotonic() < deadline:
         time.sleep(0.2)
-    time.sleep(3)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     assert "the same command goes on" in told
-    assert (out / "state.pt").is_file()
+    assert averages(out / "state.pt", "watermark")
 
 
 @pytest.mark.parametrize(

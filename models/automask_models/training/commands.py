@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from automask_models.training.own.uses import TaskUse
 
 REPORT_FILE = "report.json"
+_GOES_ON = "the same command goes on from there"
 
 app = typer.Typer(add_completion=False)
 
@@ -136,9 +137,12 @@ def train(
         with _bar(console, "training", quiet=quiet) as progress:
             trained = run_training(training, progress=progress)
         if trained.after is None:
-            console.print(f"stopped after {trained.samples} samples; the same command goes on from there")
+            console.print(f"stopped after {trained.samples} samples; {_GOES_ON}")
             raise typer.Exit(EXIT_INTERRUPTED)
         run, manifest = _measure(training.out, own, use, trained, console=console, threads=threads or 0, quiet=quiet)
+    except KeyboardInterrupt:  # outside of the training itself, which saves and returns
+        console.print(f"stopped; {_GOES_ON}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     except (RecipeError, StateError) as error:
         raise ConfigError(f"{error}.", advice="Correct the recipe, or give another --start.") from error
     except ExportError as error:
