@@ -93,13 +93,17 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     regions = []
     done = np.zeros(shape, dtype=np.bool_)
     lines = {side: Line() for side in Side}
+    drawn_lines, is_drawn = dict(lines), True
     for group in _by_acceptance(layers, trust):
         for layer in group:
             lines.update(layer.lines)
         region = _region(group, lines, done, trust=trust, detail=detail)
         if region is not None:
             regions.append(region)
-    accepted = _inside(_accepted_lines(layers, trust), height_px=shape[0], width_px=shape[1])
+            # What is only proposed is no ground for more.
+            is_drawn = is_drawn and region.confidence >= ACCEPT
+            drawn_lines = dict(lines) if is_drawn else drawn_lines
+    accepted = _inside(drawn_lines, height_px=shape[0], width_px=shape[1])
     opening = find_opening(pixels, alpha=alpha, inside=accepted)
     if opening is not None and opening.confidence >= WEAK:
         regions.append(_opening_region(opening, done))
@@ -112,16 +116,6 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     if card is not None and card.confidence >= WEAK:
         regions.append(_card_region(card))
     return regions
-
-
-def _accepted_lines(layers: Sequence[Layer], trust: float) -> dict[Side, Line]:
-    """Where the layers that are drawn end on each side."""
-    lines = {side: Line() for side in Side}
-    for layer in layers:
-        if layer.confidence * trust < ACCEPT:
-            break
-        lines.update(layer.lines)
-    return lines
 
 
 def _by_acceptance(layers: Sequence[Layer], trust: float) -> list[list[Layer]]:
