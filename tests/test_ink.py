@@ -1,0 +1,225 @@
+"""The ink network and what is built on it: maps, groups, detector, refiner, second opinion. Shipped weights run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from automask.config import RuntimeConfig
+from automask.errors import StageError, WeightsError
+from automask.fuse import grow
+from automask.geometry import Box
+from automask.protocols import WeightFile
+from automask.types import Image, Kind, Region
+from automask.weights import WeightLibrary
+from automask_models.ink.confidence import InkModel
+from automask_models.ink.detector import InkDetector, InkOptions
+from automask_models.ink.groups import groups_of
+from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
+from automask_models.ink.opinion import InkOpinion
+from automask_models.refiners.ink import InkRefiner, InkRefinerOptions
+
+FONT = Path(__file__).parent / "data" / "fonts" / "noto-sans-latin-cyrillic.ttf"
+
+
+def map_of(cells: np.ndarray, *, width_px: int | None = None, mark: float = 0.0) -> InkMap:
+    rows, columns = cells.shape
+    width_px = width_px or columns * 4
+    unwanted = cells.astype(np.float32)
+    return InkMap(unwanted, np.full_like(unwanted, mark), width_px=width_px, height_px=rows * width_px // columns)
+
+
+def landscape(width_px: int, height_px: int) -> PillowImage.Image:
+    rows, columns = np.mgrid[0:height_px, 0:width_px]
+    grey = 110 + 40 * np.sin(rows / 61.0) + 30 * np.sin((columns + rows) / 83.0)
+    return PillowImage.fromarray(np.stack([grey, grey * 0.9, grey * 0.7], axis=2).astype(np.uint8))
+
+
+def lettered(text: str, *, size_px: int, at: tuple[int, int], opacity: float) -> tuple[Image, np.ndarray]:
+    """A landscape with white letters, and the bool array of their pixels."""
+    ground = landscape(800, 600)
+    ink = PillowImage.new("L", ground.size)
+    ImageDraw.Draw(ink).text(at, text, fill=255, font=ImageFont.truetype(FONT, size_px))
+    alpha = np.asarray(ink, dtype=np.float32)[..., None] / 255 * opacity
+    pixels = (np.asarray(ground) * (1 - alpha) + 255 * alpha).astype(np.uint8)
+    return Image(id=text, pixels=pixels), np.asarray(ink) > 64
+
+
+@pytest.fixture(scope="module")
+def weights() -> WeightFile:
+    found = WeightLibrary.discover().find(DEFAULT_WEIGHTS)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def network(weights: WeightFile) -> InkNetwork:
+    return InkNetwork.open(weights, runtime=RuntimeConfig(threads=2))
+
+
+class TestMap:
+    def test_a_window_is_the_map_at_the_pictures_resolution(self):
+        cells = np.zeros((20, 30))
+        cells[5:10, 6:12] = 1
+        ink = map_of(cells)
+        whole = ink.within(Box(0, 0, 120, 80))
+        assert whole[20 + 2 : 40 - 2, 24 + 2 : 48 - 2].min() == pytest.approx(1)
+        assert whole[:18].max() == 0
+        window = Box(17, 13, 60, 50)
+        assert np.array_equal(ink.within(window), whole[window.slices])
+
+    def test_a_map_finer_or_coarser_than_the_picture_keeps_places(self):
+        cells = np.zeros((20, 30))
+        cells[10:, :] = 1
+        for width_px in (30, 300, 3000):
+            ink = map_of(cells, width_px=width_px)
+            rows = ink.within(Box(0, 0, ink.width_px, ink.height_px)).mean(axis=1)
+            assert (rows > 0.5).mean() == pytest.approx(0.5, abs=0.03)
+
+    def test_upper_quartile_of_an_outline(self):
+        cells = np.zeros((20, 20))
+        cells[:, ::2] = 0.8
+        assert map_of(cells).upper_quartile(((8, 8), (72, 8), (72, 72), (8, 72))) == pytest.approx(0.8)
+        assert map_of(cells * 0).upper_quartile(((8, 8), (72, 8), (72, 72))) == 0
+        assert map_of(cells).upper_quartile(((500, 500), (600, 500), (600, 600))) == 0
+
+
+class TestGroups:
+    def test_near_cells_are_one_thing_and_far_ones_are_not(self):
+        cells = np.zeros((40, 60))
+        cells[10:14, 10:13] = cells[10:14, 16:19] = 0.9
+        cells[30:33, 45:50] = 0.7
+        groups = list(groups_of(map_of(cells, mark=0.8)))
+        assert [(g.count, round(g.probability, 2)) for g in groups] == [(24, 0.9), (15, 0.7)]
+        assert groups[0].box_in(map_of(cells)).xyxy == (40, 40, 76, 56)
+        assert all(g.mark == pytest.approx(0.8) for g in groups)
+
+    def test_weak_cells_belong_to_the_core_that_they_touch_only(self):
+        cells = np.zeros((40, 40))
+        cells[10:14, 10:14] = 0.9
+        cells[10:14, 14:16] = 0.35
+        cells[30:34, 30:34] = 0.35
+        (group,) = groups_of(map_of(cells))
+        assert group.count == 16 + 8
+        assert not list(groups_of(map_of(np.zeros((5, 5)))))
+
+    def test_surer_and_larger_things_are_believed_more(self):
+        model = InkModel.bundled()
+
+        def believed(value: float, side: int) -> float:
+            cells = np.zeros((40, 40))
+            cells[5 : 5 + side, 5 : 5 + side] = value
+            return model.of_group(next(groups_of(map_of(cells))))
+
+        assert believed(0.6, 3) < believed(0.6, 12) < believed(0.95, 12)
+        assert model.of_line(0.9, 0.01) < model.of_line(0.9, 0.9)
+        assert model.of_line(0.1, 0.9) < model.of_line(0.9, 0.9)
+
+
+class TestNetwork:
+    @pytest.mark.parametrize(("size_px", "opacity"), [(28, 1.0), (40, 0.5), (220, 1.0)])
+    def test_letters_light_up_and_the_landscape_does_not(self, network, size_px, opacity):
+        image, letters = lettered("Harbour", size_px=size_px, at=(60, 200), opacity=opacity)
+        found = network.map_of(image).within(image.box)
+        # Huge letters are seen from far away, where a cell is many pixels.
+        far = ~grow(letters, max(16, size_px // 5))
+        assert found[letters].mean() > 0.5
+        assert (found[far] > 0.5).mean() < 0.01
+
+    def test_a_map_is_computed_once_per_image(self, network, monkeypatch):
+        image = Image(id="a", pixels=np.asarray(landscape(320, 240)))
+        first = network.map_of(image)
+        monkeypatch.setattr(network, "look", None)
+        assert network.map_of(image) is first
+
+    def test_tiles_agree_with_one_look(self, network):
+        # As wide as four tiles, and lettered across a seam.
+        wide = np.tile(np.asarray(landscape(800, 64)), (1, 3, 1))
+        canvas = PillowImage.fromarray(wide)
+        ImageDraw.Draw(canvas).text((60, 10), "across the seam of two tiles " * 3, fill="white", font_size=36)
+        pixels = np.asarray(canvas)
+        whole = network.look(pixels)
+        assert whole.unwanted.shape[1] > whole.unwanted.shape[0] * 20
+        part = network.look(pixels[:, :1200])
+        shared = whole.within(Box(0, 0, 1000, 64)) - part.within(Box(0, 0, 1000, 64))
+        assert np.abs(shared).mean() < 0.1
+
+    def test_other_files_are_refused(self, tmp_path):
+        from automask_models.text.ppocr import DETECTION_FILE, DETECTION_SHA256, bundled_model
+
+        with pytest.raises(WeightsError, match="no ink network"):
+            InkNetwork.open(bundled_model(DETECTION_FILE, sha256=DETECTION_SHA256), runtime=RuntimeConfig())
+
+
+class TestDetector:
+    def test_finds_a_faint_mark_with_its_pixels(self, weights):
+        detector = InkDetector(InkOptions(), weights=weights, runtime=RuntimeConfig(threads=2))
+        detector.load()
+        image, letters = lettered("Nguyen Photo", size_px=34, at=(560, 540), opacity=0.55)
+        regions = [r for r in detector.detect([image])[0] if r.confidence >= 0.5]
+        assert regions
+        found = np.zeros(letters.shape, dtype=bool)
+        for region in regions:
+            assert region.kind in (Kind.WATERMARK, Kind.TEXT)
+            found[region.box.slices] |= region.artefact
+        assert found[letters].mean() > 0.8
+        assert found[~grow(letters, 10)].mean() < 0.001
+
+    def test_says_once_that_it_has_no_weights(self):
+        detector = InkDetector(InkOptions(), weights=None, runtime=RuntimeConfig())
+        detector.load()
+        assert detector.detect([Image(id="a", pixels=np.zeros((8, 8, 3), np.uint8))]) == [[]]
+        assert [issue.code for issue in detector.notices] == ["weights-missing"]
+
+    def test_named_weights_must_be_there(self, tmp_path):
+        library = WeightLibrary.discover()
+        with pytest.raises(WeightsError):
+            InkDetector.from_options(
+                InkOptions(weights=str(tmp_path / "no.onnx")), weights=library, runtime=RuntimeConfig()
+            )
+
+    def test_detect_before_load_is_an_error(self, weights):
+        with pytest.raises(StageError, match="before load"):
+            InkDetector(InkOptions(), weights=weights, runtime=RuntimeConfig()).detect([])
+
+
+class TestRefiner:
+    def test_takes_strokes_and_leaves_the_rest_of_the_region(self, weights):
+        refiner = InkRefiner(InkRefinerOptions(close_cells=0), weights=weights, runtime=RuntimeConfig(threads=2))
+        refiner.load()
+        image, letters = lettered("HILL", size_px=180, at=(100, 150), opacity=1.0)
+        ys, xs = np.nonzero(letters)
+        box = Box(int(xs.min()) - 8, int(ys.min()) - 8, int(xs.max()) + 8, int(ys.max()) + 8)
+        corners = ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
+        (patch,) = refiner.refine(image, [Region(Kind.TEXT, box, 0.9, "test", polygon=corners)])
+        assert patch.refiner == "ink"
+        found = np.zeros(letters.shape, dtype=bool)
+        found[patch.box.slices] = patch.artefact
+        assert found[letters].mean() > 0.9
+        assert patch.artefact.mean() < 0.75
+
+    def test_a_region_without_ink_keeps_its_shape_and_says_why(self, weights):
+        refiner = InkRefiner(InkRefinerOptions(), weights=weights, runtime=RuntimeConfig(threads=2))
+        refiner.load()
+        image = Image(id="a", pixels=np.asarray(landscape(400, 300)))
+        corners = ((50.0, 50.0), (250.0, 50.0), (250.0, 90.0), (50.0, 90.0))
+        (patch,) = refiner.refine(image, [Region(Kind.TEXT, Box(50, 50, 250, 90), 0.9, "test", polygon=corners)])
+        assert (patch.refiner, patch.artefact.all()) == ("polygon", True)
+        assert patch.note.startswith("ink: seen in")
+
+
+def test_the_second_opinion_keeps_the_first_one(network):
+    image, letters = lettered("Harbour", size_px=40, at=(60, 200), opacity=1.0)
+    ys, xs = np.nonzero(letters)
+    x0, y0, x1, y1 = int(xs.min()) - 4, int(ys.min()) - 4, int(xs.max()) + 4, int(ys.max()) + 4
+    on_text = Region(Kind.TEXT, Box(x0, y0, x1, y1), 0.6, "t", polygon=((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+    beside = Region(
+        Kind.TEXT, Box(400, 400, 600, 440), 0.6, "t", polygon=((400, 400), (600, 400), (600, 440), (400, 440))
+    )
+    boxed = Region(Kind.TEXT, Box(0, 0, 10, 10), 0.6, "t")
+    seen, unseen, same = InkOpinion(network, InkModel.bundled()).on(image, [on_text, beside, boxed])
+    assert seen.confidence > 0.6 > unseen.confidence
+    assert seen.attributes["score_text"] == unseen.attributes["score_text"] == 0.6
+    assert same is boxed
