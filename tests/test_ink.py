@@ -99,11 +99,21 @@ class TestGroups:
     def test_weak_cells_belong_to_the_core_that_they_touch_only(self):
         cells = np.zeros((40, 40))
         cells[10:14, 10:14] = 0.9
-        cells[10:14, 14:16] = 0.35
-        cells[30:34, 30:34] = 0.35
+        cells[10:14, 14:16] = 0.3
+        cells[30:34, 30:34] = 0.3
         (group,) = groups_of(map_of(cells))
         assert group.count == 16 + 8
         assert not list(groups_of(map_of(np.zeros((5, 5)))))
+
+    def test_a_border_ornament_is_no_mark_and_a_tiled_mark_is_no_ornament(self):
+        ring = np.zeros((60, 80))
+        ring[4:-4, 4:-4] = 0.9
+        ring[8:-8, 8:-8] = 0
+        (group,) = groups_of(map_of(ring))
+        assert group.is_ring
+        tiled = np.zeros((60, 80))
+        tiled[4:56:8, 4:76] = tiled[4:56, 4:76:8] = 0.9
+        assert not any(group.is_ring for group in groups_of(map_of(tiled)))
 
     def test_surer_and_larger_things_are_believed_more(self):
         model = InkModel.bundled()

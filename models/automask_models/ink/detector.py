@@ -18,6 +18,7 @@ from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 
 ALGORITHM_VERSION = 1
+_RING_CONFIDENCE = 0.3
 
 
 class InkOptions(FrozenModel):
@@ -32,7 +33,8 @@ class InkDetector:
 
     Regions know their pixels. They are of kind watermark where most of their cells look like a mark, else of kind
     text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1) and `cells` (size at training
-    resolution in cells of 4 px). Without the default weights it finds nothing and says so once.
+    resolution in cells of 4 px). A ring around the picture is an ornament: it is proposed as a frame and not drawn;
+    the frame detector decides. Without the default weights it finds nothing and says so once.
     """
 
     name: ClassVar[str] = "ink"
@@ -108,6 +110,8 @@ class InkDetector:
     def _regions(self, ink: InkMap, model: InkModel) -> Iterator[Region]:
         for group in groups_of(ink):
             confidence = model.of_group(group)
+            if group.is_ring:
+                confidence = min(confidence, _RING_CONFIDENCE)
             if confidence >= self._options.min_confidence:
                 region = region_of(group, ink, confidence=confidence, source=self.name)
                 if region is not None:
@@ -134,7 +138,7 @@ def region_of(group: InkGroup, ink: InkMap, *, confidence: float, source: str) -
         window.y0 + int(rows[-1]) + 1,
     )
     return Region(
-        kind=Kind.WATERMARK if group.mark > 0.5 else Kind.TEXT,
+        kind=_kind_of(group),
         box=box,
         confidence=confidence,
         source=source,
@@ -146,3 +150,9 @@ def region_of(group: InkGroup, ink: InkMap, *, confidence: float, source: str) -
             "cells": group.count,
         },
     )
+
+
+def _kind_of(group: InkGroup) -> Kind:
+    if group.is_ring:
+        return Kind.FRAME
+    return Kind.WATERMARK if group.mark > 0.5 else Kind.TEXT

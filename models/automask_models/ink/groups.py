@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from automask.geometry import Box
 from automask_models.ink.network import InkMap
 
-CORE_PROBABILITY = 0.5
-"""A group needs a cell that is at least this likely."""
-EDGE_PROBABILITY = 0.3
+CORE_PROBABILITY = 0.4
+"""A group needs a cell that is at least this likely. Faint marks stay below one half; the group's size decides."""
+EDGE_PROBABILITY = 0.2
 """Cells down to this belong to a group whose core they touch."""
 JOIN_CELLS = 2
 """Cores over gaps of twice this are one thing: letters of a word, parts of a logo."""
+_RING_SPAN = 0.75
+_RING_BAND = 0.15
+_RING_SHARE = 0.9
+"""A group that spans this much of both sides with this share of its cells in a band along the rim is an ornament."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +35,7 @@ class InkGroup:
         peak: Highest probability, 0..1.
         mark: Share of it that is a mark rather than text, 0..1.
         count: Number of its cells.
+        is_ring: Whether it runs around the picture, as an ornamented border does.
     """
 
     rows: slice
@@ -40,6 +45,7 @@ class InkGroup:
     peak: float
     mark: float
     count: int
+    is_ring: bool
 
     def box_in(self, ink: InkMap) -> Box:
         """The window in pixels of the picture."""
@@ -79,4 +85,16 @@ def groups_of(ink: InkMap) -> Iterator[InkGroup]:
             peak=float(values.max()),
             mark=float(np.average(ink.mark[rows, columns][certain], weights=values)),
             count=int(cells.sum()),
+            is_ring=_is_ring(cells, rows, columns, ink.unwanted.shape),
         )
+
+
+def _is_ring(cells: NDArray[np.bool_], rows: slice, columns: slice, shape: tuple[int, ...]) -> bool:
+    height, width = shape[0], shape[1]
+    if rows.stop - rows.start < _RING_SPAN * height or columns.stop - columns.start < _RING_SPAN * width:
+        return False
+    down, across = round(_RING_BAND * height), round(_RING_BAND * width)
+    whole = np.zeros((height, width), dtype=np.bool_)
+    whole[rows, columns] = cells
+    inner = whole[down : height - down, across : width - across].sum()
+    return bool(inner <= (1 - _RING_SHARE) * cells.sum())
