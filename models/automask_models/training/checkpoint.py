@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 STATE_VERSION = 1
+_KEPT_VALUES = 4096
 
 
 class StateError(Exception):
@@ -67,14 +68,18 @@ def save_state(state: TrainingState, path: Path) -> None:
 def compact(state: TrainingState) -> TrainingState:
     """A state a quarter of the size to travel with the project: going on from it is close, not equal to the bit.
 
-    Weights of two and more dimensions become float16; of the optimizer only the small AdamW part stays (the momentum of
-    the orthogonal part fills again within some twenty steps).
+    Weights of two and more dimensions become float16; of the optimizer only what AdamW knows of small parts stays (the
+    rest fills again within some twenty steps).
     """
 
     def halved(weights: dict[str, Any]) -> dict[str, Any]:
         return {k: v.half() if v.dtype.is_floating_point and v.ndim > 1 else v for k, v in weights.items()}
 
-    kept = {index: values for index, values in state.optimizer["state"].items() if "square" in values}
+    kept = {
+        index: values
+        for index, values in state.optimizer["state"].items()
+        if "square" in values and values["square"].numel() <= _KEPT_VALUES
+    }
     return TrainingState(
         task=state.task,
         progress=state.progress,
