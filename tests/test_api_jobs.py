@@ -8,7 +8,7 @@ import time
 import zipfile
 
 import pytest
-from cli_process import CHEAP, automask, command, draw_images, environment, masks_of
+from cli_process import automask, command, draw_images, environment, masks_of
 from fakes import Slow, pipeline
 
 pytest.importorskip("fastapi")
@@ -195,9 +195,9 @@ def test_old_jobs_make_room(tmp_path, images):
 
 @pytest.mark.slow
 def test_a_killed_server_loses_and_doubles_nothing(tmp_path):
-    folder = draw_images(tmp_path / "root" / "set", 60, side_px=512)
+    folder = draw_images(tmp_path / "root" / "set", 60, side_px=384)
     config = tmp_path / "config.toml"
-    config.write_text('detectors = ["edges"]\n')
+    config.write_text('detectors = ["edges"]\ndataset_detectors = []\n')
 
     def start():
         arguments = ("serve", "--port", "0", "--data-dir", tmp_path / "data", "--root", tmp_path / "root")
@@ -231,6 +231,6 @@ def test_a_killed_server_loses_and_doubles_nothing(tmp_path):
         ids = [stored.image_id for stored in store.images()]
         assert list(store.verify()) == []
     assert len(ids) == len(set(ids)) == 60
-    done = automask("run", folder, "--output", tmp_path / "cli", *CHEAP)
+    done = automask("run", folder, "--output", tmp_path / "cli", "--config", config)
     assert done.returncode == 0, done.stderr
     assert masks_of(root) == masks_of(tmp_path / "cli")
