@@ -13,6 +13,7 @@ const MARGIN = 0.2; // of the visible part, drawn beyond each side so that small
 const SETTLE_MS = 80;
 const CELLS_MS = 200;
 const MOST_ZOOM = 32;
+const LARGE_PX = 8e6; // above it a brush covers so much that the overlay takes every second pixel of the screen
 
 export class Stage extends EventTarget {
   /** @param {HTMLElement} element */
@@ -160,7 +161,9 @@ export class Stage extends EventTarget {
   }
 
   #step() {
-    return Math.max(1, Math.floor(1 / (this.view.zoom * devicePixelRatio)));
+    const { width, height } = /** @type {MaskDocument} */ (this.doc);
+    const coarseness = width * height > LARGE_PX ? 2 : 1;
+    return Math.max(1, Math.floor(coarseness / (this.view.zoom * devicePixelRatio)));
   }
 
   /** The visible part in samples. */
