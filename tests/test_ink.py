@@ -11,7 +11,7 @@ from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.fuse import grow
 from automask.geometry import Box
-from automask.protocols import WeightFile
+from automask.protocols import PromptableRefiner, WeightFile
 from automask.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.ink.confidence import InkModel
@@ -19,6 +19,7 @@ from automask_models.ink.detector import InkDetector, InkOptions
 from automask_models.ink.groups import groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.opinion import InkOpinion
+from automask_models.ink.prompts import InkPromptSession
 from automask_models.refiners.ink import InkRefiner, InkRefinerOptions
 
 FONT = Path(__file__).parent / "data" / "fonts" / "noto-sans-latin-cyrillic.ttf"
@@ -218,6 +219,49 @@ class TestRefiner:
         (patch,) = refiner.refine(image, [Region(Kind.TEXT, Box(50, 50, 250, 90), 0.9, "test", polygon=corners)])
         assert (patch.refiner, patch.artefact.all()) == ("polygon", True)
         assert patch.note.startswith("ink: seen in")
+
+
+class TestPrompts:
+    def session(self, *, strong: float = 0.9, faint: float = 0.15) -> InkPromptSession:
+        cells = np.zeros((60, 80))
+        cells[10:14, 10:20] = strong
+        cells[10:14, 34:40] = strong
+        cells[40:44, 50:70] = faint
+        return InkPromptSession(map_of(cells), name="ink")
+
+    def test_a_click_takes_the_word_that_it_is_near_and_no_other(self):
+        answer = self.session().answer(points=[(60.0, 44.0)], wanted=[True])
+        assert (answer.method, answer.score) == ("ink", pytest.approx(0.9))
+        assert Box.of_artefact(answer.artefact) == Box(40, 40, 80, 56)
+
+    def test_a_click_on_something_faint_finds_it(self):
+        answer = self.session().answer(points=[(240.0, 168.0)], wanted=[True])
+        assert Box.of_artefact(answer.artefact) == Box(200, 160, 280, 176)
+
+    def test_a_click_on_nothing_answers_nothing(self):
+        assert not self.session().answer(points=[(20.0, 200.0)], wanted=[True]).artefact.any()
+
+    def test_unwanted_clicks_take_their_part_out_of_a_box(self):
+        box = Box(30, 30, 180, 70)
+        whole = self.session().answer(box=box)
+        assert Box.of_artefact(whole.artefact) == Box(40, 40, 160, 56)
+        less = self.session().answer(box=box, points=[(148.0, 48.0)], wanted=[False])
+        assert Box.of_artefact(less.artefact) == Box(40, 40, 80, 56)
+
+    def test_a_drawing_is_taken_for_the_ink_in_it(self):
+        drawn = np.zeros((240, 320), dtype=bool)
+        drawn[150:190, 190:250] = True
+        answer = self.session().answer(drawn=drawn)
+        assert Box.of_artefact(answer.artefact) == Box(200, 160, 252, 176)
+
+    def test_the_refiner_can_be_asked(self, weights):
+        refiner = InkRefiner(InkRefinerOptions(), weights=weights, runtime=RuntimeConfig(threads=2))
+        assert isinstance(refiner, PromptableRefiner)
+        image, letters = lettered("Nguyen Photo", size_px=34, at=(560, 540), opacity=0.55)
+        ys, xs = np.nonzero(letters)
+        found = refiner.prompt_session(image).answer(points=[(float(xs.mean()), float(ys.mean()))], wanted=[True])
+        assert found.artefact[letters].mean() > 0.8
+        assert found.artefact[~grow(letters, 12)].mean() < 0.001
 
 
 def test_the_second_opinion_keeps_the_first_one(network):

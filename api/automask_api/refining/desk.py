@@ -14,6 +14,7 @@ from automask.protocols import PromptableRefiner, PromptSession
 from automask.types import Image
 from automask.weights import WeightLibrary
 from automask_api.refining.colours import ColourPromptSession
+from automask_api.refining.either import EitherPromptSession
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class RefineDesk:
     def _session(self, image: Image) -> PromptSession:
         if self._refiner is not None:
             try:
-                return self._refiner.prompt_session(image)
+                return EitherPromptSession(self._refiner.prompt_session(image), ColourPromptSession(image))
             except (ConfigError, WeightsError) as error:
                 self._do_without(str(error))
         return ColourPromptSession(image)

@@ -13,10 +13,11 @@ from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import StageError
 from automask.fuse import grow
 from automask.geometry import Box
-from automask.protocols import WeightFile, WeightSource, stage_fingerprint
+from automask.protocols import PromptSession, WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Patch, Region
 from automask.weights import missing_weights
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
+from automask_models.ink.prompts import InkPromptSession
 from automask_models.refiners.agreement import span_of
 from automask_models.refiners.polygon import filled_region
 
@@ -97,6 +98,18 @@ class InkRefiner:
             raise StageError("ink: refine() before load().")
         network = self._network
         return [self._patch(image, region, network) for region in regions]
+
+    def prompt_session(self, image: Image) -> PromptSession:
+        """See `automask.protocols.PromptableRefiner`.
+
+        Raises:
+            WeightsError: The file is no ink network.
+            StageError: The network failed.
+        """
+        self.load()
+        if self._network is None:
+            raise StageError("ink: prompt_session() before load().")
+        return InkPromptSession(self._network.map_of(image), name=self.name)
 
     def _patch(self, image: Image, region: Region, network: InkNetwork) -> Patch:
         box, filled = filled_region(region, image=image)

@@ -1,0 +1,117 @@
+"""What a person means who points at ink: clicks, boxes and drawings answered from the ink map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.geometry import Box
+from automask.protocols import PromptAnswer
+from automask_models.ink.network import InkMap
+
+_REACH_CELLS = 6
+"""A click means ink up to this far away: people hit near thin strokes, not on them."""
+_JOIN_CELLS = 5
+"""Parts over gaps of twice this belong together: the words of a mark mostly do."""
+_FAINTEST = 0.05
+_SHARE_OF_PEAK = 0.25
+"""Somebody who points says that there is something, so what counts as ink is measured against the surest cell there."""
+
+
+class InkPromptSession:
+    """See `automask.protocols.PromptSession`. An answer is empty where the map shows nothing at all.
+
+    Args:
+        ink: The map of the image.
+        name: What the answers call their method.
+    """
+
+    def __init__(self, ink: InkMap, *, name: str) -> None:
+        self._ink = ink
+        self._name = name
+
+    def answer(
+        self,
+        *,
+        points: Sequence[tuple[float, float]] = (),
+        wanted: Sequence[bool] = (),
+        box: Box | None = None,
+        drawn: NDArray[np.bool_] | None = None,
+    ) -> PromptAnswer:
+        """See `automask.protocols.PromptSession`."""
+        cells = np.zeros(self._ink.unwanted.shape, dtype=np.bool_)
+        for window in (self._window_of(box), self._window_of(Box.of_artefact(drawn) if drawn is not None else None)):
+            if window is not None:
+                cells |= self._inside(window)
+        given = [self._cell_of(point) for point in points]
+        for cell, is_wanted in zip(given, wanted, strict=True):
+            if is_wanted:
+                cells |= self._thing_at(cell)
+        for cell, is_wanted in zip(given, wanted, strict=True):
+            if not is_wanted:
+                cells &= ~self._near(cell, cells)
+        return PromptAnswer(self._pixels(cells), self._score(cells), self._name)
+
+    def _thing_at(self, cell: tuple[int, int]) -> NDArray[np.bool_]:
+        """The joined cells around a click."""
+        window = self._around(cell)
+        peak = float(self._ink.unwanted[window].max())
+        found = self._ink.unwanted >= max(_FAINTEST, _SHARE_OF_PEAK * peak)
+        if peak < _FAINTEST:
+            return np.zeros_like(found)
+        return found & _component(found, window, join=_JOIN_CELLS)
+
+    def _near(self, cell: tuple[int, int], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The connected part of an answer around a click that does not want it."""
+        return cells & _component(cells, self._around(cell), join=1)
+
+    def _inside(self, window: tuple[slice, slice]) -> NDArray[np.bool_]:
+        out = np.zeros(self._ink.unwanted.shape, dtype=np.bool_)
+        values = self._ink.unwanted[window]
+        out[window] = values >= max(_FAINTEST, _SHARE_OF_PEAK * float(values.max()))
+        return out
+
+    def _around(self, cell: tuple[int, int]) -> tuple[slice, slice]:
+        row, column = cell
+        return (
+            slice(max(0, row - _REACH_CELLS), row + _REACH_CELLS + 1),
+            slice(max(0, column - _REACH_CELLS), column + _REACH_CELLS + 1),
+        )
+
+    def _cell_of(self, point: tuple[float, float]) -> tuple[int, int]:
+        across, down = self._ink.cells_per_px
+        rows, columns = self._ink.unwanted.shape
+        return (
+            int(np.clip(point[1] * down, 0, rows - 1)),
+            int(np.clip(point[0] * across, 0, columns - 1)),
+        )
+
+    def _window_of(self, box: Box | None) -> tuple[slice, slice] | None:
+        if box is None:
+            return None
+        top, left = self._cell_of((box.x0, box.y0))
+        bottom, right = self._cell_of((box.x1 - 1, box.y1 - 1))
+        return slice(top, bottom + 1), slice(left, right + 1)
+
+    def _pixels(self, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        import cv2
+
+        size = (self._ink.width_px, self._ink.height_px)
+        return np.asarray(cv2.resize(cells.view(np.uint8), size, interpolation=cv2.INTER_NEAREST), dtype=np.bool_)
+
+    def _score(self, cells: NDArray[np.bool_]) -> float:
+        return float(self._ink.unwanted[cells].mean()) if cells.any() else 0.0
+
+
+def _component(cells: NDArray[np.bool_], window: tuple[slice, slice], *, join: int) -> NDArray[np.bool_]:
+    """The joined things that most of the True cells in a window belong to."""
+    import cv2
+
+    kernel = np.ones((2 * join + 1, 2 * join + 1), dtype=np.uint8)
+    _, labels = cv2.connectedComponents(cv2.dilate(cells.view(np.uint8), kernel))
+    here = labels[window][cells[window]]
+    if not here.size:
+        return np.zeros_like(cells)
+    return np.asarray(labels == int(np.bincount(here).argmax()), dtype=np.bool_)
