@@ -79,7 +79,11 @@ class PolicyConfig(FrozenModel):
 class ReviewConfig(FrozenModel):
     """When a person is asked."""
 
-    below: Share = Field(0.6, description="Images with a lower confidence get verdict review.")
+    below: Share = Field(0.6, description="Images with a lower probability of a fine mask get verdict review.")
+    budget: Share | None = Field(
+        None, description="Instead of `below`: this share of the images, the least probable ones, gets verdict review."
+    )
+    audit: Share = Field(0.02, description="Share of images, picked at random, that always get verdict review.")
     masked_share: Share = Field(0.5, description="Images masked over more than this share get verdict review.")
 
 

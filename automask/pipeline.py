@@ -12,6 +12,8 @@ from typing import Self
 
 import numpy as np
 
+from automask.confidence.model import bundled_model
+from automask.confidence.quality import quality_attributes
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
 from automask.evidence import fused
@@ -20,12 +22,12 @@ from automask.geometry import Box
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 from automask.saved_templates import SavedTemplates
-from automask.scoring import SCORING_VERSION, image_confidence, verdict_of
+from automask.scoring import SCORING_VERSION, image_confidence, least_certainty, verdict_of
 from automask.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 logger = logging.getLogger(__name__)
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Raised with every change of decoding or of this module that alters regions or patches."""
 
 ALPHA_SOURCE = "alpha"
@@ -152,6 +154,7 @@ class MaskPipeline:
             try:
                 patches = list(self.refiner.refine(work.image, work.regions))
                 _check_patches(self.refiner.name, work, patches)
+                work.regions = _measured(work.image, work.regions, patches)
             except _FATAL:
                 raise
             except Exception as error:
@@ -167,7 +170,7 @@ class MaskPipeline:
             height_px=work.image.height_px,
             regions=tuple(regions),
             patches=tuple(patches),
-            confidence=0.0 if work.failed else image_confidence(regions, self.config.policy),
+            confidence=0.0 if work.failed else least_certainty(regions, self.config.policy),  # until `judged`
             verdict=Verdict.REVIEW,  # until `judged` has seen the mask
             issues=tuple(work.issues),
             fingerprints=self.fingerprints,
@@ -176,9 +179,20 @@ class MaskPipeline:
 
 
 def draw(
-    result: MaskResult, config: PipelineConfig, *, correction: CorrectionLayers | None = None
+    result: MaskResult,
+    config: PipelineConfig,
+    *,
+    correction: CorrectionLayers | None = None,
+    content_sha256: str | None = None,
 ) -> tuple[Mask, MaskResult]:
-    """The mask of a result under a configuration, and the result as judged by it. Runs no model."""
+    """The mask of a result under a configuration, and the result as judged by it. Runs no model.
+
+    Args:
+        result: What was found.
+        config: How to draw and judge it.
+        correction: What a person changed, or None.
+        content_sha256: Hash of the image file, for the audit sample; None = not part of one.
+    """
     shown = fused(result, config.policy)
     mask = Mask.from_patches(
         shown.patches,
@@ -189,20 +203,22 @@ def draw(
         policy=config.policy,
         correction=correction,
     )
-    judged = _judged(result, shown, mask, config)
+    judged = _judged(result, shown, mask, config, content_sha256=content_sha256)
     if correction is not None:  # a person has looked: there is nothing left to ask
         judged = dataclasses.replace(judged, verdict=Verdict.AUTO)
     return mask, judged
 
 
-def judge(result: MaskResult, mask: Mask, config: PipelineConfig) -> MaskResult:
+def judge(result: MaskResult, mask: Mask, config: PipelineConfig, *, content_sha256: str | None = None) -> MaskResult:
     """The result with confidence, verdict and fuse fingerprint under a configuration. Runs no model."""
-    return _judged(result, fused(result, config.policy), mask, config)
+    return _judged(result, fused(result, config.policy), mask, config, content_sha256=content_sha256)
 
 
-def _judged(result: MaskResult, shown: MaskResult, mask: Mask, config: PipelineConfig) -> MaskResult:
+def _judged(
+    result: MaskResult, shown: MaskResult, mask: Mask, config: PipelineConfig, *, content_sha256: str | None
+) -> MaskResult:
     failed = any(issue.severity == "error" for issue in result.issues)
-    confidence = 0.0 if failed else image_confidence(shown.regions, config.policy)
+    confidence = 0.0 if failed else image_confidence(shown, mask, config.policy)
     verdict = verdict_of(
         shown.regions,
         confidence=confidence,
@@ -210,6 +226,7 @@ def _judged(result: MaskResult, shown: MaskResult, mask: Mask, config: PipelineC
         issues=result.issues,
         policy=config.policy,
         review=config.review,
+        content_sha256=content_sha256,
     )
     fuse = fuse_fingerprint(config, result.fingerprints.refine)
     fingerprints = dataclasses.replace(result.fingerprints, fuse=fuse).with_templates(result.template_set)
@@ -242,7 +259,7 @@ def fuse_fingerprint(config: PipelineConfig, refine_fingerprint: str) -> str:
         {
             "refine": refine_fingerprint,
             "fuse": FUSE_VERSION,
-            "scoring": SCORING_VERSION,
+            "scoring": [SCORING_VERSION, bundled_model().sha256],
             "render": config.render.model_dump(mode="json"),
             "policy": config.policy.model_dump(mode="json"),
             "review": config.review.model_dump(mode="json"),
@@ -316,6 +333,14 @@ def _check_patches(refiner: str, work: _Work, patches: Sequence[Patch]) -> None:
             advice="Report this to the plug-in's author.",
             code="stage-contract",
         )
+
+
+def _measured(image: Image, regions: Sequence[Region], patches: Sequence[Patch]) -> list[Region]:
+    measures = quality_attributes(image, list(patches))
+    return [
+        dataclasses.replace(region, attributes={**region.attributes, **measure})
+        for region, measure in zip(regions, measures, strict=True)
+    ]
 
 
 def _without_text(region: Region) -> Region:

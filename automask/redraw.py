@@ -55,6 +55,8 @@ def redraw_store(
                     break
                 _redraw(store, stored, config, tally)
             finished = not stop.is_set()
+            if finished:
+                store.apply_review_budget(config.review.budget)
         finally:
             store.finish_run(run_id, status="done" if finished else "interrupted" if stop.is_set() else "failed")
     return tally.summary(
@@ -100,7 +102,12 @@ def redraw_image(store: Store, stored: StoredImage, config: PipelineConfig) -> t
     if result is None or stored.content_sha256 is None:
         return None  # its result is damaged: the next run analyses it again
     correction = store.correction(stored.content_sha256)
-    mask, judged = draw(result, config, correction=correction.layers if correction is not None else None)
+    mask, judged = draw(
+        result,
+        config,
+        correction=correction.layers if correction is not None else None,
+        content_sha256=stored.content_sha256,
+    )
     store.put_mask(
         stored.image_id,
         mask.levels,

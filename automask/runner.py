@@ -101,6 +101,8 @@ def run_dataset(
             finished = run.work(items)
             missing = _mark_missing(store, source, run.odd_ids) if finished and image_list is None else 0
             finished = finished and second.work()
+            if finished:
+                store.apply_review_budget(config.review.budget)
         finally:
             store.finish_run(run_id, status="done" if finished else "interrupted" if stop.is_set() else "failed")
     return tally.summary(

@@ -1,21 +1,26 @@
-"""Confidence and verdict of one image, from what was found on it."""
+"""Confidence and verdict of one image, from what was found on it and drawn of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from automask.confidence.features import image_features
+from automask.confidence.model import bundled_model
 from automask.config import PolicyConfig, ReviewConfig
-from automask.types import Issue, Region, Verdict
+from automask.fuse import Mask
+from automask.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 2
+SCORING_VERSION = 3
+
+_AUDIT_DIGITS = 8
+"""Hex digits of the content hash that decide about the audit sample."""
 
 
-def image_confidence(regions: Sequence[Region], policy: PolicyConfig) -> float:
-    """How sure the program is of its least certain decision on the image, 0..1.
+def least_certainty(regions: Sequence[Region], policy: PolicyConfig) -> float:
+    """How sure the detectors are of their least certain decision on the image, 0..1: until its mask is drawn.
 
     A region that is drawn is a decision with its confidence c; one that is only proposed, with 1 - c. Kinds that the
-    policy keeps decide nothing. Without regions the confidence is 1. It ranks images for review; it is not a
-    calibrated probability.
+    policy keeps decide nothing. Without regions it is 1.
     """
     certainties = [1.0]
     for region in regions:
@@ -26,6 +31,11 @@ def image_confidence(regions: Sequence[Region], policy: PolicyConfig) -> float:
     return min(certainties)
 
 
+def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig) -> float:
+    """Probability, 0..1, that the mask is fine (leak <= .1, waste <= .05); models/cards/confidence.md says how good."""
+    return bundled_model().probability(image_features(result, mask, policy))
+
+
 def verdict_of(
     regions: Sequence[Region],
     *,
@@ -34,12 +44,24 @@ def verdict_of(
     issues: Sequence[Issue],
     policy: PolicyConfig,
     review: ReviewConfig,
+    content_sha256: str | None = None,
 ) -> Verdict:
-    """Whether a person should look: low confidence, much masked, a policy that asks for it, or a stage that failed."""
+    """Whether a person should look.
+
+    Low confidence (unless a budget decides about that), much masked, a policy that asks for it, a stage that failed, or
+    an image of the audit sample.
+    """
     asked = any(
         policy.of(region.kind).action == "review" and region.confidence >= policy.of(region.kind).accept
         for region in regions
     )
-    doubtful = confidence < review.below or masked_share > review.masked_share
+    doubtful = review.budget is None and confidence < review.below
     failed = any(issue.severity == "error" for issue in issues)
-    return Verdict.REVIEW if asked or doubtful or failed else Verdict.AUTO
+    audited = content_sha256 is not None and is_audited(content_sha256, share=review.audit)
+    much = masked_share > review.masked_share
+    return Verdict.REVIEW if asked or doubtful or much or failed or audited else Verdict.AUTO
+
+
+def is_audited(content_sha256: str, *, share: float) -> bool:
+    """Whether an image belongs to the random sample that people always see: the same images in every run."""
+    return int(content_sha256[:_AUDIT_DIGITS], 16) < share * float(16**_AUDIT_DIGITS)

@@ -95,7 +95,7 @@ class MaskWriter:
             return
         started = time.perf_counter()
         correction = self._store.correction(facts.content_sha256)
-        mask, result = self._drawn(result, correction)
+        mask, result = self._drawn(result, correction, content_sha256=facts.content_sha256)
         rendered = time.perf_counter()
         try:
             self._store.put_result(
@@ -119,7 +119,7 @@ class MaskWriter:
         if stored is None or result is None or stored.content_sha256 is None:
             raise RuntimeError(f"{file.id} was planned to be rendered, but its result is gone")
         correction = self._store.correction(stored.content_sha256)
-        mask, result = self._drawn(result, correction)
+        mask, result = self._drawn(result, correction, content_sha256=stored.content_sha256)
         try:
             self._store.put_mask(
                 file.id,
@@ -135,9 +135,11 @@ class MaskWriter:
             return
         self._tell(file.id, "rendered", mask, result, timings_s={"render": time.perf_counter() - started})
 
-    def _drawn(self, result: MaskResult, correction: Correction | None) -> tuple[Mask, MaskResult]:
+    def _drawn(
+        self, result: MaskResult, correction: Correction | None, *, content_sha256: str
+    ) -> tuple[Mask, MaskResult]:
         layers = correction.layers if correction is not None else None
-        return draw(result, self._pipeline.config, correction=layers)
+        return draw(result, self._pipeline.config, correction=layers, content_sha256=content_sha256)
 
     def _fail_to_write(self, file: ImageFile, result: MaskResult, error: ImageError, *, content_sha256: str) -> None:
         issue = Issue(stage="write", code=error.code, message=str(error), severity="error")

@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 
 from automask import __version__
 from automask.bench.manifest import Manifest, ManifestEntry
+from automask.confidence.model import is_fine
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
@@ -54,6 +55,11 @@ class ImageFigures(FrozenModel):
     drawn: dict[str, int]
     seconds: dict[str, float]
     error: str = ""
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nobody has to look at the mask."""
+        return is_fine(self.leak, self.waste)
 
 
 class BenchRun(FrozenModel):

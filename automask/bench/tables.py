@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from automask.bench.manifest import Manifest, summarise
 from automask.bench.run import BenchRun, ImageFigures, scored_pairs
+from automask.confidence.calibration import Calibration, calibrate
 
 FOUND_LEAK = 0.2
 """An image's marks count as found when its leak is at most this."""
@@ -65,6 +68,37 @@ def stages_table(run: BenchRun) -> str:
             seconds = sum(figure.seconds.get(stage, 0.0) for figure in group)
             rows.append([name, stage, f"{seconds / len(group):.3f}", f"{seconds / total:.0%}"])
         rows.append([name, "total", f"{total / len(group):.3f}", f"{len(group) / total:.2f} images/s"])
+    return markdown_table(header, rows)
+
+
+def calibration_of(run: BenchRun, manifest: Manifest) -> dict[str, Calibration]:
+    """How good each pipeline's confidence is, over all images with known truth."""
+    found = {}
+    for name in _pipelines(run):
+        pairs = scored_pairs(run, name, manifest)
+        found[name] = calibrate(
+            np.array([figure.confidence for _, figure in pairs], dtype=np.float64),
+            np.array([figure.is_fine for _, figure in pairs], dtype=np.bool_),
+            np.array([f"{entry.kind}/{entry.source}" for entry, _ in pairs], dtype=np.str_),
+        )
+    return found
+
+
+def calibration_table(figures: Mapping[str, Calibration]) -> str:
+    """How good the probabilities of some sets of images are, a row per set; intervals are 95 %."""
+    header = ["set", "n", "bad", "queue of 20 %", "ECE", "Brier", "AUROC"]
+    rows = [
+        [
+            name,
+            str(found.images),
+            f"{found.bad_share:.3f}",
+            f"{found.queue_capture:.3f} [{found.queue_interval[0]:.3f}, {found.queue_interval[1]:.3f}]",
+            f"{found.calibration_error:.3f} [{found.calibration_interval[0]:.3f}, {found.calibration_interval[1]:.3f}]",
+            f"{found.brier:.3f}",
+            f"{found.area_under_curve:.3f}",
+        ]
+        for name, found in figures.items()
+    ]
     return markdown_table(header, rows)
 
 

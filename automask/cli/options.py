@@ -47,6 +47,26 @@ Accepts = Annotated[
         "--accept", metavar="KIND=0..1", help="Draw from this confidence on [0.5]; repeatable.", rich_help_panel=_RENDER
     ),
 ]
+ReviewBelow = Annotated[
+    float | None,
+    typer.Option(
+        "--review-below",
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        help="Send images with a lower probability of a fine mask to review [0.6].",
+        rich_help_panel=_RENDER,
+    ),
+]
+ReviewBudget = Annotated[
+    str | None,
+    typer.Option(
+        "--review-budget",
+        metavar="SHARE",
+        help="Instead: send this share of all images, the least probable ones, to review, such as 10%.",
+        rich_help_panel=_RENDER,
+    ),
+]
 Detectors = Annotated[
     str | None, typer.Option("--detectors", metavar="A,B|none", help="Detectors to run.", rich_help_panel=_STAGES)
 ]
@@ -97,6 +117,26 @@ LogFile = Annotated[Path | None, typer.Option("--log-file", metavar="FILE", help
 StoreFolder = Annotated[
     Path, typer.Argument(metavar="STORE", help="Output folder of an earlier run.", show_default=False)
 ]
+
+
+def review_flags(*, below: float | None, budget: str | None) -> dict[str, dict[str, Any]]:
+    """The `review` section for the flags that were given.
+
+    Raises:
+        ConfigError: Both were given, or the budget is neither a share nor a percentage.
+    """
+    if below is not None and budget is not None:
+        raise ConfigError("--review-below and --review-budget exclude each other.", advice="Give one of them.")
+    if budget is None:
+        return _section("review", {"below": below})
+    number, percent, rest = budget.strip().partition("%")
+    try:
+        share = float(number) / (100.0 if percent else 1.0)
+    except ValueError:
+        share = -1.0
+    if rest or not 0.0 <= share <= 1.0:
+        raise ConfigError(f"--review-budget {budget} is no share.", advice="Write e.g. --review-budget 10%.")
+    return _section("review", {"budget": share})
 
 
 def render_flags(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -102,6 +103,17 @@ def count(connection: sqlite3.Connection) -> Counts:
         kinds=kinds,
         decisions={Decision(decision): number for decision, number in decided},
     )
+
+
+def confidence_at(connection: sqlite3.Connection, share: float) -> float:
+    """The confidence below which the given share of all images that are done lies, rounded up to a whole image."""
+    done = connection.execute("SELECT count(*) FROM images WHERE status = 'done'").fetchone()[0]
+    row = connection.execute(
+        "SELECT confidence FROM images WHERE status = 'done' ORDER BY ifnull(confidence, -1.0), image_id"
+        " LIMIT 1 OFFSET ?",
+        (math.ceil(share * done),),
+    ).fetchone()
+    return float(row[0]) if row is not None and row[0] is not None else 2.0
 
 
 def owns_mask(connection: sqlite3.Connection, mask_name: str, *, ignore_case: bool = False) -> bool:

@@ -9,6 +9,16 @@ from automask.store.records import STALE_CORRECTION_CODE, Decision, Status
 from automask.store.rows import issue_values
 from automask.types import Issue, Verdict
 
+_THRESHOLD_KEY = "review_threshold"
+_VERDICT = f"""CASE
+    WHEN decision IN ('{Decision.ACCEPTED.value}', '{Decision.EXCLUDED.value}') THEN '{Verdict.AUTO.value}'
+    WHEN (SELECT NOT withdrawn FROM corrections WHERE corrections.content_sha256 = images.content_sha256
+          ORDER BY revision DESC LIMIT 1) THEN '{Verdict.AUTO.value}'
+    WHEN stale_sha256 IS NOT NULL AND status = '{Status.DONE.value}' THEN '{Verdict.REVIEW.value}'
+    WHEN confidence < (SELECT CAST(value AS REAL) FROM meta WHERE key = '{_THRESHOLD_KEY}')
+        THEN '{Verdict.REVIEW.value}'
+    ELSE pipeline_verdict END"""
+
 
 def content_that_waits(
     connection: sqlite3.Connection, previous: sqlite3.Row | None, content_sha256: str | None
@@ -44,15 +54,18 @@ def settle(connection: sqlite3.Connection, *content_sha256: str | None) -> None:
 
 def _settle_verdicts(connection: sqlite3.Connection, content_sha256: str) -> None:
     connection.execute(
-        "UPDATE images SET verdict = CASE WHEN ?2 OR decision IN (?3, ?4) THEN ?5 ELSE pipeline_verdict END"
-        " WHERE content_sha256 = ?1 AND pipeline_verdict IS NOT NULL",
-        (
-            content_sha256,
-            corrections.is_live(connection, content_sha256),
-            Decision.ACCEPTED.value,
-            Decision.EXCLUDED.value,
-            Verdict.AUTO.value,
-        ),
+        f"UPDATE images SET verdict = {_VERDICT} WHERE content_sha256 = ? AND pipeline_verdict IS NOT NULL",
+        (content_sha256,),
+    )
+
+
+def apply_threshold(connection: sqlite3.Connection, threshold: float | None) -> None:
+    """Send every image of a lower confidence to review, now and whenever its verdict is settled; None ends that."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (_THRESHOLD_KEY,))
+    if threshold is not None:
+        connection.execute("INSERT INTO meta VALUES (?, ?)", (_THRESHOLD_KEY, repr(threshold)))
+    connection.execute(
+        f"UPDATE images SET verdict = {_VERDICT} WHERE pipeline_verdict IS NOT NULL AND verdict IS NOT {_VERDICT}"
     )
 
 

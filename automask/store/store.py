@@ -339,6 +339,15 @@ class Store(StoreReader):
             stale.settle(connection, *contents)
         return records
 
+    def apply_review_budget(self, share: float | None) -> None:
+        """Give verdict review to the least probable share of all images that are done; None ends an earlier budget.
+
+        Images that a person settled count towards the share, so that a second run asks for no others.
+        """
+        with self._database.writing() as connection:
+            threshold = queries.confidence_at(connection, share) if share is not None else None
+            stale.apply_threshold(connection, threshold)
+
     def revert_correction(self, content_sha256: str, *, to_revision: int, author: str, tool: str, based_on: int) -> int:
         """Make an older revision the newest again, as a new revision.
 

@@ -56,6 +56,10 @@ def bench(
         bool, typer.Option("--mixed", help="With --as-folders: also run all sources in one folder.")
     ] = False,
     dataset_detectors: options.DatasetDetectors = None,
+    calibration: Annotated[
+        bool,
+        typer.Option("--calibration", help="Also tell how good the probabilities of a fine mask are."),
+    ] = False,
     save: Annotated[Path | None, typer.Option("--save", metavar="JSON", help="Write all figures to this file.")] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -121,9 +125,17 @@ def bench(
     if as_json:
         typer.echo(content)
     else:
-        from automask.bench.tables import decisions_table, figures_table, stages_table
+        from automask.bench.tables import (
+            calibration_of,
+            calibration_table,
+            decisions_table,
+            figures_table,
+            stages_table,
+        )
 
         parts = [figures_table(figures, manifest), decisions_table(figures), stages_table(figures)]
+        if calibration:
+            parts.append(calibration_table(calibration_of(figures, manifest)))
         parts.append(f"peak memory {figures.peak_memory_mb:.0f} MiB")
         if measured is not None:
             parts.append(

@@ -24,6 +24,8 @@ def render(
     policies: options.Policies = None,
     weights: options.Weights = None,
     accepts: options.Accepts = None,
+    review_below: options.ReviewBelow = None,
+    review_budget: options.ReviewBudget = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report at the end.")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -42,6 +44,7 @@ def render(
         {
             **options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
             **options.policy_flags(policies=policies, weights=weights, accepts=accepts),
+            **options.review_flags(below=review_below, budget=review_budget),
         },
     )
     with narrated(quiet=quiet, log_file=log_file) as (narrator, stop):

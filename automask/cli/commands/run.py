@@ -57,6 +57,8 @@ def run(
     policies: options.Policies = None,
     weights: options.Weights = None,
     accepts: options.Accepts = None,
+    review_below: options.ReviewBelow = None,
+    review_budget: options.ReviewBudget = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report at the end.")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -73,6 +75,7 @@ def run(
         options.runtime_flags(device=device, threads=threads),
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
         options.policy_flags(policies=policies, weights=weights, accepts=accepts),
+        options.review_flags(below=review_below, budget=review_budget),
     )
     if print_config:
         from automask.cli.toml_text import config_toml

@@ -1,0 +1,1 @@
+"""How likely a mask is fine: measures of each region, features of an image, and the fitted model over them."""

@@ -1,0 +1,172 @@
+"""The probability that a mask is fine: its features, its model, the verdict that follows, and how it is judged."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from store_cases import make_result, put, write_file
+
+from automask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
+from automask.confidence.features import FEATURES, image_features
+from automask.confidence.model import ConfidenceModel, FeatureWeight, bundled_model, is_fine
+from automask.confidence.quality import BORDER_CONTRAST, RING_DETAIL, quality_attributes
+from automask.config import KindPolicy, PipelineConfig, PolicyConfig, ReviewConfig
+from automask.errors import ConfigError
+from automask.fuse import Mask
+from automask.geometry import Box
+from automask.pipeline import draw
+from automask.scoring import is_audited
+from automask.store import Decision, Store
+from automask.types import Image, Kind, MaskResult, Patch, Region, Verdict
+
+SIDE_PX = 64
+
+
+def result_of(*found: tuple[Kind, Box, float, str]) -> MaskResult:
+    regions = tuple(Region(kind, box, confidence, source) for kind, box, confidence, source in found)
+    patches = tuple(Patch(r.box, np.ones(r.box.shape, dtype=np.bool_), 0.8, "polygon") for r in regions)
+    whole = make_result("a.png")
+    return dataclasses.replace(whole, regions=regions, patches=patches, width_px=SIDE_PX, height_px=SIDE_PX)
+
+
+def features_of(result: MaskResult, policy: PolicyConfig | None = None) -> dict[str, float]:
+    policy = policy or PolicyConfig()
+    mask, _ = draw(result, PipelineConfig(policy=policy))
+    return image_features(result, mask, policy)
+
+
+def test_features_have_their_names_and_are_finite():
+    features = features_of(result_of((Kind.TEXT, Box(2, 2, 30, 10), 0.9, "rapidocr")))
+    assert tuple(features) == FEATURES
+    assert all(np.isfinite(value) for value in features.values())
+    assert set(bundled_model().features) <= set(FEATURES)
+
+
+def test_a_rejected_proposal_is_the_risk_of_a_missed_mark():
+    nothing = features_of(result_of())
+    assert (nothing["nothing"], nothing["missed_risk"], nothing["expected_leak"]) == (1.0, 0.0, 0.0)
+    missed = features_of(result_of((Kind.WATERMARK, Box(2, 2, 30, 10), 0.4, "ink")))
+    assert (missed["nothing"], missed["missed_risk"], missed["expected_leak"]) == (1.0, 0.4, 1.0)
+    kept = PolicyConfig(watermark=KindPolicy(action="keep"))
+    assert features_of(result_of((Kind.WATERMARK, Box(2, 2, 30, 10), 0.4, "ink")), kept)["missed_risk"] == 0.0
+
+
+def test_sources_that_agree_count():
+    box = Box(2, 2, 30, 10)
+    alone = features_of(result_of((Kind.TEXT, box, 0.9, "rapidocr")))
+    both = features_of(result_of((Kind.TEXT, box, 0.9, "rapidocr"), (Kind.WATERMARK, box, 0.9, "ink")))
+    assert (alone["single_source"], both["single_source"]) == (1.0, 0.0)
+
+
+def test_doubt_lowers_the_probability():
+    model = bundled_model()
+    sure = model.probability(features_of(result_of((Kind.TEXT, Box(2, 2, 30, 10), 0.99, "rapidocr"))))
+    unsure = model.probability(features_of(result_of((Kind.TEXT, Box(2, 2, 30, 10), 0.55, "rapidocr"))))
+    assert 0.0 < unsure < sure < 1.0
+
+
+def test_the_model_does_not_extrapolate():
+    model = ConfidenceModel(
+        fitted_on="", intercept=0.0, features={"size": FeatureWeight(log_odds=1.0, lowest=-1.0, highest=1.0)}
+    )
+    assert model.probability({"size": 50.0}) == model.probability({"size": 1.0}) > 0.7
+    assert model.log_odds({"size": -50.0}) == {"size": -1.0}
+
+
+def test_an_outline_that_follows_the_thing_has_more_contrast():
+    pixels = np.full((SIDE_PX, SIDE_PX, 3), 90, dtype=np.uint8)
+    pixels[20:30, 10:50] = 240
+    image = Image("a.png", pixels)
+    right = Patch(Box(10, 20, 50, 30), np.ones((10, 40), dtype=np.bool_), 1.0, "polygon")
+    beside = Patch(Box(10, 44, 50, 54), np.ones((10, 40), dtype=np.bool_), 1.0, "polygon")
+    empty = Patch(Box(10, 44, 50, 54), np.zeros((10, 40), dtype=np.bool_), 1.0, "polygon")
+    good, bad, none = quality_attributes(image, [right, beside, empty])
+    assert good[BORDER_CONTRAST] > 0.2 > 0.01 > bad[BORDER_CONTRAST]
+    assert 0.0 <= bad[RING_DETAIL] <= 1.0
+    assert none == {}
+
+
+@pytest.mark.parametrize(
+    ("leak", "waste", "fine"), [(None, None, True), (0.1, 0.05, True), (0.11, 0.0, False), (0.0, 0.06, False)]
+)
+def test_what_a_fine_mask_is(leak, waste, fine):
+    assert is_fine(leak, waste) is fine
+
+
+class TestCalibration:
+    def test_a_perfect_order_fills_the_queue(self):
+        fine = np.arange(10) >= 2
+        weights = np.ones(10)
+        assert queue_capture(np.arange(10) / 10, fine, weights) == 1.0
+        assert queue_capture(1 - np.arange(10) / 10, fine, weights) == 0.0
+        assert queue_capture(np.arange(10) / 10, np.ones(10, dtype=np.bool_), weights) == 1.0
+
+    def test_an_image_at_the_end_of_the_queue_counts_in_part(self):
+        fine = np.array([False, True, True])
+        assert queue_capture(np.array([0.1, 0.2, 0.3]), fine, np.ones(3)) == pytest.approx(1.0)
+        assert queue_capture(np.array([0.2, 0.1, 0.3]), fine, np.ones(3), share=0.5) == pytest.approx(0.5)
+
+    def test_calibrated_probabilities_have_no_error(self):
+        rng = np.random.default_rng(1)
+        probability = rng.uniform(size=20_000)
+        fine = rng.uniform(size=20_000) < probability
+        assert calibration_error(probability, fine, np.ones(20_000)) < 0.02
+        assert calibration_error(1 - probability, fine, np.ones(20_000)) > 0.3
+        assert [round(mass, 3) for _, _, mass in reliability(probability, fine, np.ones(20_000))] == [0.2] * 5
+
+    def test_sources_count_the_same(self):
+        source = np.array(["a"] * 9 + ["b"])
+        assert equal_weights(source).tolist() == [pytest.approx(5 / 9)] * 9 + [5.0]
+        found = calibrate(np.full(10, 0.5), np.arange(10) < 9, source)
+        assert found.bad_share == pytest.approx(0.5)
+        assert found.brier == pytest.approx(0.25)
+        assert found.area_under_curve == pytest.approx(0.5)
+        low, high = found.calibration_interval
+        assert low <= found.calibration_error <= high
+
+
+class TestVerdict:
+    def test_the_audit_sample_is_the_same_every_time_and_of_the_size_asked_for(self):
+        contents = [f"{number * 2654435761 % 2**32:08x}{'0' * 56}" for number in range(5000)]
+        picked = [is_audited(content, share=0.02) for content in contents]
+        assert 60 < sum(picked) < 140
+        assert not any(is_audited(content, share=0.0) for content in contents)
+
+    def test_an_audited_image_is_looked_at_however_sure_the_model_is(self):
+        result = result_of()
+        config = PipelineConfig(review=ReviewConfig(below=0.0))
+        assert draw(result, config, content_sha256="0" * 64)[1].verdict is Verdict.REVIEW
+        assert draw(result, config, content_sha256="f" * 64)[1].verdict is Verdict.AUTO
+        assert draw(result, config)[1].verdict is Verdict.AUTO
+
+    def test_the_confidence_is_the_probability_of_the_model(self):
+        result = result_of((Kind.TEXT, Box(2, 2, 30, 10), 0.7, "rapidocr"))
+        mask, judged = draw(result, PipelineConfig())
+        assert isinstance(mask, Mask)
+        assert judged.confidence == bundled_model().probability(features_of(result))
+
+    def test_a_budget_takes_the_least_probable_and_can_be_taken_back(self, tmp_path):
+        with Store.open(tmp_path / "out", create=True) as store:
+            contents = [
+                put(store, write_file(tmp_path / "in", f"{n}.png", b"%d" % n), confidence=n / 10) for n in range(10)
+            ]
+            store.apply_review_budget(0.25)
+            assert [row.image_id for row in store.images(verdict=Verdict.REVIEW)] == ["0.png", "1.png", "2.png"]
+            store.decide(contents[0], Decision.ACCEPTED, author="ann")
+            store.apply_review_budget(0.25)
+            assert [row.image_id for row in store.images(verdict=Verdict.REVIEW)] == ["1.png", "2.png"]
+            store.decide(contents[0], None, author="ann")
+            assert store.counts().review == 3
+            store.apply_review_budget(None)
+            assert store.counts().review == 0
+
+    def test_flags(self):
+        from automask.cli.options import review_flags
+
+        assert review_flags(below=None, budget="10%") == {"review": {"budget": 0.1}}
+        assert review_flags(below=0.4, budget=None) == {"review": {"below": 0.4}}
+        for wrong in ("ten", "110%", "-1", "10%x"):
+            with pytest.raises(ConfigError):
+                review_flags(below=None, budget=wrong)
+        with pytest.raises(ConfigError, match="exclude each other"):
+            review_flags(below=0.4, budget="10%")
