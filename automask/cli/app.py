@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 import automask
-from automask.cli.commands import bench, captions, check, crop, demo, export, fill, render, report, run, show, status
+from automask.cli.commands import (
+    bench,
+    captions,
+    check,
+    crop,
+    demo,
+    export,
+    fill,
+    import_,
+    render,
+    report,
+    run,
+    show,
+    status,
+)
 from automask.cli.console import print_error, silence_library_logs
 from automask.errors import EXIT_INTERRUPTED, AutomaskError
 
@@ -71,6 +85,7 @@ def build_app() -> typer.Typer:
     app.command("show")(show.show)
     app.command("report")(report.report)
     app.command("export")(export.export)
+    app.command("import")(import_.import_)
     app.command("status")(status.status)
     app.command("bench")(bench.bench)
     app.command("demo")(demo.demo)

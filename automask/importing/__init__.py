@@ -1,0 +1,1 @@
+"""Masks that people drew elsewhere, as corrections. Nothing is guessed silently."""
