@@ -84,6 +84,10 @@ class Box:
             min(height_px, self.y1 + margin_px),
         )
 
+    def shifted(self, right_px: int, down_px: int) -> Box:
+        """The box moved; it may leave the image."""
+        return Box(self.x0 + right_px, self.y0 + down_px, self.x1 + right_px, self.y1 + down_px)
+
     def clipped(self, *, width_px: int, height_px: int) -> Box | None:
         """The part inside an image of the given size, or None where nothing is left."""
         return self.intersection(Box(0, 0, width_px, height_px))

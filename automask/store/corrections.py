@@ -113,6 +113,15 @@ def history(connection: sqlite3.Connection, content_sha256: str) -> list[Correct
     return [_correction(row) for row in rows]
 
 
+def made_with(connection: sqlite3.Connection, tool: str) -> list[tuple[str, int]]:
+    """(content, revision) of all revisions by one tool, in order."""
+    rows = connection.execute(
+        "SELECT content_sha256, revision FROM corrections WHERE tool = ? ORDER BY content_sha256, revision",
+        (to_text(tool),),
+    )
+    return [(row["content_sha256"], row["revision"]) for row in rows]
+
+
 def layers_shape(layers: CorrectionLayers) -> tuple[int, int] | None:
     """(H, W) of the layers, or None where there is none.
 

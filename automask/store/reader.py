@@ -132,6 +132,11 @@ class StoreReader:
         with self._database.reading() as connection:
             return queries.templates_by_image(connection)
 
+    def corrections_made_with(self, tool: str) -> list[tuple[str, int]]:
+        """(content, revision) of all corrections by one tool, in order."""
+        with self._database.reading() as connection:
+            return corrections.made_with(connection, tool)
+
     def stale_correction(self, image_id: str) -> Correction | None:
         """The correction of an image's former pixels that waits for a person, or None."""
         stored = self.lookup(image_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -297,6 +297,27 @@ class Store(StoreReader):
             )
             stale.settle(connection, content_sha256)
         return revision
+
+    def put_corrections(
+        self, changes: Mapping[str, tuple[CorrectionLayers | None, int | None]], *, author: str, tool: str
+    ) -> None:
+        """Keep new revisions of several contents, all or none.
+
+        Args:
+            changes: By content: its layers (None gives the automatic mask back) and the newest revision that is known.
+            author: Who.
+            tool: With what.
+
+        Raises:
+            CorrectionConflict: Somebody else was faster with one of them.
+            ValueError: Layers differ in shape from each other or from their image.
+        """
+        with self._database.writing(durable=True) as connection:
+            for content, (layers, based_on) in changes.items():
+                if layers is not None:
+                    images.check_shape(connection, content, corrections.layers_shape(layers))
+                corrections.append(connection, content, layers, author=author, tool=tool, based_on=based_on)
+            stale.settle(connection, *changes)
 
     def withdraw_correction(self, content_sha256: str, *, author: str, tool: str, based_on: int) -> int:
         """Give the automatic mask back, as a new revision without layers.

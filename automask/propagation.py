@@ -1,0 +1,278 @@
+"""What a person put right on one image, on all images that show the same mark: propose, confirm, apply, undo."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.dataset.decode import decode
+from automask.dataset.walk import ImageFile
+from automask.errors import ImageError, InputError, StoreError
+from automask.fuse import CorrectionLayers
+from automask.geometry import Box
+from automask.matching import MarkFinder
+from automask.redraw import redraw_image, stored_config
+from automask.store import Correction, Status, Store, StoredImage
+from automask.templates import TEMPLATE_ATTRIBUTE
+
+Mode = Literal["add", "remove"]
+"""Whether the pixels are masked or trained on the other images."""
+
+LEAST_SCORE = 0.5
+"""Matches below it are not proposed."""
+_TOOL = "propagate"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """The same mark on another image.
+
+    Attributes:
+        image_id: The image.
+        content_sha256: Hash of its file when it was looked at.
+        box: Where the pixels would go.
+        artefact: bool of shape `box.shape`.
+        score: 0..1, how alike both places look; 1 where a template was found on both images.
+    """
+
+    image_id: str
+    content_sha256: str
+    box: Box
+    artefact: NDArray[np.bool_]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What taking an operation back did.
+
+    Attributes:
+        reverted: Contents that are as they were before.
+        adjusted: Contents that somebody corrected since: only the pixels of the operation were taken out.
+    """
+
+    reverted: tuple[str, ...]
+    adjusted: tuple[str, ...]
+
+
+def propose(
+    store: Store,
+    image_id: str,
+    artefact: NDArray[np.bool_],
+    *,
+    least_score: float = LEAST_SCORE,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    stop: threading.Event | None = None,
+) -> list[Proposal]:
+    """Find the same mark on the other images of a store; nothing is changed.
+
+    Where the pixels belong to a template that was found on another image too, its place there is taken; else the mark
+    is looked for near where it would be from every corner, shifted by up to a few percent.
+
+    Args:
+        store: Opened for reading or writing.
+        image_id: The image that was corrected.
+        artefact: (H, W) bool of that image: the pixels to propagate.
+        least_score: Matches below are left out.
+        progress: Called with images done and in all.
+        stop: When set, what was found so far is returned.
+
+    Returns:
+        The best match of every other image that has one, best first.
+
+    Raises:
+        InputError: The image is unknown, its file is gone or changed, or `artefact` is empty or of another size.
+        StoreError: Nothing was run on the store.
+    """
+    rows = {row.image_id: row for row in store.images(status=Status.DONE)}
+    source = rows.get(image_id)
+    box = Box.of_artefact(artefact)
+    if source is None or box is None or artefact.shape != (source.height_px, source.width_px):
+        raise InputError(
+            f"There is nothing to propagate from {image_id}.", advice="Mark some pixels of an image of the store first."
+        )
+    pixels = _pixels(store, source)
+    if pixels is None:
+        raise InputError(
+            f"{image_id} is gone or has changed since its mask was made.", advice="Run `automask run` on its folder."
+        )
+    inside = np.ascontiguousarray(artefact[box.slices])
+    finder = MarkFinder(pixels, box, inside)
+    places = _template_places(store, image_id, box)
+    found: list[Proposal] = []
+    others = [row for row in rows.values() if row.content_sha256 != source.content_sha256]
+    for done, row in enumerate(others, start=1):
+        if stop is not None and stop.is_set():
+            break
+        proposal = _proposal(store, row, finder, inside, places)
+        if proposal is not None and proposal.score >= least_score:
+            found.append(proposal)
+        progress(done, len(others))
+    return sorted(found, key=lambda each: (-each.score, each.image_id))
+
+
+def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: str) -> str:
+    """Correct all images of some proposals in one step, on top of what people corrected there, and draw them again.
+
+    Returns:
+        The operation's id, for `undo`.
+
+    Raises:
+        CorrectionConflict: Somebody corrects one of the images at this moment; nothing was changed.
+        StoreError: The store cannot be written.
+    """
+    operation = secrets.token_hex(8)
+    changes: dict[str, tuple[CorrectionLayers, int | None]] = {}
+    shapes = _shapes(store)
+    for proposal in proposals:
+        newest = store.correction(proposal.content_sha256)
+        layers = newest.layers if newest is not None else None
+        placed = np.zeros(shapes[proposal.content_sha256], dtype=np.bool_)
+        placed[proposal.box.slices] = proposal.artefact
+        changed = _with(layers or CorrectionLayers(), placed, mode)
+        changes[proposal.content_sha256] = (changed, newest.revision if newest is not None else None)
+    store.put_corrections(changes, author=author, tool=f"{_TOOL}:{mode}:{operation}")
+    _redraw(store, changes)
+    return operation
+
+
+def undo(store: Store, operation: str, *, author: str) -> Undone:
+    """Take an operation back in one step. What people corrected afterwards stays.
+
+    Raises:
+        StoreError: There is no such operation (`correction-unknown`).
+        CorrectionConflict: Somebody corrects one of the images at this moment; nothing was changed.
+    """
+    changes: dict[str, tuple[CorrectionLayers | None, int | None]] = {}
+    reverted: list[str] = []
+    adjusted: list[str] = []
+    for mode in ("add", "remove"):
+        for content, revision in store.corrections_made_with(f"{_TOOL}:{mode}:{operation}"):
+            history = store.correction_history(content)
+            before = _layers_at(history, revision - 1)
+            newest = history[-1]
+            if newest.revision == revision:
+                changes[content] = (before, newest.revision)
+                reverted.append(content)
+            elif newest.layers is not None:
+                made = _layers_at(history, revision)
+                changes[content] = (_without(newest.layers, made, before), newest.revision)
+                adjusted.append(content)
+    if not changes:
+        raise StoreError(
+            f"Nothing of the operation {operation} is left to take back.",
+            advice="Histories of corrections list operations as `propagate:...`.",
+            code="correction-unknown",
+        )
+    store.put_corrections(changes, author=author, tool=f"{_TOOL}-undo:{operation}")
+    _redraw(store, changes)
+    return Undone(tuple(reverted), tuple(adjusted))
+
+
+def _proposal(
+    store: Store,
+    row: StoredImage,
+    finder: MarkFinder,
+    inside: NDArray[np.bool_],
+    places: Mapping[str, tuple[Box, Box]],
+) -> Proposal | None:
+    if row.content_sha256 is None or row.width_px is None or row.height_px is None:
+        return None
+    for region in store.regions(row.image_id):
+        known = places.get(str(region.attributes.get(TEMPLATE_ATTRIBUTE, "")))
+        if known is not None and region.box.shape == known[0].shape:
+            mark, wanted = known
+            moved = wanted.shifted(region.box.x0 - mark.x0, region.box.y0 - mark.y0)
+            return _clipped(row, moved, inside, score=1.0)
+    pixels = _pixels(store, row)
+    if pixels is None:
+        return None
+    match = finder.find(pixels)
+    return _clipped(row, match[0], inside, score=match[1]) if match is not None else None
+
+
+def _clipped(row: StoredImage, box: Box, inside: NDArray[np.bool_], *, score: float) -> Proposal | None:
+    seen = box.clipped(width_px=row.width_px or 0, height_px=row.height_px or 0)
+    if seen is None or row.content_sha256 is None:
+        return None
+    part = inside[seen.y0 - box.y0 : seen.y1 - box.y0, seen.x0 - box.x0 : seen.x1 - box.x0]
+    return Proposal(row.image_id, row.content_sha256, seen, np.ascontiguousarray(part), min(1.0, max(0.0, score)))
+
+
+def _template_places(store: Store, image_id: str, box: Box) -> dict[str, tuple[Box, Box]]:
+    """Boxes of templates that the pixels overlap on the source image, with the box of the pixels, by template id."""
+    return {
+        str(region.attributes[TEMPLATE_ATTRIBUTE]): (region.box, box)
+        for region in store.regions(image_id)
+        if TEMPLATE_ATTRIBUTE in region.attributes and region.box.intersection(box) is not None
+    }
+
+
+def _pixels(store: Store, row: StoredImage) -> NDArray[np.uint8] | None:
+    """The upright image, or None where its file is gone or another one by now."""
+    last = store.last_run()
+    if last is None:
+        return None
+    path = Path(last.input_root) / row.image_id
+    file = ImageFile(row.image_id, path, row.size_bytes, row.mtime_ns, row.mask_name or "")
+    try:
+        decoded = decode(file, stored_config(store.root).decode)
+    except ImageError:
+        return None
+    return decoded.image.pixels if decoded.content_sha256 == row.content_sha256 else None
+
+
+def _with(layers: CorrectionLayers, placed: NDArray[np.bool_], mode: Mode) -> CorrectionLayers:
+    add = layers.add if layers.add is not None else np.zeros_like(placed)
+    remove = layers.remove if layers.remove is not None else np.zeros_like(placed)
+    if mode == "add":
+        return dataclasses.replace(layers, add=add | placed, remove=remove & ~placed)
+    return dataclasses.replace(layers, add=add & ~placed, remove=remove | placed)
+
+
+def _without(
+    newest: CorrectionLayers, made: CorrectionLayers | None, before: CorrectionLayers | None
+) -> CorrectionLayers:
+    """The newest layers without the pixels that an operation had brought."""
+
+    def taken_out(name: Literal["add", "remove"]) -> NDArray[np.bool_] | None:
+        mine: NDArray[np.bool_] | None = getattr(newest, name)
+        brought: NDArray[np.bool_] | None = getattr(made, name) if made is not None else None
+        old: NDArray[np.bool_] | None = getattr(before, name) if before is not None else None
+        if mine is None or brought is None:
+            return mine
+        return mine & ~(brought if old is None else brought & ~old)
+
+    return dataclasses.replace(newest, add=taken_out("add"), remove=taken_out("remove"))
+
+
+def _layers_at(history: Sequence[Correction], revision: int) -> CorrectionLayers | None:
+    return next((one.layers for one in history if one.revision == revision), None)
+
+
+def _shapes(store: Store) -> dict[str, tuple[int, int]]:
+    return {
+        row.content_sha256: (row.height_px, row.width_px)
+        for row in store.images(status=Status.DONE)
+        if row.content_sha256 is not None and row.height_px is not None and row.width_px is not None
+    }
+
+
+def _redraw(store: Store, contents: Mapping[str, object]) -> None:
+    config = stored_config(store.root)
+    for row in _rows_of(store, contents):
+        redraw_image(store, row, config)
+
+
+def _rows_of(store: Store, contents: Mapping[str, object]) -> Iterator[StoredImage]:
+    for row in store.images(status=Status.DONE):
+        if row.content_sha256 in contents:
+            yield row

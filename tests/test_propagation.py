@@ -1,0 +1,121 @@
+"""What was put right on one image, on all that show the same mark; undone in one step, later work kept."""
+
+import numpy as np
+import pytest
+from export_cases import make_store
+from PIL import Image
+
+from automask.errors import InputError, StoreError
+from automask.fuse import CorrectionLayers
+from automask.propagation import apply, propose, undo
+from automask.store import Store
+
+MARK = np.zeros((14, 40), dtype=np.bool_)
+MARK[2:12, 3:6] = MARK[2:4, 3:20] = MARK[7:9, 3:16] = MARK[2:12, 26:29] = MARK[9:12, 26:38] = True
+
+
+def picture(seed, size=(240, 160), *, mark_at=None):
+    """Soft shapes, and a half-transparent mark at (x, y)."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(40, 200, (6, 8, 3), dtype=np.uint8))
+    pixels = np.asarray(small.resize(size, Image.Resampling.BICUBIC)).astype(np.float32)
+    pixels += rng.normal(0, 4, pixels.shape)
+    if mark_at is not None:
+        x, y = mark_at
+        window = pixels[y : y + 14, x : x + 40]
+        window[MARK] = 0.5 * window[MARK] + 0.5 * 255
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Three images with the mark near their lower right corner, one of another size, and two without it."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    picture(1, mark_at=(190, 140)).save(folder / "a.png")
+    picture(2, mark_at=(192, 138)).save(folder / "b.png")
+    picture(3, (320, 200), mark_at=(270, 180)).save(folder / "c.png")
+    picture(4).save(folder / "none.png")
+    picture(5, (30, 20)).save(folder / "tiny.png")
+    return make_store(folder)
+
+
+def marked(size=(240, 160), at=(190, 140)):
+    artefact = np.zeros((size[1], size[0]), dtype=np.bool_)
+    artefact[at[1] : at[1] + 14, at[0] : at[0] + 40] = MARK
+    return artefact
+
+
+def layers_of(store, image_id):
+    correction = store.correction(store.lookup(image_id).content_sha256)
+    return correction.layers if correction is not None else None
+
+
+def mask_of(store, image_id):
+    return np.asarray(Image.open(store.mask_path(store.lookup(image_id).mask_name)))
+
+
+def test_the_mark_is_found_where_it_is_and_nowhere_else(store):
+    with Store.open(store) as opened:
+        found = {each.image_id: each for each in propose(opened, "a.png", marked())}
+    assert set(found) == {"b.png", "c.png"}
+    assert found["b.png"].box.xyxy == (195, 140, 230, 150)
+    assert found["c.png"].box.xyxy == (273, 182, 308, 192)
+    assert all(np.array_equal(each.artefact, MARK[2:12, 3:38]) for each in found.values())
+
+
+def test_applying_masks_it_and_undoing_gives_everything_back(store):
+    with Store.open(store) as opened:
+        before = {name: mask_of(opened, name) for name in ("b.png", "c.png")}
+        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann")
+        assert np.array_equal(layers_of(opened, "b.png").add, marked(at=(192, 138)))
+        assert mask_of(opened, "b.png")[marked(at=(192, 138))].max() == 0
+        assert opened.outdated_masks() == []
+        undone = undo(opened, operation, author="ann")
+        assert (len(undone.reverted), undone.adjusted) == (2, ())
+        assert layers_of(opened, "b.png") is None
+        assert all(np.array_equal(mask_of(opened, name), mask) for name, mask in before.items())
+        history = opened.correction_history(opened.lookup("b.png").content_sha256)
+        assert [one.tool.split(":")[0] for one in history] == ["propagate", "propagate-undo"]
+        with pytest.raises(StoreError, match="Nothing") as caught:
+            undo(opened, "0" * 16, author="ann")
+        assert caught.value.code == "correction-unknown"
+
+
+def test_undoing_keeps_what_a_person_did_afterwards_and_before(store):
+    mine, later = np.zeros((160, 240), dtype=np.bool_), np.zeros((160, 240), dtype=np.bool_)
+    mine[10:20, 10:20] = True
+    later[50:60, 50:60] = True
+    with Store.open(store) as opened:
+        content = opened.lookup("b.png").content_sha256
+        opened.put_correction(content, CorrectionLayers(add=mine), author="bob", tool="review", based_on=None)
+        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann")
+        now = layers_of(opened, "b.png").add
+        assert np.array_equal(now, mine | marked(at=(192, 138)))
+        opened.put_correction(content, CorrectionLayers(add=now | later), author="bob", tool="review", based_on=2)
+        undone = undo(opened, operation, author="ann")
+        assert undone.adjusted == (content,)
+        assert np.array_equal(layers_of(opened, "b.png").add, mine | later)
+
+
+def test_training_a_part_again_is_propagated_too(store):
+    with Store.open(store) as opened:
+        found = propose(opened, "a.png", marked())
+        operation = apply(opened, found, mode="remove", author="ann")
+        assert np.array_equal(layers_of(opened, "b.png").remove, marked(at=(192, 138)))
+        undo(opened, operation, author="ann")
+        assert layers_of(opened, "b.png") is None
+
+
+def test_nothing_to_propagate(store, tmp_path):
+    with Store.open(store) as opened:
+        for image_id, artefact in (
+            ("zebra.png", marked()),
+            ("a.png", np.zeros((160, 240), dtype=np.bool_)),
+            ("a.png", marked(size=(250, 160))),
+        ):
+            with pytest.raises(InputError, match="nothing to propagate"):
+                propose(opened, image_id, artefact)
+        (tmp_path / "images" / "a.png").unlink()
+        with pytest.raises(InputError, match="gone"):
+            propose(opened, "a.png", marked())
