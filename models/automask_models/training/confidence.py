@@ -180,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--per-source", type=int, default=24, metavar="N", help="images a source at most [24]")
     parser.add_argument("--synthetic", type=int, default=16, metavar="N", help="pictures a scene, 0 for none [16]")
     parser.add_argument("--materials", type=Path, help="folder made by synth.materials, for the synthesized pictures")
+    parser.add_argument("--reuse", action="store_true", help="fit on what the stores hold already, run nothing")
     parser.add_argument("--threads", type=int, default=0, help="threads of the networks, 0 for the usable cores [0]")
     given = parser.parse_args(arguments)
     if given.synthetic and given.materials is None:
@@ -200,7 +201,8 @@ def _run(given: argparse.Namespace) -> None:
     if given.synthetic:
         sources |= synthesized(given.materials, given.work / "synthetic", count=given.synthetic)
     config = PipelineConfig(runtime=RuntimeConfig(threads=given.threads))
-    fill_stores(sources, given.work, config)
+    if not given.reuse:
+        fill_stores(sources, given.work, config)
     rows = Rows.of(list(read_stores(sources, given.work, config)))
     real = rows.is_real
     fitted_on = (

@@ -21,7 +21,7 @@ from automask.evidence import fused
 from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline, draw
 from automask.runner import run_dataset
-from automask.store import Store
+from automask.store import Store, is_store
 from automask_models.training.synth.synthesizer import Synthesizer, SynthRecipe
 
 LOGGER = logging.getLogger("automask.training")
@@ -120,6 +120,9 @@ def read_stores(
 ) -> Iterator[LabelledImage]:
     """What is stored for every image of every source, scored; images that failed are left out."""
     for source, pairs in sources.items():
+        if not is_store(work / "stores" / source):
+            LOGGER.warning("%s: nothing was run on it", source)
+            continue
         with Store.open(work / "stores" / source, read_only=True) as store:
             for image, truth in pairs:
                 result = store.result(image.name)
