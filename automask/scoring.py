@@ -48,14 +48,15 @@ def verdict_of(
 ) -> Verdict:
     """Whether a person should look.
 
-    Low confidence (unless a budget decides about that), much masked, a policy that asks for it, a stage that failed, or
-    an image of the audit sample.
+    Low probability or a doubtful decision of a detector (unless a budget decides about that), much masked, a policy
+    that asks for it, a stage that failed, or an image of the audit sample.
     """
     asked = any(
         policy.of(region.kind).action == "review" and region.confidence >= policy.of(region.kind).accept
         for region in regions
     )
-    doubtful = review.budget is None and confidence < review.below
+    # The model was fitted on few collections: a detector's own doubt asks too, whatever the model makes of it.
+    doubtful = review.budget is None and min(confidence, least_certainty(regions, policy)) < review.below
     failed = any(issue.severity == "error" for issue in issues)
     audited = content_sha256 is not None and is_audited(content_sha256, share=review.audit)
     much = masked_share > review.masked_share
