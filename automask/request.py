@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from automask.cli.options import policy_flags
-from automask.config import PipelineConfig, RenderConfig, ReviewConfig, config_error
+from automask.config import PipelineConfig, RenderConfig, config_error
 from automask.trainers import trainer_named
 from automask.types import Kind
 
@@ -44,7 +44,7 @@ class MaskOptions(BaseModel):
         values: dict[str, dict[str, Any]] = {
             "render": self._given(tuple(RenderConfig.model_fields)),
             "policy": {kind: dict(section) for kind, section in policy.items()},
-            "review": self._given(tuple(ReviewConfig.model_fields)),
+            "review": self._given(("below", "masked_share")),  # budget and audit are about whole datasets
         }
         if self.trainer is not None and self.growth_cells is None:
             needed = trainer_named(self.trainer).growth_cells
