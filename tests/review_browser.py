@@ -32,7 +32,7 @@ class Reviewer:
 
     def saved(self) -> None:
         """Wait until the server has everything."""
-        self.page.wait_for_timeout(120)  # a stroke is written to the browser's storage within this time
+        self.page.wait_for_timeout(700)  # a stroke is written to the browser's storage within this time
         self.page.wait_for_selector(SAVED)
 
     def name(self) -> str:
