@@ -30,7 +30,7 @@ class InkRefinerOptions(FrozenModel):
     """Options of the `ink` refiner."""
 
     weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of an ink network.")
-    threshold: Share = Field(0.25, description="Pixels at or above this probability are ink.")
+    threshold: Share = Field(0.15, description="Pixels at or above this probability are ink.")
     min_span: Share = Field(0.8, description="Of the parts of a region, at least this share must show ink.")
     close_cells: float = Field(1.0, ge=0, le=16, description="Gaps up to twice this many 8 px cells are closed.")
 
