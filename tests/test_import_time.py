@@ -44,6 +44,18 @@ def test_help_lists_all_commands_without_heavy_packages():
         assert f" {name} " in done.stdout
 
 
+def test_the_command_table_is_made_without_running_any_plug_in():
+    code = (
+        "import sys\n"
+        "from automask.cli.app import build_app\n"
+        "build_app()\n"
+        "loaded = [name for name in ('numpy', 'pydantic_settings', 'automask.config') if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "module", ["automask", "automask.store", "automask.dataset", "automask.report.pages", "automask_models"]
 )

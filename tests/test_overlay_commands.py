@@ -16,9 +16,9 @@ from automask.pipeline import MaskPipeline
 from automask.report.pages import write_report
 from automask.runner import run_dataset
 from automask.store import Store
-from automask_models.overlay import OverlayOptions
 from automask_models.overlay.commands import app
 from automask_models.overlay.detector import OverlayDetector
+from automask_models.overlay.options import OverlayOptions
 from automask_models.refiners.polygon import PolygonRefiner
 
 INK = lettering()

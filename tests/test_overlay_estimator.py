@@ -12,9 +12,10 @@ from automask.geometry import Box
 from automask.metrics import score_mask
 from automask.protocols import ImageFacts, ReducedImage
 from automask.types import Image, Kind, Patch
-from automask_models import overlay
-from automask_models.overlay import OverlayOptions, Template
+from automask_models.overlay import estimator, finding
 from automask_models.overlay.detector import OverlayDetector
+from automask_models.overlay.options import OverlayOptions
+from automask_models.overlay.template import Template
 
 
 def detector(**options):
@@ -31,17 +32,17 @@ def reduced(image):
 
 
 def find(template, image):
-    return overlay.find(template, reduced(image))
+    return finding.find(template, reduced(image))
 
 
 def find_all(templates, image):
-    return overlay.find_all(templates, reduced(image))
+    return finding.find_all(templates, reduced(image))
 
 
 def estimate(images, **options):
     by_id = {image.id: image for image in images}
     sample = detector(**options).sample(map(facts_of, images))
-    return overlay.estimate(
+    return estimator.estimate(
         [ReducedImage(facts, detector().reduce(by_id[facts.id])) for facts in sample],
         OverlayOptions(reduced_px=WIDTH_PX, **options),
     )

@@ -1,8 +1,4 @@
-"""Marks and frames that repeat across a dataset: estimated from a sample of it, found in every image."""
+"""Marks and frames that repeat across a dataset: estimated from a sample of it, found in every image.
 
-from automask_models.overlay.estimator import estimate
-from automask_models.overlay.finding import find, find_all
-from automask_models.overlay.options import OverlayOptions
-from automask_models.overlay.template import Template
-
-__all__ = ["OverlayOptions", "Template", "estimate", "find", "find_all"]
+Importing this package costs nothing: the command line looks in here for the summary of a command.
+"""
