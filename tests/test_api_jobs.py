@@ -10,13 +10,19 @@ import zipfile
 import pytest
 from cli_process import automask, command, draw_images, environment, masks_of
 from fakes import Slow, pipeline
+from overlay_cases import WIDTH_PX, lettering, marked
+from PIL import Image
 
 pytest.importorskip("fastapi")
 
 import httpx
 from api_server import png, serving
 
+from automask.pipeline import MaskPipeline
+from automask.runner import run_dataset
 from automask.store import Store
+from automask_models.overlay.detector import OverlayDetector
+from automask_models.overlay.options import OverlayOptions
 
 FINAL = ("done", "failed", "cancelled")
 
@@ -146,6 +152,32 @@ def test_jobs_go_on_after_a_restart(tmp_path, images):
     assert job["progress"]["done"] == 5
 
 
+def test_a_job_masks_what_repeats_as_a_run_of_the_command_line_does(tmp_path):
+    folder = tmp_path / "root" / "marked"
+    folder.mkdir(parents=True)
+    for seed in range(6):
+        Image.fromarray(marked(seed, lettering(), opacity=0.8).pixels).save(folder / f"{seed}.png")
+
+    def overlays(seconds):
+        alone = pipeline(Slow(seconds))
+        repeats = OverlayDetector(OverlayOptions(reduced_px=WIDTH_PX))
+        return MaskPipeline(
+            alone.config, detectors=alone.detectors, refiner=alone.refiner, dataset_detectors=(repeats,)
+        )
+
+    settings = {"roots": (tmp_path / "root",)}
+    with serving(tmp_path / "data", pipeline=overlays(0.1), **settings) as client:
+        job_id = client.post("/v1/jobs", json={"folder": "marked"}).json()["id"]
+        while client.get(f"/v1/jobs/{job_id}").json()["progress"]["done"] < 2:
+            time.sleep(0.02)
+    with serving(tmp_path / "data", pipeline=overlays(0.1), **settings) as client:
+        job = finished(client, job_id)
+    assert (job["state"], job["starts"]) == ("done", 2)
+    pipe = overlays(0.0)
+    assert run_dataset(folder, tmp_path / "run", pipe.config, pipeline=pipe).updated == 6
+    assert masks_of(tmp_path / "data" / "stores" / job["store"]) == masks_of(tmp_path / "run")
+
+
 @pytest.mark.parametrize("folder", ["/etc", "..", "set/../..", "/", "out", "a\0b", "set/../../data"])
 def test_folders_outside_of_the_roots_are_refused(client, tmp_path, folder):
     (tmp_path / "root" / "out").symlink_to("/etc")
@@ -197,7 +229,7 @@ def test_old_jobs_make_room(tmp_path, images):
 def test_a_killed_server_loses_and_doubles_nothing(tmp_path):
     folder = draw_images(tmp_path / "root" / "set", 60, side_px=384)
     config = tmp_path / "config.toml"
-    config.write_text('detectors = ["edges"]\ndataset_detectors = []\n')
+    config.write_text('detectors = ["edges"]\n')
 
     def start():
         arguments = ("serve", "--port", "0", "--data-dir", tmp_path / "data", "--root", tmp_path / "root")
@@ -209,7 +241,7 @@ def test_a_killed_server_loses_and_doubles_nothing(tmp_path):
 
     kills, process, client = 0, *start()
     job_id = client.post("/v1/jobs", json={"folder": "set"}).json()["id"]
-    for share in (0.1, 0.4, 0.7):
+    for share in (0.1, 0.4, 0.7, 1.0):  # the last one in the second pass
         while (job := client.get(f"/v1/jobs/{job_id}").json())["progress"]["done"] < share * 60 and job[
             "state"
         ] not in FINAL:
@@ -220,7 +252,7 @@ def test_a_killed_server_loses_and_doubles_nothing(tmp_path):
         process.wait()
         kills += 1
         process, client = start()
-    job = finished(client, job_id)
+    job = finished(client, job_id, seconds=240)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM)
     assert kills >= 1
@@ -230,6 +262,7 @@ def test_a_killed_server_loses_and_doubles_nothing(tmp_path):
     with Store.open(root, read_only=True) as store:
         ids = [stored.image_id for stored in store.images()]
         assert list(store.verify()) == []
+        assert store.templates.all()  # else the second pass would have nothing to lose
     assert len(ids) == len(set(ids)) == 60
     done = automask("run", folder, "--output", tmp_path / "cli", "--config", config)
     assert done.returncode == 0, done.stderr

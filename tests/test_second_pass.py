@@ -1,6 +1,8 @@
 """What repeats across a folder is masked by `run`; how often it was stopped, or the folder grew, does not show."""
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -9,21 +11,23 @@ import time
 
 import numpy as np
 import pytest
-from cli_process import automask, command, environment, masks_of
+from cli_process import automask, command, draw_images, environment, masks_of
 from overlay_cases import WIDTH_PX, lettering, marked, picture
 from PIL import Image
 
+from automask import second_pass
 from automask.config import PipelineConfig
 from automask.errors import ConfigError
 from automask.events import ImageDone, StageProgress
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
+from automask.second_pass import SecondPass
 from automask.spool import Spool
-from automask.store import Store
+from automask.store import Store, images
 from automask.templates import TemplateDecision
 from automask.types import Kind
-from automask_models.overlay import OverlayOptions
 from automask_models.overlay.detector import OverlayDetector
+from automask_models.overlay.options import OverlayOptions
 from automask_models.refiners.polygon import PolygonRefiner
 
 COUNT = 8
@@ -108,6 +112,59 @@ def test_an_interrupted_run_ends_with_the_same_masks(folder, reference, tmp_path
     assert masks_of(tmp_path / "out") != masks_of(reference)
     assert not run(folder, tmp_path / "out").interrupted
     assert masks_of(tmp_path / "out") == masks_of(reference)
+
+
+class Killed(BaseException):
+    """Ends a run like a kill: nothing catches it."""
+
+
+def die_on_call(patch, owner, name, number):
+    """Let the call of that number, and all that come later, end the run instead."""
+    original, calls = getattr(owner, name), itertools.count(1)
+
+    def dying(*arguments, **options):
+        if next(calls) >= number:
+            raise Killed
+        return original(*arguments, **options)
+
+    patch.setattr(owner, name, dying)
+
+
+@pytest.mark.parametrize(
+    "instants",
+    [
+        pytest.param([(Store, "put_result", 4)], id="half of the images are known"),
+        pytest.param([(SecondPass, "_estimate", 1)], id="all images are known"),
+        pytest.param([(SecondPass, "_search", 1)], id="templates are estimated"),
+        pytest.param([(second_pass, "redraw_image", 4)], id="found on images that are not drawn again"),
+        pytest.param([(images, "write_mask", COUNT + 4)], id="mask in place, its row is not"),
+        pytest.param(
+            [
+                (Store, "put_result", 4),
+                (images, "write_mask", 3),
+                (SecondPass, "_search", 1),
+                (second_pass, "redraw_image", 3),
+            ],
+            id="one after the other",
+        ),
+    ],
+)
+def test_a_run_that_dies_at_the_worst_instants_ends_with_the_same_masks(
+    folder, reference, tmp_path, monkeypatch, instants
+):
+    for instant in instants:
+        with monkeypatch.context() as patch:
+            die_on_call(patch, *instant)
+            with pytest.raises(Killed):
+                run(folder, tmp_path / "out")
+    summary = run(folder, tmp_path / "out")
+    assert not summary.interrupted
+    assert masks_of(tmp_path / "out") == masks_of(reference)
+    with Store.open(tmp_path / "out") as store, Store.open(reference) as undisturbed:
+        ids = [[known.template.id for known in each.templates.all()] for each in (store, undisturbed)]
+        assert ids[0] == ids[1]
+        assert list(store.verify()) == []
+        assert store.correction(store.lookup("3.png").content_sha256) is None
 
 
 def test_a_growing_folder_ends_with_the_same_masks(folder, reference, tmp_path):
@@ -226,3 +283,31 @@ def test_kills_do_not_show_in_the_masks(folder, tmp_path):
     assert done.returncode == 0, done.stderr
     assert masks_of(output) == masks_of(expected)
     assert not list(output.rglob(".reduced-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_many_kills_at_random_instants_do_not_show_in_the_masks(tmp_path, seed):
+    folder = draw_images(tmp_path / "set", 40, side_px=200)
+    arguments = ("run", folder, "--detectors", "edges", "--no-report")
+    began = time.perf_counter()
+    assert automask(*arguments, "--output", tmp_path / "expected").returncode == 0
+    usual_s = time.perf_counter() - began
+    with Store.open(tmp_path / "expected", read_only=True) as store:
+        assert store.templates.all()  # else the second pass would have nothing to lose
+    rng = random.Random(seed)
+    output = tmp_path / "out"
+    for _ in range(4):
+        process = subprocess.Popen(
+            command(*arguments, "--output", output),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        )
+        time.sleep(rng.uniform(0.2, 0.9) * usual_s)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=60)
+    done = automask(*arguments, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert masks_of(output) == masks_of(tmp_path / "expected")
