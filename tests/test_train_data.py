@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from own_data_cases import SIZE_PX, correct, draw, draw_pictures, make_coco, make_yolo, mark_box, truth
 
+import automask_models
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.fuse import CorrectionLayers
@@ -312,11 +313,15 @@ class TestSource:
 
 class TestRecipes:
     def test_recipes_are_found_by_name_or_path(self) -> None:
-        assert read_recipe("watermark")["task"] == "watermark"
         root = Path(__file__).parents[1] / "models" / "training"
         assert read_recipe(str(root / "ink.toml"))["task"] == "ink"
-        with pytest.raises(ConfigError, match="Known: ink, sam, watermark"):
+        is_beside_the_package = Path(automask_models.__file__).parents[1] == root.parent  # not in an installed wheel
+        with pytest.raises(
+            ConfigError, match="Known: ink, sam, watermark" if is_beside_the_package else "Give the path"
+        ):
             read_recipe("nothing")
+        if is_beside_the_package:
+            assert read_recipe("watermark")["task"] == "watermark"
 
     def test_every_recipe_has_a_use(self) -> None:
         root = Path(__file__).parents[1] / "models" / "training"
@@ -335,7 +340,7 @@ class TestRecipes:
     def test_samples_are_whole_batches(self, tmp_path: Path) -> None:
         data = read(make_yolo(tmp_path / "set", COUNT))
         training = Training(
-            table=read_recipe("watermark"), use=USES["watermark"], data=data, out=tmp_path / "out", start=None,
+            table=read_recipe(str(Path(__file__).parents[1] / "models" / "training" / "watermark.toml")), use=USES["watermark"], data=data, out=tmp_path / "out", start=None,
             materials=None, own_share=0.5, samples=None, rate=0.1, seed=0, threads=None, workers=0, name="mine",
         )  # fmt: skip
         assert training.total_samples == max(400, 30 * len(data.training) // 8 * 8)
