@@ -339,8 +339,9 @@ class TestRecipes:
 
     def test_samples_are_whole_batches(self, tmp_path: Path) -> None:
         data = read(make_yolo(tmp_path / "set", COUNT))
+        table = read_recipe(str(Path(__file__).parents[1] / "models" / "training" / "watermark.toml"))
         training = Training(
-            table=read_recipe(str(Path(__file__).parents[1] / "models" / "training" / "watermark.toml")), use=USES["watermark"], data=data, out=tmp_path / "out", start=None,
+            table=table, use=USES["watermark"], data=data, out=tmp_path / "out", start=None,
             materials=None, own_share=0.5, samples=None, rate=0.1, seed=0, threads=None, workers=0, name="mine",
         )  # fmt: skip
         assert training.total_samples == max(400, 30 * len(data.training) // 8 * 8)
