@@ -62,7 +62,7 @@ def test_sweeps_only_what_dead_writers_left(tmp_path):
     dead = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert dead.returncode == 9, dead.stderr
     living = atomic.write_temporary(tmp_path / "sub" / "b.png", b"in work")
-    old = tmp_path / f".x.otherhost.77.abc{living.name[living.name.rindex('.automask'):]}"
+    old = tmp_path / f".x.otherhost.77.abc{living.name[living.name.rindex('.automask') :]}"
     old.write_bytes(b"")
     fresh = old.with_name("." + old.name)
     fresh.write_bytes(b"")

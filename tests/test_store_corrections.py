@@ -191,9 +191,7 @@ class TestStale:
         assert (result.verdict, [issue.code for issue in result.issues]) == (Verdict.AUTO, ["other"])
 
     def test_stays_so_when_drawn_again(self, store, root, changed):
-        store.put_result(
-            file_at(root, "a.jpg"), store.result("a.jpg"), None, content_sha256=sha256(b"new pixels")
-        )
+        store.put_result(file_at(root, "a.jpg"), store.result("a.jpg"), None, content_sha256=sha256(b"new pixels"))
         assert codes(store, "a.jpg") == ["other", STALE_CORRECTION_CODE]
         put(store, write_file(root, "a.jpg", b"third pixels"))
         assert store.lookup("a.jpg").stale_sha256 == changed

@@ -87,9 +87,7 @@ def test_an_edited_mask_is_told_from_ours_even_where_the_editor_keeps_our_text(s
         assert not is_as_written(image)
 
 
-boxes = st.builds(
-    lambda x, y, w, h: Box(x, y, x + w, y + h), *[st.integers(0, 20)] * 2, *[st.integers(1, 12)] * 2
-)
+boxes = st.builds(lambda x, y, w, h: Box(x, y, x + w, y + h), *[st.integers(0, 20)] * 2, *[st.integers(1, 12)] * 2)
 shares = st.floats(0, 1)
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -108,7 +106,8 @@ def found(draw):
         draw(shares),
         draw(names),
         polygon=draw(st.none() | st.lists(st.tuples(numbers, numbers), min_size=3, max_size=6).map(tuple)),
-        artefact=draw(st.sampled_from([None, patch.artefact if box == window else None])) if draw(st.booleans())
+        artefact=draw(st.sampled_from([None, patch.artefact if box == window else None]))
+        if draw(st.booleans())
         else artefact(box),
         attributes=draw(st.dictionaries(names, names | st.integers() | numbers | st.booleans(), max_size=3)),
     )

@@ -394,4 +394,3 @@ class TestCommand:
         given = [str(tmp_path / "manifest.json"), "--out", str(tmp_path / "evidence.json"), "--synthetic", "0"]
         with pytest.raises(SystemExit, match="2"):
             main([*given, *wrong])
-
