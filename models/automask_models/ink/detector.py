@@ -10,6 +10,7 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
+from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Kind, Region
 from automask.weights import missing_weights
@@ -127,22 +128,16 @@ def region_of(group: InkGroup, ink: InkMap, *, confidence: float, source: str) -
     near = cv2.dilate(cells.view(np.uint8), np.ones((3, 3), dtype=np.uint8))[1:-1, 1:-1]
     own = cv2.resize(near, (window.width_px, window.height_px), interpolation=cv2.INTER_NEAREST).astype(np.bool_)
     artefact = own & (ink.within(window) >= EDGE_PROBABILITY)
-    rows, columns = np.flatnonzero(artefact.any(axis=1)), np.flatnonzero(artefact.any(axis=0))
-    if len(rows) == 0:
+    inner = Box.of_artefact(artefact)
+    if inner is None:
         return None
-    inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    box = type(window)(
-        window.x0 + int(columns[0]),
-        window.y0 + int(rows[0]),
-        window.x0 + int(columns[-1]) + 1,
-        window.y0 + int(rows[-1]) + 1,
-    )
+    box = inner.shifted(window.x0, window.y0)
     return Region(
         kind=_kind_of(group),
         box=box,
         confidence=confidence,
         source=source,
-        artefact=np.ascontiguousarray(artefact[inner]),
+        artefact=np.ascontiguousarray(artefact[inner.slices]),
         attributes={
             "probability": round(group.probability, 4),
             "peak": round(group.peak, 4),
