@@ -1,6 +1,7 @@
 """What the tests import comes with what `.ci/run` installs: nothing arrives by the luck of another package's needs."""
 
 import ast
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -49,7 +50,8 @@ def marked_slow(node: ast.AST) -> bool:
 
 def helper_beside_slow_tests(node: ast.AST, module: ast.Module) -> bool:
     """Whether a function is no test of its own, in a file that has slow tests to call it."""
-    return isinstance(node, ast.FunctionDef) and not node.name.startswith("test_") and any(map(marked_slow, module.body))
+    is_helper = isinstance(node, ast.FunctionDef) and not node.name.startswith("test_")
+    return is_helper and any(map(marked_slow, module.body))
 
 
 def needs(node: ast.AST, module: ast.Module, *, slow: bool = False) -> Iterator[tuple[str, bool, int]]:
@@ -61,7 +63,7 @@ def needs(node: ast.AST, module: ast.Module, *, slow: bool = False) -> Iterator[
         yield node.module.partition(".")[0], slow, node.lineno
     elif isinstance(node, ast.List):
         words = [part.value if isinstance(part, ast.Constant) else None for part in node.elts]
-        for flag, program in zip(words, words[1:], strict=False):
+        for flag, program in itertools.pairwise(words):
             if flag == "-m" and isinstance(program, str):
                 yield program.partition(".")[0], slow, node.lineno
     elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
@@ -87,7 +89,8 @@ def gaps(*extras: str, slow: bool) -> list[str]:
 
 
 def test_a_gap_is_seen():
-    source = '@pytest.mark.slow\ndef test():\n    import torch\nrun(["python", "-m", "schemathesis.cli"])\nimport onnx\n'
+    source = "@pytest.mark.slow\ndef test():\n    import torch\n"
+    source += 'run(["python", "-m", "schemathesis.cli"])\nimport onnx\n'
     source += 'def test_more():\n    pytest.importorskip("timm")\n    import safetensors\n'
     tree = ast.parse(source)
     found = {(name, slowly) for name, slowly, _ in needs(tree, tree)}
