@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
     from automask_models.training.sam_model import Decoded
 
+_HARD_SHARE = 0.02
+
 
 @dataclass(frozen=True, kw_only=True)
 class SamLossConfig:
     """Weights of the parts. `stroke_gain`: coverage is multiplied by it (and cut at 1) to make the answer wanted.
 
     A cell that a thin stroke covers by half must be masked whole (a latent cell counts as unwanted from 2 %), so the
-    answer is not the coverage itself.
+    answer is not the coverage itself. `hard` weighs the worst of the cells far from any answer: a plain mean over an
+    otherwise clean picture hardly notices one false mark.
     """
 
     stroke_gain: float = 2.0
+    hard: float = 0.0
     bce: float = 1.0
     dice: float = 1.0
     dense: float = 1.0
@@ -35,11 +39,12 @@ def wanted(coverage: Tensor, config: SamLossConfig) -> Tensor:
     return (coverage * config.stroke_gain).clamp(max=1)
 
 
-def mask_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def mask_parts(logits: Tensor, target: Tensor, *, hard: float = 0.0) -> tuple[Tensor, Tensor]:
     """Cross-entropy and dice loss, both (N,), of logits and targets (N, C, C).
 
     Half of the cross-entropy's weight goes to the surroundings of the answer: small things in large crops would vanish
-    in a plain mean. Dice is zero where there is nothing to find.
+    in a plain mean. Dice is zero where there is nothing to find. `hard` weighs the mean of the worst `_HARD_SHARE` of
+    the cells that are far from the answer.
     """
     each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     near = functional.max_pool2d(target.unsqueeze(1), 9, stride=1, padding=4).squeeze(1) > 0.05
@@ -48,6 +53,9 @@ def mask_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     near_mean = (each * near).sum(dim=(1, 2)) / near_count.clamp(min=1)
     far_mean = (each * ~near).sum(dim=(1, 2)) / far_count.clamp(min=1)
     cross_entropy = near_mean + far_mean
+    if hard:
+        count = max(1, round(_HARD_SHARE * logits[0].numel()))
+        cross_entropy = cross_entropy + hard * (each * ~near).flatten(1).topk(count, dim=1).values.mean(dim=1)
     chance = logits.sigmoid()
     overlap = (chance * target).sum(dim=(1, 2))
     sizes = (chance * chance).sum(dim=(1, 2)) + (target * target).sum(dim=(1, 2))
@@ -70,7 +78,7 @@ def answer_loss(decoded: Decoded, coverage: Tensor, config: SamLossConfig) -> tu
     """
     logits = decoded.mask_logits.flatten(0, 1)
     target = wanted(coverage.flatten(0, 1), config)
-    cross_entropy, dice = mask_parts(logits, target)
+    cross_entropy, dice = mask_parts(logits, target, hard=config.hard)
     truth_iou = foreground_iou(logits.detach(), target)
     iou = functional.mse_loss(decoded.iou.flatten(), truth_iou)
     present = (target >= 0.5).flatten(1).any(dim=1)
@@ -91,7 +99,7 @@ def answer_loss(decoded: Decoded, coverage: Tensor, config: SamLossConfig) -> tu
 def dense_loss(logits: Tensor, coverage: Tensor, config: SamLossConfig) -> tuple[Tensor, dict[str, float]]:
     """Loss of dense logits (B, K, C, C) against class coverage (B, K, C, C) 0..1; dice over the batch, per class."""
     target = wanted(coverage, config)
-    cross_entropy, _ = mask_parts(logits.flatten(0, 1), target.flatten(0, 1))
+    cross_entropy, _ = mask_parts(logits.flatten(0, 1), target.flatten(0, 1), hard=config.hard)
     chance = logits.sigmoid().transpose(0, 1).flatten(1)
     truth = target.transpose(0, 1).flatten(1)
     dice = 1 - (2 * (chance * truth).sum(1) + 1) / ((chance * chance).sum(1) + (truth * truth).sum(1) + 1)

@@ -12,6 +12,7 @@ from PIL import Image
 from automask_models.training.synth import textures
 from automask_models.training.synth.index import MaterialIndex, Picture
 from automask_models.training.synth.raster import Bytes, Canvas, Layer, looked_up, resize, scaled
+from automask_models.training.synth.structures import add_structures
 
 _MIN_CROP_SHARE = 0.35
 
@@ -103,8 +104,11 @@ class Backgrounds:
             )
         return canvas.pixels
 
-    def draw(self, rng: np.random.Generator, side_px: int, *, busy_share: float) -> Bytes:
-        """Return a background, uint8 (side, side, 3); `busy_share` of them are textures that resemble marks."""
+    def draw(self, rng: np.random.Generator, side_px: int, *, busy_share: float, structure_share: float = 0.0) -> Bytes:
+        """Return a background, uint8 (side, side, 3).
+
+        `busy_share` of them are textures that resemble marks; onto `structure_share` things are put that do.
+        """
         which = rng.random()
         if which < busy_share:
             pixels = textures.draw(rng, side_px, textures.BUSY)
@@ -114,6 +118,8 @@ class Backgrounds:
             pixels = self.figures(rng, side_px)
         else:
             pixels = textures.draw(rng, side_px, textures.PLAIN)
+        if structure_share and rng.random() < structure_share:
+            pixels = add_structures(rng, pixels)
         return toned(rng, pixels)
 
 

@@ -44,6 +44,7 @@ class SynthRecipe:
         empty: Share of images with nothing unwanted.
         busy_empty: Of those, share on procedural textures that resemble marks.
         busy: The same share among the other images.
+        structures: Share of all images with things in them that resemble marks: wheels, windows, rails.
         marked: Weight of pictures with one to three small marks.
         stock: Weight of tiled, grid and diagonal marks.
         poster: Weight of posters, signs and covers with much text.
@@ -59,6 +60,7 @@ class SynthRecipe:
     empty: float = 0.25
     busy_empty: float = 0.45
     busy: float = 0.10
+    structures: float = 0.3
     marked: float = 0.36
     stock: float = 0.18
     poster: float = 0.18
@@ -120,9 +122,13 @@ class Synthesizer:
         if rng.random() < self._recipe.rescaled:
             side = round(side * rng.uniform(0.65, 1.4))
         if rng.random() < self._recipe.empty:
-            pixels = self._backgrounds.draw(rng, side, busy_share=self._recipe.busy_empty)
+            pixels = self._backgrounds.draw(
+                rng, side, busy_share=self._recipe.busy_empty, structure_share=self._recipe.structures
+            )
             return SyntheticImage(degraded(rng, _sized(pixels, self._size_px)), ())
-        canvas = Canvas(self._backgrounds.draw(rng, side, busy_share=self._recipe.busy))
+        canvas = Canvas(
+            self._backgrounds.draw(rng, side, busy_share=self._recipe.busy, structure_share=self._recipe.structures)
+        )
         for _ in range(4):
             self._compose(rng, canvas)
             if canvas.instances:
