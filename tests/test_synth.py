@@ -26,6 +26,7 @@ from automask_models.training.synth.lettering import FontShelf, InkStyle, arched
 from automask_models.training.synth.materials import Collector, faces_in, main, mark_with_alpha, matching
 from automask_models.training.synth.raster import VISIBLE_DELTA, Canvas, solid
 from automask_models.training.synth.scripts import SAMPLES
+from automask_models.training.synth.structures import STRUCTURES, Structure, add_structures
 
 SIDE_PX = 256
 
@@ -259,6 +260,23 @@ def test_textures_fill_the_square(texture: textures.Texture) -> None:
         drawn = texture(np.random.default_rng(seed), 97)
         assert drawn.shape == (97, 97, 3)
         assert drawn.dtype == np.uint8
+
+
+@pytest.mark.parametrize("structure", sorted(set(STRUCTURES), key=lambda each: each.__name__))
+@pytest.mark.parametrize("side_px", [16, 90])
+def test_structures_are_layers(structure: Structure, side_px: int) -> None:
+    for seed in range(4):
+        layer = structure(np.random.default_rng(seed), side_px)
+        assert layer.rgb.shape == (*layer.alpha.shape, 3)
+        assert layer.rgb.dtype == layer.alpha.dtype == np.uint8
+        assert layer.alpha.max() > 128
+
+
+def test_structures_belong_to_the_picture_and_leave_the_original_alone() -> None:
+    plain = np.full((120, 120, 3), 128, dtype=np.uint8)
+    changed = [(add_structures(np.random.default_rng(seed), plain) != plain).any() for seed in range(10)]
+    assert sum(changed) >= 8
+    assert (plain == 128).all()
 
 
 def _write_font(path: Path, characters: str) -> None:

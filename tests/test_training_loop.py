@@ -156,6 +156,23 @@ def small_sam_task(source: Any) -> Any:
 
 
 @pytest.mark.slow
+class TestLoss:
+    def test_one_false_mark_costs_more_than_a_plain_mean_says(self) -> None:
+        import torch
+
+        from automask_models.training.sam_loss import mask_parts
+
+        target = torch.zeros(2, 80, 80)
+        logits = torch.full((2, 80, 80), -6.0)
+        logits[1, 10:18, 10:18] = 4.0
+        plain, _ = mask_parts(logits, target)
+        hard, dice = mask_parts(logits, target, hard=0.15)
+        assert plain[1] - plain[0] < 0.1
+        assert hard[1] - hard[0] > 0.3
+        assert (dice == 0).all()
+
+
+@pytest.mark.slow
 class TestSam:
     def test_smoke_training_lowers_the_loss(self, tmp_path: Path) -> None:
         from automask_models.training.loop import train

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -11,25 +11,24 @@ from pydantic import Field
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
 from automask.geometry import Box
-from automask.protocols import WeightFile, WeightSource, stage_fingerprint
+from automask.protocols import WeightFile
 from automask.types import Image, Issue, Kind, Region
-from automask.weights import missing_weights
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
+from automask_models.stages import WeightedStage, WeightOptions
 
-ALGORITHM_VERSION = 1
 _RING_CONFIDENCE = 0.3
 
 
-class InkOptions(FrozenModel):
+class InkOptions(WeightOptions):
     """Options of the `ink` detector."""
 
     weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of an ink network.")
     min_confidence: float = Field(0.1, ge=0, le=1, description="Things below this confidence are not reported.")
 
 
-class InkDetector:
+class InkDetector(WeightedStage[InkOptions]):
     """Finds lettering and marks with the ink network.
 
     Regions know their pixels. They are of kind watermark where most of their cells look like a mark, else of kind
@@ -40,37 +39,19 @@ class InkDetector:
 
     name: ClassVar[str] = "ink"
     Options: ClassVar[type[FrozenModel]] = InkOptions
+    algorithm_version: ClassVar[int] = 1
+    role: ClassVar[str] = "detector"
+    optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 
     def __init__(self, options: InkOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
-        self._options = options
-        self._weights = weights
-        self._runtime = runtime
+        super().__init__(options, weights=weights, runtime=runtime)
         self._network: InkNetwork | None = None
         self._model: InkModel | None = None
 
-    @classmethod
-    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """See `automask.protocols.Stage`.
-
-        Raises:
-            WeightsError: Weights were named, but this machine does not have them. Without a name the detector is off.
-        """
-        checked = InkOptions.model_validate(options.model_dump())
-        found = weights.find(checked.weights)
-        if found is None and checked.weights != DEFAULT_WEIGHTS:
-            raise missing_weights(checked.weights, stage="The ink detector")
-        return cls(checked, weights=found, runtime=runtime)
-
     @property
-    def fingerprint(self) -> str:
-        """See `automask.protocols.Stage`."""
-        hashes = (self._weights.sha256,) if self._weights is not None else ()
-        return stage_fingerprint(
-            self.name,
-            algorithm_version=ALGORITHM_VERSION,
-            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
-            weights_sha256=(*hashes, InkModel.bundled().sha256),
-        )
+    def model_sha256s(self) -> tuple[str, ...]:
+        """See `WeightedStage`."""
+        return (InkModel.bundled().sha256,)
 
     @property
     def notices(self) -> Sequence[Issue]:

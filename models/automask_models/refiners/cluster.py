@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from automask.config import FrozenModel, RuntimeConfig, Share
+from automask.config import FrozenModel, Share
 from automask.fuse import grow
 from automask.geometry import Box
-from automask.protocols import WeightSource, stage_fingerprint
-from automask.types import Image, Issue, Patch, Region
+from automask.types import Image, Patch, Region
 from automask_models.refiners.polygon import filled_region
-
-ALGORITHM_VERSION = 1
+from automask_models.stages import ConfiguredStage
 
 _SAMPLES = 8192
 _ITERATIONS = 12
@@ -43,7 +41,7 @@ class Ink:
     separation: float
 
 
-class ClusterRefiner:
+class ClusterRefiner(ConfiguredStage[ClusterOptions]):
     """K-means in Lab inside each polygon; clusters that also lie around the polygon are background.
 
     No weights. It knows nothing about letters: on textured backgrounds it takes the wrong pixels, and where colours do
@@ -52,27 +50,7 @@ class ClusterRefiner:
 
     name: ClassVar[str] = "cluster"
     Options: ClassVar[type[FrozenModel]] = ClusterOptions
-
-    def __init__(self, options: ClusterOptions) -> None:
-        self._options = options
-
-    @classmethod
-    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """See `automask.protocols.Stage`."""
-        return cls(ClusterOptions.model_validate(options.model_dump()))
-
-    @property
-    def fingerprint(self) -> str:
-        """See `automask.protocols.Stage`."""
-        return stage_fingerprint(self.name, algorithm_version=ALGORITHM_VERSION, options=self._options)
-
-    @property
-    def notices(self) -> Sequence[Issue]:
-        """Nothing to tell."""
-        return ()
-
-    def load(self) -> None:
-        """Nothing to load."""
+    algorithm_version: ClassVar[int] = 1
 
     def refine(self, image: Image, regions: Sequence[Region]) -> list[Patch]:
         """One patch per region: its ink, or the filled region where no ink is found."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,71 +14,49 @@ from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import StageError
 from automask.fuse import grow
 from automask.geometry import Box
-from automask.protocols import PromptSession, WeightFile, WeightSource, stage_fingerprint
-from automask.types import Image, Issue, Patch, Region
-from automask.weights import missing_weights
+from automask.protocols import PromptSession, WeightFile
+from automask.types import Image, Patch, Region
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.prompts import InkPromptSession
 from automask_models.refiners.agreement import span_of
+from automask_models.refiners.cluster import find_ink
 from automask_models.refiners.polygon import filled_region
+from automask_models.stages import WeightedStage, WeightOptions
 
-ALGORITHM_VERSION = 1
+_SURE = 0.5
 _SLACK_SHARE = 0.15
 """Lettering may reach over its region by this share of the region's shorter side: detectors cut corners."""
 
 
-class InkRefinerOptions(FrozenModel):
+class InkRefinerOptions(WeightOptions):
     """Options of the `ink` refiner."""
 
     weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of an ink network.")
     threshold: Share = Field(0.15, description="Pixels at or above this probability are ink.")
     min_span: Share = Field(0.8, description="Of the parts of a region, at least this share must show ink.")
     close_cells: float = Field(1.0, ge=0, le=16, description="Gaps up to twice this many 8 px cells are closed.")
+    by_colour: bool = Field(True, description="Take outlines from colours where they show what the network sees.")
+    max_colour_share: Share = Field(0.8, description="Colours that fill more of a region are not lettering alone.")
+    min_colour_recall: Share = Field(0.8, description="Of what the network is sure of, colours must show this share.")
 
 
-class InkRefiner:
+class InkRefiner(WeightedStage[InkRefinerOptions]):
     """Takes from each region the pixels that the ink network calls lettering or mark.
 
-    A region whose parts do not all show ink keeps its own shape (the patch's note says why): the network missed
-    something that the detector saw, and masking a little more costs less than teaching a letter.
+    The network answers in cells of 4 px. Where the colours of a region part into lettering and background, and the
+    lettering covers what the network is sure of, the outline follows the colours: they are exact to the pixel. A region
+    whose parts do not all show ink keeps its own shape (the patch's note says why): the network missed something that
+    the detector saw, and masking a little more costs less than teaching a letter.
     """
 
     name: ClassVar[str] = "ink"
     Options: ClassVar[type[FrozenModel]] = InkRefinerOptions
+    algorithm_version: ClassVar[int] = 1
+    role: ClassVar[str] = "refiner"
 
-    def __init__(self, options: InkRefinerOptions, *, weights: WeightFile, runtime: RuntimeConfig) -> None:
-        self._options = options
-        self._weights = weights
-        self._runtime = runtime
+    def __init__(self, options: InkRefinerOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        super().__init__(options, weights=weights, runtime=runtime)
         self._network: InkNetwork | None = None
-
-    @classmethod
-    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """See `automask.protocols.Stage`.
-
-        Raises:
-            WeightsError: The weights are not on this machine.
-        """
-        checked = InkRefinerOptions.model_validate(options.model_dump())
-        found = weights.find(checked.weights)
-        if found is None:
-            raise missing_weights(checked.weights, stage="The ink refiner")
-        return cls(checked, weights=found, runtime=runtime)
-
-    @property
-    def fingerprint(self) -> str:
-        """See `automask.protocols.Stage`."""
-        return stage_fingerprint(
-            self.name,
-            algorithm_version=ALGORITHM_VERSION,
-            options=self._options.model_copy(update={"weights": ""}),
-            weights_sha256=(self._weights.sha256,),
-        )
-
-    @property
-    def notices(self) -> Sequence[Issue]:
-        """Nothing to tell."""
-        return ()
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.
@@ -86,7 +65,7 @@ class InkRefiner:
             WeightsError: The file is no ink network.
         """
         if self._network is None:
-            self._network = InkNetwork.open(self._weights, runtime=self._runtime)
+            self._network = InkNetwork.open(self.weight_file, runtime=self._runtime)
 
     def refine(self, image: Image, regions: Sequence[Region]) -> list[Patch]:
         """One patch per region.
@@ -116,6 +95,9 @@ class InkRefiner:
         if region.artefact is not None:  # its detector knows the pixels
             return Patch(box=box, artefact=filled, score=region.confidence, refiner="polygon")
         ink = network.map_of(image)
+        coloured = self._by_colour(image, region, box, filled, ink) if self._options.by_colour else None
+        if coloured is not None:
+            return coloured
         slack_px = max(1, round(_SLACK_SHARE * min(box.shape)))
         window = box.padded(slack_px, width_px=image.width_px, height_px=image.height_px)
         shape = np.zeros(window.shape, dtype=np.bool_)
@@ -128,6 +110,22 @@ class InkRefiner:
         closed = self._closed(found, shape, ink)
         score = float(ink.within(window)[found].mean())
         return Patch(box=window, artefact=closed, score=min(1.0, score), refiner=self.name)
+
+    def _by_colour(
+        self, image: Image, region: Region, box: Box, filled: NDArray[np.bool_], ink: InkMap
+    ) -> Patch | None:
+        """The region's lettering by its colours; None where they do not part, or the network sees it elsewhere."""
+        found = find_ink(image, box, filled)
+        if found is None or found.artefact.sum() > self._options.max_colour_share * filled.sum():
+            return None
+        sure = (ink.within(box) >= _SURE) & filled
+        if not sure.any():
+            return None
+        near_px = max(1, math.ceil(1 / ink.cells_per_px[0]))  # the map is not more exact than its cells
+        recall = float((grow(found.artefact, near_px) & sure).sum() / sure.sum())
+        if recall < self._options.min_colour_recall:
+            return None
+        return Patch(box=box, artefact=found.artefact, score=found.separation, refiner=self.name)
 
     def _closed(self, found: NDArray[np.bool_], shape: NDArray[np.bool_], ink: InkMap) -> NDArray[np.bool_]:
         """Ink with the gaps between its strokes closed: what lies between letters is text to a trainer's cells."""

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import FrozenModel, RuntimeConfig
+from automask.config import FrozenModel
 from automask.geometry import Box, rasterise_polygon
-from automask.protocols import WeightSource, stage_fingerprint
-from automask.types import Image, Issue, Patch, Region
-
-ALGORITHM_VERSION = 1
+from automask.types import Image, Patch, Region
+from automask_models.stages import ConfiguredStage
 
 
 class PolygonOptions(FrozenModel):
     """The polygon refiner has no options."""
 
 
-class PolygonRefiner:
+class PolygonRefiner(ConfiguredStage[PolygonOptions]):
     """Fills each region: its artefact where the detector knows the pixels, else its polygon, else its box.
 
     The patch's score is the region's confidence, as nothing was learned about the outline.
@@ -28,27 +26,7 @@ class PolygonRefiner:
 
     name: ClassVar[str] = "polygon"
     Options: ClassVar[type[FrozenModel]] = PolygonOptions
-
-    def __init__(self, options: PolygonOptions) -> None:
-        self._options = options
-
-    @classmethod
-    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """See `automask.protocols.Stage`."""
-        return cls(PolygonOptions.model_validate(options.model_dump()))
-
-    @property
-    def fingerprint(self) -> str:
-        """See `automask.protocols.Stage`."""
-        return stage_fingerprint(self.name, algorithm_version=ALGORITHM_VERSION, options=self._options)
-
-    @property
-    def notices(self) -> Sequence[Issue]:
-        """Nothing to tell."""
-        return ()
-
-    def load(self) -> None:
-        """Nothing to load."""
+    algorithm_version: ClassVar[int] = 1
 
     def refine(self, image: Image, regions: Sequence[Region]) -> list[Patch]:
         """One filled patch per region."""

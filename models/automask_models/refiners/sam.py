@@ -14,9 +14,8 @@ from pydantic import Field
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.fuse import grow
 from automask.geometry import Box
-from automask.protocols import PromptSession, WeightFile, WeightSource, stage_fingerprint
-from automask.types import Image, Issue, Kind, Patch, Region
-from automask.weights import missing_weights
+from automask.protocols import PromptSession, WeightFile
+from automask.types import Image, Kind, Patch, Region
 from automask_models.refiners.agreement import Agreement, AgreementLimits, agreement_of, centre_points
 from automask_models.refiners.backends.factory import open_backend
 from automask_models.refiners.backends.frame import SquareFrame
@@ -25,8 +24,8 @@ from automask_models.refiners.cluster import find_ink
 from automask_models.refiners.polygon import filled_region
 from automask_models.refiners.prompts import SamPromptSession
 from automask_models.refiners.views import plan_views
+from automask_models.stages import WeightedStage, WeightOptions
 
-ALGORITHM_VERSION = 1
 DEFAULT_WEIGHTS = "automask-sam-tiny"
 
 _PROMPT_LOGIT = 6.0
@@ -39,7 +38,7 @@ _CLEAR_SEPARATION = 0.85
 """From this share of explained colour variance on, clusters are believed against the network."""
 
 
-class SamOptions(FrozenModel):
+class SamOptions(WeightOptions):
     """Options of the `sam` refiner."""
 
     weights: str = Field(
@@ -157,7 +156,7 @@ class _Task:
         return int(np.argmax(ranks))
 
 
-class SamRefiner:
+class SamRefiner(WeightedStage[SamOptions]):
     """Outlines regions with a network of the segment-anything family.
 
     Each image is encoded once; regions too small in it are shown again in close-ups. Every region is asked for by its
@@ -168,41 +167,13 @@ class SamRefiner:
 
     name: ClassVar[str] = "sam"
     Options: ClassVar[type[FrozenModel]] = SamOptions
+    algorithm_version: ClassVar[int] = 1
+    role: ClassVar[str] = "refiner"
 
-    def __init__(self, options: SamOptions, *, weights: WeightFile, runtime: RuntimeConfig) -> None:
-        self._options = options
+    def __init__(self, options: SamOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        super().__init__(options, weights=weights, runtime=runtime)
         self._limits = options.limits
-        self._weights = weights
-        self._runtime = runtime
         self._backend: SamBackend | None = None
-
-    @classmethod
-    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """See `automask.protocols.Stage`.
-
-        Raises:
-            WeightsError: This machine does not have the weights.
-        """
-        checked = SamOptions.model_validate(options.model_dump())
-        found = weights.find(checked.weights)
-        if found is None:
-            raise missing_weights(checked.weights, stage="The sam refiner")
-        return cls(checked, weights=found, runtime=runtime)
-
-    @property
-    def fingerprint(self) -> str:
-        """See `automask.protocols.Stage`."""
-        return stage_fingerprint(
-            self.name,
-            algorithm_version=ALGORITHM_VERSION,
-            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
-            weights_sha256=(self._weights.sha256,),
-        )
-
-    @property
-    def notices(self) -> Sequence[Issue]:
-        """Nothing to tell."""
-        return ()
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.
@@ -240,7 +211,7 @@ class SamRefiner:
     def _loaded(self) -> SamBackend:
         if self._backend is None:
             self._backend = open_backend(
-                self._weights.path, runtime=self._runtime, allow_unsafe_pickle=self._options.allow_unsafe_pickle
+                self.weight_file.path, runtime=self._runtime, allow_unsafe_pickle=self._options.allow_unsafe_pickle
             )
         return self._backend
 

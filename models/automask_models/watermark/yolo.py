@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +12,20 @@ from pydantic import Field
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import WeightsError
 from automask.geometry import Box
-from automask.protocols import WeightFile, WeightSource, stage_fingerprint
+from automask.protocols import WeightFile
 from automask.types import Image, Issue, Kind, Region
-from automask.weights import missing_weights
+from automask_models.stages import WeightedStage, WeightOptions
 from automask_models.watermark.heads import Detections, joined, read_head, suppressed
 from automask_models.watermark.letterbox import Letterbox, letterbox, tiles, touches_cut
 from automask_models.watermark.network import OnnxYolo, YoloNetwork
 
-ALGORITHM_VERSION = 2
 DEFAULT_WEIGHTS = "automask-watermark"
 
 _TILED_LONG_SIDE_PX = 1920
 """Larger images are shrunk to this before they are cut into tiles: marks are drawn to be seen at screen size."""
 
 
-class YoloOptions(FrozenModel):
+class YoloOptions(WeightOptions):
     """Options of the `yolo` detector."""
 
     weights: str = Field(
@@ -49,7 +48,7 @@ class YoloOptions(FrozenModel):
     allow_unsafe_pickle: bool = Field(False, description="Load .pt files that may run code: trusted authors only.")
 
 
-class YoloDetector:
+class YoloDetector(WeightedStage[YoloOptions]):
     """Marks in a picture, from ONNX weights or (extra `yolo`) from ultralytics' own checkpoints.
 
     Attributes of its regions: `label` (the class name) and `score`. Segmentation weights give regions their shape.
@@ -58,35 +57,13 @@ class YoloDetector:
 
     name: ClassVar[str] = "yolo"
     Options: ClassVar[type[FrozenModel]] = YoloOptions
+    algorithm_version: ClassVar[int] = 2
+    role: ClassVar[str] = "detector"
+    optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 
     def __init__(self, options: YoloOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
-        self._options = options
-        self._weights = weights
-        self._runtime = runtime
+        super().__init__(options, weights=weights, runtime=runtime)
         self._network: YoloNetwork | None = None
-
-    @classmethod
-    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """See `automask.protocols.Stage`.
-
-        Raises:
-            WeightsError: Weights were named, but this machine does not have them. Without a name the detector is off.
-        """
-        checked = YoloOptions.model_validate(options.model_dump())
-        found = weights.find(checked.weights)
-        if found is None and checked.weights != DEFAULT_WEIGHTS:
-            raise missing_weights(checked.weights, stage="The yolo detector")
-        return cls(checked, weights=found, runtime=runtime)
-
-    @property
-    def fingerprint(self) -> str:
-        """See `automask.protocols.Stage`."""
-        return stage_fingerprint(
-            self.name,
-            algorithm_version=ALGORITHM_VERSION,
-            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
-            weights_sha256=(self._weights.sha256,) if self._weights is not None else (),
-        )
 
     @property
     def notices(self) -> Sequence[Issue]:

@@ -1,0 +1,115 @@
+"""What most stages share: checked options, and at most one set of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Generic, Self, TypeVar, cast
+
+from automask.config import FrozenModel, RuntimeConfig
+from automask.protocols import WeightFile, WeightSource, stage_fingerprint
+from automask.types import Issue
+from automask.weights import missing_weights
+
+OptionsT = TypeVar("OptionsT", bound=FrozenModel)
+
+
+class WeightOptions(FrozenModel):
+    """Options of a stage with weights: a name of the catalogue or a file."""
+
+    weights: str
+
+
+WeightOptionsT = TypeVar("WeightOptionsT", bound=WeightOptions)
+
+
+class ConfiguredStage(Generic[OptionsT]):
+    """A stage of options alone. Those that derive from it set `name`, `Options` and `algorithm_version`."""
+
+    name: ClassVar[str]
+    Options: ClassVar[type[FrozenModel]]
+    algorithm_version: ClassVar[int]
+
+    def __init__(self, options: OptionsT) -> None:
+        self._options = options
+
+    @classmethod
+    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
+        """See `automask.protocols.Stage`."""
+        return cls(cast("OptionsT", cls.Options.model_validate(options.model_dump())))
+
+    @property
+    def fingerprint(self) -> str:
+        """See `automask.protocols.Stage`."""
+        return stage_fingerprint(self.name, algorithm_version=self.algorithm_version, options=self._options)
+
+    @property
+    def notices(self) -> Sequence[Issue]:
+        """Nothing to tell."""
+        return ()
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+
+class WeightedStage(Generic[WeightOptionsT]):
+    """A stage with one set of weights.
+
+    Those that derive from it set `name`, `Options`, `algorithm_version` and `role`. With `optional_weights`, the
+    weights of that name may be missing: the stage then does nothing, and its `notices` should say so.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type[FrozenModel]]
+    algorithm_version: ClassVar[int]
+    role: ClassVar[str]
+    optional_weights: ClassVar[str | None] = None
+
+    def __init__(self, options: WeightOptionsT, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        self._options = options
+        self._weights = weights
+        self._runtime = runtime
+
+    @classmethod
+    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: This machine does not have the weights, and they are not the optional ones.
+        """
+        checked = cast("WeightOptionsT", cls.Options.model_validate(options.model_dump()))
+        found = weights.find(checked.weights)
+        if found is None and checked.weights != cls.optional_weights:
+            raise missing_weights(checked.weights, stage=f"The {cls.name} {cls.role}")
+        return cls(checked, weights=found, runtime=runtime)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `automask.protocols.Stage`."""
+        own = () if self._weights is None else (self._weights.sha256,)
+        return stage_fingerprint(
+            self.name,
+            algorithm_version=self.algorithm_version,
+            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
+            weights_sha256=(*own, *self.model_sha256s),
+        )
+
+    @property
+    def weight_file(self) -> WeightFile:
+        """The weights.
+
+        Raises:
+            WeightsError: The optional ones are missing.
+        """
+        if self._weights is None:
+            raise missing_weights(self._options.weights, stage=f"The {self.name} {self.role}")
+        return self._weights
+
+    @property
+    def model_sha256s(self) -> tuple[str, ...]:
+        """Hashes of models that come with the code and that results depend on."""
+        return ()
+
+    @property
+    def notices(self) -> Sequence[Issue]:
+        """Nothing to tell."""
+        return ()
