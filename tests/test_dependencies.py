@@ -44,7 +44,7 @@ def marked_slow(node: ast.AST) -> bool:
     if isinstance(node, ast.Module):
         marks = [one.value for one in node.body if isinstance(one, ast.Assign) and "pytestmark" in ast.unparse(one)]
     else:
-        marks = getattr(node, "decorator_list", [])
+        marks = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
     return any("mark.slow" in ast.unparse(mark) for mark in marks)
 
 
@@ -52,6 +52,11 @@ def helper_beside_slow_tests(node: ast.AST, module: ast.Module) -> bool:
     """Whether a function is no test of its own, in a file that has slow tests to call it."""
     is_helper = isinstance(node, ast.FunctionDef) and not node.name.startswith("test_")
     return is_helper and any(map(marked_slow, module.body))
+
+
+def is_skip(node: ast.AST) -> bool:
+    """Whether it is the function `pytest.importorskip`."""
+    return isinstance(node, ast.Attribute) and node.attr == "importorskip"
 
 
 def needs(node: ast.AST, module: ast.Module, *, slow: bool = False) -> Iterator[tuple[str, bool, int]]:
@@ -66,12 +71,12 @@ def needs(node: ast.AST, module: ast.Module, *, slow: bool = False) -> Iterator[
         for flag, program in itertools.pairwise(words):
             if flag == "-m" and isinstance(program, str):
                 yield program.partition(".")[0], slow, node.lineno
-    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
+    elif isinstance(node, ast.Call) and is_skip(node.func):
         yield ast.literal_eval(node.args[0]).partition(".")[0], True, node.lineno
     skipped = False
     for child in ast.iter_child_nodes(node):
         yield from needs(child, module, slow=slow or skipped)
-        skipped = skipped or (isinstance(child, ast.Expr | ast.Assign) and "importorskip(" in ast.unparse(child))
+        skipped = skipped or (isinstance(child, ast.Expr | ast.Assign) and any(map(is_skip, ast.walk(child))))
 
 
 def gaps(*extras: str, slow: bool) -> list[str]:
