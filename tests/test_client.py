@@ -271,9 +271,24 @@ def test_the_cache_asks_once_for_each_content_and_each_setting(tmp_path):
     # The server is gone: what the cache knows is still there, and a damaged file is not taken for a mask.
     assert np.array_equal(cache.levels(png()), first)
     assert kept.stat().st_mtime_ns == kept_ns
+    # Nor does a program that starts only now need the server, as long as all masks are there.
+    assert np.array_equal(MaskCache(tmp_path / "cache", address).levels(png()), first)
     kept.write_bytes(b"damaged")
     with pytest.raises(errors.ServerError):
         MaskCache(tmp_path / "cache", address, retries=QUICK).levels(png())
+
+
+def test_the_cache_asks_anew_when_the_server_came_back_as_another(tmp_path):
+    with serving(tmp_path / "data") as server:
+        address = str(server.base_url)
+        MaskCache(tmp_path / "cache", address).levels(png())
+        (known,) = (tmp_path / "cache" / "servers").iterdir()
+        known.write_text("of-a-server-before")
+        away = MaskCache(tmp_path / "cache", address)
+        away._fingerprint = "of-a-server-before"  # as if it had started while the server was away
+        away.levels(png())
+        assert known.read_text() != "of-a-server-before"
+    assert len(list((tmp_path / "cache").rglob("*.png"))) == 1
 
 
 def test_httpx_is_asked_for_by_name(monkeypatch):
