@@ -107,6 +107,28 @@ def thin_border(picture: Pixels, rng: Rng) -> Framed:
     return surrounded(picture, (border,) * 4, plain_colour(rng))
 
 
+def two_tone_border(picture: Pixels, rng: Rng) -> Framed:
+    border = int(rng.integers(4, 19))
+    framed = surrounded(picture, (border,) * 4, plain_colour(rng))
+    outer = int(rng.integers(1, border - 1))
+    height_px, width_px = framed.truth.shape
+    cv2.rectangle(framed.pixels, (0, 0), (width_px - 1, height_px - 1), plain_colour(rng), 2 * outer - 1)
+    return framed
+
+
+def bevelled_border(picture: Pixels, rng: Rng) -> Framed:
+    """A thin border that runs from one colour to another, noisy in half of the images."""
+    border = int(rng.integers(4, 19))
+    framed = surrounded(picture, (border,) * 4, (0, 0, 0))
+    height_px, width_px = framed.truth.shape
+    first, last = np.array(plain_colour(rng), np.float32), np.array(plain_colour(rng), np.float32)
+    for at in range(border):
+        colour = [float(v) for v in first + (last - first) * at / (border - 1)]
+        cv2.rectangle(framed.pixels, (at, at), (width_px - 1 - at, height_px - 1 - at), colour, 1)
+    noise = rng.normal(0, 5, framed.pixels.shape) * (framed.truth > 0)[..., None] * int(rng.integers(2))
+    return Framed(np.clip(framed.pixels + noise, 0, 255).astype(np.uint8), framed.truth)
+
+
 def white_mat(picture: Pixels, rng: Rng) -> Framed:
     side, end = share_px(picture, rng, 0.03, 0.2), share_px(picture, rng, 0.03, 0.2)
     level = int(rng.integers(240, 256))
@@ -351,6 +373,8 @@ SIMPLE_KINDS: dict[str, Callable[[Pixels, Rng], Framed]] = {
         pillarbox,
         blurred_bars,
         thin_border,
+        two_tone_border,
+        bevelled_border,
         white_mat,
         polaroid,
         lined_border,

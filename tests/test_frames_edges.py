@@ -37,6 +37,13 @@ def scene(height_px: int = 480, width_px: int = 640, *, seed: int = 1) -> Pixels
     return np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
 
 
+def smooth_sky(height_px: int, width_px: int) -> Pixels:
+    rows = np.arange(height_px)[:, None, None]
+    sky = np.array([150, 180, 220]) + rows * np.array([0.25, 0.15, 0.05])
+    noise = np.random.default_rng(0).normal(0, 2, (height_px, width_px, 3))
+    return np.clip(sky + noise, 0, 255).astype(np.uint8)
+
+
 def bordered(
     picture: Pixels, margins_px: tuple[int, int, int, int], colour: tuple[int, int, int]
 ) -> tuple[Pixels, Pixels]:
@@ -188,6 +195,29 @@ def test_frames_are_masked_and_pictures_are_not(frame: Callable[[Pixels], tuple[
     assert found.waste <= 0.02
 
 
+def test_a_border_is_whole_where_the_picture_begins_in_its_colour():
+    picture = scene()
+    rows, columns = np.mgrid[:480, :640]
+    picture[rows < 160 + 20 * np.sin(columns / 60)] = 255  # a sky without drawing
+    framed, truth = bordered(picture, (9, 9, 9, 9), (255, 255, 255))
+    found = score(jpeg(framed), truth)
+    assert found.leak is not None
+    assert found.leak <= 0.02
+    assert found.waste is not None
+    assert found.waste <= 0.02
+
+
+def test_a_horizon_in_a_thin_border_is_no_window():
+    picture = scene()
+    picture[:220] = smooth_sky(220, 640)
+    framed, truth = bordered(picture, (6, 6, 6, 6), (250, 250, 250))
+    found = score(jpeg(framed), truth)
+    assert found.leak is not None
+    assert found.leak <= 0.02
+    assert found.waste is not None
+    assert found.waste <= 0.02
+
+
 @pytest.mark.parametrize("frame", [letterbox, pillarbox, photo_frame, mat], ids=lambda frame: frame.__name__)
 def test_ruled_edges_are_exact_to_the_pixel(frame: Callable[[Pixels], tuple[Pixels, Pixels]]):
     framed, truth = frame(scene())
@@ -205,13 +235,7 @@ def test_a_scene_without_frame_is_left_alone(seed: int):
 
 def test_a_straight_horizon_under_a_smooth_sky_is_no_bar():
     picture = scene()
-    rows = np.arange(200)[:, None, None]
-    sky = (
-        np.array([150, 180, 220])
-        + rows * np.array([0.25, 0.15, 0.05])
-        + np.random.default_rng(0).normal(0, 2, (200, 640, 3))
-    )
-    picture[:200] = np.clip(sky, 0, 255)
+    picture[:200] = smooth_sky(200, 640)
     assert score(jpeg(picture), None).waste == 0
 
 

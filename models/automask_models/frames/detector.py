@@ -21,7 +21,7 @@ from automask_models.frames.sides import Line, Side
 from automask_models.frames.strips import Strip, find_strips
 from automask_models.frames.windows import ArtWindow, find_window
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 DRAWING_TRUST = 0.45
 """What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
@@ -40,8 +40,8 @@ class EdgesDetector:
 
     Regions have kind frame and their own `artefact`, the exact pixels of the frame. Attributes:
 
-    - `pattern`: ring, pair, single, nested, edge-ring or edge-pair for each layer from outside inwards, joined by `>`;
-      or strip, rounded, oval, window, card;
+    - `pattern`: ring, rim, pair, single, nested, edge-ring or edge-pair for each layer from outside inwards, joined by
+      `>`; or strip, rounded, oval, window, card;
     - `left_px`, `top_px`, `right_px`, `bottom_px`: depth of the whole region at the middle of each side;
     - `support`, `purity`, `beyond`, `noise`, `contrast`: the weakest values over the sides of the outermost layer
       (see `bands.Band`);

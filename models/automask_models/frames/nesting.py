@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from automask_models.frames.bands import Band, find_bands
 from automask_models.frames.evidence import ramp
+from automask_models.frames.rims import rim_of
 from automask_models.frames.sides import Line, Side, view_side
 from automask_models.frames.straight import as_band, find_edges, pair_of, ring_of
 
@@ -23,6 +24,8 @@ MIN_THICKNESS_PX = 2.0
 """A border of one pixel is an encoder's or a scaler's edge, and lies inside one latent cell anyway."""
 THIN = 0.015
 """A band up to this share of the image across it is a line."""
+RIM = 0.05
+"""Largest depth of a ring that may be the outer tone of a rim, as a share of the longer side."""
 MAX_MATS = 3
 """Bands wider than a line on one side: frame, mat, inner mat."""
 SAME_COLOUR = 28.0
@@ -39,6 +42,9 @@ WEAK = 0.3
 ACCEPT = 0.5
 """Confidence of a band from which the frame goes on inwards."""
 
+RINGS = ("ring", "rim")
+"""Patterns that enclose the picture."""
+
 Chain = tuple[Band, ...]
 """Bands of one side from outside inwards; each starts at the line of the one before."""
 
@@ -49,7 +55,7 @@ class Layer:
 
     Attributes:
         chains: What was found on each side that takes part.
-        pattern: ring, pair, single or nested.
+        pattern: ring, rim, pair, single, nested, edge-ring or edge-pair.
         confidence: 0..1 that a person put this around the picture.
     """
 
@@ -78,7 +84,7 @@ def follow(pixels: NDArray[np.uint8]) -> list[Layer]:
 
 def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: Sequence[Layer]) -> Layer | None:
     shape = pixels.shape[:2]
-    inside_ring = any(layer.pattern == "ring" for layer in outer)
+    inside_ring = any(layer.pattern in RINGS for layer in outer)
     chains = {}
     for side in Side:
         before = [band for layer in outer for band in layer.chains.get(side, ())]
@@ -88,11 +94,29 @@ def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: Se
     if inside_ring:
         return Layer(chains=chains, pattern="nested", confidence=outer[0].confidence) if chains else None
     layer = _ring(chains, shape) or _pair(chains) or _single(chains, shape)
-    if outer or (layer is not None and layer.pattern != "single" and layer.confidence >= ACCEPT):
+    if outer:
+        return layer
+    is_ring = layer is not None and layer.pattern == "ring" and layer.confidence >= ACCEPT
+    if layer is None or not is_ring or _is_thin(layer, shape):
+        rim = rim_of(pixels)
+        if rim is not None and rim[1] >= ACCEPT and (not is_ring or _is_deeper(rim[0], layer)):
+            return Layer(chains={side: (band,) for side, band in rim[0].items()}, pattern="rim", confidence=rim[1])
+    if layer is not None and layer.pattern != "single" and layer.confidence >= ACCEPT:
         return layer
     # A border of many colours shows as a doubtful ring of one of them, or as the one side that is plain.
     other = _many_coloured(pixels)
     return other if other is not None and (layer is None or other.confidence >= ACCEPT) else layer
+
+
+def _is_thin(layer: Layer, shape: tuple[int, int]) -> bool:
+    """Whether a ring may be but the outer tone of a rim."""
+    return max(line.depth_px for line in layer.lines.values()) <= RIM * max(shape)
+
+
+def _is_deeper(rim: Mapping[Side, Band], layer: Layer | None) -> bool:
+    """Whether a rim goes further in than a ring, or as far, on every side."""
+    depths = {} if layer is None else {side: line.depth_px for side, line in layer.lines.items()}
+    return all(rim[side].line.depth_px >= depth - 1 for side, depth in depths.items())
 
 
 def _chain(

@@ -175,6 +175,9 @@ def _best_rectangle(
     best_score = 0.0
     for x0 in lefts:
         for x1 in rights:
+            # Half a picture between two borders and a horizon is no window.
+            if (x0, x1) == (0, width):
+                continue
             if x1 - x0 < MIN_WIDTH * width or abs(x0 + x1 - width) > 2 * OFF_CENTRE[1] * width:
                 continue
             plain = _plain_rows(small[:, x0:x1])
