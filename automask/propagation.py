@@ -41,6 +41,7 @@ class Proposal:
         box: Where the pixels would go.
         artefact: bool of shape `box.shape`.
         score: 0..1, how alike both places look; 1 where a template was found on both images.
+        corner: Where the upper left corner (x, y) of the whole mark would be; outside where the image cuts it.
     """
 
     image_id: str
@@ -48,6 +49,7 @@ class Proposal:
     box: Box
     artefact: NDArray[np.bool_]
     score: float
+    corner: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,28 @@ def propose(
         InputError: The image is unknown, its file is gone or changed, or `artefact` is empty or of another size.
         StoreError: Nothing was run on the store.
     """
+    found: list[Proposal] = []
+    for done, total, proposal in search(store, image_id, artefact, least_score=least_score):
+        if proposal is not None:
+            found.append(proposal)
+        progress(done, total)
+        if stop is not None and stop.is_set():
+            break
+    return sorted(found, key=lambda each: (-each.score, each.image_id))
+
+
+def search(
+    store: Store, image_id: str, artefact: NDArray[np.bool_], *, least_score: float = LEAST_SCORE
+) -> Iterator[tuple[int, int, Proposal | None]]:
+    """The same as `propose`, image by image, for who shows what is found while it is looked for.
+
+    Returns:
+        Images done, images in all, and what was found on the last one. Wrong input is refused before the first.
+
+    Raises:
+        InputError: As `propose`.
+        StoreError: As `propose`.
+    """
     rows = {row.image_id: row for row in store.images(status=Status.DONE)}
     source = rows.get(image_id)
     box = Box.of_artefact(artefact)
@@ -107,20 +131,49 @@ def propose(
     inside = np.ascontiguousarray(artefact[box.slices])
     finder = MarkFinder(pixels, box, inside)
     places = _template_places(store, image_id, box)
-    found: list[Proposal] = []
     others = [row for row in rows.values() if row.content_sha256 != source.content_sha256]
-    for done, row in enumerate(others, start=1):
-        if stop is not None and stop.is_set():
-            break
-        proposal = _proposal(store, row, finder, inside, places)
-        if proposal is not None and proposal.score >= least_score:
-            found.append(proposal)
-        progress(done, len(others))
-    return sorted(found, key=lambda each: (-each.score, each.image_id))
+
+    def one_by_one() -> Iterator[tuple[int, int, Proposal | None]]:
+        for done, row in enumerate(others, start=1):
+            proposal = _proposal(store, row, finder, inside, places)
+            yield done, len(others), proposal if proposal is not None and proposal.score >= least_score else None
+
+    return one_by_one()
 
 
-def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: str) -> str:
+def place(row: StoredImage, artefact: NDArray[np.bool_], *, corner: tuple[int, int], score: float) -> Proposal | None:
+    """Pixels put at a place of an image, cut where they leave it; None where nothing is left.
+
+    Args:
+        row: The image.
+        artefact: bool, the pixels of the whole mark.
+        corner: Where its upper left corner goes, x and y.
+        score: How sure that is.
+    """
+    box = Box(corner[0], corner[1], corner[0] + artefact.shape[1], corner[1] + artefact.shape[0])
+    return _clipped(row, box, artefact, score=score)
+
+
+def new_operation() -> str:
+    """An id for `apply`."""
+    return secrets.token_hex(8)
+
+
+def is_applied(store: Store, operation: str) -> bool:
+    """Whether `apply` has kept an operation, be it taken back since or not."""
+    return any(store.corrections_made_with(f"{_TOOL}:{mode}:{operation}") for mode in ("add", "remove"))
+
+
+def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: str, operation: str | None = None) -> str:
     """Correct all images of some proposals in one step, on top of what people corrected there, and draw them again.
+
+    Args:
+        store: Opened for writing.
+        proposals: What to apply.
+        mode: Whether the pixels are masked or trained there.
+        author: Who, for the history.
+        operation: An id by `new_operation`, for callers who may have to ask again because no answer came: what was
+            applied under it already is drawn once more and changes nothing else.
 
     Returns:
         The operation's id, for `undo`.
@@ -129,7 +182,10 @@ def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: st
         CorrectionConflict: Somebody corrects one of the images at this moment; nothing was changed.
         StoreError: The store cannot be written.
     """
-    operation = secrets.token_hex(8)
+    if operation is not None and is_applied(store, operation):
+        _redraw(store, {each.content_sha256: None for each in proposals})
+        return operation
+    operation = operation or new_operation()
     changes: dict[str, tuple[CorrectionLayers, int | None]] = {}
     shapes = _shapes(store)
     for proposal in proposals:
@@ -145,12 +201,16 @@ def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: st
 
 
 def undo(store: Store, operation: str, *, author: str) -> Undone:
-    """Take an operation back in one step. What people corrected afterwards stays.
+    """Take an operation back in one step. What people corrected afterwards stays. A second time changes nothing.
 
     Raises:
         StoreError: There is no such operation (`correction-unknown`).
         CorrectionConflict: Somebody corrects one of the images at this moment; nothing was changed.
     """
+    before_now = [content for content, _ in store.corrections_made_with(f"{_TOOL}-undo:{operation}")]
+    if before_now:
+        _redraw(store, dict.fromkeys(before_now))
+        return Undone(tuple(before_now), ())
     changes: dict[str, tuple[CorrectionLayers | None, int | None]] = {}
     reverted: list[str] = []
     adjusted: list[str] = []
@@ -204,7 +264,14 @@ def _clipped(row: StoredImage, box: Box, inside: NDArray[np.bool_], *, score: fl
     if seen is None or row.content_sha256 is None:
         return None
     part = inside[seen.y0 - box.y0 : seen.y1 - box.y0, seen.x0 - box.x0 : seen.x1 - box.x0]
-    return Proposal(row.image_id, row.content_sha256, seen, np.ascontiguousarray(part), min(1.0, max(0.0, score)))
+    return Proposal(
+        image_id=row.image_id,
+        content_sha256=row.content_sha256,
+        box=seen,
+        artefact=np.ascontiguousarray(part),
+        score=min(1.0, max(0.0, score)),
+        corner=(box.x0, box.y0),
+    )
 
 
 def _template_places(store: Store, image_id: str, box: Box) -> dict[str, tuple[Box, Box]]:

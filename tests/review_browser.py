@@ -31,8 +31,7 @@ class Reviewer:
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def saved(self) -> None:
-        """Wait until the server has everything."""
-        self.page.wait_for_timeout(700)  # a stroke is written to the browser's storage within this time
+        """Wait until the server has everything: the page says so only when it is true."""
         self.page.wait_for_selector(SAVED)
 
     def name(self) -> str:

@@ -184,6 +184,17 @@ def processes_below(parent: int) -> list[int]:
     return found
 
 
+def chromium_below(parent: int) -> list[int]:
+    """Ids of the browser's processes; there is at least one."""
+    found = []
+    for process in processes_below(parent):
+        with contextlib.suppress(OSError):
+            if "chromium" in str(Path(f"/proc/{process}/exe").readlink()):
+                found.append(process)
+    assert found, "the browser runs"
+    return found
+
+
 def kill_all(processes: list[int]) -> None:
     for process in processes:
         with contextlib.suppress(ProcessLookupError):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
-from automask.propagation import apply, propose, undo
+from automask.propagation import apply, new_operation, place, propose, undo
 from automask.store import Store
 
 MARK = np.zeros((14, 40), dtype=np.bool_)
@@ -119,3 +119,24 @@ def test_nothing_to_propagate(store, tmp_path):
         (tmp_path / "images" / "a.png").unlink()
         with pytest.raises(InputError, match="gone"):
             propose(opened, "a.png", marked())
+
+
+def test_asking_again_after_a_lost_answer_changes_nothing(store):
+    with Store.open(store) as opened:
+        found = propose(opened, "a.png", marked())
+        operation = new_operation()
+        for _ in range(2):
+            assert apply(opened, found, mode="add", author="ann", operation=operation) == operation
+        content = opened.lookup("b.png").content_sha256
+        assert len(opened.correction_history(content)) == 1
+        assert [len(undo(opened, operation, author="ann").reverted) for _ in range(2)] == [2, 2]
+        assert len(opened.correction_history(content)) == 2
+
+
+def test_a_mark_is_cut_where_the_image_ends(store):
+    with Store.open(store) as opened:
+        row = opened.lookup("b.png")
+    whole = np.ones((10, 20), dtype=np.bool_)
+    placed = place(row, whole, corner=(-5, 155), score=1.0)
+    assert (placed.box.xyxy, placed.artefact.shape) == ((0, 155, 15, 160), (5, 15))
+    assert place(row, whole, corner=(240, 0), score=1.0) is None

@@ -1,11 +1,10 @@
 """Nothing that a person did is lost: killed servers and browsers, two people on one image. And anybody can use it."""
 
 import os
-from pathlib import Path
 
 import pytest
 from review_browser import READY, Reviewer, browser
-from review_cases import kill_all, make_store, need_chromium, processes_below, served, stored_levels
+from review_cases import chromium_below, kill_all, make_store, need_chromium, served, stored_levels
 
 from automask.store import Store
 
@@ -46,16 +45,13 @@ def test_a_killed_server_loses_nothing(root, tmp_path):
 def test_a_killed_browser_and_server_lose_nothing(root, tmp_path):
     with served(root) as server:
         with browser(tmp_path / "profile") as context:
-            before = set(processes_below(os.getpid()))
             reviewer = Reviewer(context.new_page())
             reviewer.open(server.address)
             reviewer.press("b")
             server.kill()
             reviewer.drag(*STROKE)
             reviewer.page.wait_for_selector("#state[data-state=waiting]")
-            chromium = [pid for pid in before | set(processes_below(os.getpid())) if _is_chromium(pid)]
-            assert chromium
-            kill_all(chromium)
+            kill_all(chromium_below(os.getpid()))
         server.start()
         with browser(tmp_path / "profile") as context:
             reviewer = Reviewer(context.new_page())
@@ -150,10 +146,3 @@ def test_tab_visits_everything_in_order(root, tmp_path):
             seen.append(reviewer.page.evaluate("() => document.activeElement.id || document.activeElement.className"))
         first = [seen.index(name) for name in ("grid-button", "shelf", "stage", "accept", "grow", "title")]
         assert first == sorted(first)
-
-
-def _is_chromium(pid):
-    try:
-        return "chromium" in str(Path(f"/proc/{pid}/exe").readlink())
-    except OSError:
-        return False

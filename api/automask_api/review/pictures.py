@@ -15,6 +15,7 @@ from automask.config import DecodeConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
 from automask.errors import InputError
+from automask.geometry import Box
 from automask.report.overlay import tint
 from automask.report.thumbnails import small_picture
 from automask.store import StoredImage
@@ -26,6 +27,7 @@ VIEW_PX = 2048
 """Longer side of the first picture that the page shows."""
 TILE_PX = 512
 THUMBNAIL_PX = 320
+_AROUND_PX = 24
 _QUALITY = 90
 _CACHE_BYTES = 600_000_000
 
@@ -92,6 +94,15 @@ def tile_jpeg(pixels: Pixels, *, level: int, column: int, row: int) -> bytes:
         raise NotFound(f"The image has no tile {column}, {row} at level {level}.")
     size = (-(-window.shape[1] // (1 << level)), -(-window.shape[0] // (1 << level)))
     return _jpeg(_scaled(window, size))
+
+
+def part_jpeg(pixels: Pixels, part: Box) -> bytes:
+    """A part of the image with some of what surrounds it, in a picture of the size of a thumbnail."""
+    height_px, width_px = pixels.shape[:2]
+    around = part.padded(max(_AROUND_PX, max(part.shape) // 2), width_px=width_px, height_px=height_px)
+    scale = min(1.0, THUMBNAIL_PX / max(around.shape))
+    size = (max(1, round(around.width_px * scale)), max(1, round(around.height_px * scale)))
+    return _jpeg(_scaled(np.ascontiguousarray(pixels[around.slices]), size), quality=82)
 
 
 def thumbnail_jpeg(stored: StoredImage, *, image_path: Path, mask_path: Path | None) -> bytes | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from automask.errors import CorrectionConflict, InputError
+from automask.geometry import Box
 from automask.store import StoredImage
 from automask_api.errors import NotFound
 from automask_api.review.documents import (
@@ -28,14 +29,14 @@ from automask_api.review.documents import (
     region_documents,
     short_hash,
 )
-from automask_api.review.pictures import thumbnail_jpeg, tile_jpeg, view_jpeg
+from automask_api.review.pictures import part_jpeg, thumbnail_jpeg, tile_jpeg, view_jpeg
+from automask_api.review.propagating import add_propagation
+from automask_api.review.revisions import IfMatch, conflict, etag, known_revision
 from automask_api.review.source import ReviewSource, token_of
 
 PREFIX = "/review"
 TOOL = "review"
 STATIC = Path(str(files("automask_api.review") / "static"))
-
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _POLICY = (
@@ -60,7 +61,7 @@ def build_router(source: ReviewSource) -> APIRouter:
 
     def saved(stored: StoredImage, revision: int) -> JSONResponse:
         document = SavedDocument.of(stored, revision=revision).model_dump(mode="json")
-        return JSONResponse(document, headers={"ETag": _etag(revision)})
+        return JSONResponse(document, headers={"ETag": etag(revision)})
 
     def after_change(stored: StoredImage, revision: int) -> JSONResponse:
         return saved(source.redraw(stored.image_id) or stored, revision)
@@ -96,7 +97,7 @@ def build_router(source: ReviewSource) -> APIRouter:
     @router.get("/api/images/{token}")
     def image(token: str) -> JSONResponse:
         document = image_document(source, source.row(token))
-        headers = {"ETag": _etag(document.revision), "Cache-Control": "no-cache"}
+        headers = {"ETag": etag(document.revision), "Cache-Control": "no-cache"}
         return JSONResponse(document.model_dump(mode="json"), headers=headers)
 
     @router.get("/api/images/{token}/view")
@@ -110,6 +111,16 @@ def build_router(source: ReviewSource) -> APIRouter:
         pixels = source.pixels(source.row(token))
         return picture(tile_jpeg(pixels, level=level, column=column, row=row))
 
+    @router.get("/api/images/{token}/part/{x0}/{y0}/{x1}/{y1}")
+    def part(token: str, x0: int, y0: int, x1: int, y1: int) -> Response:
+        stored = source.row(token)
+        seen = None
+        if x0 < x1 and y0 < y1:
+            seen = Box(x0, y0, x1, y1).clipped(width_px=stored.width_px or 0, height_px=stored.height_px or 0)
+        if seen is None:
+            raise NotFound(f"{stored.image_id} has no part {x0},{y0},{x1},{y1}.")
+        return picture(part_jpeg(source.pixels(stored), seen))
+
     @router.get("/api/images/{token}/thumbnail")
     def thumbnail(token: str) -> Response:
         stored = source.row(token)
@@ -122,41 +133,41 @@ def build_router(source: ReviewSource) -> APIRouter:
     @router.put("/api/images/{token}/correction")
     def put_correction(token: str, body: LayersDocument, if_match: IfMatch = None) -> JSONResponse:
         stored = source.row(token)
-        based_on = _known_revision(if_match)
+        based_on = known_revision(if_match)
         if stored.height_px is None or stored.width_px is None:
             raise InputError(f"{stored.image_id} was never read.", code="image-unread")
         layers = body.layers((stored.height_px, stored.width_px))
         content = source.content_of(stored)
         try:
             revision = store.put_correction(content, layers, author=source.author, tool=TOOL, based_on=based_on)
-        except CorrectionConflict as conflict:
-            return _conflict(source, content, conflict)
+        except CorrectionConflict as raised:
+            return conflict(source, content, raised)
         return after_change(stored, revision)
 
     @router.delete("/api/images/{token}/correction")
     def withdraw(token: str, if_match: IfMatch = None) -> JSONResponse:
         stored = source.row(token)
-        content, based_on = source.content_of(stored), _known_revision(if_match)
+        content, based_on = source.content_of(stored), known_revision(if_match)
         if based_on is None:
             raise InputError(f"{stored.image_id} has no correction to withdraw.", code="correction-unknown")
         try:
             revision = store.withdraw_correction(content, author=source.author, tool=TOOL, based_on=based_on)
-        except CorrectionConflict as conflict:
-            return _conflict(source, content, conflict)
+        except CorrectionConflict as raised:
+            return conflict(source, content, raised)
         return after_change(stored, revision)
 
     @router.post("/api/images/{token}/correction/revert")
     def revert(token: str, body: RevertBody, if_match: IfMatch = None) -> JSONResponse:
         stored = source.row(token)
-        content, based_on = source.content_of(stored), _known_revision(if_match)
+        content, based_on = source.content_of(stored), known_revision(if_match)
         if based_on is None:
             raise InputError(f"{stored.image_id} has no correction.", code="correction-unknown")
         try:
             revision = store.revert_correction(
                 content, to_revision=body.to_revision, author=source.author, tool=TOOL, based_on=based_on
             )
-        except CorrectionConflict as conflict:
-            return _conflict(source, content, conflict)
+        except CorrectionConflict as raised:
+            return conflict(source, content, raised)
         return after_change(stored, revision)
 
     @router.post("/api/images/{token}/click")
@@ -186,6 +197,7 @@ def build_router(source: ReviewSource) -> APIRouter:
             }
         )
 
+    add_propagation(router, source)
     return router
 
 
@@ -241,29 +253,3 @@ def _queue_row(row: StoredImage, revisions: dict[str, int], templates: dict[str,
         row.fingerprints is None,
         list(templates.get(row.image_id, ())),
     ]
-
-
-def _etag(revision: int) -> str:
-    return f'"{revision}"'
-
-
-def _known_revision(if_match: str | None) -> int | None:
-    """The revision in an `If-Match`; None where the page saw no correction."""
-    text = (if_match or "").strip().strip('"')
-    if not text.isdigit():
-        raise InputError(
-            "A change must say which revision it is based on.", advice="Send If-Match.", code="revision-missing"
-        )
-    return int(text) or None
-
-
-def _conflict(source: ReviewSource, content_sha256: str, conflict: CorrectionConflict) -> JSONResponse:
-    newest = source.store.correction(content_sha256)
-    document = {
-        "title": "Changed by somebody else",
-        "status": 412,
-        "detail": conflict.message,
-        "code": conflict.code,
-        "newest": CorrectionDocument.of(newest, with_layers=False).model_dump(mode="json") if newest else None,
-    }
-    return JSONResponse(document, status_code=412, media_type="application/problem+json")

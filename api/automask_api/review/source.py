@@ -7,9 +7,9 @@ import binascii
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from automask.types import Image
 from automask_api.errors import NotFound
 from automask_api.refining.desk import RefineDesk
 from automask_api.review.pictures import PictureCache
+
+Answer = TypeVar("Answer")
 
 _OPEN_IMAGES = 6
 _OPEN_PX = 150_000_000
@@ -145,6 +147,11 @@ class ReviewSource:
                 if stored is not None:
                     redraw_image(self.store, stored, self.config)
         return self.store.lookup(image_id)
+
+    def drawing(self, work: Callable[[], Answer]) -> Answer:
+        """Do something that draws masks by itself, while nothing else is drawn."""
+        with self._drawing:
+            return work()
 
 
 def token_of(image_id: str) -> str:

@@ -26,6 +26,8 @@ export function tokenOf(id) {
 export const viewAddress = (token, content) => `${ROOT}/images/${token}/view?v=${content}`;
 /** @param {string} token @param {string} content @param {string} name level/column/row */
 export const tileAddress = (token, content, name) => `${ROOT}/images/${token}/tiles/${name}?v=${content}`;
+/** @param {string} token @param {string} content @param {number[]} box */
+export const partAddress = (token, content, box) => `${ROOT}/images/${token}/part/${box.join("/")}?v=${content.slice(0, 16)}`;
 /** @param {string} token @param {string|null} mask short hash of the mask */
 export const thumbnailAddress = (token, mask) => `${ROOT}/images/${token}/thumbnail?v=${mask ?? "none"}`;
 
@@ -64,3 +66,35 @@ export const getHistory = (token) => call(`images/${token}/history`);
 export const decide = (tokens, decision) => call("decisions", { method: "POST", json: { images: tokens, decision } });
 /** The thing at a pixel. @param {string} token @param {{x: number, y: number}} point @param {AbortSignal} [signal] */
 export const click = (token, point, signal) => call(`images/${token}/click`, { method: "POST", json: point, signal });
+
+/**
+ * Look for pixels of an image on all others.
+ * @param {string} token @param {string} pixels packed @param {(line: any) => void} tell called with every image's answer
+ * @param {AbortSignal} signal
+ */
+export async function searchMark(token, pixels, tell, signal) {
+  const response = await fetch(`${ROOT}/images/${token}/propagation/search`, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pixels }), signal,
+  });
+  if (!response.ok || !response.body) throw new Problem(response.status, await response.json().catch(() => null));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = "", ended = false; ;) {
+    const { done, value } = await reader.read();
+    const lines = (rest + (value ?? "")).split("\n");
+    rest = lines.pop() ?? "";
+    for (const text of lines) {
+      const line = JSON.parse(text);
+      if (line.code) throw new Problem(response.status, line);
+      if (line.ended) ended = true;
+      else tell(line);
+    }
+    if (!done) continue;
+    if (!ended) throw new TypeError("the answer was cut off");
+    return;
+  }
+}
+/** Apply a mark to other images. @param {string} token @param {any} body @param {number} revision */
+export const spread = (token, body, revision) =>
+  call(`images/${token}/propagation`, { method: "POST", json: body, revision });
+/** @param {string} operation */
+export const takeBack = (operation) => call(`propagations/${operation}`, { method: "DELETE" });

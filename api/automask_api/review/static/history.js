@@ -5,7 +5,8 @@
 /**
  * One part of a step.
  * @typedef {{what: "edit", token: string, snapshot: Snapshot}
- *   | {what: "decision", tokens: string[], before: (string|null)[], after: string|null}} Change
+ *   | {what: "decision", tokens: string[], before: (string|null)[], after: string|null}
+ *   | {what: "spread", operation: string, body: any}} Change
  */
 /** @typedef {{label: string, token: string, changes: Change[]}} Step */
 
@@ -46,9 +47,17 @@ export class History {
     this.done.push({ ...one, changes: [...one.changes, ...other.changes] });
   }
 
+  /** Forget an operation on other images that did not take place. @param {string} operation */
+  forgetSpread(operation) {
+    const others = (/** @type {Step} */ step) =>
+      !step.changes.some((change) => change.what === "spread" && change.operation === operation);
+    this.done = this.done.filter(others);
+    this.undone = this.undone.filter(others);
+  }
+
   /** Forget the steps of an image whose mask came from elsewhere. @param {string} token */
   forget(token) {
-    const others = (/** @type {Step} */ step) => step.token !== token;
+    const others = (/** @type {Step} */ step) => step.token !== token || step.changes[0].what === "spread";
     this.done = this.done.filter(others);
     this.undone = this.undone.filter(others);
   }

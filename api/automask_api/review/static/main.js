@@ -11,6 +11,7 @@ import { Panel } from "./panel.js";
 import { listen } from "./pointer.js";
 import { Queue } from "./queue.js";
 import { Session } from "./session.js";
+import { Spreading } from "./spreading.js";
 import { Stage } from "./stage.js";
 import { Sync } from "./sync.js";
 import { makeTools } from "./tools.js";
@@ -30,10 +31,13 @@ async function start() {
   const marks = new Marks(stage);
   const frame = new Frame({ queue, sync, session, stage });
   const clicks = new ClickAssist(session, (found, adds) => marks.candidate(found, adds), (message) => frame.say(message));
+  const spreading = new Spreading(session, (message) => frame.say(message));
   const panel = new Panel(at("panel"), session, {
     highlight: (region) => marks.highlight(region),
     show: (region) => stage.reveal(region.box),
     revert: (revision) => void frame.revert(revision),
+    spread: (part) => void spreading.open(part),
+    takeBack: (operation) => session.takeBack(operation),
   });
 
   const tools = makeTools({

@@ -14,10 +14,11 @@ export class Marks {
     /** @type {SVGElement[]} */ this.traced = [];
   }
 
-  /** Outline one region and all proposals. @param {Region|null} region */
+  /** Outline one region (or anything with a box) and all proposals. @param {Region|null} region */
   highlight(region) {
     this.region = region;
     const shown = (this.stage.doc?.regions ?? []).filter((one) => one === region || (one.proposed && one.state === "off"));
+    if (region && !shown.includes(region)) shown.push(region); // something drawn
     this.stage.marks.replaceChildren(...shown.flatMap((one) => outline(one, one === region)), ...this.traced);
   }
 

@@ -3,23 +3,28 @@
 import { getHistory } from "./api.js";
 import { KINDS } from "./document.js";
 import { make } from "./lists.js";
+import { drawnParts, regionPart } from "./parts.js";
 
 /** @typedef {import("./document.js").Region} Region */
 /** @typedef {import("./session.js").Session} Session */
 
 const MUCH = 0.5;
+const PARTS_MS = 250; // after the last change
 
 export class Panel {
   /**
    * @param {HTMLElement} element @param {Session} session
    * @param {{highlight: (region: Region|null) => void, show: (region: Region) => void,
-   *   revert: (revision: number) => void}} hands
+   *   revert: (revision: number) => void, spread: (part: import("./parts.js").Part) => void,
+   *   takeBack: (operation: string) => void}} hands
    */
   constructor(element, session, hands) {
     const find = (/** @type {string} */ selector) => /** @type {any} */ (element.querySelector(selector));
     this.session = session;
     this.hands = hands;
     /** @type {HTMLElement} */ this.list = find("#regions");
+    /** @type {HTMLElement} */ this.parts = find("#parts");
+    this.partsTimer = 0;
     /** @type {HTMLElement} */ this.facts = find("#facts");
     /** @type {HTMLElement} */ this.issues = find("#issues");
     /** @type {HTMLDetailsElement} */ this.history = find("#history");
@@ -44,6 +49,7 @@ export class Panel {
     this.issues.replaceChildren(...description.issues.map((/** @type {any} */ issue) =>
       make("li", issue.severity, issue.message)));
     this.history.open = false;
+    this.parts.replaceChildren();
     this.refresh();
   }
 
@@ -56,12 +62,40 @@ export class Panel {
       box.checked = region.state !== "off";
       box.indeterminate = region.state === "part";
       row.classList.toggle("off", region.state === "off");
+      // A region of a mark that repeats: who puts it right here most likely wants that everywhere.
+      row.classList.toggle("offered", region.template !== null && region.state !== (region.proposed ? "off" : "on"));
       /** @type {HTMLElement} */ (row.querySelector(".dot")).className = `dot kind-${region.kind}`;
       const weight = /** @type {HTMLInputElement} */ (row.querySelector("input[type=range]"));
       const level = region.weight ?? 0;
       weight.value = String(Math.round((100 * level) / 255));
       /** @type {HTMLElement} */ (row.querySelector("output")).textContent = `${weight.value} %`;
     }
+    clearTimeout(this.partsTimer);
+    this.partsTimer = setTimeout(() => this.#showParts(), PARTS_MS);
+  }
+
+  #showParts() {
+    const { doc } = this.session;
+    this.parts.replaceChildren(...(doc ? drawnParts(doc) : []).map((part) => {
+      const row = make("li", "part"), words = make("span", "words", part.masks ? "Added by hand" : "Unmasked by hand");
+      words.append(make("small", "", `${part.box.x1 - part.box.x0} × ${part.box.y1 - part.box.y0} px`));
+      const button = this.#spreadButton(() => part);
+      row.append(make("span", "dot kind-hand"), words, button);
+      const shown = /** @type {any} */ ({ box: part.box, polygon: null, kind: "hand" });
+      for (const [event, target] of [["pointerenter", shown], ["pointerleave", null], ["focusin", shown], ["focusout", null]]) {
+        row.addEventListener(event, () => this.hands.highlight(target));
+      }
+      return row;
+    }));
+  }
+
+  /** @param {() => import("./parts.js").Part} part */
+  #spreadButton(part) {
+    const button = /** @type {HTMLButtonElement} */ (make("button", "outlined spreads", "Same on all…"));
+    button.type = "button";
+    button.title = "Look for this on the other images and change it there, too";
+    button.addEventListener("click", () => this.hands.spread(part()));
+    return button;
   }
 
   /** @param {number} masked */
@@ -119,7 +153,9 @@ export class Panel {
     const weightLabel = make("label", "weight");
     weightLabel.append(make("span", "", "trains"), weight, shown);
     controls.append(kind, weightLabel);
-    row.append(title, toggle, controls);
+    const offer = make("div", "offer");
+    offer.append(this.#spreadButton(() => regionPart(/** @type {any} */ (this.session.doc), region)));
+    row.append(title, toggle, controls, offer);
     for (const [event, target] of [["pointerenter", region], ["pointerleave", null], ["focusin", region], ["focusout", null]]) {
       row.addEventListener(/** @type {string} */ (event), () => this.hands.highlight(/** @type {any} */ (target)));
     }
@@ -159,6 +195,12 @@ export class Panel {
       if (at > 0) {
         const button = make("button", "quiet", "Bring back");
         button.addEventListener("click", () => this.hands.revert(one.revision));
+        item.append(button);
+      }
+      const operation = /^propagate:\w+:(\w+)$/.exec(one.tool)?.[1];
+      if (operation) {
+        const button = make("button", "quiet", "Take back on all images");
+        button.addEventListener("click", () => this.hands.takeBack(operation));
         item.append(button);
       }
       return item;

@@ -30,10 +30,19 @@ export class Session extends EventTarget {
     /** @type {Map<string, HTMLImageElement>} pictures fetched ahead */
     this.pictures = new Map();
     /** @type {Map<string, number>} */ this.timers = new Map();
+    /** @type {Map<string, (value: unknown) => void>} what waits for changes to reach the outbox */ this.kept = new Map();
+    /** @type {Set<Promise<void>>} layers on their way to the outbox */ this.keeping = new Set();
     this.label = "";
     this.opening = "";
     sync.addEventListener("saved", (event) => this.#saved(/** @type {CustomEvent} */ (event).detail));
     sync.addEventListener("decided", (event) => this.queue.settle(/** @type {CustomEvent} */ (event).detail));
+    sync.addEventListener("spread", (event) => this.#spreadDone(/** @type {CustomEvent} */ (event).detail));
+    sync.addEventListener("refused", (event) => {
+      const { parcel } = /** @type {CustomEvent} */ (event).detail;
+      if (parcel.what !== "spread") return;
+      this.history.forgetSpread(parcel.payload.operation);
+      this.dispatchEvent(new Event("history"));
+    });
     addEventListener("pagehide", () => this.flush());
     addEventListener("visibilitychange", () => document.hidden && this.flush());
   }
@@ -120,11 +129,28 @@ export class Session extends EventTarget {
     this.dispatchEvent(new Event("history"));
   }
 
+  /** Put a mark on other images, too. @param {string} token @param {{pixels: string, mode: string, places: any[]}} body */
+  spread(token, body) {
+    const operation = newOperation();
+    const label = `${body.mode === "add" ? "mask" : "unmask"} on ${body.places.length} images`;
+    this.history.push({ label, token, changes: [{ what: "spread", operation, body }] });
+    void this.sync.keepSpread(token, { ...body, operation });
+    this.dispatchEvent(new Event("history"));
+  }
+
+  /** Take back what an earlier visit put on other images. @param {string} operation */
+  takeBack(operation) {
+    this.history.forgetSpread(operation);
+    void this.sync.while(() => this.flush().then(() => this.sync.keepTakenBack(operation)));
+    this.dispatchEvent(new Event("history"));
+  }
+
   /** Undo (or with `forward` redo) one step, wherever it was made. @param {boolean} forward */
   async undo(forward = false) {
     const step = forward ? this.history.next : this.history.last;
     if (!step) return null;
-    const single = step.changes.every((change) => change.what === "edit" || change.tokens.length === 1);
+    const single = step.changes.every((change) =>
+      change.what === "edit" || (change.what === "decision" && change.tokens.length === 1));
     if (single && step.token !== this.token && !(await this.open(this.queue.idOf(step.token) ?? ""))) return null;
     (forward ? this.history.undone : this.history.done).pop();
     const changes = forward ? step.changes : [...step.changes].reverse();
@@ -134,6 +160,7 @@ export class Session extends EventTarget {
         const doc = /** @type {MaskDocument} */ (this.doc);
         return { ...change, snapshot: doc.restore(change.snapshot) };
       }
+      if (change.what === "spread") return this.#spreadAgain(step.token, change, forward);
       if (forward) this.#keepDecision(change.tokens, change.after);
       else change.tokens.forEach((token, at) => this.#keepDecision([token], change.before[at]));
       return change;
@@ -147,23 +174,51 @@ export class Session extends EventTarget {
 
   /** Write what was changed to this browser at once. */
   async flush() {
-    await Promise.all([...this.timers.keys()].map((token) => this.#keep(token)));
+    for (const token of this.timers.keys()) this.#keep(token);
+    await Promise.all(this.keeping); // also what had begun before: a decision must not overtake the layers it is about
+  }
+
+  /** @param {string} token @param {Change & {what: "spread"}} change @param {boolean} forward @returns {Change} */
+  #spreadAgain(token, change, forward) {
+    if (!forward) {
+      void this.sync.while(() => this.flush().then(() => this.sync.keepTakenBack(change.operation)));
+      return change;
+    }
+    const operation = newOperation(); // the old one is in the history as taken back
+    void this.sync.while(() => this.flush().then(() => this.sync.keepSpread(token, { ...change.body, operation })));
+    return { ...change, operation };
+  }
+
+  /** The server changed other images for this page. @param {Record<string, any>} images */
+  async #spreadDone(images) {
+    this.queue.settle(images);
+    for (const [token, { revision }] of Object.entries(images)) {
+      // What this page changed there meanwhile is not to be sent as if it had seen that: it will be asked.
+      if (this.sync.unsent(token) || this.timers.has(token)) continue;
+      this.sync.known.set(token, revision);
+      this.loaded.delete(token);
+      if (token === this.token) await this.#openAgain();
+    }
+  }
+
+  async #openAgain() {
+    const id = this.queue.current;
+    this.token = "";
+    await this.open(id);
   }
 
   /** Load the image again from the server, without what this page changed. */
   async reload(token = this.token) {
     this.loaded.delete(token);
     this.history.forget(token);
-    if (token !== this.token) return;
-    const id = this.queue.current;
-    this.token = "";
-    await this.open(id);
+    if (token === this.token) await this.#openAgain();
   }
 
   // Inside
 
   #edited() {
     const token = this.token;
+    if (!this.timers.has(token)) void this.sync.while(() => new Promise((done) => this.kept.set(token, done)));
     clearTimeout(this.timers.get(token));
     this.timers.set(token, setTimeout(() => this.#keep(token), KEEP_MS));
     this.dispatchEvent(new Event("edit"));
@@ -171,20 +226,30 @@ export class Session extends EventTarget {
   }
 
   /** @param {string} token */
-  async #keep(token) {
+  #keep(token) {
     clearTimeout(this.timers.get(token));
     this.timers.delete(token);
-    const { doc } = await /** @type {Promise<{doc: MaskDocument}>} */ (this.loaded.get(token));
-    const layers = await doc.layers();
-    await this.sync.keepLayers(token, layers);
-    this.queue.edited(token, layers !== null);
+    const keeping = this.#keepLayers(token, this.kept.get(token)).finally(() => this.keeping.delete(keeping));
+    this.keeping.add(keeping);
+  }
+
+  /** @param {string} token @param {((value: unknown) => void)|undefined} done */
+  async #keepLayers(token, done) {
+    try {
+      const { doc } = await /** @type {Promise<{doc: MaskDocument}>} */ (this.loaded.get(token));
+      const layers = await doc.layers();
+      await this.sync.keepLayers(token, layers);
+      this.queue.edited(token, layers !== null);
+    } finally {
+      done?.(null);
+    }
   }
 
   /** @param {string[]} tokens @param {string|null} decision */
   #keepDecision(tokens, decision) {
     this.queue.settle(Object.fromEntries(tokens.map((token) => [token, { decision }])));
     // After the layers: accepting binds to the mask that was seen, and a later correction makes it lapse.
-    void this.flush().then(() => this.sync.keepDecision(tokens, decision));
+    void this.sync.while(() => this.flush().then(() => this.sync.keepDecision(tokens, decision)));
   }
 
   /** @param {string} token */
@@ -221,4 +286,9 @@ export class Session extends EventTarget {
     const loaded = await this.loaded.get(token);
     if (loaded) Object.assign(loaded.description, { revision: answer.revision, masked_share: answer.masked_share });
   }
+}
+
+/** A name for an operation on other images. */
+function newOperation() {
+  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

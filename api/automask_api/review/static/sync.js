@@ -1,6 +1,6 @@
 // Sends what waits in the outbox, in order, for as long as it takes; shows where it stands.
 
-import { Problem, decide, getImage, putCorrection, withdrawCorrection } from "./api.js";
+import { Problem, decide, getImage, putCorrection, spread, takeBack, withdrawCorrection } from "./api.js";
 import { inflate, fromBase64, unpackRuns } from "./packing.js";
 
 /** @typedef {import("./keeping.js").Outbox} Outbox */
@@ -11,7 +11,7 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15000;
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504, 507]);
 
-/** Fires `state`, `saved` ({token, answer}), `decided` (answers by token), `conflict` ({parcel, newest}), `refused`. */
+/** Fires `state`, `saved` ({token, answer}), `decided` and `spread` (answers by token), `conflict` ({parcel, newest}), `refused`. */
 export class Sync extends EventTarget {
   /** @param {Outbox} outbox @param {string} author */
   constructor(outbox, author) {
@@ -22,6 +22,7 @@ export class Sync extends EventTarget {
     this.known = new Map();
     /** @type {State} */ this.state = "saved";
     this.pause = FIRST_PAUSE_MS;
+    this.held = 0; // changes that are not in the outbox yet
     this.timer = 0;
     this.running = false;
     /** @type {Set<Parcel>} parcels that the server will never take as they are */
@@ -39,24 +40,60 @@ export class Sync extends EventTarget {
     this.hurry();
   }
 
-  /** Keep the layers of an image. @param {string} token @param {any} layers null for the automatic mask */
+  /** From a change until it is in the outbox nothing is said to be saved. @template T @param {() => Promise<T>} work */
+  async while(work) {
+    this.held++;
+    if (this.state === "saved") this.#show("saving");
+    try {
+      return await work();
+    } finally {
+      this.held--;
+      this.hurry();
+    }
+  }
+
+  /** Keep the layers of an image; inside `while`. @param {string} token @param {any} layers null for the automatic mask */
   async keepLayers(token, layers) {
     const { store } = this.outbox;
     await this.outbox.put({
       key: `${store}/layers/${token}`, store, token, what: "layers", payload: layers,
       revision: this.known.get(token) ?? 0, made: Date.now(),
     });
-    this.hurry();
   }
 
-  /** Keep a decision about images. @param {string[]} tokens @param {string|null} decision */
+  /** Keep a decision about images; inside `while`. @param {string[]} tokens @param {string|null} decision */
   async keepDecision(tokens, decision) {
     const { store } = this.outbox, made = Date.now();
     await this.outbox.put({
       key: `${store}/decision/${made}/${tokens[0]}`, store, token: tokens[0], what: "decision",
       payload: { tokens, decision }, revision: 0, made,
     });
-    this.hurry();
+  }
+
+  /** Keep a mark that goes to other images. @param {string} token where it is from @param {any} body as the server wants it */
+  async keepSpread(token, body) {
+    await this.#keepOperation("spread", token, body.operation, body);
+  }
+
+  /** Keep that an operation is taken back. @param {string} operation */
+  async keepTakenBack(operation) {
+    await this.#keepOperation("unspread", "", operation, { operation });
+  }
+
+  /** @param {"spread"|"unspread"} what @param {string} token @param {string} operation @param {any} payload */
+  async #keepOperation(what, token, operation, payload) {
+    const { store } = this.outbox, revision = this.known.get(token) ?? 0;
+    const key = `${store}/${what}/${operation}`, made = Date.now();
+    await this.while(() => this.outbox.put({ key, store, token, what, payload, revision, made }));
+  }
+
+  /** Wait until the server has the layers of an image. @param {string} token @returns {Promise<boolean>} false where it does not answer */
+  async settled(token) {
+    while (this.unsent(token)) {
+      if (!["saved", "saving"].includes(this.state)) return false;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return true;
   }
 
   /** The unsent layers of an image, if any. @param {string} token @returns {Parcel|undefined} */
@@ -89,7 +126,7 @@ export class Sync extends EventTarget {
         this.#show("saving");
         if (!(await this.#send(parcel))) return;
       }
-      if (!this.stuck.size) this.#show("saved");
+      if (!this.stuck.size) this.#show(this.held ? "saving" : "saved");
     } finally {
       this.running = false;
     }
@@ -102,10 +139,22 @@ export class Sync extends EventTarget {
         const answers = await decide(parcel.payload.tokens, parcel.payload.decision);
         await this.outbox.drop(parcel);
         this.#tell("decided", answers);
-      } else await this.#sendLayers(parcel);
+      } else if (parcel.what === "layers") await this.#sendLayers(parcel);
+      else {
+        const { token, payload, revision } = parcel;
+        const answer = await (parcel.what === "spread" ? spread(token, payload, revision) : takeBack(payload.operation));
+        await this.outbox.drop(parcel);
+        this.#tell("spread", answer.images);
+      }
       this.pause = FIRST_PAUSE_MS;
       return true;
     } catch (error) {
+      const isOperation = parcel.what === "spread" || parcel.what === "unspread";
+      if (isOperation && error instanceof Problem && !TRANSIENT.has(error.status)) {
+        await this.outbox.drop(parcel); // nothing was changed, and the same again would be refused again
+        this.#tell("refused", { parcel, error });
+        return true;
+      }
       if (error instanceof Problem && error.status === 412) {
         this.stuck.add(parcel);
         this.#show("conflict");
