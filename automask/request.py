@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from automask.cli.options import policy_flags
-from automask.config import PipelineConfig, RenderConfig, config_error
+from automask.config import Name, PipelineConfig, RenderConfig, config_error
 from automask.trainers import trainer_named
 from automask.types import Kind
 
@@ -27,6 +27,10 @@ class MaskOptions(BaseModel):
     trainer: str | None = Field(
         None, max_length=64, description="Grow at least as far as this trainer needs, such as `kohya`."
     )
+    detectors: list[Name] = Field(
+        [], max_length=16, description="Run these only, of those that the server has loaded; repeatable."
+    )
+    refiner: Name | None = Field(None, description="Outline with this one, of those that the server has loaded.")
     kinds: list[Kind] = Field([], max_length=8, description="Mask these kinds only; repeatable. Empty = as configured.")
     policy: list[Pair] = Field([], max_length=8, description="KIND=mask, keep or review; repeatable.")
     weight: list[Pair] = Field([], max_length=8, description="KIND=0..1, training weight of a kind; repeatable.")
@@ -35,7 +39,7 @@ class MaskOptions(BaseModel):
     masked_share: float | None = Field(None, ge=0, le=1, description="Verdict review above this masked share.")
 
     def applied_to(self, config: PipelineConfig) -> PipelineConfig:
-        """The configuration of this request: only how masks are drawn and judged differs from the server's.
+        """The configuration of this request: stages, and how masks are drawn and judged, may differ from the server's.
 
         Raises:
             ConfigError: A value is out of range, or there is no such trainer.
@@ -52,6 +56,10 @@ class MaskOptions(BaseModel):
         for kind in Kind if self.kinds else ():
             values["policy"].setdefault(kind.value, {}).setdefault("action", "mask" if kind in self.kinds else "keep")
         merged = config.model_dump()
+        if self.detectors:
+            merged["detectors"] = tuple(dict.fromkeys(self.detectors))
+        if self.refiner is not None:
+            merged["refiner"] = self.refiner
         for section, given in values.items():
             for key, value in given.items():
                 if isinstance(value, dict):

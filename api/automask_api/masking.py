@@ -21,6 +21,7 @@ from automask.store.png import encode_mask
 from automask.types import MaskResult
 from automask.wire import WireResult
 from automask_api.adjusting import Adjustments, adjusted_png
+from automask_api.assortment import StageChoice
 from automask_api.cache import ResultCache
 from automask_api.decoding import PixelBudget, size_px
 from automask_api.worker import ModelWorker
@@ -100,7 +101,7 @@ class MaskMaker:
 
     def facts(self, data: bytes, config: PipelineConfig) -> ImageFacts:
         """Hashes of a request; cheap."""
-        fingerprint = fuse_fingerprint(config, self._worker.models_fingerprint)
+        fingerprint = fuse_fingerprint(config, self._worker.models_fingerprint(StageChoice.of(config)))
         return ImageFacts(hashlib.sha256(data).hexdigest(), fingerprint)
 
     async def make(
@@ -118,7 +119,7 @@ class MaskMaker:
         Args:
             data: The image file.
             facts: Its `facts`.
-            config: From `MaskOptions.applied_to`.
+            config: From `Service.configured`.
             name: How to call it.
             timeout_s: Model work that has not begun by then is dropped.
             in_background: Behind the images that somebody waits for one by one.
@@ -129,10 +130,11 @@ class MaskMaker:
             Busy: Too much is waiting.
             DeadlinePassed: It took too long.
         """
-        key = f"{facts.content_sha256}-{self._worker.models_fingerprint}"
+        stages = StageChoice.of(config)
+        key = f"{facts.content_sha256}-{self._worker.models_fingerprint(stages)}"
         result = await self.in_thread(self._cache.get, key)
         if result is None:
-            result = await self._analyse(data, name=name, timeout_s=timeout_s, in_background=in_background)
+            result = await self._analyse(data, stages, name=name, timeout_s=timeout_s, in_background=in_background)
             await self.in_thread(self._cache.put, key, result, facts.content_sha256)
         return await self.in_thread(_drawn, dataclasses.replace(result, image_id=name), facts, config)
 
@@ -159,12 +161,16 @@ class MaskMaker:
         async with self.pixels_of(data, name="mask") as decoded:
             return await self.in_thread(adjusted_png, decoded, adjustments)
 
-    async def _analyse(self, data: bytes, *, name: str, timeout_s: float, in_background: bool) -> MaskResult:
+    async def _analyse(
+        self, data: bytes, stages: StageChoice, *, name: str, timeout_s: float, in_background: bool
+    ) -> MaskResult:
         async with self._budget.taken(size_px(data)):
             started = time.perf_counter()
             decoded = await self.decoded(data, name=name)
             decode_s = time.perf_counter() - started
-            future = self._worker.analyse(decoded.image, timeout_s=timeout_s, in_background=in_background)
+            future = self._worker.analyse(
+                decoded.image, timeout_s=timeout_s, in_background=in_background, stages=stages
+            )
             result = await asyncio.wrap_future(future)
         for issue in result.issues:
             if issue.severity == "error":

@@ -13,7 +13,9 @@ from starlette.requests import HTTPConnection
 
 from automask.config import PipelineConfig
 from automask.pipeline import MaskPipeline
+from automask.request import MaskOptions
 from automask.store import Store
+from automask_api.assortment import Assortment
 from automask_api.cache import ResultCache
 from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy
@@ -47,7 +49,9 @@ class Service:
         self.settings = settings
         self.store = store
         self.pipelines = _one_per_device(pipeline, settings)
-        self.worker = ModelWorker(self.pipelines, batch_size=settings.batch_size, capacity=settings.queue_size)
+        assortments = [Assortment.of(each, settings) for each in self.pipelines]
+        self.assortment = assortments[0]
+        self.worker = ModelWorker(assortments, batch_size=settings.batch_size, capacity=settings.queue_size)
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-api")
         self.cache = ResultCache(settings.data_dir / "cache", most_bytes=settings.cache_bytes)
         self.masks = MaskMaker(
@@ -59,7 +63,7 @@ class Service:
             max_megapixels=settings.max_megapixels,
         )
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX)
-        self.jobs = JobRunner(pipeline, self.worker, settings)
+        self.jobs = JobRunner(self.assortment, self.worker, settings)
         self.admitted = 0
         self.metrics = Metrics(self)
 
@@ -67,6 +71,14 @@ class Service:
     def config(self) -> PipelineConfig:
         """The pipeline's configuration."""
         return self.masks.config
+
+    def configured(self, options: MaskOptions) -> PipelineConfig:
+        """The configuration of a request.
+
+        Raises:
+            ConfigError: A value is out of range, or it names a stage that is not loaded here.
+        """
+        return self.assortment.checked(options.applied_to(self.config))
 
     def start(self) -> None:
         """Start all threads, after what a killed server left half-made is gone."""

@@ -50,6 +50,14 @@ class ServiceSettings(BaseSettings):
     devices: Annotated[tuple[Literal["auto", "cpu", "cuda", "mps"], ...], NoDecode] = Field(
         ("auto",), min_length=1, max_length=16, description="One model thread per entry, each with its own models."
     )
+    more_detectors: Names = Field(
+        (), max_length=16, description="Detectors that requests may choose beside the configured ones."
+    )
+    more_refiners: Names = Field(
+        ("polygon", "cluster"),
+        max_length=16,
+        description="Refiners that requests may choose beside the configured one; all are loaded at the start.",
+    )
     batch_size: int = Field(4, ge=1, le=256, description="Waiting images that one model call takes together at most.")
     queue_size: int = Field(64, ge=1, le=4096, description="Requests in work or waiting; more get 503.")
     deadline_s: float = Field(120.0, gt=0, le=3600, description="Longest time for one image, and the default.")
@@ -68,7 +76,7 @@ class ServiceSettings(BaseSettings):
     def _split_folders(cls, value: object) -> object:
         return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
-    @field_validator("allowed_hosts", "cors_origins", "devices", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "devices", "more_detectors", "more_refiners", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from automask.errors import AutomaskError
 from automask.pipeline import MaskPipeline
 from automask.types import Image, MaskResult
+from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, DeadlinePassed
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class _Call(Generic[T]):
     work: Callable[[MaskPipeline], T]
     future: Future[T]
     deadline_s: float
+    stages: StageChoice | None
 
     def run(self, pipeline: MaskPipeline) -> None:
         """Do it and tell who waits."""
@@ -48,24 +50,25 @@ class _Analysis:
     image: Image
     future: Future[MaskResult]
     deadline_s: float
+    stages: StageChoice | None
 
 
 _Task = _Call[object] | _Analysis
 
 
 class ModelWorker:
-    """One thread per pipeline; each pipeline is used by its own thread only.
+    """One thread per assortment; its stages are used by its own thread only.
 
     Futures that are cancelled, or whose deadline has passed, are dropped before they cost anything.
 
     Args:
-        pipelines: Equal pipelines, one per thread.
+        assortments: Equal ones, one per thread.
         batch_size: Images that one call takes at most.
         capacity: Tasks that may wait; more are refused.
     """
 
-    def __init__(self, pipelines: Sequence[MaskPipeline], *, batch_size: int, capacity: int) -> None:
-        self._pipelines = tuple(pipelines)
+    def __init__(self, assortments: Sequence[Assortment], *, batch_size: int, capacity: int) -> None:
+        self._assortments = tuple(assortments)
         self._batch_size = batch_size
         self._capacity = capacity
         self._condition = threading.Condition()
@@ -82,10 +85,9 @@ class ModelWorker:
         self.load_error: AutomaskError | None = None
         """Why the models could not be loaded, or None."""
 
-    @property
-    def models_fingerprint(self) -> str:
+    def models_fingerprint(self, stages: StageChoice | None = None) -> str:
         """Of everything that decides what is found in an image: stages, weights, saved templates."""
-        pipeline = self._pipelines[0]
+        pipeline = self._assortments[0].of_choice(stages)
         templates = [template.id for template in pipeline.saved_templates.templates]
         refine = pipeline.fingerprints.refine
         return hashlib.sha256(" ".join([refine, *templates]).encode()).hexdigest()[:16] if templates else refine
@@ -93,7 +95,7 @@ class ModelWorker:
     @property
     def ready(self) -> bool:
         """Whether all models are loaded."""
-        return self._loaded == len(self._pipelines) and not self._closed
+        return self._loaded == len(self._assortments) and not self._closed
 
     @property
     def waiting(self) -> int:
@@ -102,8 +104,9 @@ class ModelWorker:
 
     def start(self) -> None:
         """Start the threads; each loads its models first."""
-        for number, pipeline in enumerate(self._pipelines):
-            thread = threading.Thread(target=self._work, args=(pipeline,), name=f"automask-model-{number}", daemon=True)
+        for number, assortment in enumerate(self._assortments):
+            name = f"automask-model-{number}"
+            thread = threading.Thread(target=self._work, args=(assortment,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -121,34 +124,45 @@ class ModelWorker:
         for thread in self._threads:
             thread.join()
 
-    def analyse(self, image: Image, *, timeout_s: float, in_background: bool = False) -> Future[MaskResult]:
+    def analyse(
+        self, image: Image, *, timeout_s: float, in_background: bool = False, stages: StageChoice | None = None
+    ) -> Future[MaskResult]:
         """Find what is unwanted in an image.
 
         Args:
             image: The pixels.
             timeout_s: How long anybody wants to know.
             in_background: Behind the single images that people wait for; never refused.
+            stages: Which ones, of those that are loaded; None = the configured ones.
 
         Raises:
             Busy: Too much is waiting.
         """
         future: Future[MaskResult] = Future()
-        self._enqueue(_Analysis(image, future, time.monotonic() + timeout_s), background=in_background)
+        self._enqueue(_Analysis(image, future, time.monotonic() + timeout_s, stages), background=in_background)
         return future
 
-    def call(self, work: Callable[[MaskPipeline], T], *, timeout_s: float, in_background: bool = False) -> Future[T]:
+    def call(
+        self,
+        work: Callable[[MaskPipeline], T],
+        *,
+        timeout_s: float,
+        in_background: bool = False,
+        stages: StageChoice | None = None,
+    ) -> Future[T]:
         """Run something else on a model thread.
 
         Args:
             work: What to do with the thread's pipeline.
             timeout_s: How long anybody wants to know.
             in_background: Behind the requests that people wait for; never refused.
+            stages: Those of the pipeline; None = the configured ones.
 
         Raises:
             Busy: Too much is waiting.
         """
         future: Future[T] = Future()
-        task: _Call[T] = _Call(work, future, time.monotonic() + timeout_s)
+        task: _Call[T] = _Call(work, future, time.monotonic() + timeout_s, stages)
         self._enqueue(task, background=in_background)  # type: ignore[arg-type]  # nobody looks into its result
         return future
 
@@ -166,9 +180,9 @@ class ModelWorker:
                 self._waiting.append(task)
             self._condition.notify()
 
-    def _work(self, pipeline: MaskPipeline) -> None:
+    def _work(self, assortment: Assortment) -> None:
         try:
-            pipeline.load()
+            assortment.load()
         except AutomaskError as error:
             self._refuse_all(error)
             return
@@ -183,9 +197,9 @@ class ModelWorker:
                 self.calls += bool(tasks)
                 self.analysed += len(tasks) if isinstance(tasks, list) else 0
             if isinstance(tasks, _Call):
-                tasks.run(pipeline)
+                tasks.run(assortment.of_choice(tasks.stages))
             elif tasks:
-                _run_batch(pipeline, tasks)
+                _run_batch(assortment.of_choice(tasks[0].stages), tasks)
 
     def _refuse_all(self, error: AutomaskError) -> None:
         with self._condition:
@@ -212,10 +226,12 @@ class ModelWorker:
             if isinstance(task, _Call):
                 return task if _is_wanted(task) else []
             batch = [task]
-            while len(batch) < self._batch_size and first and isinstance(first[0], _Analysis):
-                follower = first.popleft()
-                assert isinstance(follower, _Analysis)
+            while len(batch) < self._batch_size and first:
+                follower = first[0]
+                if not isinstance(follower, _Analysis) or follower.stages != task.stages:
+                    break
                 batch.append(follower)
+                first.popleft()
         return [analysis for analysis in batch if _is_wanted(analysis)]
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError
@@ -19,6 +20,7 @@ from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.types import Image, Issue, MaskResult, Region, Verdict
 from automask.wire import WireIssue
+from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, Conflict, NotFound
 from automask_api.jobs.records import Job, JobProblem, JobProgress, JobRequest, JobState
 from automask_api.jobs.roots import Choice, allowed_folder
@@ -28,6 +30,8 @@ from automask_api.worker import ModelWorker
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _MOST_WAITING = 1000
 
 
@@ -36,7 +40,7 @@ class QueuedPipeline(MaskPipeline):
 
     Args:
         base: Of the model threads; only its stages' names and hashes are used here.
-        config: Of the job.
+        config: Of the job; its stages are those of `base`.
         worker: The model threads.
     """
 
@@ -45,35 +49,35 @@ class QueuedPipeline(MaskPipeline):
             config, detectors=base.detectors, refiner=base.refiner, dataset_detectors=base.dataset_detectors
         )
         self._worker = worker
+        self._choice = StageChoice.of(config)
 
     def load(self) -> None:
         """Wait until the model threads have loaded everything."""
-        self._worker.call(lambda models: models.load(), timeout_s=math.inf, in_background=True).result()
+        self._called(lambda models: models.load())
 
     def analyse(self, images: Sequence[Image]) -> list[MaskResult]:
         """See `MaskPipeline`."""
-        work = self._worker.call(lambda models: models.analyse(images), timeout_s=math.inf, in_background=True)
-        return work.result()
+        return self._called(lambda models: models.analyse(images))
 
     def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> MaskResult:
         """See `MaskPipeline`."""
-        work = self._worker.call(
-            lambda models: models.refine(image, regions, issues=issues), timeout_s=math.inf, in_background=True
-        )
-        return work.result()
+        return self._called(lambda models: models.refine(image, regions, issues=issues))
+
+    def _called(self, work: Callable[[MaskPipeline], T]) -> T:
+        return self._worker.call(work, timeout_s=math.inf, in_background=True, stages=self._choice).result()
 
 
 class JobRunner:
     """Keeps and works on jobs. Any thread may use it.
 
     Args:
-        pipeline: Of the model threads.
+        assortment: Of a model thread.
         worker: The model threads.
         settings: Data folder, roots, how many jobs to keep.
     """
 
-    def __init__(self, pipeline: MaskPipeline, worker: ModelWorker, settings: ServiceSettings) -> None:
-        self._pipeline = pipeline
+    def __init__(self, assortment: Assortment, worker: ModelWorker, settings: ServiceSettings) -> None:
+        self._assortment = assortment
         self._worker = worker
         self._settings = settings
         self._shelf = JobShelf(settings.data_dir)
@@ -113,7 +117,7 @@ class JobRunner:
             OutputError: It cannot be kept.
         """
         folder = allowed_folder(request.folder, self._settings.roots)
-        config = request.options.applied_to(self._pipeline.config)
+        config = self._configured(request)
         same = "\n".join((str(folder), request.pattern or "", config.model_dump_json()))
         job = Job(
             id=secrets.token_hex(8),
@@ -199,6 +203,9 @@ class JobRunner:
         """Folder of the store with a job's masks."""
         return self._shelf.store_root(job)
 
+    def _configured(self, request: JobRequest) -> PipelineConfig:
+        return self._assortment.checked(request.options.applied_to(self._assortment.pipeline.config))
+
     def _forget(self, job: Job) -> None:
         del self._jobs[job.id]
         self._shelf.remove(job, others=self._jobs.values())
@@ -246,7 +253,7 @@ class JobRunner:
         problem = None
         try:
             folder = allowed_folder(job.folder, self._settings.roots)  # the roots may be others than when it came
-            config = job.request.options.applied_to(self._pipeline.config)
+            config = self._configured(job.request)
             run_dataset(
                 folder,
                 self._shelf.store_root(job),
@@ -254,7 +261,7 @@ class JobRunner:
                 choose=Choice(self._settings.roots, job.request.pattern),
                 events=counting,
                 stop=stop,
-                pipeline=QueuedPipeline(self._pipeline, config, self._worker),
+                pipeline=QueuedPipeline(self._assortment.of_choice(StageChoice.of(config)), config, self._worker),
             )
         except AutomaskError as error:
             problem = JobProblem(code=error.code, detail=error.message, advice=error.advice)

@@ -69,7 +69,7 @@ async def make_masks(
 
 
 def _answered(batch: Batch, service: Service, options: RequestOptions, media_type: str) -> AsyncIterator[bytes]:
-    config = options.applied_to(service.config)
+    config = service.configured(options)
     found = outcomes(
         batch.items,
         service.masks,

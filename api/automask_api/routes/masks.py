@@ -72,7 +72,7 @@ async def make_mask(request: Request, service: ServiceDep, options: Annotated[Re
     with service.admission():
         form = await read_image(request, max_bytes=service.settings.max_image_bytes)
         options = model_of(options, form.fields)
-        config = options.applied_to(service.config)
+        config = service.configured(options)
         timeout_s = min(options.deadline_s or service.settings.deadline_s, service.settings.deadline_s)
         data = form.files["image"]
         facts = service.masks.facts(data, config)

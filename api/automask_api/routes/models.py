@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 import automask
+from automask.protocols import Stage
 from automask.types import Issue
 from automask.wire import WireFingerprints, WireIssue, WireServer
 from automask_api.service import ServiceDep
@@ -25,21 +26,29 @@ class ModelsInfo(WireServer):
 
     detectors: list[StageInfo]
     refiner: StageInfo
+    more_detectors: list[StageInfo] = Field(description="Others that a request may choose.")
+    more_refiners: list[StageInfo] = Field(description="Others that a request may choose.")
     notices: list[WireIssue] = Field(description="What is missing, and what that means.")
 
 
 @router.get("/models")
 async def models(service: ServiceDep) -> ModelsInfo:
     """Detectors and refiner with their versions."""
-    pipeline = service.pipelines[0]
+    pipeline, assortment = service.pipelines[0], service.assortment
     return ModelsInfo(
         version=automask.__version__,
-        detectors=[StageInfo(name=stage.name, fingerprint=stage.fingerprint) for stage in pipeline.detectors],
-        refiner=StageInfo(name=pipeline.refiner.name, fingerprint=pipeline.refiner.fingerprint),
+        detectors=[_stage(stage) for stage in pipeline.detectors],
+        refiner=_stage(pipeline.refiner),
+        more_detectors=[_stage(each) for each in assortment.more_detectors.values()],
+        more_refiners=[_stage(each) for each in assortment.more_refiners.values()],
         config=pipeline.config.model_dump(mode="json"),
         fingerprints=WireFingerprints.of(pipeline.fingerprints),
         notices=[_wire(notice) for notice in pipeline.notices],
     )
+
+
+def _stage(stage: Stage) -> StageInfo:
+    return StageInfo(name=stage.name, fingerprint=stage.fingerprint)
 
 
 def _wire(issue: Issue) -> WireIssue:
