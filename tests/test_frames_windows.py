@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from framed_cards import CARD_KINDS
+from framed_pictures import Pixels, letters
 from measure_frames import jpeg, rendered
-from test_frames_edges import scene
+from test_frames_edges import bordered, scene
 
 from automask.geometry import Box
 from automask.metrics import mean_of, score_mask
 from automask_models.frames.detector import detect_frames
+from automask_models.frames.plates import find_plates
 from automask_models.frames.windows import find_window
 
 WORST = {"overlapped_card": 0.5, "scanned_card": 0.6}
@@ -31,6 +33,44 @@ def test_a_card_is_masked_and_its_art_is_not(kind: str):
     assert leak <= WORST.get(kind, 0.25), scores
     assert waste is not None
     assert waste <= WASTED.get(kind, 0.05), scores
+
+
+def lettered_plate(pixels: Pixels, box: Box) -> None:
+    pixels[box.slices] = (60, 90, 140)
+    letters(np.random.default_rng(5), pixels, box.x0 + 20, box.y0 + 12, box.width_px - 40, 24, (250, 250, 250))
+
+
+def test_a_plate_over_the_picture_of_a_framed_card_is_masked_to_its_edge():
+    pixels, _ = bordered(scene(), (24, 24, 24, 24), (30, 20, 60))
+    lettered_plate(pixels, Box(90, 400, 598, 450))
+    regions = [region for region in detect_frames(jpeg(pixels)) if region.attributes["pattern"] == "plate"]
+    assert len(regions) == 1
+    assert regions[0].confidence >= 0.5
+    box = regions[0].box
+    assert np.abs(np.array([box.x0, box.y0, box.x1, box.y1]) - [90, 400, 598, 450]).max() <= 5
+
+
+def test_a_lettered_sign_in_a_picture_without_border_is_only_proposed():
+    pixels = scene()
+    lettered_plate(pixels, Box(120, 300, 520, 350))
+    found = find_plates(pixels, inside=Box(0, 0, 640, 480), at_least=0.5)
+    assert len(found) == 1
+    assert all(region.confidence < 0.5 for region in detect_frames(jpeg(pixels)))
+
+
+def test_two_plates_in_line_need_no_border():
+    pixels = scene()
+    for y in (40, 380):
+        lettered_plate(pixels, Box(60, y, 580, y + 50))
+    plates = [region for region in detect_frames(jpeg(pixels)) if region.attributes["pattern"] == "plate"]
+    assert [plate.confidence >= 0.5 for plate in plates] == [True, True]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_smooth_thing_without_letters_is_no_plate(seed: int):
+    pixels = scene(seed=seed)
+    pixels[300:400, 120:520] = (60, 90, 140)
+    assert find_plates(jpeg(pixels), inside=Box(0, 0, 640, 480), at_least=0.3) == []
 
 
 def test_a_scene_has_no_art_window():

@@ -16,10 +16,11 @@ from automask_models.frames.cards import CardWindow, find_card
 from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow
 from automask_models.frames.openings import Opening, find_opening
 from automask_models.frames.picture import detail_of, pictorial
+from automask_models.frames.plates import Plate, find_plates, in_line
 from automask_models.frames.shape import outside_of
 from automask_models.frames.sides import Line, Side
 from automask_models.frames.strips import Strip, find_strips
-from automask_models.frames.windows import ArtWindow, find_window
+from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
 
 ALGORITHM_VERSION = 3
 DRAWING_TRUST = 0.45
@@ -41,12 +42,13 @@ class EdgesDetector:
     Regions have kind frame and their own `artefact`, the exact pixels of the frame. Attributes:
 
     - `pattern`: ring, rim, pair, single, nested, edge-ring or edge-pair for each layer from outside inwards, joined by
-      `>`; or strip, rounded, oval, window, card;
+      `>`; or strip, rounded, oval, plate, window, card;
     - `left_px`, `top_px`, `right_px`, `bottom_px`: depth of the whole region at the middle of each side;
     - `support`, `purity`, `beyond`, `noise`, `contrast`: the weakest values over the sides of the outermost layer
       (see `bands.Band`);
     - `detail`: share of detail inside (see `picture`);
     - for a strip instead: `side`, `support`, `drift`, `noise`, `ink` (see `strips.Strip`);
+    - for a plate instead: `filled`, `ink`, `letters` (see `plates.Plate`);
     - for a rounded or oval window instead: `radius_px`, `agreement`, `sharpness`, `detail` (see `openings.Opening`);
     - for the art window of a card instead: `support`, `off_centre`, `mirrored`, `plates`, `detail`
       (see `windows.ArtWindow`);
@@ -109,7 +111,12 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
         regions.append(_opening_region(opening, done))
     for strip in find_strips(pixels, inside=accepted, at_least=WEAK):
         regions.append(_strip_region(strip, trust=trust))
-    window = find_window(pixels, inside=accepted, at_least=ACCEPT)
+    plates = find_plates(pixels, inside=accepted, at_least=WEAK)
+    framed = sum(drawn_lines[side].depth_px > 0 for side in Side)
+    plate_trust = trust if framed >= MIN_FRAMED or in_line(plates) else JUST_PROPOSED
+    regions += [_plate_region(plate, trust=plate_trust) for plate in plates if plate.confidence * plate_trust >= WEAK]
+    lettered = [plate.box for plate in plates if plate.confidence * plate_trust >= ACCEPT]
+    window = find_window(pixels, inside=accepted, at_least=ACCEPT, lettered=lettered)
     card = find_card(pixels, inside=inside)
     if window is not None and window.confidence >= WEAK:
         regions.append(_window_region(window, shape))
@@ -183,6 +190,22 @@ def _strip_region(strip: Strip, *, trust: float) -> Region:
             "drift": round(strip.drift, 2),
             "noise": round(strip.noise, 2),
             "ink": round(strip.ink, 3),
+        },
+    )
+
+
+def _plate_region(plate: Plate, *, trust: float) -> Region:
+    return Region(
+        kind=Kind.FRAME,
+        box=plate.box,
+        confidence=round(plate.confidence * trust, 4),
+        source=EdgesDetector.name,
+        artefact=plate.artefact,
+        attributes={
+            "pattern": "plate",
+            "filled": round(plate.filled, 3),
+            "ink": round(plate.ink, 3),
+            "letters": plate.letters,
         },
     )
 

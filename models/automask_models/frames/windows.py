@@ -6,6 +6,7 @@ from the right, and what lies around them is its own mirror image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,11 @@ OFF_CENTRE = (0.015, 0.04)
 """Distance of the window's middle from the card's, as a share of the width."""
 SUPPORT = (0.55, 0.75)
 """Support from which a window is believed; gems and rounded corners take a part of every side."""
+SUPPORT_OF_CARD = (0.4, 0.6)
+MIRRORED_OF_CARD = (0.3, 0.5)
+"""The same two where lettered plates in a border say that this is a card."""
+GOES_ON = 0.6
+"""Share of the rows beyond a horizon in which the sides of a window must be edges."""
 MIN_WIDTH = 0.5
 MIN_HEIGHT = 0.25
 MIRROR_LEVELS = 18.0
@@ -74,26 +80,32 @@ class ArtWindow:
     confidence: float
 
 
-def find_window(pixels: NDArray[np.uint8], *, inside: Box, at_least: float) -> ArtWindow | None:
+def find_window(
+    pixels: NDArray[np.uint8], *, inside: Box, at_least: float, lettered: Sequence[Box] = ()
+) -> ArtWindow | None:
     """Find the art window within a box of an (H, W, 3) uint8 image, or None.
 
     Args:
         pixels: The image.
         inside: What plain borders leave.
         at_least: Confidence below which plates are not looked for.
+        lettered: Plates that were found in a border: they say that this is a card, and are no part of its picture.
     """
     import cv2
 
     height_px, width_px = pixels.shape[:2]
     framed = (inside.x0 > 0, inside.y0 > 0, inside.x1 < width_px, inside.y1 < height_px)
-    if sum(framed) < MIN_FRAMED:
+    if sum(framed) < MIN_FRAMED and not lettered:
         return None
     scale = min(1.0, WORK_PX / max(inside.width_px, inside.height_px))
     size = max(1, round(inside.width_px * scale)), max(1, round(inside.height_px * scale))
     if min(size) < 96:
         return None
     small = cv2.resize(pixels[inside.slices], size, interpolation=cv2.INTER_AREA)
-    found = _best_rectangle(small, framed=framed)
+    covered = np.zeros(size[1], dtype=np.bool_)
+    for plate in lettered:
+        covered[round((plate.y0 - inside.y0) * scale) : round((plate.y1 - inside.y0) * scale)] = True
+    found = _best_rectangle(small, framed=framed, covered=covered)
     if found is None:
         return None
     (x0, y0, x1, y1), support = found
@@ -110,9 +122,9 @@ def find_window(pixels: NDArray[np.uint8], *, inside: Box, at_least: float) -> A
     outside_share = 1 - box.width_px * box.height_px / (height_px * width_px)
     confidence = (
         CARD_TRUST
-        * (1.0 if whole else ramp(support, *SUPPORT))
+        * (1.0 if whole else ramp(support, *(SUPPORT_OF_CARD if lettered else SUPPORT)))
         * ramp(off_centre, OFF_CENTRE[1], OFF_CENTRE[0])
-        * ramp(mirrored, *MIRRORED)
+        * ramp(mirrored, *(MIRRORED_OF_CARD if lettered else MIRRORED))
         * pictorial(detail)
         * ramp(outside_share, LARGEST_OUTSIDE, LARGEST_OUTSIDE - 0.05)
     )
@@ -157,13 +169,14 @@ def _lines(counts: NDArray[np.int32], first: int, last: int) -> list[int]:
 
 
 def _best_rectangle(
-    small: NDArray[np.uint8], *, framed: tuple[bool, bool, bool, bool]
+    small: NDArray[np.uint8], *, framed: tuple[bool, bool, bool, bool], covered: NDArray[np.bool_]
 ) -> tuple[tuple[int, int, int, int], float] | None:
     """x0, y0, x1, y1 of the rectangle with the best supported sides, and their support.
 
     Args:
         small: (h, w, 3) image.
         framed: Whether another frame ends at its left, top, right and bottom edge, which may then be the window's.
+        covered: (h,) rows with a lettered plate.
     """
     vertical, horizontal = _edges(small), _edges(np.ascontiguousarray(small.transpose(1, 0, 2)))
     height, width = small.shape[:2]
@@ -200,7 +213,32 @@ def _best_rectangle(
                     score = min(support, 0.9) - 0.1 * area - 0.25 * plate - 4 * off_centre
                     if lowest >= 0.4 and score > best_score:
                         best, best_score = ((x0, y0, x1, y1), support), score
-    return best
+    if best is None or not covered.any():
+        return best
+    (x0, y0, x1, y1), support = best
+    both = np.minimum(vertical[:, x0 if x0 else x1], vertical[:, x1 if x1 < width else x0])
+    y0, y1 = _up_to(both, y0, tops, covered), _up_to(both, y1, bottoms, covered)
+    return (x0, y0, x1, y1), support
+
+
+def _up_to(both: NDArray[np.int32], row: int, others: Sequence[int], covered: NDArray[np.bool_]) -> int:
+    """The furthest of some rows up to which the sides of a window go on and no plate lies: beyond a horizon.
+
+    Args:
+        both: Running count (h + 1,) of edge pixels on the window's less certain side.
+        row: Where the window ends.
+        others: Where it might end instead, all on one side of its middle.
+        covered: (h,) rows with a plate.
+    """
+    middle = covered.size / 2
+    furthest = row
+    for other in others:
+        if abs(other - middle) <= abs(furthest - middle):
+            continue
+        first, last = min(row, other), max(row, other)
+        if both[last] - both[first] >= GOES_ON * (last - first) and not covered[first + 2 : last - 2].any():
+            furthest = other
+    return furthest
 
 
 def _plain_rows(part: NDArray[np.uint8]) -> NDArray[np.float64]:
