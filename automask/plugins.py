@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from automask import __version__
 from automask.config import FrozenModel, RuntimeConfig, config_error
 from automask.errors import PluginError
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
@@ -17,6 +18,14 @@ REFINERS = "automask.refiners"
 EXPORTERS = "automask.exporters"
 COMMANDS = "automask.commands"
 WEIGHT_CATALOGUES = "automask.weight_catalogues"
+
+OWN_NAMES = {
+    DETECTORS: frozenset({"rapidocr", "rapidocr-baseline", "easyocr", "edges", "ink", "yolo"}),
+    DATASET_DETECTORS: frozenset({"overlay"}),
+    REFINERS: frozenset({"polygon", "cluster", "ink", "sam"}),
+}
+"""Stages that every complete installation of this version has."""
+REINSTALL = "reinstall it with `pip install --force-reinstall --no-deps automask`, in a source tree `pip install -e .`"
 
 
 def available(group: str) -> dict[str, EntryPoint]:
@@ -46,10 +55,10 @@ def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group ho
     """
     entries = available(group)
     if name not in entries:
-        known = ", ".join(sorted(entries)) or "none"
-        raise PluginError(
-            f"There is no plug-in {name!r} in {group}.", advice=f"Known names: {known}.", code="plugin-unknown"
-        )
+        advice = f"Known names: {', '.join(sorted(entries)) or 'none'}."
+        if name in OWN_NAMES.get(group, ()):  # the list of names is written when automask is installed
+            advice = f"automask {__version__} has it, but its installation is older or damaged: {REINSTALL}."
+        raise PluginError(f"There is no plug-in {name!r} in {group}.", advice=advice, code="plugin-unknown")
     try:
         return entries[name].load()
     except ImportError as error:

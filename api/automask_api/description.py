@@ -15,6 +15,25 @@ _TEMPLATE = "#/components/schemas/{model}"
 _OTHERWISE = {"description": "What went wrong, and what to do.", "content": {}}
 _FRAMEWORK_MODELS = ("HTTPValidationError", "ValidationError")
 
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+"""The schema of a file."""
+
+
+def image_body(description: str) -> dict[str, Any]:
+    """A body that is one image, or a form with it: for a route's `openapi_extra`."""
+    form = {
+        "type": "object",
+        "properties": {"image": {**BINARY, "description": description}},
+        "required": ["image"],
+        "additionalProperties": {"type": "string", "description": "Any option of the query."},
+    }
+    content = {
+        "multipart/form-data": {"schema": form},
+        "image/*": {"schema": BINARY},
+        "application/octet-stream": {"schema": BINARY},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
 
 def reference(model: type[BaseModel]) -> dict[str, str]:
     """The schema of a model by name; the route's own `models` must be given to `DescribedApp`."""

@@ -81,7 +81,8 @@ class LoadReport:
         p50_s: Median time to a mask.
         p95_s: 95 % were faster.
         p95_share: `p95_s` by clients / in_process_images_per_s.
-        memory_mb: Of the server: after the first tenth of the time, and the most after that.
+        memory_mb: Of the server: the most in each fifth of the time, in turn.
+        memory_growth: The last of them by the second, less 1: above 0 it still grows when everything has been seen.
     """
 
     clients: int
@@ -98,7 +99,8 @@ class LoadReport:
     p50_s: float
     p95_s: float
     p95_share: float
-    memory_mb: tuple[float, float]
+    memory_mb: tuple[float, ...]
+    memory_growth: float
 
 
 def measure(folder: Path, config_file: Path | None, *, clients: int, seconds: float, passes: int) -> LoadReport:
@@ -208,7 +210,7 @@ async def _watch(pid: int, tally: Tally) -> None:
 def _report(baseline: Baseline, tally: Tally, *, clients: int, took_s: float) -> LoadReport:
     answered = tally.statuses[200]
     p95_s = _quantile(tally.seconds, 0.95)
-    warm = len(tally.memory_mb) // 10
+    memory_mb = _most_in_parts(tally.memory_mb, parts=5)
     return LoadReport(
         clients=clients,
         seconds=round(took_s, 1),
@@ -224,8 +226,17 @@ def _report(baseline: Baseline, tally: Tally, *, clients: int, took_s: float) ->
         p50_s=round(statistics.median(tally.seconds), 3) if tally.seconds else 0.0,
         p95_s=round(p95_s, 3),
         p95_share=round(p95_s / (clients / baseline.images_per_s), 3),
-        memory_mb=(round((tally.memory_mb or [0.0])[warm], 1), round(max(tally.memory_mb[warm:], default=0.0), 1)),
+        memory_mb=memory_mb,
+        memory_growth=round(memory_mb[-1] / memory_mb[1] - 1, 3) if len(memory_mb) > 1 else 0.0,
     )
+
+
+def _most_in_parts(samples: Sequence[float], *, parts: int) -> tuple[float, ...]:
+    """The greatest sample of each of some equal parts; nothing where there are too few."""
+    edges = [len(samples) * part // parts for part in range(parts + 1)]
+    if len(samples) < parts:
+        return ()
+    return tuple(round(max(samples[start:end]), 1) for start, end in itertools.pairwise(edges))
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -32,7 +32,7 @@ def working(name: str, *, quiet: bool) -> Iterator[tuple[threading.Event, Callab
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        with stop_on_interrupt(bar.stop) as stop:
+        with stop_on_interrupt(lambda _: bar.stop()) as stop:
             yield stop, progress
 
 

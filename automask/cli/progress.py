@@ -1,7 +1,9 @@
-"""What a person sees while a run works: a bar with an ETA on stderr, and one line for what went wrong."""
+"""What a person sees while a run works, on stderr: a bar with an ETA, or lines now and then where that is a file."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +37,9 @@ from automask.types import Issue
 EXAMPLES_PER_CODE = 3
 """How many images are named for each issue code; the report lists all."""
 
+_LINE_S, _LINE_SHARE, _LONGEST_SILENCE_S = 10.0, 0.05, 60.0
+"""Between two lines of progress in a log: at least so long, and so much more done unless it was quiet for so long."""
+
 MUCH_MASKED_SHARE = 0.5
 """Above this share an image teaches little: several trainers warn from here on."""
 
@@ -44,10 +49,12 @@ class RunNarrator:
 
     Args:
         console: Where to draw, on stderr.
-        shows_progress: Draw a bar and failures as they happen; without it only the memory is kept.
+        shows_progress: Draw a bar (lines where it is no terminal) and failures as they happen; without it only the
+            memory is kept.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, console: Console, *, shows_progress: bool) -> None:
+    def __init__(self, console: Console, *, shows_progress: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.examples: dict[str, list[tuple[str, Issue]]] = {}
         self.much_masked: list[str] = []
         self.much_masked_count = 0
@@ -65,7 +72,9 @@ class RunNarrator:
             disable=not (shows_progress and console.is_terminal),
         )
         self._task = self._progress.add_task("loading models", total=None)
+        self._lines = _Lines(clock) if shows_progress and not console.is_terminal else None
         self._done = 0
+        self._total: int | None = None
         self._failed = 0
 
     def __enter__(self) -> Self:
@@ -88,12 +97,13 @@ class RunNarrator:
 
     def report_progress(self, done: int, total: int) -> None:
         """Show how far the report is."""
-        self._progress.update(self._task, completed=done, total=total, description="report")
+        self._show("report", done=done, total=total)
 
     def __call__(self, event: RunEvent) -> None:
         """Take one event of the run."""
         match event:
             case Counted(total=total):
+                self._total = total
                 self._progress.update(self._task, total=total)
             case Notice(issue=issue):
                 self.say(Text.assemble(("note ", "yellow"), (f"[{issue.code}] ", "dim"), issue.message))
@@ -108,12 +118,7 @@ class RunNarrator:
                 if event.masked_share_before <= MUCH_MASKED_SHARE < event.masked_share:
                     self._remember_much_masked(event.image_id)
             case StageProgress():
-                self._progress.update(
-                    self._task,
-                    description=f"{event.stage}: {event.doing}",
-                    completed=event.done,
-                    total=event.total,
-                )
+                self._show(f"{event.stage}: {event.doing}", done=event.done, total=event.total)
             case ImageFailed():
                 self._failed += 1
                 self._advance()
@@ -130,8 +135,14 @@ class RunNarrator:
 
     def _advance(self) -> None:
         self._done += 1
-        description = f"masks, {self._failed} failed" if self._failed else "masks"
-        self._progress.update(self._task, completed=self._done, description=description)
+        note = f", {self._failed} failed" if self._failed else ""
+        self._show("masks", done=self._done, total=self._total, note=note)
+
+    def _show(self, doing: str, *, done: int, total: int | None, note: str = "") -> None:
+        self._progress.update(self._task, description=doing + note, completed=done, total=total)
+        line = self._lines.due(doing, done=done, total=total) if self._lines is not None else None
+        if line is not None:
+            self._console.print(line + note, soft_wrap=True, highlight=False, markup=False)
 
     def _remember_much_masked(self, image_id: str) -> None:
         self.much_masked_count += 1
@@ -145,6 +156,39 @@ class RunNarrator:
                 named.append((image_id, issue))
 
 
+class _Lines:
+    """Says now and then how far a run is, for logs: at most every 10 s, then at 5 % more or after a minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._doing = ""
+        self._began_s = self._said_s = clock()
+        self._began_at = self._said_at = 0
+
+    def due(self, doing: str, *, done: int, total: int | None) -> str | None:
+        """The line to print now, or None."""
+        now_s = self._clock()
+        if doing != self._doing:
+            self._doing, self._began_s, self._began_at, self._said_at = doing, now_s, done, 0
+        waited_s = now_s - self._said_s
+        enough = total is None or done - self._said_at >= _LINE_SHARE * total or done == total
+        if waited_s < _LINE_S or not (enough or waited_s >= _LONGEST_SILENCE_S):
+            return None
+        self._said_s, self._said_at = now_s, done
+        if total is None:
+            return f"{doing}: {done}"
+        line = f"{doing}: {done} of {total} ({100 * done // max(total, 1)} %)"
+        if done <= self._began_at:
+            return line
+        return f"{line}, {_hours((total - done) * (now_s - self._began_s) / (done - self._began_at))} left"
+
+
+def _hours(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:d}:{minutes:02d}:{seconds:02d}"
+
+
 class _Remaining(ProgressColumn):
     """Time to the end, once the number of images is known."""
 
@@ -155,6 +199,4 @@ class _Remaining(ProgressColumn):
         remaining = task.time_remaining
         if task.total is None or remaining is None:
             return Text("counting" if task.total is None else "", style="dim")
-        minutes, seconds = divmod(int(remaining), 60)
-        hours, minutes = divmod(minutes, 60)
-        return Text(f"{hours:d}:{minutes:02d}:{seconds:02d} left", style="cyan")
+        return Text(f"{_hours(remaining)} left", style="cyan")

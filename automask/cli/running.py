@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -31,10 +32,11 @@ def narrated(*, quiet: bool, log_file: Path | None) -> Iterator[tuple[RunNarrato
     console = error_console()
     narrator = RunNarrator(console, shows_progress=not quiet)
 
-    def announce_stop() -> None:
+    def announce_stop(number: signal.Signals) -> None:
         narrator.stop()
+        again = "Ctrl-C again" if number is signal.SIGINT else f"A second {number.name}"
         if not quiet:
-            console.print("Stopping after the image in hand. Ctrl-C again ends at once; finished work is kept.")
+            console.print(f"Stopping after the image in hand. {again} ends at once; finished work is kept.")
 
     with protected_stdout(), stop_on_interrupt(announce_stop) as stop, narrator:
         yield narrator, stop

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from automask_api.adjusting import Adjustments
+from automask_api.description import BINARY, image_body
 from automask_api.intake import read_image, until_disconnect
 from automask_api.options import model_of
 from automask_api.service import ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["masks"])
 
-_BINARY = {"type": "string", "format": "binary"}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"image": {**_BINARY, "description": "The mask, white = train."}},
-                    "required": ["image"],
-                    "additionalProperties": {"type": "string", "description": "Any option of the query."},
-                }
-            },
-            "image/*": {"schema": _BINARY},
-            "application/octet-stream": {"schema": _BINARY},
-        },
-    }
-}
-
 
 @router.post(
     "/adjust",
     response_class=Response,
-    openapi_extra=_BODY,
-    responses={200: {"description": "The mask.", "content": {"image/png": {"schema": _BINARY}}}},
+    openapi_extra=image_body("The mask, white = train."),
+    responses={200: {"description": "The mask.", "content": {"image/png": {"schema": BINARY}}}},
 )
 async def adjust(request: Request, service: ServiceDep, adjustments: Annotated[Adjustments, Query()]) -> Response:
     """A mask after adjustments: inverted first, then grown or shrunk, then its holes filled.

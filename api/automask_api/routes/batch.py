@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from automask_api.accept import preferred
 from automask_api.batch.sources import ZIP_TYPES, Batch, read_batch
 from automask_api.batch.working import as_lines, as_zip, outcomes
+from automask_api.description import BINARY
 from automask_api.options import RequestOptions, model_of
 from automask_api.service import Service, ServiceDep
 
@@ -20,7 +21,6 @@ router = APIRouter(prefix="/v1", tags=["masks"])
 
 ZIP, NDJSON = ZIP_TYPES[0], "application/x-ndjson"
 
-_BINARY = {"type": "string", "format": "binary"}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -28,12 +28,12 @@ _BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"images": {"type": "array", "items": _BINARY, "minItems": 1}},
+                    "properties": {"images": {"type": "array", "items": BINARY, "minItems": 1}},
                     "required": ["images"],
                     "additionalProperties": {"type": "string", "description": "Any option of the query."},
                 }
             },
-            ZIP: {"schema": _BINARY},
+            ZIP: {"schema": BINARY},
         },
     }
 }
@@ -46,7 +46,7 @@ _BODY: dict[str, Any] = {
     responses={
         200: {
             "description": "The masks with a manifest, or a line per image; streamed.",
-            "content": {ZIP: {"schema": _BINARY}, NDJSON: {"schema": {"type": "string"}}},
+            "content": {ZIP: {"schema": BINARY}, NDJSON: {"schema": {"type": "string"}}},
         }
     },
 )

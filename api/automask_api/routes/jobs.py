@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response, StreamingResponse
 
+from automask_api.description import BINARY
 from automask_api.errors import NotFound
 from automask_api.jobs.records import Job, JobRequest
 from automask_api.jobs.results import export_zip, manifest_lines, mask_zip
@@ -21,7 +22,6 @@ JobIdPath = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="From the
 ZIP, NDJSON = "application/zip", "application/x-ndjson"
 
 _POLL_S = 0.2
-_BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 
 
 @router.post("", status_code=202)
@@ -92,7 +92,7 @@ async def manifest(job_id: JobIdPath, service: ServiceDep) -> StreamingResponse:
 @router.get(
     "/{job_id}/masks",
     response_class=StreamingResponse,
-    responses={200: {"content": {ZIP: {"schema": _BINARY}}, "description": "The masks."}},
+    responses={200: {"content": {ZIP: {"schema": BINARY}}, "description": "The masks."}},
 )
 async def masks(job_id: JobIdPath, service: ServiceDep) -> StreamingResponse:
     """All masks of a finished job with the manifest, as a zip."""
@@ -103,7 +103,7 @@ async def masks(job_id: JobIdPath, service: ServiceDep) -> StreamingResponse:
 @router.get(
     "/{job_id}/export",
     response_class=StreamingResponse,
-    responses={200: {"content": {ZIP: {"schema": _BINARY}}, "description": "The trainer's files."}},
+    responses={200: {"content": {ZIP: {"schema": BINARY}}, "description": "The trainer's files."}},
 )
 async def export(
     job_id: JobIdPath,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from automask.wire import WireResult
 from automask_api.accept import preferred
-from automask_api.description import reference
+from automask_api.description import BINARY, image_body, reference
 from automask_api.intake import read_image, until_disconnect
 from automask_api.masking import Answer, ImageFacts
 from automask_api.options import RequestOptions, model_of
@@ -20,24 +20,6 @@ router = APIRouter(prefix="/v1", tags=["masks"])
 
 PNG, JSON = "image/png", "application/json"
 
-_BINARY = {"type": "string", "format": "binary"}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"image": {**_BINARY, "description": "The image file."}},
-                    "required": ["image"],
-                    "additionalProperties": {"type": "string", "description": "Any option of the query."},
-                }
-            },
-            "image/*": {"schema": _BINARY},
-            "application/octet-stream": {"schema": _BINARY},
-        },
-    }
-}
 _HEADERS: dict[str, Any] = {
     "ETag": {"schema": {"type": "string"}, "description": "Content hash and fingerprint; for If-None-Match."},
     "X-Automask-Verdict": {"schema": {"type": "string", "enum": ["auto", "review"]}},
@@ -52,11 +34,11 @@ _HEADERS: dict[str, Any] = {
 @router.post(
     "/masks",
     response_class=Response,
-    openapi_extra=_BODY,
+    openapi_extra=image_body("The image file."),
     responses={
         200: {
             "description": "The mask, or everything that is known about the image.",
-            "content": {PNG: {"schema": _BINARY}, JSON: {"schema": reference(WireResult)}},
+            "content": {PNG: {"schema": BINARY}, JSON: {"schema": reference(WireResult)}},
             "headers": _HEADERS,
         },
         304: {"description": "The client's copy is up to date."},

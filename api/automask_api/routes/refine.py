@@ -23,7 +23,7 @@ from automask.store.png import encode_mask
 from automask.types import Image
 from automask.wire import WireRle, XyXy
 from automask_api.accept import preferred
-from automask_api.description import reference
+from automask_api.description import BINARY, reference
 from automask_api.errors import NotFound, UnsupportedType
 from automask_api.intake import MULTIPART, Form, media_type_of, read_form, until_disconnect
 from automask_api.options import model_of
@@ -39,7 +39,6 @@ _FORMS = (MULTIPART, "application/x-www-form-urlencoded", "")
 """Without a type the body is empty: everything stands in the query."""
 _DARK = 128
 
-_BINARY = {"type": "string", "format": "binary"}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": False,
@@ -48,9 +47,9 @@ _BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "image": {**_BINARY, "description": "The image, unless content_sha256 names one sent before."},
-                        "mask": {**_BINARY, "description": "The mask so far; all white without one."},
-                        "drawn": {**_BINARY, "description": "A drawing of the image's size, the thing dark."},
+                        "image": {**BINARY, "description": "The image, unless content_sha256 names one sent before."},
+                        "mask": {**BINARY, "description": "The mask so far; all white without one."},
+                        "drawn": {**BINARY, "description": "A drawing of the image's size, the thing dark."},
                     },
                     "additionalProperties": {"type": "string", "description": "Any option of the query."},
                 }
@@ -83,7 +82,7 @@ class RefineAnswer(BaseModel):
     responses={
         200: {
             "description": "The new mask, or what was meant.",
-            "content": {PNG: {"schema": _BINARY}, JSON: {"schema": reference(RefineAnswer)}},
+            "content": {PNG: {"schema": BINARY}, JSON: {"schema": reference(RefineAnswer)}},
         }
     },
 )

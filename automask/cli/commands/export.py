@@ -85,7 +85,7 @@ def export(
     console = error_console()
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task(f"export to {to}", total=None)
-        with stop_on_interrupt(bar.stop) as stop:
+        with stop_on_interrupt(lambda _: bar.stop()) as stop:
             summary = export_store(
                 store,
                 exporter,

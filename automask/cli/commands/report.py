@@ -25,7 +25,7 @@ def report(
     console = error_console()
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("report", total=None)
-        with stop_on_interrupt(bar.stop) as stop:
+        with stop_on_interrupt(lambda _: bar.stop()) as stop:
             page = write_report(
                 store, stop=stop, progress=lambda done, total: bar.update(task, completed=done, total=total)
             )

@@ -1,0 +1,29 @@
+"""Names of stages: what is ours and missing is a broken installation, what is nobody's is a slip."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from automask import plugins
+from automask.errors import PluginError
+
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def test_our_own_names_are_those_that_are_installed():
+    declared = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["entry-points"]
+    for group, names in plugins.OWN_NAMES.items():
+        assert names == set(declared[group])
+
+
+@pytest.mark.parametrize(("group", "name"), [(plugins.DETECTORS, "ink"), (plugins.REFINERS, "ink")])
+def test_a_stale_installation_is_told_to_install_again(monkeypatch, group, name):
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [])
+    with pytest.raises(PluginError) as caught:
+        plugins.load_plugin(group, name)
+    assert caught.value.code == "plugin-unknown"
+    assert "pip install --force-reinstall" in caught.value.advice
+    with pytest.raises(PluginError) as caught:
+        plugins.load_plugin(group, "nosuch")
+    assert caught.value.advice == "Known names: none."
