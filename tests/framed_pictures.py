@@ -300,6 +300,21 @@ def caption_strip(picture: Pixels, rng: Rng) -> Framed:
     return framed
 
 
+def translucent_strip(picture: Pixels, rng: Rng) -> Framed:
+    """A caption on a veil over the picture."""
+    height_px, width_px = picture.shape[:2]
+    high = share_px(picture, rng, 0.08, 0.2)
+    ground = plain_colour(rng)
+    y0 = 0 if rng.random() < 0.25 else height_px - high
+    pixels, truth = picture.copy(), np.zeros((height_px, width_px), np.uint8)
+    opacity = rng.uniform(0.5, 0.85)
+    strip = pixels[y0 : y0 + high]
+    strip[:] = ((1 - opacity) * strip + opacity * np.array(ground)).astype(np.uint8)
+    truth[y0 : y0 + high] = 255
+    letters(rng, pixels, 16, y0 + high // 4, width_px - 32, max(8, high // 2), ink_for(ground))
+    return Framed(pixels, truth)
+
+
 def interface_strip(picture: Pixels, rng: Rng) -> Framed:
     """A status bar, a toolbar or a row of buttons, sometimes graded."""
     high = share_px(picture, rng, 0.04, 0.11)
@@ -385,6 +400,7 @@ SIMPLE_KINDS: dict[str, Callable[[Pixels, Rng], Framed]] = {
         rounded_corners,
         oval_window,
         caption_strip,
+        translucent_strip,
         interface_strip,
         comic_page,
         skewed_scan,

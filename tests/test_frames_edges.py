@@ -239,6 +239,12 @@ def test_a_straight_horizon_under_a_smooth_sky_is_no_bar():
     assert score(jpeg(picture), None).waste == 0
 
 
+def test_a_shadow_with_a_straight_edge_is_no_veil():
+    picture = scene()
+    picture[400:] = (picture[400:] * 0.5).astype(np.uint8)
+    assert score(jpeg(picture), None).waste == 0
+
+
 def test_a_figure_on_a_white_page_is_no_picture_in_a_mat():
     page = np.full((600, 500, 3), 255, np.uint8)
     cv2.ellipse(page, (250, 200), (90, 110), 0, 0, 360, (230, 190, 160), -1)

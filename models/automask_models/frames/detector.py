@@ -20,6 +20,7 @@ from automask_models.frames.plates import Plate, find_plates, in_line
 from automask_models.frames.shape import outside_of
 from automask_models.frames.sides import Line, Side
 from automask_models.frames.strips import Strip, find_strips
+from automask_models.frames.veils import Veil, find_veils
 from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
 
 ALGORITHM_VERSION = 3
@@ -42,12 +43,13 @@ class EdgesDetector:
     Regions have kind frame and their own `artefact`, the exact pixels of the frame. Attributes:
 
     - `pattern`: ring, rim, pair, single, nested, edge-ring or edge-pair for each layer from outside inwards, joined by
-      `>`; or strip, rounded, oval, plate, window, card;
+      `>`; or strip, veil, rounded, oval, plate, window, card;
     - `left_px`, `top_px`, `right_px`, `bottom_px`: depth of the whole region at the middle of each side;
     - `support`, `purity`, `beyond`, `noise`, `contrast`: the weakest values over the sides of the outermost layer
       (see `bands.Band`);
     - `detail`: share of detail inside (see `picture`);
     - for a strip instead: `side`, `support`, `drift`, `noise`, `ink` (see `strips.Strip`);
+    - for a veil instead: `side`, `follows`, `contrast_left`, `letters` (see `veils.Veil`);
     - for a plate instead: `filled`, `ink`, `letters` (see `plates.Plate`);
     - for a rounded or oval window instead: `radius_px`, `agreement`, `sharpness`, `detail` (see `openings.Opening`);
     - for the art window of a card instead: `support`, `off_centre`, `mirrored`, `plates`, `detail`
@@ -109,8 +111,11 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     opening = find_opening(pixels, alpha=alpha, inside=accepted)
     if opening is not None and opening.confidence >= WEAK:
         regions.append(_opening_region(opening, done))
-    for strip in find_strips(pixels, inside=accepted, at_least=WEAK):
-        regions.append(_strip_region(strip, trust=trust))
+    strips = find_strips(pixels, inside=accepted, at_least=WEAK)
+    regions += [_strip_region(strip, trust=trust) for strip in strips]
+    opaque = {strip.side for strip in strips if strip.confidence * trust >= ACCEPT}
+    veils = find_veils(pixels, inside=accepted, at_least=WEAK)
+    regions += [_veil_region(veil, trust=trust) for veil in veils if veil.side not in opaque]
     plates = find_plates(pixels, inside=accepted, at_least=WEAK)
     framed = sum(drawn_lines[side].depth_px > 0 for side in Side)
     plate_trust = trust if framed >= MIN_FRAMED or in_line(plates) else JUST_PROPOSED
@@ -190,6 +195,23 @@ def _strip_region(strip: Strip, *, trust: float) -> Region:
             "drift": round(strip.drift, 2),
             "noise": round(strip.noise, 2),
             "ink": round(strip.ink, 3),
+        },
+    )
+
+
+def _veil_region(veil: Veil, *, trust: float) -> Region:
+    return Region(
+        kind=Kind.FRAME,
+        box=veil.box,
+        confidence=round(veil.confidence * trust, 4),
+        source=EdgesDetector.name,
+        artefact=np.ones(veil.box.shape, dtype=np.bool_),
+        attributes={
+            "pattern": "veil",
+            "side": veil.side.value,
+            "follows": round(veil.follows, 3),
+            "contrast_left": round(veil.contrast_left, 3),
+            "letters": veil.letters,
         },
     )
 
