@@ -38,6 +38,21 @@ class MaskScore:
     far_cells: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedCells:
+    """The latent cells of a mask, all arrays of one shape.
+
+    Attributes:
+        weight: float64, 0..1, what is trained.
+        unwanted: bool, the cells that leak.
+        far: bool, the cells that are wasted when they are not trained.
+    """
+
+    weight: NDArray[np.float64]
+    unwanted: NDArray[np.bool_]
+    far: NDArray[np.bool_]
+
+
 def with_neighbours(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Spread True cells to their eight neighbours."""
     padded = np.pad(cells, 1)
@@ -63,6 +78,24 @@ def score_mask(
     Raises:
         ValueError: The two differ in size.
     """
+    cells = judged_cells(weight_levels, truth, training_px=training_px, cell_px=cell_px)
+    unwanted, far, weight = cells.unwanted, cells.far, cells.weight
+    return MaskScore(
+        leak=float(weight[unwanted].mean()) if unwanted.any() else None,
+        waste=float((1.0 - weight[far]).mean()) if far.any() else None,
+        unwanted_cells=int(unwanted.sum()),
+        far_cells=int(far.sum()),
+    )
+
+
+def judged_cells(
+    weight_levels: NDArray[np.uint8], truth: NDArray[np.uint8] | None, *, training_px: int = 1024, cell_px: int = 8
+) -> JudgedCells:
+    """What `score_mask` averages over, cell by cell.
+
+    Raises:
+        ValueError: The two differ in size.
+    """
     height_px, width_px = weight_levels.shape
     grid = LatentGrid.of(width_px, height_px, training_px=training_px, cell_px=cell_px)
     if truth is None:
@@ -77,12 +110,7 @@ def score_mask(
     unwanted = unwanted_share > UNWANTED_SHARE
     far = ~with_neighbours(unwanted) & counted
     unwanted &= counted
-    return MaskScore(
-        leak=float(weight[unwanted].mean()) if unwanted.any() else None,
-        waste=float((1.0 - weight[far]).mean()) if far.any() else None,
-        unwanted_cells=int(unwanted.sum()),
-        far_cells=int(far.sum()),
-    )
+    return JudgedCells(weight=weight, unwanted=unwanted, far=far)
 
 
 def mean_of(scores: list[float | None]) -> float | None:

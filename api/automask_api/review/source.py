@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
 from automask.dataset.walk import ImageFile
-from automask.errors import InputError
+from automask.errors import ConfigError, InputError, WeightsError
 from automask.pipeline import MaskPipeline
 from automask.protocols import PromptAnswer
 from automask.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
 from automask.types import Image
 from automask_api.errors import NotFound
+from automask_api.refining.clicks import thing_to_add
 from automask_api.refining.desk import RefineDesk
 from automask_api.review.pictures import PictureCache
 
@@ -130,13 +131,12 @@ class ReviewSource:
         desk = self._desk_of_today()
         session = desk.opened(content, Image(id=stored.image_id, pixels=pixels)).session
         with desk.working:
-            return session.answer(points=[(x + 0.5, y + 0.5)], wanted=[True])
+            return thing_to_add(session, (x, y))
 
     def _desk_of_today(self) -> RefineDesk:
         with self._opening:
             if self._desk is None:  # made at the first click: most reviews need none
-                bare = self.config.model_copy(update={"detectors": (), "dataset_detectors": (), "refiner": "polygon"})
-                self._desk = RefineDesk(MaskPipeline.from_config(bare), most=_OPEN_IMAGES, most_px=_OPEN_PX)
+                self._desk = RefineDesk(_bare_pipeline(self.config), most=_OPEN_IMAGES, most_px=_OPEN_PX)
             return self._desk
 
     def redraw(self, image_id: str) -> StoredImage | None:
@@ -152,6 +152,15 @@ class ReviewSource:
         """Do something that draws masks by itself, while nothing else is drawn."""
         with self._drawing:
             return work()
+
+
+def _bare_pipeline(config: PipelineConfig) -> MaskPipeline:
+    """Nothing but the refiner that drew the masks, since it may answer clicks; without its weights another one may."""
+    bare = config.model_copy(update={"detectors": (), "dataset_detectors": ()})
+    try:
+        return MaskPipeline.from_config(bare)
+    except (ConfigError, WeightsError):
+        return MaskPipeline.from_config(bare.model_copy(update={"refiner": "polygon"}))
 
 
 def token_of(image_id: str) -> str:

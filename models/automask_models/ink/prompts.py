@@ -18,6 +18,15 @@ _JOIN_CELLS = 5
 _FAINTEST = 0.05
 _SHARE_OF_PEAK = 0.25
 """Somebody who points says that there is something, so what counts as ink is measured against the surest cell there."""
+_FLOOD_SHARE = 0.025
+_STEP = 1.25
+"""A thing that takes more of the picture than this has most likely run into its surroundings: the bar is raised by
+steps until it has not, or until only the surest cells are left, as of large lettering."""
+_HALO_CELLS = 5
+_HALO_SHARE = 0.4
+"""Around a thing, cells down to this share of the bar belong to it: faint strokes of a mark lie beside sure ones."""
+_CLOSE_CELLS = 4
+"""Gaps up to twice this inside of a thing are its own, too: nobody learns from the insides of letters."""
 
 
 class InkPromptSession:
@@ -55,13 +64,24 @@ class InkPromptSession:
         return PromptAnswer(self._pixels(cells), self._score(cells), self._name)
 
     def _thing_at(self, cell: tuple[int, int]) -> NDArray[np.bool_]:
-        """The joined cells around a click."""
-        window = self._around(cell)
-        peak = float(self._ink.unwanted[window].max())
-        found = self._ink.unwanted >= max(_FAINTEST, _SHARE_OF_PEAK * peak)
+        """The joined cells around a click, with what is faint right beside them and in between."""
+        import cv2
+
+        window, ink = self._around(cell), self._ink.unwanted
+        peak = float(ink[window].max())
         if peak < _FAINTEST:
-            return np.zeros_like(found)
-        return found & _component(found, window, join=_JOIN_CELLS)
+            return np.zeros(ink.shape, dtype=np.bool_)
+        bar = max(_FAINTEST, _SHARE_OF_PEAK * peak)
+        found = _joined_at(ink >= bar, window)
+        while found.mean() > _FLOOD_SHARE and bar * _STEP < peak:
+            bar *= _STEP
+            found = _joined_at(ink >= bar, window)
+        near = cv2.dilate(found.view(np.uint8), _disc(_HALO_CELLS)) > 0
+        whole = (found | (near & (ink >= _HALO_SHARE * bar))).view(np.uint8)
+        room = np.pad(whole, _CLOSE_CELLS)  # closing must not stick to the border of the picture
+        closed = cv2.morphologyEx(room, cv2.MORPH_CLOSE, _disc(_CLOSE_CELLS))
+        inner = slice(_CLOSE_CELLS, -_CLOSE_CELLS)
+        return np.asarray(closed[inner, inner] > 0, dtype=np.bool_)
 
     def _near(self, cell: tuple[int, int], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The connected part of an answer around a click that does not want it."""
@@ -103,6 +123,16 @@ class InkPromptSession:
 
     def _score(self, cells: NDArray[np.bool_]) -> float:
         return float(self._ink.unwanted[cells].mean()) if cells.any() else 0.0
+
+
+def _joined_at(cells: NDArray[np.bool_], window: tuple[slice, slice]) -> NDArray[np.bool_]:
+    return cells & _component(cells, window, join=_JOIN_CELLS)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2), dtype=np.uint8)
 
 
 def _component(cells: NDArray[np.bool_], window: tuple[slice, slice], *, join: int) -> NDArray[np.bool_]:
