@@ -33,6 +33,10 @@ SUPPORT = (0.55, 0.75)
 SUPPORT_OF_CARD = (0.4, 0.6)
 MIRRORED_OF_CARD = (0.3, 0.5)
 """The same two where lettered plates in a border say that this is a card."""
+NEXT_PLATE = 0.08
+NEXT_BORDER = 0.16
+"""How far a card's window may end from the plate and from the border beside it, as a share of the card: what lies
+further out is the picture beyond a horizon."""
 GOES_ON = 0.6
 """Share of the rows beyond a horizon in which the sides of a window must be edges."""
 MIN_WIDTH = 0.5
@@ -218,7 +222,21 @@ def _best_rectangle(
     (x0, y0, x1, y1), support = best
     both = np.minimum(vertical[:, x0 if x0 else x1], vertical[:, x1 if x1 < width else x0])
     y0, y1 = _up_to(both, y0, tops, covered), _up_to(both, y1, bottoms, covered)
+    y0 -= _too_far(covered[:y0][::-1], height)
+    y1 += _too_far(covered[y1:], height)
     return (x0, y0, x1, y1), support
+
+
+def _too_far(beyond: NDArray[np.bool_], height: int) -> int:
+    """How many rows without a plate lie beyond a window's end, 0 where they can be the frame's own.
+
+    Args:
+        beyond: Rows from the window's end outwards, whether a plate lies there.
+        height: Rows of the whole card.
+    """
+    rows = int(beyond.argmax()) if beyond.any() else beyond.size
+    most = NEXT_PLATE if beyond.any() else NEXT_BORDER
+    return rows if rows > most * height else 0
 
 
 def _up_to(both: NDArray[np.int32], row: int, others: Sequence[int], covered: NDArray[np.bool_]) -> int:
