@@ -1,5 +1,6 @@
 """The ink network and what is built on it: maps, groups, detector, refiner, second opinion. Shipped weights run."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,28 @@ class TestRefiner:
         found[patch.box.slices] = patch.artefact
         assert found[letters].mean() > 0.9
         assert patch.artefact.mean() < 0.75
+
+    def test_outlines_follow_colours_unless_they_miss_what_the_network_sees(self, weights, network, monkeypatch):
+        image, letters = lettered("HILL", size_px=180, at=(100, 150), opacity=1.0)
+        ys, xs = np.nonzero(letters)
+        box = Box(int(xs.min()) - 8, int(ys.min()) - 8, int(xs.max()) + 8, int(ys.max()) + 8)
+        corners = ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
+        region = Region(Kind.TEXT, box, 0.9, "test", polygon=corners)
+
+        def overlap(**options):
+            refiner = InkRefiner(InkRefinerOptions(**options), weights=weights, runtime=RuntimeConfig(threads=2))
+            refiner.load()
+            (patch,) = refiner.refine(image, [region])
+            found = np.zeros(letters.shape, dtype=bool)
+            found[patch.box.slices] = patch.artefact
+            return (found & letters).sum() / (found | letters).sum()
+
+        by_colour = overlap()
+        assert by_colour > 0.85
+        assert by_colour > overlap(by_colour=False)
+        everywhere = dataclasses.replace(network.map_of(image), unwanted=np.ones_like(network.map_of(image).unwanted))
+        monkeypatch.setattr(InkNetwork, "map_of", lambda *_: everywhere)
+        assert overlap() == overlap(by_colour=False)
 
     def test_a_region_without_ink_keeps_its_shape_and_says_why(self, weights):
         refiner = InkRefiner(InkRefinerOptions(), weights=weights, runtime=RuntimeConfig(threads=2))

@@ -24,6 +24,9 @@ from automask_models.refiners.polygon import filled_region
 from automask_models.stages import WeightedStage, WeightOptions
 
 _SURE = 0.5
+"""From this probability on, colours must show what the network sees."""
+_FAR_SHARE = 0.08
+"""By this share of a region's shorter side colours and network may disagree."""
 _SLACK_SHARE = 0.15
 """Lettering may reach over its region by this share of the region's shorter side: detectors cut corners."""
 
@@ -119,11 +122,10 @@ class InkRefiner(WeightedStage[InkRefinerOptions]):
         if found is None or found.artefact.sum() > self._options.max_colour_share * filled.sum():
             return None
         sure = (ink.within(box) >= _SURE) & filled
-        if not sure.any():
-            return None
-        near_px = max(1, math.ceil(1 / ink.cells_per_px[0]))  # the map is not more exact than its cells
-        recall = float((grow(found.artefact, near_px) & sure).sum() / sure.sum())
-        if recall < self._options.min_colour_recall:
+        # The map is not more exact than its cells, and large letters are seen in it from afar.
+        near_px = max(1, math.ceil(1 / ink.cells_per_px[0]), round(_FAR_SHARE * min(box.shape)))
+        missed = float((sure & ~grow(found.artefact, near_px)).sum())
+        if missed > (1 - self._options.min_colour_recall) * sure.sum():
             return None
         return Patch(box=box, artefact=found.artefact, score=found.separation, refiner=self.name)
 
