@@ -121,6 +121,27 @@ class TestLoop:
         with pytest.raises(StateError, match="'tiny', not 'other'"):
             train(TinyTask(name="other"), loop_config(8), tmp_path)
 
+    def test_states_are_averaged_by_weight_and_the_last_one_counts_on(self, tmp_path: Path) -> None:
+        import torch
+
+        from automask_models.training.__main__ import main
+        from automask_models.training.checkpoint import StateError, load_state, mean_state
+        from automask_models.training.loop import train
+
+        task = TinyTask()
+        for name, total in (("short", 8), ("long", 16)):
+            train(task, loop_config(total), tmp_path / name)
+        paths = [tmp_path / name / "state.pt" for name in ("short", "long")]
+        assert main(["average", *map(str, paths), "--task", task.name, "--out", str(tmp_path / "mean")]) == 0
+        short, long = (load_state(path, task=task.name) for path in paths)
+        mean = load_state(tmp_path / "mean" / "state.pt", task=task.name)
+        assert mean.progress == long.progress
+        for key, value in mean.average.items():
+            if value.dtype.is_floating_point:
+                torch.testing.assert_close(value, (short.average[key] + long.average[key]) / 2)
+        with pytest.raises(StateError, match="no states"):
+            mean_state([])
+
     def test_a_compact_state_is_smaller_and_goes_on(self, tmp_path: Path) -> None:
         from automask_models.training.checkpoint import compact, load_state, save_state
         from automask_models.training.loop import train

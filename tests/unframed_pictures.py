@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from framed_pictures import Pixels, Rng, random_colour, texture
+from border_textures import Pixels, Rng, random_colour, texture
 
 SIZES = ((480, 640), (640, 480), (600, 600), (432, 768))
 

@@ -1,4 +1,4 @@
-"""Commands of the training recipes: `python -m automask_models.training train|evaluate|export|measure|quantise ...`."""
+"""Commands of the training recipes: `python -m automask_models.training train|evaluate|average|export ...`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
     checking.add_argument("--materials", type=Path, required=True)
     checking.add_argument("--out", type=Path, required=True)
     checking.add_argument("--images", type=int, default=100)
+    averaging = commands.add_parser("average", help="write the mean of some states of one run to OUT")
+    averaging.add_argument("states", type=Path, nargs="+", metavar="STATE", help="the last one counts on")
+    averaging.add_argument("--task", required=True, help="ink or sam: what they are states of")
+    averaging.add_argument("--out", type=Path, required=True)
     exporting = commands.add_parser("export", help="write OUT's moving average as files to ship, and a small state")
     exporting.add_argument("recipe", type=Path)
     exporting.add_argument("--out", type=Path, required=True)
@@ -59,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if given.command == "train":
         return _train(given)
+    if given.command == "average":
+        return _average(given)
     if given.command == "export":
         return _export(given)
     if given.command == "measure":
@@ -104,6 +110,14 @@ def _evaluate(given: argparse.Namespace) -> int:
         tomllib.loads(given.recipe.read_text()), materials=given.materials, out=given.out, images=given.images
     )
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+def _average(given: argparse.Namespace) -> int:
+    from automask_models.training.checkpoint import load_state, mean_state, save_state
+    from automask_models.training.loop import STATE_FILE
+
+    save_state(mean_state([load_state(path, task=given.task) for path in given.states]), given.out / STATE_FILE)
     return 0
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,33 @@ def compact(state: TrainingState) -> TrainingState:
         optimizer={"state": kept, "param_groups": state.optimizer["param_groups"]},
         torch_rng=state.torch_rng,
     )
+
+
+def mean_state(states: Sequence[TrainingState]) -> TrainingState:
+    """The last of some states of one run, with the mean of all their weights ("model soup", Wortsman et al., 2022).
+
+    States of one run lie in one basin: their mean is often as good as the best of them, and surer on other pictures.
+
+    Raises:
+        StateError: There are none, or they are of different networks.
+    """
+    if not states:
+        raise StateError("There are no states to average: name at least one.")
+    last = states[-1]
+
+    def mean_of(name: str) -> dict[str, Any]:
+        all_weights: list[dict[str, Any]] = [getattr(state, name) for state in states]
+        shapes = [{key: value.shape for key, value in weights.items()} for weights in all_weights]
+        if any(each != shapes[-1] for each in shapes):
+            raise StateError("The states are of different networks: average states of one run.")
+        return {
+            key: (sum(weights[key].double() for weights in all_weights) / len(all_weights)).to(value.dtype)
+            if value.dtype.is_floating_point
+            else value
+            for key, value in all_weights[-1].items()
+        }
+
+    return replace(last, module=mean_of("module"), average=mean_of("average"))
 
 
 def load_state(path: Path, *, task: str) -> TrainingState:
