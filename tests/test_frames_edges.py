@@ -7,13 +7,16 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+from framed_pictures import letters
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig, RenderConfig
 from automask.fuse import Mask
+from automask.geometry import Box
 from automask.metrics import MaskScore, score_mask
 from automask.types import Image, Kind, Patch, Region
 from automask_models.frames.detector import EdgesDetector, detect_frames
+from automask_models.frames.veils import find_veils
 
 Pixels = NDArray[np.uint8]
 
@@ -300,3 +303,19 @@ def test_a_small_picture_on_a_large_page_is_drawn_only_when_it_is_certain():
     for region in detect_frames(jpeg(page)):
         assert region.confidence < 0.5 or region.confidence >= 0.9
     assert truth.mean() > 0.6 * 255
+
+
+def test_a_veil_over_a_third_of_a_page_is_only_proposed():
+    rng = np.random.default_rng(5)
+    picture = scene()
+    height_px, width_px = picture.shape[:2]
+
+    def veiled(share):
+        page = picture.copy()
+        top = round(height_px * (1 - share))
+        page[top:] = (page[top:] * 0.4 + 0.6 * np.array((20, 20, 60))).astype(np.uint8)
+        letters(rng, page, 16, top + (height_px - top) // 3, width_px - 32, 24, (255, 255, 255))
+        return find_veils(jpeg(page), inside=Box(0, 0, width_px, height_px), at_least=0.1)
+
+    assert [veil.confidence > 0.5 for veil in veiled(0.1)] == [True]
+    assert [veil.confidence > 0.5 for veil in veiled(0.3)] == [False]

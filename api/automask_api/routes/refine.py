@@ -66,7 +66,7 @@ class RefineAnswer(BaseModel):
     """What was meant."""
 
     content_sha256: str = Field(description="Send it instead of the image with the next click.")
-    method: str = Field(description="sam, or grabcut and region-growing on a server without a network.")
+    method: str = Field(description="The refiner that answered (ink, sam), or grabcut and region-growing without one.")
     note: str = Field("", description="Why there is no network.")
     score: float
     box: XyXy | None = Field(description="Around the thing; null where nothing was found.")

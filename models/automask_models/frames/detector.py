@@ -13,6 +13,7 @@ from automask.geometry import Box
 from automask.protocols import WeightSource, stage_fingerprint
 from automask.types import Attribute, Image, Issue, Kind, Region
 from automask_models.frames.cards import CardWindow, find_card
+from automask_models.frames.evidence import JUST_PROPOSED
 from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow
 from automask_models.frames.openings import Opening, find_opening
 from automask_models.frames.picture import detail_of, pictorial
@@ -30,7 +31,6 @@ DRAWING_TRUST = 0.45
 LARGE_SHARE = 0.6
 """Share of the image from which a frame is drawn only on overwhelming evidence: it dwarfs the picture."""
 OVERWHELMING = 0.9
-JUST_PROPOSED = 0.45
 
 
 class EdgesOptions(FrozenModel):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
-from automask_models.frames.evidence import ramp
+from automask_models.frames.evidence import JUST_PROPOSED, ramp
 from automask_models.frames.sides import Side, oriented_pixels
 
 POSITIONS = 768
@@ -42,6 +42,8 @@ LETTERS = (4, 9)
 LETTER_HEIGHT = (0.12, 0.85)
 """Height of a letter as a share of the veil's."""
 SAME_HEIGHT = (0.4, 0.6)
+DRAWN_DEPTH = 0.14
+"""Deeper veils, as a share of the image across them, are only proposed: pages have such edges by design."""
 WITHOUT_LETTERS = 0.25
 """What the confidence is multiplied with where nothing is written: not even proposed."""
 
@@ -115,6 +117,8 @@ def _veil_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Veil | None:
         * ramp(float(np.mean(parts)), 0.6, 0.8)
         * max(WITHOUT_LETTERS, ramp(float(letters), *LETTERS) * ramp(alike, *SAME_HEIGHT))
     )
+    if depth_px > DRAWN_DEPTH * pixels.shape[0]:
+        confidence = min(confidence, JUST_PROPOSED)
     return Veil(side, box, float(follows[at]), kept, letters, confidence)
 
 
