@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask_models.frames.evidence import ramp
+from automask_models.frames.lettering import ENOUGH, MIN_LETTER_PX, letters_in
 
 WORK_PX = 720
 """Longest side of the copy that is searched: letters of a rule text are then still several pixels high."""
@@ -34,12 +35,9 @@ FILLED = (0.75, 0.87)
 """Share of a plate's worst side along which the ground reaches it; skies and walls have irregular outlines."""
 INK_LEVELS = 48
 """Levels between a letter and its ground; clouds stay below."""
-MIN_LETTER_PX = 4
 INK = (0.02, 0.05)
 MOST_INK = (0.5, 0.4)
 """Share of a plate that is letters."""
-LETTERS = (4, 9)
-"""How many letters, or parts of words, make a line of text."""
 LETTER_HEIGHT = 0.75
 """Largest height of a letter as a share of the plate's."""
 SAME_HEIGHT = (0.35, 0.6)
@@ -164,23 +162,19 @@ def _measure(small: NDArray[np.uint8], part: NDArray[np.bool_]) -> _Rectangle | 
     far = np.abs(level - colours[:, None]).max(axis=2)
     is_ink = ((far >= INK_LEVELS) & ~ground)[OUTLINE_PX:-OUTLINE_PX, OUTLINE_PX:-OUTLINE_PX]
     ink = float(is_ink.mean())
-    _, _, stats, _ = cv2.connectedComponentsWithStats(is_ink.view(np.uint8), connectivity=8)
-    heights = stats[1:, cv2.CC_STAT_HEIGHT]
-    heights = heights[(heights >= MIN_LETTER_PX) & (heights <= LETTER_HEIGHT * height)]
-    if heights.size == 0:
+    letters, alike = letters_in(is_ink, low_px=MIN_LETTER_PX, high_px=LETTER_HEIGHT * height)
+    if not letters:
         return None
-    middle = float(np.median(heights))
-    alike = float((np.abs(heights - middle) <= 0.4 * middle).mean())
     confidence = (
         ramp(filled, *FILLED)
         * ramp(ink, *INK)
         * ramp(ink, *MOST_INK)
-        * ramp(float(heights.size), *LETTERS)
+        * ramp(float(letters), *ENOUGH)
         * ramp(alike, *SAME_HEIGHT)
         * ramp(abs(2 * centre[0] - part.shape[1]) / 2 / part.shape[1], *OFF_CENTRE)
     )
     corners = cv2.boxPoints((centre, extent, angle)).astype(np.float32)
-    return _Rectangle(corners, filled, ink, int(heights.size), confidence)
+    return _Rectangle(corners, filled, ink, letters, confidence)
 
 
 def _at_full_size(found: _Rectangle, shape: tuple[int, ...], inside: Box, scale: float) -> Plate:

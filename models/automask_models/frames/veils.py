@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask_models.frames.evidence import JUST_PROPOSED, ramp
+from automask_models.frames.lettering import ENOUGH, letters_in
 from automask_models.frames.sides import Side, oriented_pixels
 
 POSITIONS = 768
@@ -38,7 +39,6 @@ ADDED = (4.0, 10.0)
 """Levels by which the mixture changes the picture: a shadow's edge changes it by a factor alone."""
 INK_LEVELS = 40
 BLUR_PX = 25
-LETTERS = (4, 9)
 LETTER_HEIGHT = (0.12, 0.85)
 """Height of a letter as a share of the veil's."""
 SAME_HEIGHT = (0.4, 0.6)
@@ -115,7 +115,7 @@ def _veil_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Veil | None:
         * ramp(kept, *CONTRAST_LEFT)
         * ramp(float(np.abs(mean_change).max()), *ADDED)
         * ramp(float(np.mean(parts)), 0.6, 0.8)
-        * max(WITHOUT_LETTERS, ramp(float(letters), *LETTERS) * ramp(alike, *SAME_HEIGHT))
+        * max(WITHOUT_LETTERS, ramp(float(letters), *ENOUGH) * ramp(alike, *SAME_HEIGHT))
     )
     if depth_px > DRAWN_DEPTH * pixels.shape[0]:
         confidence = min(confidence, JUST_PROPOSED)
@@ -128,12 +128,5 @@ def _letters(part: NDArray[np.uint8]) -> tuple[int, float]:
 
     height = part.shape[0]
     ground = cv2.medianBlur(part, BLUR_PX)
-    ink = (np.abs(part.astype(np.int16) - ground).max(axis=2) >= INK_LEVELS).view(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    heights = stats[1:, cv2.CC_STAT_HEIGHT]
-    low, high = (share * height for share in LETTER_HEIGHT)
-    heights = heights[(heights >= max(4, low)) & (heights <= high)]
-    if heights.size == 0:
-        return 0, 0.0
-    middle = float(np.median(heights))
-    return int(heights.size), float((np.abs(heights - middle) <= 0.4 * middle).mean())
+    ink = np.abs(part.astype(np.int16) - ground).max(axis=2) >= INK_LEVELS
+    return letters_in(ink, low_px=LETTER_HEIGHT[0] * height, high_px=LETTER_HEIGHT[1] * height)

@@ -98,7 +98,7 @@ class InkRefiner(WeightedStage[InkRefinerOptions]):
         if region.artefact is not None:  # its detector knows the pixels
             return Patch(box=box, artefact=filled, score=region.confidence, refiner="polygon")
         ink = network.map_of(image)
-        coloured = self._by_colour(image, region, box, filled, ink) if self._options.by_colour else None
+        coloured = self._by_colour(image, box, filled, ink) if self._options.by_colour else None
         if coloured is not None:
             return coloured
         slack_px = max(1, round(_SLACK_SHARE * min(box.shape)))
@@ -114,9 +114,7 @@ class InkRefiner(WeightedStage[InkRefinerOptions]):
         score = float(ink.within(window)[found].mean())
         return Patch(box=window, artefact=closed, score=min(1.0, score), refiner=self.name)
 
-    def _by_colour(
-        self, image: Image, region: Region, box: Box, filled: NDArray[np.bool_], ink: InkMap
-    ) -> Patch | None:
+    def _by_colour(self, image: Image, box: Box, filled: NDArray[np.bool_], ink: InkMap) -> Patch | None:
         """The region's lettering by its colours; None where they do not part, or the network sees it elsewhere."""
         found = find_ink(image, box, filled)
         if found is None or found.artefact.sum() > self._options.max_colour_share * filled.sum():
