@@ -231,6 +231,7 @@ class PromptSession(Protocol):
         wanted: Sequence[bool] = (),
         box: Box | None = None,
         drawn: NDArray[np.bool_] | None = None,
+        masked: NDArray[np.bool_] | None = None,
     ) -> PromptAnswer:
         """Outline what the prompts mean; at least one wanted point, a box or something drawn is needed.
 
@@ -239,6 +240,19 @@ class PromptSession(Protocol):
             wanted: One per click: part of the thing, or not.
             box: Around the thing.
             drawn: (H, W) bool, roughly the thing.
+            masked: (H, W) bool, what is masked already: a click means something beside it. May be ignored.
+        """
+        ...
+
+    def wrong_part(
+        self, thing: NDArray[np.bool_], point: tuple[float, float], *, wanted: Sequence[tuple[float, float]] = ()
+    ) -> NDArray[np.bool_]:
+        """The part of a masked thing that a click says is masked by mistake; the whole thing where none stands out.
+
+        Args:
+            thing: (H, W) bool, connected pixels, not grown.
+            point: The click, x and y in pixels of the image, on the thing or close to it.
+            wanted: Clicks before it that asked for things; what is at them stays.
         """
         ...
 

@@ -259,11 +259,11 @@ def test_clicks_take_and_remove_things(reviewer, root):
     reviewer.wait_for("rocket.jpg")
     reviewer.press("w")
     reviewer.click(200, 30)
+    reviewer.page.wait_for_function("() => parseInt(document.querySelector('#coverage-share').textContent) === 0")
     reviewer.saved()
     assert (stored_levels(root, "rocket.jpg") == 255).all(), "a false region goes with a click"
     reviewer.press("q")
     reviewer.click(480, 436)
-    reviewer.page.wait_for_selector("#undo:not([disabled])")
     reviewer.page.wait_for_function("() => parseInt(document.querySelector('#coverage-share').textContent) > 0")
     reviewer.saved()
     levels = stored_levels(root, "rocket.jpg")

@@ -15,6 +15,8 @@ from automask.config import PipelineConfig
 from automask_api.refining.clicks import masked_thing
 from automask_api.review.clicking import Start, measure_clicks, rows_of
 from automask_api.review.source import ReviewSource, token_of
+from automask_models.ink.network import InkMap
+from automask_models.ink.prompts import InkPromptSession
 
 CONFIG = PipelineConfig(detectors=("edges",))
 
@@ -44,12 +46,52 @@ def test_a_missed_mark_takes_two_clicks_at_most(manifest):
     assert rows_of([figures], 2)[-1][1:3] == ["1", "0% (1.000 / 0.000)"]
 
 
-def test_a_removing_click_takes_one_thing(manifest):
+def test_a_removing_click_takes_what_is_seen_as_one_thing():
     masked = np.zeros((40, 60), dtype=np.bool_)
-    masked[5:10, 5:20] = masked[20:30, 40:50] = True
-    assert masked_thing(masked, (10, 7), near_px=3).sum() == 75
-    assert masked_thing(masked, (37, 25), near_px=3).sum() == 100, "masks are shown grown"
-    assert not masked_thing(masked, (30, 15), near_px=3).any()
+    masked[5:10, 5:20] = masked[5:10, 24:28] = masked[20:30, 40:50] = True
+
+    def thing(x, y, *, hole_px=0):
+        return masked_thing(masked, (x, y), growth_px=3, hole_px=hole_px)
+
+    assert thing(10, 7).sum() == 75 + 20, "their grown masks touch"
+    assert thing(37, 25).sum() == 100, "masks are shown grown"
+    assert not thing(34, 15).any()
+    assert thing(34, 15, hole_px=6).sum() == 100, "and small holes are shown filled"
+
+
+def test_a_removing_click_leaves_what_is_much_surer():
+    session, thing = ink_session()
+    point = (12.0, 42.0)
+    part = session.wrong_part(thing, point)
+    assert part[42, 12]
+    assert not part[42, 100]
+    assert (session.wrong_part(thing, (100.0, 42.0)) == thing).all(), "a click on the surest means all of it"
+    kept = session.wrong_part(thing, (100.0, 42.0), wanted=[(12.0, 42.0)])
+    assert kept[42, 100]
+    assert not kept[42, 12]
+
+
+def test_a_click_beside_a_mask_means_what_is_not_masked():
+    session, thing = ink_session()
+    masked = thing.copy()
+    masked[:, :68] = False
+    anew = session.answer(points=[(58.0, 42.0)], wanted=[True]).artefact
+    more = session.answer(points=[(58.0, 42.0)], wanted=[True], masked=masked).artefact
+    assert anew[42, 100]
+    assert not anew[42, 20], "too faint beside what is sure"
+    assert more[42, 20]
+    assert not more[42, 100]
+
+
+def ink_session():
+    """A faint thing that touches a sure one on its right, and both of them as a mask."""
+    cells = np.full((32, 48), 0.01, dtype=np.float32)
+    cells[10:12, 2:17] = 0.1
+    cells[10:12, 17:36] = 0.9
+    ink = InkMap(unwanted=cells, mark=cells, width_px=192, height_px=128)
+    thing = np.zeros((128, 192), dtype=np.bool_)
+    thing[40:48, 8:144] = True
+    return InkPromptSession(ink, name="ink"), thing
 
 
 def test_the_page_asks_the_network_that_drew_the_masks(tmp_path):

@@ -38,12 +38,19 @@ class ColourPromptSession:
         wanted: Sequence[bool] = (),
         box: Box | None = None,
         drawn: NDArray[np.bool_] | None = None,
+        masked: NDArray[np.bool_] | None = None,
     ) -> PromptAnswer:
         """See `automask.protocols.PromptSession`."""
         target = box or (Box.of_artefact(drawn) if drawn is not None else None)
         if target is None:
             return PromptAnswer(self._grown(points, wanted), _SCORE, REGION_GROWING)
         return PromptAnswer(self._cut(target, points, wanted, drawn), _SCORE, GRABCUT)
+
+    def wrong_part(
+        self, thing: NDArray[np.bool_], point: tuple[float, float], *, wanted: Sequence[tuple[float, float]] = ()
+    ) -> NDArray[np.bool_]:
+        """See `automask.protocols.PromptSession`: the whole thing, since nothing is known of its parts."""
+        return thing
 
     def _grown(self, points: Sequence[tuple[float, float]], wanted: Sequence[bool]) -> NDArray[np.bool_]:
         """Marks at the wanted clicks, else pixels like them and connected with them, less those of unwanted ones."""

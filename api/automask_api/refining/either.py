@@ -28,9 +28,16 @@ class EitherPromptSession:
         wanted: Sequence[bool] = (),
         box: Box | None = None,
         drawn: NDArray[np.bool_] | None = None,
+        masked: NDArray[np.bool_] | None = None,
     ) -> PromptAnswer:
         """See `automask.protocols.PromptSession`."""
-        found = self._first.answer(points=points, wanted=wanted, box=box, drawn=drawn)
+        found = self._first.answer(points=points, wanted=wanted, box=box, drawn=drawn, masked=masked)
         if found.artefact.any():
             return found
-        return self._second.answer(points=points, wanted=wanted, box=box, drawn=drawn)
+        return self._second.answer(points=points, wanted=wanted, box=box, drawn=drawn, masked=masked)
+
+    def wrong_part(
+        self, thing: NDArray[np.bool_], point: tuple[float, float], *, wanted: Sequence[tuple[float, float]] = ()
+    ) -> NDArray[np.bool_]:
+        """See `automask.protocols.PromptSession`."""
+        return self._first.wrong_part(thing, point, wanted=wanted)

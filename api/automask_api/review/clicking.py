@@ -31,7 +31,7 @@ from automask.grid import LatentGrid
 from automask.metrics import TRUTH_UNWANTED, judged_cells, mean_of, score_mask
 from automask.pipeline import MaskPipeline, draw
 from automask.types import Image, MaskResult
-from automask_api.refining.clicks import masked_thing, thing_to_add
+from automask_api.refining.clicks import masked_before_growth, masked_thing, part_to_remove, thing_to_add
 from automask_api.refining.desk import RefineDesk
 
 _MOST_OPEN_PX = 400_000_000
@@ -104,10 +104,9 @@ def _clicked(
     grid = LatentGrid.of(
         image.width_px, image.height_px, training_px=config.render.training_px, cell_px=config.render.cell_px
     )
-    near_px = growth_px(grid, config.render.growth_cells)
-    masked = np.zeros(shape, dtype=np.bool_)
-    for patch in fused(result, config.policy).patches if start is Start.AUTOMATIC else ():
-        masked[patch.box.slices] |= patch.artefact
+    radius_px = growth_px(grid, config.render.growth_cells)
+    hole_px = round(grid.source_px(config.render.fill_holes_cells))
+    found_there = fused(result, config.policy)
     add, remove = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
     session = desk.opened(entry.image, image).session
     leaks: list[float | None] = []
@@ -124,12 +123,15 @@ def _clicked(
             break
         x, y, adds = wrong
         made.append(wrong)
+        masked = masked_before_growth(found_there, config.policy, layers)
         if adds:
-            found = thing_to_add(session, (x, y)).artefact
-            add, remove, masked = add | found, remove & ~found, masked | found
+            found = thing_to_add(session, (x, y), masked).artefact
+            add, remove = add | found, remove & ~found
         else:
-            found = masked_thing(masked, (x, y), near_px=near_px)
-            add, remove, masked = add & ~found, remove | found, masked & ~found
+            thing = masked_thing(masked, (x, y), growth_px=radius_px, hole_px=hole_px)
+            wanted = [(each_x, each_y) for each_x, each_y, added in made if added]
+            found = part_to_remove(session, (x, y), thing, wanted=wanted)
+            add, remove = add & ~found, remove | found
     missing = clicks + 1 - len(leaks)
     return ClickFigures(
         source=entry.source,

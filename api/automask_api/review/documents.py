@@ -142,12 +142,13 @@ class RegionDocument(Document):
 
 
 class GridDocument(Document):
-    """The latent grid, and growth in pixels of the image."""
+    """The latent grid; growth and the side of the largest hole that is filled in pixels of the image."""
 
     training_px: int
     cell_px: int
     growth_cells: float
     growth_px: int
+    hole_px: int
     width_px: int
     height_px: int
     rows: int
@@ -164,6 +165,7 @@ class GridDocument(Document):
             cell_px=render.cell_px,
             growth_cells=render.growth_cells,
             growth_px=growth_px(grid, render.growth_cells),
+            hole_px=round(grid.source_px(render.fill_holes_cells)),
             width_px=grid.width_px,
             height_px=grid.height_px,
             rows=rows,
@@ -234,11 +236,36 @@ class RevertBody(Document):
     to_revision: int = Field(ge=1)
 
 
+class PartBody(Document):
+    """Masked pixels that are seen as one thing, ungrown."""
+
+    box: tuple[int, int, int, int]
+    pixels: str = Field(max_length=200_000_000, description="Base64 of the store's run lengths.")
+
+    def whole(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """The pixels in an image of `shape` (H, W).
+
+        Raises:
+            InputError: They are damaged, or outside.
+        """
+        try:
+            box = Box(*self.box)
+            if box.clipped(width_px=shape[1], height_px=shape[0]) != box:
+                raise ValueError(f"{self.box} is not inside of the image")
+            whole = np.zeros(shape, dtype=np.bool_)
+            whole[box.slices] = rle.decode(_bytes(self.pixels), shape=box.shape)
+        except ValueError as error:
+            raise InputError(f"The click cannot be read: {error}.", code="prompt-invalid") from error
+        return whole
+
+
 class ClickBody(Document):
-    """A pixel of the image."""
+    """A pixel of the image, and what is to be removed there."""
 
     x: int = Field(ge=0)
     y: int = Field(ge=0)
+    thing: PartBody | None = Field(None, description="The masked thing that the click is on; absent: it adds one.")
+    wanted: list[tuple[int, int]] = Field([], max_length=64, description="Pixels of earlier clicks that added things.")
 
 
 class ThingDocument(Document):

@@ -172,7 +172,12 @@ def build_router(source: ReviewSource) -> APIRouter:
 
     @router.post("/api/images/{token}/click")
     def click(token: str, body: ClickBody) -> JSONResponse:
-        found = source.thing_at(source.row(token), body.x, body.y)
+        stored = source.row(token)
+        if body.thing is None:
+            found = source.thing_at(stored, body.x, body.y)
+        else:
+            thing = body.thing.whole((stored.height_px or 0, stored.width_px or 0))
+            found = source.part_at(stored, body.x, body.y, thing=thing, wanted=body.wanted)
         return JSONResponse(ThingDocument.of(found).model_dump(mode="json"))
 
     @router.get("/api/images/{token}/history")

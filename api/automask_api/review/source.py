@@ -7,7 +7,7 @@ import binascii
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from automask.config import PipelineConfig
 from automask.dataset.walk import ImageFile
 from automask.errors import ConfigError, InputError, WeightsError
+from automask.evidence import fused
 from automask.pipeline import MaskPipeline
-from automask.protocols import PromptAnswer
+from automask.protocols import PromptAnswer, PromptSession
 from automask.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
 from automask.types import Image
 from automask_api.errors import NotFound
-from automask_api.refining.clicks import thing_to_add
+from automask_api.refining.clicks import masked_before_growth, part_to_remove, thing_to_add
 from automask_api.refining.desk import RefineDesk
 from automask_api.review.pictures import PictureCache
 
@@ -120,18 +121,39 @@ class ReviewSource:
         return self.pictures.pixels(self.file_of(stored), self.content_of(stored))
 
     def thing_at(self, stored: StoredImage, x: int, y: int) -> PromptAnswer:
-        """What lies at a pixel of an image, by the network of `/v1/refine` or by colour.
+        """What lies at a pixel of an image beside what is masked, by the network of `/v1/refine` or by colour.
 
         Raises:
             InputError: The pixel is outside (`prompt-invalid`), or the file cannot be used.
         """
+        session, working = self._session_at(stored, x, y)
+        masked = self._masked(stored)
+        with working:
+            return thing_to_add(session, (x, y), masked)
+
+    def part_at(
+        self, stored: StoredImage, x: int, y: int, *, thing: NDArray[np.bool_], wanted: Sequence[tuple[int, int]]
+    ) -> PromptAnswer:
+        """What a removing click takes of a masked thing; errors as for `thing_at`."""
+        session, working = self._session_at(stored, x, y)
+        with working:
+            return PromptAnswer(part_to_remove(session, (x, y), thing, wanted=wanted), 1.0, "part")
+
+    def _session_at(self, stored: StoredImage, x: int, y: int) -> tuple[PromptSession, threading.Lock]:
         pixels, content = self.pixels(stored), self.content_of(stored)
         if not (0 <= x < pixels.shape[1] and 0 <= y < pixels.shape[0]):
             raise InputError(f"The click {x},{y} lies outside of {stored.image_id}.", code="prompt-invalid")
         desk = self._desk_of_today()
-        session = desk.opened(content, Image(id=stored.image_id, pixels=pixels)).session
-        with desk.working:
-            return thing_to_add(session, (x, y))
+        return desk.opened(content, Image(id=stored.image_id, pixels=pixels)).session, desk.working
+
+    def _masked(self, stored: StoredImage) -> NDArray[np.bool_] | None:
+        """(H, W) bool, what is masked in the store, before growth; None where nothing is known of the image."""
+        result = self.store.result(stored.image_id)
+        if result is None:
+            return None
+        correction = self.store.correction(self.content_of(stored))
+        layers = correction.layers if correction is not None else None
+        return masked_before_growth(fused(result, self.config.policy), self.config.policy, layers)
 
     def _desk_of_today(self) -> RefineDesk:
         with self._opening:

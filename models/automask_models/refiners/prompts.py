@@ -44,6 +44,7 @@ class SamPromptSession:
         wanted: Sequence[bool] = (),
         box: Box | None = None,
         drawn: NDArray[np.bool_] | None = None,
+        masked: NDArray[np.bool_] | None = None,
     ) -> PromptAnswer:
         """See `automask.protocols.PromptSession`."""
         drawn_box = Box.of_artefact(drawn) if drawn is not None else None
@@ -76,6 +77,12 @@ class SamPromptSession:
         ious = proposals.ious[0]
         best = max(range(len(artefacts)), key=lambda i: (_obeyed(artefacts[i], points, wanted), float(ious[i])))
         return PromptAnswer(artefacts[best], float(np.clip(ious[best], 0.0, 1.0)), self._name)
+
+    def wrong_part(
+        self, thing: NDArray[np.bool_], point: tuple[float, float], *, wanted: Sequence[tuple[float, float]] = ()
+    ) -> NDArray[np.bool_]:
+        """See `automask.protocols.PromptSession`: the whole thing, since nothing is known of its parts."""
+        return thing
 
     def _window(self, target: Box | None) -> Box:
         """The whole image, or a close-up of what is too small in it."""

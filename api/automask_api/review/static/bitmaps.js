@@ -1,6 +1,7 @@
 // Bitmaps over a box of the image: a byte per pixel, row-major.
 
 import { Plane } from "./plane.js";
+import { dilate } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
 
@@ -24,6 +25,20 @@ export function eachRun(bitmap, box, visit) {
       x = end;
     }
   }
+}
+
+/** Run lengths of a bitmap, row-major, clear pixels first. @param {Uint8Array} bitmap */
+export function runsOf(bitmap) {
+  const runs = [];
+  let from = 0, set = 0;
+  for (let at = 0; at < bitmap.length; at++) {
+    if (Number(bitmap[at] !== 0) === set) continue;
+    runs.push(at - from);
+    from = at;
+    set = 1 - set;
+  }
+  runs.push(bitmap.length - from);
+  return Uint32Array.from(runs);
 }
 
 /** A bitmap in a larger box. @param {Uint8Array} bitmap @param {Rect} box @param {Rect} wide */
@@ -53,36 +68,37 @@ export function spread(runs, box) {
 const MOST_SAMPLES = 1e6;
 
 /**
- * The connected masked pixels at a point (before growth), at a resolution that keeps large masks quick.
+ * The masked pixels (before growth) that are seen as one thing at a point, since their grown masks touch; at a
+ * resolution that keeps large masks quick.
  * @param {import("./document.js").MaskDocument} doc @param {number} x @param {number} y
  * @returns {{bitmap: Uint8Array, box: Rect}|null} null where nothing is masked
  */
 export function componentAt(doc, x, y) {
   const step = Math.max(1, Math.ceil(Math.sqrt((doc.width * doc.height) / MOST_SAMPLES)));
   const columns = Math.ceil(doc.width / step), rows = Math.ceil(doc.height / step);
-  const masked = (/** @type {number} */ column, /** @type {number} */ row) =>
-    doc.isMasked(Math.min(doc.width - 1, column * step + (step >> 1)), Math.min(doc.height - 1, row * step + (step >> 1)));
-  const near = Math.ceil(doc.grid.growth_px / step); // what is seen as masked there is grown
-  let start = -1;
-  for (let ring = 0; ring <= near && start < 0; ring++) {
-    for (let dy = -ring; dy <= ring && start < 0; dy++) {
-      for (let dx = -ring; dx <= ring && start < 0; dx++) {
-        const column = Math.floor(x / step) + dx, row = Math.floor(y / step) + dy;
-        if (column >= 0 && row >= 0 && column < columns && row < rows && masked(column, row)) start = row * columns + column;
-      }
+  const masked = new Uint8Array(columns * rows);
+  for (let row = 0; row < rows; row++) {
+    const line = Math.min(doc.height - 1, row * step + (step >> 1));
+    for (let column = 0; column < columns; column++) {
+      masked[row * columns + column] = Number(doc.isMasked(Math.min(doc.width - 1, column * step + (step >> 1)), line));
     }
   }
+  const growth = Math.ceil(doc.grid.growth_px / step);
+  const near = growth + Math.ceil(doc.grid.hole_px / 2 / step); // holes of a mask are filled
+  const start = nearest(masked, columns, rows, Math.floor(x / step), Math.floor(y / step), near);
   if (start < 0) return null;
+  const shown = dilate(masked, columns, rows, growth);
   const seen = new Uint8Array(columns * rows), pending = [start];
   seen[start] = 1;
   let x0 = columns, y0 = rows, x1 = 0, y1 = 0;
   while (pending.length) {
     const at = /** @type {number} */ (pending.pop()), column = at % columns, row = (at - column) / columns;
-    x0 = Math.min(x0, column); y0 = Math.min(y0, row); x1 = Math.max(x1, column + 1); y1 = Math.max(y1, row + 1);
+    if (masked[at]) {
+      x0 = Math.min(x0, column); y0 = Math.min(y0, row); x1 = Math.max(x1, column + 1); y1 = Math.max(y1, row + 1);
+    }
     for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
       const nextColumn = column + dx, nextRow = row + dy, next = nextRow * columns + nextColumn;
-      if (nextColumn < 0 || nextRow < 0 || nextColumn >= columns || nextRow >= rows || seen[next]) continue;
-      if (!masked(nextColumn, nextRow)) continue;
+      if (nextColumn < 0 || nextRow < 0 || nextColumn >= columns || nextRow >= rows || seen[next] || !shown[next]) continue;
       seen[next] = 1;
       pending.push(next);
     }
@@ -91,7 +107,26 @@ export function componentAt(doc, x, y) {
   const width = box.x1 - box.x0, bitmap = new Uint8Array(width * (box.y1 - box.y0));
   for (let row = 0; row < box.y1 - box.y0; row++) {
     const line = (y0 + Math.floor(row / step)) * columns + x0;
-    for (let column = 0; column < width; column++) bitmap[row * width + column] = seen[line + Math.floor(column / step)];
+    for (let column = 0; column < width; column++) {
+      const at = line + Math.floor(column / step);
+      bitmap[row * width + column] = seen[at] & masked[at];
+    }
   }
   return { bitmap, box };
+}
+
+/**
+ * The set sample nearest to a place, or -1 where none is within reach.
+ * @param {Uint8Array} set @param {number} columns @param {number} rows
+ * @param {number} column @param {number} row @param {number} reach
+ */
+function nearest(set, columns, rows, column, row, reach) {
+  let found = -1, least = Infinity;
+  for (let y = Math.max(0, row - reach); y <= Math.min(rows - 1, row + reach); y++) {
+    for (let x = Math.max(0, column - reach); x <= Math.min(columns - 1, column + reach); x++) {
+      const distance = (x - column) ** 2 + (y - row) ** 2;
+      if (set[y * columns + x] && distance < least) [found, least] = [y * columns + x, distance];
+    }
+  }
+  return found;
 }
