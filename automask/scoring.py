@@ -10,7 +10,7 @@ from automask.config import PolicyConfig, ReviewConfig
 from automask.fuse import Mask
 from automask.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 3
+SCORING_VERSION = 4
 
 _AUDIT_DIGITS = 8
 """Hex digits of the content hash that decide about the audit sample."""

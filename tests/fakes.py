@@ -22,7 +22,7 @@ class RedDetector:
     name = "red"
     Options = NoOptions
 
-    def __init__(self, *, version=1, confidence=0.9):
+    def __init__(self, *, version=1, confidence=0.99):
         self.version = version
         self.confidence = confidence
         self.seen = []

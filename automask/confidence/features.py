@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
+from automask.confidence.model import FINE_WASTE
 from automask.confidence.quality import BORDER_CONTRAST, RING_DETAIL
 from automask.config import PolicyConfig
 from automask.fuse import Mask, is_drawn
@@ -37,8 +40,18 @@ FEATURES: Final = (
     "single_source",
     "template",
     "size",
+    "drawn_share",
+    "doubtful_share",
+    "rejected_share",
 )
 """Names, in the order of the docs; models/cards/confidence.md says what each is."""
+
+FITTED: Final = ("drawn_share", "doubtful_share", "rejected_share")
+"""Those that the model is fitted to. The others are measured, too, and may be tried with more labelled images."""
+
+_LEAST_SHARE = FINE_WASTE / 50
+"""Shares count by their logarithm, from this on: smaller ones spoil no mask."""
+_LEAST_ROOM = 0.02
 
 _AGREES_SHARE = 0.3
 _MARKS = (Kind.WATERMARK, Kind.OVERLAY, Kind.CUSTOM)
@@ -103,7 +116,33 @@ def image_features(result: MaskResult, mask: Mask, policy: PolicyConfig) -> dict
         "single_source": _mean([(float(not _is_confirmed(each, seen)), each.area) for each in loose]),
         "template": _mean([(float(TEMPLATE_ATTRIBUTE in each.region.attributes), each.area) for each in drawn]),
         "size": math.log(area_px / 1e6) / 2,
+        **_shares_of_room(drawn, rejected, mask),
     }
+
+
+def _shares_of_room(drawn: Sequence[_Seen], rejected: Sequence[_Seen], mask: Mask) -> dict[str, float]:
+    """What is drawn, doubtful and rejected, as logarithms of shares of what is left of the picture.
+
+    They are 0 where it is as much as a fine mask may waste. A mask cannot waste more than it draws, and the room that
+    frames leave is what the waste is a share of.
+    """
+    framed = np.zeros(mask.weight.shape, dtype=np.bool_)
+    for each in drawn:
+        if each.region.kind is Kind.FRAME:
+            framed[each.patch.box.slices] |= each.patch.artefact
+    frames = float(framed.mean())
+    room = max(_LEAST_ROOM, 1.0 - frames)
+    doubtful = sum(each.area * (1.0 - each.confidence) for each in drawn if each.region.kind is not Kind.FRAME)
+    missed = sum(each.area * each.confidence for each in rejected)
+    return {
+        "drawn_share": _logarithm((mask.masked_share - frames) / room),
+        "doubtful_share": _logarithm(doubtful / room),
+        "rejected_share": _logarithm(min(1.0, missed) / max(_LEAST_ROOM, 1.0 - mask.masked_share)),
+    }
+
+
+def _logarithm(share: float) -> float:
+    return math.log(max(_LEAST_SHARE, share) / FINE_WASTE)
 
 
 def _doubt(group: Sequence[_Seen]) -> float:

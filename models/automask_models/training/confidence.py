@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from automask.bench.manifest import read_manifest
 from automask.bench.tables import calibration_table, markdown_table
 from automask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
-from automask.confidence.features import FEATURES
+from automask.confidence.features import FITTED
 from automask.confidence.model import ConfidenceModel, FeatureWeight
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError
@@ -37,7 +37,7 @@ from automask_models.training.logistic import LogisticFit, fit_logistic, leave_o
 LOGGER = logging.getLogger("automask.training")
 SYNTHETIC = "synthetic-"
 
-PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
+PENALTIES = (1.0, 3.0, 10.0)
 """Ridge penalties that are tried; the one with the best Brier score on sources left out is taken."""
 _DECIMALS = 4
 
@@ -64,7 +64,7 @@ class Rows:
             InputError: All masks are fine, or none is, or they come from one source.
         """
         rows = cls(
-            values=np.array([[image.features[name] for name in FEATURES] for image in images], dtype=np.float64),
+            values=np.array([[image.features[name] for name in FITTED] for image in images], dtype=np.float64),
             fine=np.array([image.is_fine for image in images], dtype=np.bool_),
             source=np.array([image.source for image in images], dtype=np.str_),
         )
@@ -78,6 +78,18 @@ class Rows:
     def is_real(self) -> NDArray[np.bool_]:
         """(N,) bool: not synthesized."""
         return ~np.char.startswith(self.source, SYNTHETIC)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(N,) float64 for a fit: collections count the same, all synthesized pictures together as one of them.
+
+        How often their masks are bad is only what their scenes were made to be.
+        """
+        return equal_weights(np.where(self.is_real, self.source, SYNTHETIC))
+
+    def chosen(self, rows: NDArray[np.bool_]) -> Rows:
+        """Some of them."""
+        return Rows(values=self.values[rows], fine=self.fine[rows], source=self.source[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +125,7 @@ def fit_confidence(rows: Rows, *, fitted_on: str) -> CheckedFit:
             lowest=round(float(lowest[column]), _DECIMALS),
             highest=round(float(highest[column]), _DECIMALS),
         )
-        for column, name in enumerate(FEATURES)
+        for column, name in enumerate(FITTED)
     }
     model = ConfidenceModel(fitted_on=fitted_on, intercept=round(fit.intercept, _DECIMALS), features=features)
     return CheckedFit(model=model, left_out=left_out, penalty=penalty)
@@ -209,7 +221,7 @@ def _run(given: argparse.Namespace) -> None:
         f"{int(real.sum())} images of {len(np.unique(rows.source[real]))} collections with truth, each run as a "
         f"dataset of its own, and {int((~real).sum())} synthesized ones of {len(np.unique(rows.source[~real]))} kinds, "
         f"with {', '.join((*config.detectors, *config.dataset_detectors))}; ridge logistic regression, collections "
-        "weighted equally."
+        "weighted equally, the synthesized ones as one."
     )
     checked = fit_confidence(rows, fitted_on=fitted_on)
     sys.stdout.write(report(rows, checked) + "\n")
@@ -222,10 +234,10 @@ def _run(given: argparse.Namespace) -> None:
 def _fit(
     rows: Rows, chosen: NDArray[np.bool_], *, penalty: float
 ) -> tuple[LogisticFit, NDArray[np.float64], NDArray[np.float64]]:
-    lowest, highest = np.percentile(rows.values[chosen], [1, 99], axis=0)
-    values = np.clip(rows.values[chosen], lowest, highest)
-    weights = equal_weights(rows.source[chosen])
-    return fit_logistic(values, rows.fine[chosen], weights=weights, penalty=penalty), lowest, highest
+    mine = rows.chosen(chosen)
+    lowest, highest = np.percentile(mine.values, [1, 99], axis=0)
+    values = np.clip(mine.values, lowest, highest)
+    return fit_logistic(values, mine.fine, weights=mine.weights, penalty=penalty), lowest, highest
 
 
 def _left_out(rows: Rows, *, penalty: float) -> NDArray[np.float64]:

@@ -62,6 +62,7 @@ export class Panel {
       box.checked = region.state !== "off";
       box.indeterminate = region.state === "part";
       row.classList.toggle("off", region.state === "off");
+      row.classList.toggle("proposed", region.proposed);
       // A region of a mark that repeats: who puts it right here most likely wants that everywhere.
       row.classList.toggle("offered", region.template !== null && region.state !== (region.proposed ? "off" : "on"));
       /** @type {HTMLElement} */ (row.querySelector(".dot")).className = `dot kind-${region.kind}`;

@@ -59,8 +59,9 @@ export class Session extends EventTarget {
       this.description = description;
       this.token = token;
       this.queue.current = id;
-      this.dispatchEvent(new Event("open"));
-      await this.stage.show(doc, token, description.content);
+      const shown = this.stage.show(doc, token, description.content);
+      this.dispatchEvent(new Event("open")); // who listens may draw over the picture
+      await shown;
       performance.measure("next-image", { start: this.askedAt ?? performance.now(), end: performance.now() });
     } catch (error) {
       this.dispatchEvent(new CustomEvent("trouble", { detail: { error, id } }));

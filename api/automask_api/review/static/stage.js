@@ -13,6 +13,7 @@ const MARGIN = 0.2; // of the visible part, drawn beyond each side so that small
 const SETTLE_MS = 80;
 const CELLS_MS = 200;
 const MOST_ZOOM = 32;
+const BARS = 60, TOOLS = 60; // CSS pixels that are kept free for what floats over the picture, above and below, and on the left
 const LARGE_PX = 8e6; // above it a brush covers so much that the overlay takes every second pixel of the screen
 
 export class Stage extends EventTarget {
@@ -37,7 +38,8 @@ export class Stage extends EventTarget {
     this.cellTimer = 0;
     this.cells = /** @type {ReturnType<typeof latentCells>|null} */ (null);
     this.colours = readColours();
-    new ResizeObserver(() => this.doc && this.#moved()).observe(element);
+    this.fitted = true;
+    new ResizeObserver(() => (this.fitted ? this.fit() : this.doc && this.#moved())).observe(element);
   }
 
   /** Show an image. Resolves when its first picture is on screen. @param {MaskDocument} doc @param {string} token */
@@ -76,9 +78,12 @@ export class Stage extends EventTarget {
   fit() {
     if (!this.doc) return;
     const { clientWidth: width, clientHeight: height } = this.element;
-    const zoom = Math.min((width - 48) / this.doc.width, (height - 48) / this.doc.height);
-    this.view = { zoom, x: (width - zoom * this.doc.width) / 2, y: (height - zoom * this.doc.height) / 2 };
+    const down = height - 2 * BARS;
+    const zoom = Math.min((width - TOOLS - 12) / this.doc.width, down / this.doc.height);
+    const middle = Math.max(width / 2, TOOLS + (zoom * this.doc.width) / 2);
+    this.view = { zoom, x: middle - (zoom * this.doc.width) / 2, y: BARS + (down - zoom * this.doc.height) / 2 };
     this.#moved();
+    this.fitted = true;
   }
 
   /** Zoom, keeping one point of the screen where it is. @param {number} factor */
@@ -88,6 +93,7 @@ export class Stage extends EventTarget {
     const zoom = Math.min(MOST_ZOOM, Math.max(Math.min(1, least), this.view.zoom * factor));
     const ratio = zoom / this.view.zoom;
     this.view = { zoom, x: x - (x - this.view.x) * ratio, y: y - (y - this.view.y) * ratio };
+    this.fitted = false;
     this.#moved();
   }
 
@@ -95,6 +101,7 @@ export class Stage extends EventTarget {
   panBy(dx, dy) {
     this.view.x += dx;
     this.view.y += dy;
+    this.fitted = false;
     this.#moved();
   }
 
