@@ -1,10 +1,22 @@
 """People put masks right in a real browser, against the real server."""
 
+import shutil
+
 import numpy as np
 import pytest
 from review_browser import Reviewer, browser
-from review_cases import make_store, need_chromium, served, stored_levels
+from review_cases import (
+    EXAMPLES,
+    begun,
+    make_store,
+    need_chromium,
+    put_image,
+    region_at,
+    served,
+    stored_levels,
+)
 
+from automask.geometry import Box
 from automask.store import Store
 
 pytestmark = pytest.mark.slow
@@ -63,6 +75,8 @@ def test_accepting_takes_one_key_and_goes_on(reviewer, root):
 def test_excluding_is_reversible(reviewer, root):
     reviewer.press("r")
     reviewer.wait_for("coffee.jpg")
+    reviewer.saved()
+    assert decisions(root) == {"cat.jpg": "excluded"}
     reviewer.press("a")
     reviewer.wait_for("cat.jpg")
     reviewer.press("r")
@@ -170,6 +184,34 @@ def test_the_page_shows_the_mask_that_the_server_draws(reviewer, root):
     reviewer.saved()
     drawn = int((stored_levels(root, "cat.jpg") == 0).sum())
     assert shown["black"] == pytest.approx(drawn, rel=0.02)
+
+
+def test_the_picture_is_clear_of_what_floats_over_it(reviewer):
+    page = reviewer.page
+    for width, height in ((1440, 900), (820, 1100), (412, 860)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)
+        left, top = reviewer.at(0, 0)
+        right, bottom = reviewer.at(451, 300)
+        tools, looks, zoom = (page.locator(one).bounding_box() for one in ("#tools", "#looks", "#zoom"))
+        assert left >= tools["x"] + tools["width"], width
+        assert top >= looks["y"] + looks["height"], width
+        assert right <= width
+        assert bottom <= zoom["y"], width
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_proposals_are_outlined_from_the_start(context, tmp_path):
+    images, root = tmp_path / "images", tmp_path / "store"
+    images.mkdir()
+    shutil.copy(EXAMPLES / "photos" / "cat.jpg", images / "cat.jpg")
+    with begun(root, images) as store:
+        put_image(store, images, "cat.jpg", [region_at(Box(60, 200, 360, 260), confidence=0.2)], confidence=0.2)
+    with served(root) as server:
+        reviewer = Reviewer(context.new_page())
+        reviewer.open(server.address)
+        assert reviewer.page.locator("#marks .proposed").count() > 0
+        reviewer.page.close()
 
 
 def test_weight_and_kind_of_a_region(reviewer, root):

@@ -123,6 +123,15 @@ def test_axe_finds_no_serious_violation(root, tmp_path, theme):
             ),
             "help": lambda: reviewer.page.click("#help-button"),
             "grid": lambda: (reviewer.page.keyboard.press("Escape"), reviewer.page.click("#grid-button")),
+            "the same mark on other images": lambda: (
+                reviewer.page.click("#grid-button"),
+                reviewer.page.get_by_role("button", name="Same on all").first.click(),
+                reviewer.page.wait_for_selector("dialog[open]"),
+            ),
+            "telephone": lambda: (
+                reviewer.page.keyboard.press("Escape"),
+                reviewer.page.set_viewport_size({"width": 412, "height": 860}),
+            ),
         }
         for view, show in views.items():
             show()

@@ -16,10 +16,9 @@ pytest.importorskip("fastapi", reason="needs the extra api")
 
 QUEUE = 5000
 VISITED = 24
-FAR_TOO_SLOW = 10
-"""Figures are printed; on a machine that does other things too, only this many times what is aimed at fails."""
 NEXT_MS = 150
 EVENT_MS = 16
+BUSY_MS = 200
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +51,7 @@ def test_the_brush_on_24_megapixels(tmp_path):
             middle, p95 = statistics.median(spent), float(np.percentile(spent, 95))
             where = "at 100 %" if zoomed else "whole picture"
             say(f"brush on 6000 x 4000 px, {where}: median {middle:.1f} ms, p95 {p95:.1f} ms of {len(spent)} events")
-            assert p95 <= FAR_TOO_SLOW * EVENT_MS
+            assert p95 <= EVENT_MS
 
 
 class MainThread:
@@ -70,6 +69,19 @@ class MainThread:
         spent, self._last = now - self._last, now
         return spent
 
+    def slowdown(self, page):
+        """Wall time of some work against its processor time: how much longer everything takes than on a free core."""
+        self.lap_ms()
+        wall_ms = page.evaluate(
+            """duration => {
+                const from = performance.now();
+                while (performance.now() - from < duration);
+                return performance.now() - from;
+            }""",
+            BUSY_MS,
+        )
+        return max(1.0, wall_ms / self.lap_ms())
+
 
 def test_the_next_image_of_5000(tmp_path):
     root = long_queue(tmp_path, QUEUE)
@@ -80,14 +92,20 @@ def test_the_next_image_of_5000(tmp_path):
         assert f"of {QUEUE}" in page.inner_text("#progress")
         page.wait_for_timeout(1500)
         page.evaluate("() => performance.clearMeasures('next-image')")
+        clock, slowdowns = MainThread(context, page), []
         for index in range(VISITED):
             reviewer.press("Space")
             page.wait_for_function("count => performance.getEntriesByName('next-image').length >= count", arg=index + 1)
-            page.wait_for_timeout(1200)  # a person looks at it
+            page.wait_for_timeout(1000)  # a person looks at it
+            slowdowns.append(clock.slowdown(page))
         taken = page.evaluate("() => performance.getEntriesByName('next-image').map(one => one.duration)")
         middle, p95 = statistics.median(taken), float(np.percentile(taken, 95))
-        say(f"next image of {QUEUE}, from key to picture: median {middle:.0f} ms, p95 {p95:.0f} ms of {len(taken)}")
-        assert middle <= FAR_TOO_SLOW * NEXT_MS
+        busy = statistics.median(slowdowns)
+        say(
+            f"next image of {QUEUE}, from key to picture: median {middle:.0f} ms, p95 {p95:.0f} ms of {len(taken)};"
+            f" other programs stretch work by {busy:.2f}"
+        )
+        assert middle <= busy * NEXT_MS
 
 
 def say(figure):

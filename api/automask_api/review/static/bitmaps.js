@@ -103,13 +103,35 @@ export function componentAt(doc, x, y) {
       pending.push(next);
     }
   }
-  const box = { x0: x0 * step, y0: y0 * step, x1: Math.min(doc.width, x1 * step), y1: Math.min(doc.height, y1 * step) };
+  return atFullSize(doc, (column, row) => seen[row * columns + column] & masked[row * columns + column], {
+    step, columns, rows, x0, y0, x1, y1,
+  });
+}
+
+/**
+ * Samples of masked pixels at the resolution of the image: exact where the thing ends, so that no seam stays masked.
+ * @param {import("./document.js").MaskDocument} doc @param {(column: number, row: number) => number} isSet
+ * @param {{step: number, columns: number, rows: number} & Rect} samples the box of those that are set
+ */
+function atFullSize(doc, isSet, { step, columns, rows, x0, y0, x1, y1 }) {
+  const first = { x: Math.max(0, x0 - 1), y: Math.max(0, y0 - 1) };
+  const last = { x: Math.min(columns, x1 + 1), y: Math.min(rows, y1 + 1) };
+  const box = {
+    x0: first.x * step, y0: first.y * step, x1: Math.min(doc.width, last.x * step), y1: Math.min(doc.height, last.y * step),
+  };
   const width = box.x1 - box.x0, bitmap = new Uint8Array(width * (box.y1 - box.y0));
-  for (let row = 0; row < box.y1 - box.y0; row++) {
-    const line = (y0 + Math.floor(row / step)) * columns + x0;
-    for (let column = 0; column < width; column++) {
-      const at = line + Math.floor(column / step);
-      bitmap[row * width + column] = seen[at] & masked[at];
+  for (let row = first.y; row < last.y; row++) {
+    for (let column = first.x; column < last.x; column++) {
+      let near = 0; // samples of the thing here and around
+      for (let y = Math.max(0, row - 1); y <= Math.min(rows - 1, row + 1); y++) {
+        for (let x = Math.max(0, column - 1); x <= Math.min(columns - 1, column + 1); x++) near += isSet(x, y);
+      }
+      if (!near) continue;
+      for (let y = row * step; y < Math.min(doc.height, (row + 1) * step); y++) {
+        for (let x = column * step; x < Math.min(doc.width, (column + 1) * step); x++) {
+          bitmap[(y - box.y0) * width + x - box.x0] = Number(near === 9 || doc.isMasked(x, y));
+        }
+      }
     }
   }
   return { bitmap, box };

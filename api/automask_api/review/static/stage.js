@@ -13,7 +13,7 @@ const MARGIN = 0.2; // of the visible part, drawn beyond each side so that small
 const SETTLE_MS = 80;
 const CELLS_MS = 200;
 const MOST_ZOOM = 32;
-const BARS = 60, TOOLS = 60; // CSS pixels that are kept free for what floats over the picture, above and below, and on the left
+const BARS = 60, TOOLS = 68; // CSS pixels that are kept free for what floats over the picture, above and below, and on the left
 const LARGE_PX = 8e6; // above it a brush covers so much that the overlay takes every second pixel of the screen
 
 export class Stage extends EventTarget {
