@@ -1,4 +1,4 @@
-"""`POST /v1/refine` against a real server on loopback: by colour, and with a network."""
+"""`POST /v1/refine` against a real server on loopback: by colour, and with networks."""
 
 import io
 
@@ -10,9 +10,10 @@ pytest.importorskip("fastapi")
 
 from api_server import png, serving
 from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
 from test_refiners_onnx import write_ours
 
-from automask.config import RuntimeConfig
+from automask.config import PipelineConfig, RuntimeConfig
 from automask.geometry import Box
 from automask.plugins import build_refiner
 from automask.protocols import PromptableRefiner
@@ -20,6 +21,7 @@ from automask.types import Image
 from automask.weights import WeightLibrary
 from automask_api.refining.colours import ColourPromptSession
 from automask_api.refining.desk import RefineDesk
+from automask_models.refiners.polygon import PolygonRefiner
 
 JSON = {"Accept": "application/json"}
 RED = Box(16, 16, 48, 32)
@@ -74,7 +76,7 @@ def iou(a, b) -> float:
 def test_a_prompt_finds_the_thing_by_colour(client, prompt, method):
     answer = asked(client, **prompt)
     assert answer["method"] == method
-    assert "sam" in answer["note"]
+    assert answer["note"] == ""  # the ink network was asked, and a red rectangle is no ink
     assert iou(found(answer), truth()) > 0.85
 
 
@@ -132,6 +134,38 @@ def test_masks_of_another_size_are_refused(client):
     answer = client.post("/v1/refine", files=files, data={"points": "30,24"})
     assert (answer.status_code, answer.json()["code"]) == (422, "prompt-invalid")
     assert client.post("/v1/refine", content=b"x", headers={"Content-Type": "image/png"}).status_code == 415
+
+
+def lettered() -> np.ndarray:
+    """Dark letters on a light ground, (H, W, 3) uint8."""
+    canvas = PillowImage.new("RGB", (480, 240), (228, 224, 210))
+    ImageDraw.Draw(canvas).text((60, 90), "HARBOUR 1987", fill=(30, 30, 36), font=ImageFont.load_default(48))
+    return np.asarray(canvas)
+
+
+def test_the_ink_network_answers_where_the_refiner_cannot_be_asked(client):
+    pixels = lettered()
+    answer = asked(client, {"image": ("a.png", grey_png(pixels))}, points="80,115")
+    assert (answer["method"], answer["note"]) == ("ink", "")
+    dark = pixels.max(axis=2) < 100
+    x0, y0, x1, y1 = answer["box"]
+    assert dark[y0:y1, x0:x1].sum() > 0.9 * dark.sum()
+    assert (x1 - x0) * (y1 - y0) < 0.5 * dark.size
+
+
+def test_without_any_network_colour_answers_and_the_note_says_why(tmp_path):
+    config = PipelineConfig(refiner="polygon", options={"ink": {"weights": str(tmp_path / "none.onnx")}})
+    with serving(tmp_path / "data", pipeline=pipeline(config=config)) as client:
+        answer = asked(client, points="30,24")
+    assert answer["method"] == "region-growing"
+    assert "none.onnx" in answer["note"]
+
+
+def test_a_loaded_refiner_that_can_be_asked_comes_first(tmp_path):
+    network = sam(tmp_path)
+    desk = RefineDesk(pipeline(), most=1, most_px=10**6, loaded=(PolygonRefiner(PolygonRefiner.Options()), network))
+    opened = desk.opened("a", Image("a", red_on_grey()))
+    assert opened.session.answer(box=RED, drawn=truth()).method == "sam"
 
 
 def sam(folder):

@@ -62,7 +62,8 @@ class Service:
             budget=PixelBudget(_DECODED_AHEAD_PX),
             max_megapixels=settings.max_megapixels,
         )
-        self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX)
+        refiners = self.assortment.more_refiners.values()
+        self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
         self.jobs = JobRunner(self.assortment, self.worker, settings)
         self.admitted = 0
         self.metrics = Metrics(self)

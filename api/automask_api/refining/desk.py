@@ -5,12 +5,13 @@ from __future__ import annotations
 import collections
 import logging
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from automask.errors import ConfigError, WeightsError
+from automask.errors import AutomaskError, ConfigError, WeightsError
 from automask.pipeline import MaskPipeline
 from automask.plugins import build_refiner
-from automask.protocols import PromptableRefiner, PromptSession
+from automask.protocols import PromptableRefiner, PromptSession, Refiner
 from automask.types import Image
 from automask.weights import WeightLibrary
 from automask_api.refining.colours import ColourPromptSession
@@ -18,7 +19,8 @@ from automask_api.refining.either import EitherPromptSession
 
 logger = logging.getLogger(__name__)
 
-_REFINER = "sam"
+_SHIPPED = "ink"
+"""Its weights come with the package."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +40,14 @@ class RefineDesk:
     """A bounded number of open images, the longest unused closed first. Any thread may use it, one at a time works.
 
     Args:
-        pipeline: Its refiner is asked where it can be; otherwise the `sam` refiner with its default weights.
+        pipeline: Its refiner is asked where it can be.
         most: Open images at most.
         most_px: Pixels of all open images at most; one image may be larger.
+        loaded: Further refiners that are loaded anyway: the first that can be asked stands in for the pipeline's. Where
+            none can, the refiner `ink` is made for it.
     """
 
-    def __init__(self, pipeline: MaskPipeline, *, most: int, most_px: int) -> None:
+    def __init__(self, pipeline: MaskPipeline, *, most: int, most_px: int, loaded: Iterable[Refiner] = ()) -> None:
         self._most = most
         self._most_px = most_px
         self._open: collections.OrderedDict[str, OpenImage] = collections.OrderedDict()
@@ -52,7 +56,7 @@ class RefineDesk:
         """Held while a session works: several model threads share one network."""
         self.missing = ""
         """Why there is no network, or empty."""
-        self._refiner = self._promptable(pipeline)
+        self._refiner = self._promptable(pipeline, loaded)
 
     def found(self, content_sha256: str) -> OpenImage | None:
         """An open image, now the last one to be closed; None where it is not open."""
@@ -80,25 +84,25 @@ class RefineDesk:
             try:
                 return EitherPromptSession(self._refiner.prompt_session(image), ColourPromptSession(image))
             except (ConfigError, WeightsError) as error:
-                self._do_without(str(error))
+                self._do_without(error)
         return ColourPromptSession(image)
 
-    def _promptable(self, pipeline: MaskPipeline) -> PromptableRefiner | None:
-        if isinstance(pipeline.refiner, PromptableRefiner):
-            return pipeline.refiner
-        config = pipeline.config
+    def _promptable(self, pipeline: MaskPipeline, loaded: Iterable[Refiner]) -> PromptableRefiner | None:
+        for refiner in (pipeline.refiner, *loaded):
+            if isinstance(refiner, PromptableRefiner):
+                return refiner
+        options, runtime = pipeline.config.options.get(_SHIPPED, {}), pipeline.config.runtime
         try:
-            options = config.options.get(_REFINER, {})
-            refiner = build_refiner(_REFINER, options=options, weights=WeightLibrary.discover(), runtime=config.runtime)
+            made = build_refiner(_SHIPPED, options=options, weights=WeightLibrary.discover(), runtime=runtime)
         except (ConfigError, WeightsError) as error:
-            self._do_without(str(error))
+            self._do_without(error)
             return None
-        return refiner if isinstance(refiner, PromptableRefiner) else None
+        return made if isinstance(made, PromptableRefiner) else None
 
-    def _do_without(self, reason: str) -> None:
+    def _do_without(self, error: AutomaskError) -> None:
         self._refiner = None
-        self.missing = reason
-        logger.info("clicks are answered by colour alone: %s", reason)
+        self.missing = str(error)
+        logger.info("clicks are answered by colour alone: %s", error)
 
     def _pixels(self) -> int:
         return sum(each.image.width_px * each.image.height_px for each in self._open.values())

@@ -66,7 +66,9 @@ class RefineAnswer(BaseModel):
     """What was meant."""
 
     content_sha256: str = Field(description="Send it instead of the image with the next click.")
-    method: str = Field(description="The refiner that answered (ink, sam), or grabcut and region-growing without one.")
+    method: str = Field(
+        description="Who answered: a refiner (ink, sam), or grabcut or region-growing, which go by colour."
+    )
     note: str = Field("", description="Why there is no network.")
     score: float
     box: XyXy | None = Field(description="Around the thing; null where nothing was found.")
