@@ -9,6 +9,7 @@
         +-- OriginRefused          HTTP 403   a foreign host, a foreign web page, or a path outside the allowed roots
         +-- NotFound               HTTP 404   no such job, image or result
         +-- NotAcceptable          HTTP 406   none of the formats that the client takes
+        +-- TooSlow                HTTP 408   the body stopped arriving
         +-- Conflict               HTTP 409   not in the state that this needs
         +-- TooLarge               HTTP 413   more bytes, parts or images than allowed
         +-- UnsupportedType        HTTP 415   a body of another kind
@@ -60,6 +61,13 @@ class NotAcceptable(ServiceError):
 
     http_status = 406
     default_code = "not-acceptable"
+
+
+class TooSlow(ServiceError):
+    """The body stopped arriving."""
+
+    http_status = 408
+    default_code = "body-too-slow"
 
 
 class Conflict(ServiceError):

@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from automask.errors import InputError
+from automask.errors import InputError, OutputError
 from automask_api.errors import RequestInvalid, ServiceError, TooLarge, UnsupportedType
 from automask_api.worker import deadline_passed
 
@@ -75,6 +75,7 @@ async def parsed_form(request: Request, *, max_files: int) -> AsyncIterator[list
     """The parts of a form, files on disk where they are large; gone when left.
 
     Raises:
+        OutputError: The disk has no room for its files.
         RequestInvalid: It is not a form.
         TooLarge: Too many parts.
     """
@@ -86,6 +87,8 @@ async def parsed_form(request: Request, *, max_files: int) -> AsyncIterator[list
         raise _form_invalid(str(error.detail)) from error
     except (ServiceError, ClientDisconnect):
         raise
+    except OSError as error:
+        raise no_room(error) from error
     except Exception as error:  # the parser lets errors of several kinds through on damaged input
         raise _form_invalid(type(error).__name__) from error
     try:
@@ -146,6 +149,14 @@ async def until_disconnect(request: Request, work: Coroutine[Any, Any, T], *, ti
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def no_room(error: OSError) -> OutputError:
+    """What to say when a body cannot be laid down on the disk."""
+    return OutputError(
+        f"The server cannot keep the body on its disk: {error.strerror}.",
+        advice="Make room for temporary files (TMPDIR), or send less at once.",
+    )
 
 
 def _image_too_large(max_bytes: int) -> TooLarge:

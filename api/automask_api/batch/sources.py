@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
@@ -16,12 +17,16 @@ from starlette.requests import Request
 
 from automask.dataset.names import is_image_name
 from automask_api.errors import RequestInvalid, TooLarge, UnsupportedType
-from automask_api.intake import MULTIPART, media_type_of, parsed_form
+from automask_api.intake import MULTIPART, media_type_of, no_room, parsed_form
 from automask_api.settings import ServiceSettings
 
 ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _ENCRYPTED = 0x1
+_DIRECTORY_BYTES = 1 << 20
+_DIRECTORY_BYTES_PER_IMAGE = 2048
+"""A zip's list of entries is read at once and takes ten times its size in memory: images, captions beside them, long
+names, but not millions of empty files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ async def read_batch(request: Request, settings: ServiceSettings) -> AsyncIterat
     """Take in a batch; large bodies lie on disk until it is left.
 
     Raises:
+        OutputError: The disk has no room for it.
         RequestInvalid: The form or zip is damaged, or a name leads out of it.
         TooLarge: Too many or too large images.
         UnsupportedType: The body is neither a form nor a zip.
@@ -75,10 +81,15 @@ async def read_batch(request: Request, settings: ServiceSettings) -> AsyncIterat
             yield Batch(_unique([_uploaded(upload, settings) for upload in uploads]), fields)
     elif media_type in ZIP_TYPES:
         with tempfile.TemporaryFile(prefix="automask-batch-") as spool:
-            async for chunk in request.stream():
-                spool.write(chunk)
-            with _opened(spool) as archive:
-                yield Batch(_unique(_entries(archive, settings)), {})
+            try:
+                async for chunk in request.stream():
+                    spool.write(chunk)
+                spool.flush()
+            except OSError as error:
+                raise no_room(error) from error
+            archive, entries = await asyncio.to_thread(_opened, spool, settings)
+            with archive:
+                yield Batch(_unique(entries), {})
     else:
         raise UnsupportedType(
             f"A body of type {media_type or 'nothing'} is not a batch.",
@@ -113,14 +124,49 @@ def _uploaded(upload: UploadFile, settings: ServiceSettings) -> BatchItem:
     return BatchItem(safe_name(upload.filename or "image"), read)
 
 
-@contextlib.contextmanager
-def _opened(spool: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+def _opened(spool: IO[bytes], settings: ServiceSettings) -> tuple[zipfile.ZipFile, list[BatchItem]]:
+    limited = _LimitedReads(spool, _DIRECTORY_BYTES + _DIRECTORY_BYTES_PER_IMAGE * settings.max_batch_images)
     try:
-        archive = zipfile.ZipFile(spool)
+        archive = zipfile.ZipFile(limited)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError) as error:
         raise _damaged(error) from error
-    with archive:
-        yield archive
+    limited.most_bytes = None
+    return archive, _entries(archive, settings)
+
+
+class _LimitedReads:
+    """A file of which `zipfile` reads no more at once than allowed.
+
+    Args:
+        file: Seekable.
+        most_bytes: Most of one read; None = any.
+    """
+
+    def __init__(self, file: IO[bytes], most_bytes: int | None) -> None:
+        self._file = file
+        self.most_bytes = most_bytes
+
+    def read(self, size: int = -1, /) -> bytes:
+        """See `io.RawIOBase`.
+
+        Raises:
+            TooLarge: That is more than allowed.
+        """
+        if self.most_bytes is not None and size > self.most_bytes:
+            raise TooLarge("The zip has too many entries.", advice="Send several batches.")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """See `io.RawIOBase`."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """See `io.RawIOBase`."""
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        """See `io.RawIOBase`."""
+        return True
 
 
 def _entries(archive: zipfile.ZipFile, settings: ServiceSettings) -> list[BatchItem]:
