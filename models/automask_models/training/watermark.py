@@ -21,6 +21,7 @@ CLASS_OF_LABEL = {
     "tiled": 0,
     "grid": 0,
     "diagonal": 0,
+    "wordmark": 0,
     "ai_mark": 0,
     "corner": 0,
     "logo": 1,

@@ -22,7 +22,7 @@ VISIBLE_DELTA = 3
 _MIN_VISIBLE_SHARE = 0.45
 _MIN_PIXELS = 12
 _COVERS_ALPHA = 0.6 * 255
-_MAY_LIE_UNDER_TEXT = frozenset({"border", "caption_bar", "letterbox", "tiled", "grid", "diagonal"})
+_MAY_LIE_UNDER_TEXT = frozenset({"border", "caption_bar", "letterbox", "tiled", "grid", "diagonal", "wordmark"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Marks that spread over a picture: tiled, grid and large diagonal ones."""
+"""Marks of stock sites and shops: tiled, grid, large diagonal ones, and a name in the middle of the picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask_models.training.synth import textures
-from automask_models.training.synth.marks import BLACK, WHITE, MarkDrawer, beside, sheet_of
+from automask_models.training.synth.marks import BLACK, WHITE, MarkDrawer, above, beside, sheet_of
 from automask_models.training.synth.raster import Blend, Canvas, Layer, over, rotated, solid, trimmed
 from automask_models.training.synth.scripts import agency, copyright_line, handle, notice
 
@@ -31,8 +31,9 @@ class StockMarkDrawer:
         self._marks = marks
 
     def draw(self, rng: np.random.Generator, canvas: Canvas, label: str) -> bool:
-        """Draw a mark of a finer label: tiled, grid or diagonal."""
-        return {"tiled": self.tiled, "grid": self.grid, "diagonal": self.diagonal}[label](rng, canvas)
+        """Draw a mark of a finer label: tiled, grid, diagonal or wordmark."""
+        drawers = {"tiled": self.tiled, "grid": self.grid, "diagonal": self.diagonal, "wordmark": self.wordmark}
+        return drawers[label](rng, canvas)
 
     def _unit(self, rng: np.random.Generator, canvas: Canvas, *, high: float) -> Layer:
         size = self._marks.size(rng, canvas, 0.02, high)
@@ -144,3 +145,33 @@ class StockMarkDrawer:
         x = (width - layer.size_px[0]) // 2 + int(rng.normal(0, width * 0.05))
         y = (height - layer.size_px[1]) // 2 + int(rng.normal(0, height * 0.08))
         return canvas.stamp(layer, x, y, label="diagonal", opacity=faint_opacity(rng), blend=_blend(rng))
+
+    def wordmark(self, rng: np.random.Generator, canvas: Canvas) -> bool:
+        """Draw a faint name of moderate size over the subject, as previews of stock sites and shops have it."""
+        size = self._marks.size(rng, canvas, 0.022, 0.1)
+        fill = WHITE if rng.random() < 0.65 else (BLACK if rng.random() < 0.5 else textures.random_colour(rng))
+        layer = self._marks.text(
+            rng, agency(rng), size, fill, styles=("plain", "display"), plain_share=0.65, emboss_share=0.1
+        )
+        if rng.random() < 0.4:
+            small = max(8, round(size * rng.uniform(0.35, 0.6)))
+            text = (agency, handle, notice)[int(rng.integers(3))](rng)
+            second = self._marks.text(rng, text, small, fill, styles=("plain",), plain_share=1.0)
+            layer = above(layer, second, max(1, size // 8))
+        if rng.random() < 0.4:
+            icon = self._marks.icon(rng, round(size * rng.uniform(1.0, 2.0)), fill)
+            layer = (
+                beside(icon, layer, max(2, size // 5)) if rng.random() < 0.6 else above(icon, layer, max(2, size // 6))
+            )
+        if rng.random() < 0.15:
+            layer = trimmed(rotated(layer, rng.uniform(-35, 35)))
+        layer = self._marks.fit(layer, canvas, 0.8)
+        free_w, free_h = (side - own for side, own in zip(canvas.size_px, layer.size_px, strict=True))
+        opacity, blend = faint_opacity(rng), _blend(rng)
+        drawn = False
+        for number in range(1 if rng.random() < 0.8 else int(rng.integers(2, 5))):
+            in_the_middle = number == 0 and rng.random() < 0.6
+            across, down = rng.normal(0.5, 0.06, 2) if in_the_middle else rng.uniform(0, 1, 2)
+            x, y = round(float(np.clip(across, 0, 1)) * free_w), round(float(np.clip(down, 0, 1)) * free_h)
+            drawn |= canvas.stamp(layer, x, max(0, y), label="wordmark", opacity=opacity, blend=blend)
+        return drawn

@@ -29,7 +29,7 @@ _SMALL_MARKS = {
     "ai_mark": 0.11,
     "corner": 0.11,
 }
-_WIDE_MARKS = {"tiled": 0.42, "grid": 0.25, "diagonal": 0.33}
+_STOCK_MARKS = {"tiled": 0.3, "grid": 0.15, "diagonal": 0.23, "wordmark": 0.32}
 _SCENES = ("marked", "stock", "poster", "comic", "chart", "framed")
 _GROUNDS = {"comic": comic_ground, "chart": chart_ground}
 _RESIZED_MASK_LEVEL = 64
@@ -46,7 +46,7 @@ class SynthRecipe:
         busy: The same share among the other images.
         structures: Share of all images with things in them that resemble marks: wheels, windows, rails.
         marked: Weight of pictures with one to three small marks.
-        stock: Weight of tiled, grid and diagonal marks.
+        stock: Weight of tiled, grid and diagonal marks and of names in the middle.
         poster: Weight of posters, signs and covers with much text.
         comic: Weight of speech bubbles and lettering.
         chart: Weight of painted maps.
@@ -62,7 +62,7 @@ class SynthRecipe:
     busy: float = 0.10
     structures: float = 0.3
     marked: float = 0.36
-    stock: float = 0.18
+    stock: float = 0.24
     poster: float = 0.18
     comic: float = 0.09
     chart: float = 0.07
@@ -148,7 +148,7 @@ class Synthesizer:
             for _ in range(int(rng.choice([1, 2, 3], p=[0.7, 0.22, 0.08]))):
                 self._marks.draw(rng, canvas, _weighted(rng, _SMALL_MARKS))
         elif scene == "stock":
-            self._stock.draw(rng, canvas, _weighted(rng, _WIDE_MARKS))
+            self._stock.draw(rng, canvas, _weighted(rng, _STOCK_MARKS))
             if rng.random() < 0.3:
                 self._marks.draw(rng, canvas, _weighted(rng, _SMALL_MARKS))
         elif scene == "poster":

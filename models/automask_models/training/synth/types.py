@@ -69,6 +69,7 @@ KIND_OF_LABEL: dict[str, str] = {
     "tiled": "watermark",
     "grid": "watermark",
     "diagonal": "watermark",
+    "wordmark": "watermark",
     "corner": "watermark",
     "border": "frame",
     "caption_bar": "frame",
