@@ -38,7 +38,7 @@ class InkDetector(RedDetector):
         if box is None:
             return []
         artefact = np.ascontiguousarray(red[box.slices])
-        return [Region(Kind.TEXT, box, 0.9, self.name, artefact=artefact, attributes={"text": "red"})]
+        return [Region(Kind.TEXT, box, 0.99, self.name, artefact=artefact, attributes={"text": "red"})]
 
 
 def write_on(picture: Image.Image, *, lines: int = 6, seed: int = 0) -> Image.Image:
