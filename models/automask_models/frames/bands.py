@@ -167,7 +167,8 @@ def _peaks(
         at = np.rint(exit_depth - slope * offset).astype(np.int64)
         inside = (at >= 0) & (at < depth_px)
         counts = np.bincount(at[inside], minlength=depth_px).astype(np.float64)
-        histogram[row] = np.convolve(counts, window, mode="same")
+        # Not mode "same", which answers in the length of the window where that is longer than a shallow view.
+        histogram[row] = np.convolve(counts, window)[reach : reach + depth_px]
     # A tilted line must beat the level one, otherwise noise decides.
     histogram[np.arange(SLOPE_STEPS) != SLOPE_STEPS // 2] *= 0.97
     best_row = histogram.argmax(axis=0)
