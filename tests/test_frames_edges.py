@@ -15,7 +15,9 @@ from automask.fuse import Mask
 from automask.geometry import Box
 from automask.metrics import MaskScore, score_mask
 from automask.types import Image, Kind, Patch, Region
+from automask_models.frames.bands import find_bands, tolerance_px
 from automask_models.frames.detector import EdgesDetector, detect_frames
+from automask_models.frames.sides import Line, Side, SideView
 from automask_models.frames.veils import find_veils
 
 Pixels = NDArray[np.uint8]
@@ -319,3 +321,13 @@ def test_a_veil_over_a_third_of_a_page_is_only_proposed():
 
     assert [veil.confidence > 0.5 for veil in veiled(0.1)] == [True]
     assert [veil.confidence > 0.5 for veil in veiled(0.3)] == [False]
+
+
+def test_a_view_that_is_shallower_than_the_search_is_looked_at_like_any_other():
+    pixels = np.full((200, 3, 3), 240, dtype=np.uint8)
+    pixels[:, 2] = 20
+    position_px = np.linspace(0, 999, 200)
+    view = SideView(Side.LEFT, pixels, position_px=position_px, length_px=1000, extent_px=800, line=Line())
+    assert pixels.shape[1] < 2 * tolerance_px(view) + 1
+    (band,) = find_bands(view)
+    assert band.thickness_px == pytest.approx(2, abs=0.5)
