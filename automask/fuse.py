@@ -186,6 +186,11 @@ def growth_px(grid: LatentGrid, growth_cells: float) -> int:
     return max(1, int(grid.source_px(growth_cells) + 0.5))
 
 
+def hole_px(grid: LatentGrid, fill_holes_cells: float) -> int:
+    """Side of the largest hole that is filled, in source pixels."""
+    return round(grid.source_px(fill_holes_cells))
+
+
 def _grown_and_filled(artefact: NDArray[np.bool_], *, grid: LatentGrid, render: RenderConfig) -> NDArray[np.bool_]:
     grown = grow(artefact, growth_px(grid, render.growth_cells))
     return fill_holes(grown, grid.source_px(render.fill_holes_cells) ** 2)

@@ -76,6 +76,8 @@ def masked_thing(
         growth_px: How far the mask is grown.
         hole_px: Side of the largest hole that is filled: one is pointed at, too.
     """
+    import cv2
+
     x, y = point
     near_px = growth_px + -(-hole_px // 2)
     top, left = max(0, y - near_px), max(0, x - near_px)
@@ -83,13 +85,5 @@ def masked_thing(
     if not len(rows):
         return np.zeros_like(masked)
     nearest = int(np.argmin((rows + top - y) ** 2 + (columns + left - x) ** 2))
-    labels = connected(grow(masked, growth_px))
+    _, labels = cv2.connectedComponents(grow(masked, growth_px).view(np.uint8), connectivity=4)
     return np.asarray(masked & (labels == labels[rows[nearest] + top, columns[nearest] + left]), dtype=np.bool_)
-
-
-def connected(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """(H, W) int32 number of the connected part that a pixel belongs to, 0 outside."""
-    import cv2
-
-    _, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=4)
-    return np.asarray(labels, dtype=np.int32)

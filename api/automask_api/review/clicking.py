@@ -26,7 +26,7 @@ from automask.confidence.model import is_fine
 from automask.config import PipelineConfig, load_config
 from automask.errors import AutomaskError, InputError
 from automask.evidence import fused
-from automask.fuse import CorrectionLayers, growth_px
+from automask.fuse import CorrectionLayers, growth_px, hole_px
 from automask.grid import LatentGrid
 from automask.metrics import TRUTH_UNWANTED, judged_cells, mean_of, score_mask
 from automask.pipeline import MaskPipeline, draw
@@ -105,7 +105,7 @@ def _clicked(
         image.width_px, image.height_px, training_px=config.render.training_px, cell_px=config.render.cell_px
     )
     radius_px = growth_px(grid, config.render.growth_cells)
-    hole_px = round(grid.source_px(config.render.fill_holes_cells))
+    largest_hole_px = hole_px(grid, config.render.fill_holes_cells)
     found_there = fused(result, config.policy)
     add, remove = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
     session = desk.opened(entry.image, image).session
@@ -128,7 +128,7 @@ def _clicked(
             found = thing_to_add(session, (x, y), masked).artefact
             add, remove = add | found, remove & ~found
         else:
-            thing = masked_thing(masked, (x, y), growth_px=radius_px, hole_px=hole_px)
+            thing = masked_thing(masked, (x, y), growth_px=radius_px, hole_px=largest_hole_px)
             wanted = [(each_x, each_y) for each_x, each_y, added in made if added]
             found = part_to_remove(session, (x, y), thing, wanted=wanted)
             add, remove = add & ~found, remove | found

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from automask.config import PipelineConfig
 from automask.errors import InputError
-from automask.fuse import CorrectionLayers, growth_px, is_drawn
+from automask.fuse import CorrectionLayers, growth_px, hole_px, is_drawn
 from automask.geometry import Box
 from automask.grid import LatentGrid
 from automask.protocols import PromptAnswer
@@ -165,7 +165,7 @@ class GridDocument(Document):
             cell_px=render.cell_px,
             growth_cells=render.growth_cells,
             growth_px=growth_px(grid, render.growth_cells),
-            hole_px=round(grid.source_px(render.fill_holes_cells)),
+            hole_px=hole_px(grid, render.fill_holes_cells),
             width_px=grid.width_px,
             height_px=grid.height_px,
             rows=rows,

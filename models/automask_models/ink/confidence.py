@@ -6,7 +6,10 @@ import hashlib
 import json
 import math
 from importlib.resources import files
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from automask.config import FrozenModel
 from automask_models.ink.groups import InkGroup
@@ -37,8 +40,13 @@ def line_features(text_confidence: float, ink_probability: float) -> dict[str, f
 
 def log_odds(probability: float) -> float:
     """Log odds of a probability, within what a map of finite precision can tell."""
-    kept = min(1 - _SURE, max(_SURE, probability))
-    return math.log(kept / (1 - kept))
+    return float(log_odds_of_map(np.array(probability)))
+
+
+def log_odds_of_map(probability: NDArray[Any]) -> NDArray[Any]:
+    """`log_odds` of each, in the shape and dtype given."""
+    kept = np.clip(probability, _SURE, 1 - _SURE)
+    return np.asarray(np.log(kept / (1 - kept)))
 
 
 class InkModel(FrozenModel):

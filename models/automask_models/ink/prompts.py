@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask.protocols import PromptAnswer
+from automask_models.ink.confidence import log_odds_of_map
 from automask_models.ink.groups import CORE_PROBABILITY
 from automask_models.ink.network import InkMap
 
@@ -30,7 +31,6 @@ _SAME_PART_CELLS = 4
 _MUCH_SURER = 1.0
 """A click that removes takes what is like the ink within this distance of it; things whose log odds are more than twice
 this above are something else, which the mask joined to it by mistake."""
-_SURE = 1e-3
 _CLOSE_CELLS = 4
 """Gaps up to twice this inside of a thing are its own, too: nobody learns from the insides of letters."""
 
@@ -78,7 +78,7 @@ class InkPromptSession:
         import cv2
 
         cells = self._cells_of(thing)
-        odds = _log_odds(self._ink.unwanted)
+        odds = log_odds_of_map(self._ink.unwanted)
         window = self._around(self._cell_of(point), _SAME_PART_CELLS)
         here = odds[window][cells[window]]
         if not here.size:
@@ -168,11 +168,6 @@ class InkPromptSession:
 
 def _joined_at(cells: NDArray[np.bool_], window: tuple[slice, slice]) -> NDArray[np.bool_]:
     return cells & _component(cells, window, join=_JOIN_CELLS)
-
-
-def _log_odds(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    kept = np.clip(ink, _SURE, 1 - _SURE)
-    return np.asarray(np.log(kept / (1 - kept)), dtype=np.float32)
 
 
 def _whole_at(ink: NDArray[np.float32], window: tuple[slice, slice], bar: float) -> NDArray[np.bool_]:
