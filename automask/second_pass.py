@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 _THREADS = 2
 _AHEAD = 8
 _NOTHING = "no templates"
+_ESTIMATE_VERSION = 2
+"""Raised when estimates that older versions took for complete may not have been."""
 
 
 class SecondPass:
@@ -83,24 +85,27 @@ class SecondPass:
         shelf = self._store.templates
         samples = [(detector, detector.sample(self._facts())) for detector in self._detectors]
         key = _digest(
+            _ESTIMATE_VERSION,
             [self._pipeline.config.decode.model_dump(mode="json")],
             *([detector.fingerprint, [facts.content_sha256 for facts in sample]] for detector, sample in samples),
         )
         if key != shelf.sample_fingerprint():
             templates: list[DatasetTemplate] = []
-            failed = False
+            is_complete = True
             for detector, sample in samples:
-                reduced = self._reduced(detector, sample)
+                reduced, unreadable = self._reduced(detector, sample)
                 if self._stop.is_set():
                     return False
+                is_complete = is_complete and not unreadable
                 self._tally(StageProgress(detector.name, "comparing", 0, None))
                 try:
                     templates += detector.estimate(reduced)
                 except Exception as error:
                     self._fail(detector.name, error, doing="comparing the images")
-                    failed = True
+                    is_complete = False
             self._keep_decisions(templates)
-            shelf.replace(templates, origin=TemplateOrigin.ESTIMATED, sample_fingerprint="" if failed else key)
+            # An estimate without some of its images is as good as it gets now; the next run makes it again.
+            shelf.replace(templates, origin=TemplateOrigin.ESTIMATED, sample_fingerprint=key if is_complete else "")
         shelf.replace(self._pipeline.saved_templates.templates, origin=TemplateOrigin.SAVED)
         return True
 
@@ -208,8 +213,10 @@ class SecondPass:
             if facts is not None:
                 yield facts
 
-    def _reduced(self, detector: DatasetDetector, sample: Sequence[ImageFacts]) -> list[ReducedImage]:
+    def _reduced(self, detector: DatasetDetector, sample: Sequence[ImageFacts]) -> tuple[list[ReducedImage], int]:
+        """The images of a sample at the size that a detector compares them at, and how many could not be read."""
         reduced: list[ReducedImage] = []
+        unreadable = 0
         for facts in sample:
             if self._stop.is_set():
                 break
@@ -217,11 +224,14 @@ class SecondPass:
             if pixels is None:
                 row = self._store.lookup(facts.id)
                 image = self._decoded(row) if row is not None else None
-                pixels = detector.reduce(image) if image is not None else None
+                if image is None:
+                    unreadable += 1
+                    continue
+                pixels = detector.reduce(image)
             if pixels is not None:
                 reduced.append(ReducedImage(facts, pixels))
             self._tally(StageProgress(detector.name, "comparing", len(reduced), len(sample)))
-        return reduced
+        return reduced, unreadable
 
     def _decoded(self, row: StoredImage) -> Image | None:
         file = ImageFile(

@@ -17,7 +17,7 @@ from PIL import Image
 
 from automask import second_pass
 from automask.config import PipelineConfig
-from automask.errors import ConfigError
+from automask.errors import ConfigError, ImageError
 from automask.events import ImageDone, StageProgress
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
@@ -252,6 +252,37 @@ def test_single_images_use_saved_templates_only(folder, reference, tmp_path):
     assert run(other, tmp_path / "out", pipe=saved).updated == 2
     in_dataset = np.asarray(Image.open(tmp_path / "out/masks/70.png"))
     assert np.array_equal(in_dataset, saved.render(result).levels)
+
+
+def test_an_estimated_template_outlives_its_saved_file(folder, reference, tmp_path):
+    shutil.copytree(reference, tmp_path / "out")
+    with Store.open(tmp_path / "out") as store:
+        (known,) = store.templates.all()
+        (tmp_path / "mark.template").write_bytes(known.template.content)
+    config = PipelineConfig(templates=(str(tmp_path / "mark.template"),))
+    run(folder, tmp_path / "out", pipe=make_pipeline(config=config))
+    assert masks_of(tmp_path / "out") == masks_of(reference)
+    run(folder, tmp_path / "out")
+    assert masks_of(tmp_path / "out") == masks_of(reference)
+    with Store.open(tmp_path / "out") as store:
+        (again,) = store.templates.all()
+        assert (again.template.id, again.is_active) == (known.template.id, True)
+
+
+def test_images_that_could_not_be_compared_are_compared_by_the_next_run(folder, reference, tmp_path, monkeypatch):
+    def unreadable(file, config):
+        raise ImageError("Cannot read it: stale file handle.", advice="Try again.")
+
+    monkeypatch.setattr(Spool.__init__, "__kwdefaults__", {"most_bytes": 300_000})
+    with monkeypatch.context() as patch:
+        patch.setattr(second_pass, "decode", unreadable)
+        run(folder, tmp_path / "out")
+    assert masks_of(tmp_path / "out") != masks_of(reference)
+    run(folder, tmp_path / "out")
+    assert masks_of(tmp_path / "out") == masks_of(reference)
+    with Store.open(tmp_path / "out") as store, Store.open(reference) as undisturbed:
+        ids = [[known.template.id for known in each.templates.all()] for each in (store, undisturbed)]
+        assert ids[0] == ids[1]
 
 
 def test_what_is_no_template_is_refused(tmp_path):

@@ -72,6 +72,8 @@ class TemplateShelf:
     ) -> None:
         """Make these the active templates of an origin. Others of it stay, inactive, where a person decided about them.
 
+        A template that is estimated and saved counts as estimated, so that it does not go with its file.
+
         Args:
             templates: All of them.
             origin: Where they came from.
@@ -147,8 +149,10 @@ class TemplateShelf:
 
 
 def _put(connection: sqlite3.Connection, template: DatasetTemplate, origin: TemplateOrigin) -> None:
-    known = connection.execute("SELECT 1 FROM templates WHERE template_id = ?", (template.id,)).fetchone()
+    known = connection.execute("SELECT active, origin FROM templates WHERE template_id = ?", (template.id,)).fetchone()
     if known is not None:
+        if origin is TemplateOrigin.SAVED and known["active"] and known["origin"] == TemplateOrigin.ESTIMATED.value:
+            return
         connection.execute(
             "UPDATE templates SET active = 1, origin = ? WHERE template_id = ?", (origin.value, template.id)
         )
