@@ -1,21 +1,22 @@
 """Jobs for folders against a real server on loopback."""
 
+import collections
 import io
 import json
+import random
 import signal
-import subprocess
 import time
 import zipfile
 
 import pytest
-from cli_process import automask, command, draw_images, environment, masks_of
+from cli_process import automask, draw_images, environment, install_detector, masks_of
 from fakes import Slow, pipeline
 from overlay_cases import WIDTH_PX, lettering, marked
 from PIL import Image
 
 pytest.importorskip("fastapi")
 
-import httpx
+from api_process import ServeProcess
 from api_server import png, serving
 
 from automask.pipeline import MaskPipeline
@@ -24,6 +25,8 @@ from automask.store import Store
 from automask_models.overlay.detector import OverlayDetector
 from automask_models.overlay.options import OverlayOptions
 
+SLOW_S = 0.15
+SLOW_CONFIG = 'detectors = ["edges", "noting"]\n'
 FINAL = ("done", "failed", "cancelled")
 
 
@@ -209,6 +212,9 @@ def test_what_goes_wrong_is_kept_with_the_job(client, tmp_path):
     assert (job["state"], job["problem"]["code"]) == ("failed", "input-empty")
     for bad in ({}, {"folder": ""}, {"folder": "set", "x": 1}, {"folder": "set", "options": {"growth_cells": -1}}):
         assert client.post("/v1/jobs", json=bad).status_code == 422
+    for nowhere in ("nowhere", "n" * 300, "n/" * 2000):
+        answer = client.post("/v1/jobs", json={"folder": nowhere})
+        assert (answer.status_code, answer.json()["code"]) == (422, "input-not-a-folder")
     assert client.get("/v1/jobs/0123456789abcdef").json()["code"] == "job-unknown"
     assert client.get("/v1/jobs/0123456789abcdef/events").status_code == 404
     assert client.get("/v1/jobs/..%2f..").status_code in (404, 422)
@@ -226,44 +232,66 @@ def test_old_jobs_make_room(tmp_path, images):
 
 
 @pytest.mark.slow
-def test_a_killed_server_loses_and_doubles_nothing(tmp_path):
-    folder = draw_images(tmp_path / "root" / "set", 60, side_px=384)
-    config = tmp_path / "config.toml"
-    config.write_text('detectors = ["edges"]\n')
-
-    def start():
-        arguments = ("serve", "--port", "0", "--data-dir", tmp_path / "data", "--root", tmp_path / "root")
-        process = subprocess.Popen(
-            command(*arguments, "--config", config), stdout=subprocess.PIPE, text=True, env=environment()
-        )
-        address = process.stdout.readline().split()[3].rstrip(",")
-        return process, httpx.Client(base_url=address, timeout=30)
-
-    kills, process, client = 0, *start()
-    job_id = client.post("/v1/jobs", json={"folder": "set"}).json()["id"]
-    for share in (0.1, 0.4, 0.7, 1.0):  # the last one in the second pass
-        while (job := client.get(f"/v1/jobs/{job_id}").json())["progress"]["done"] < share * 60 and job[
-            "state"
-        ] not in FINAL:
-            time.sleep(0.005)
-        if job["state"] in FINAL:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-        process, client = start()
-    job = finished(client, job_id, seconds=240)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) in (0, -signal.SIGTERM)
-    assert kills >= 1
+def test_a_server_that_is_killed_at_any_moment_of_a_job_loses_and_doubles_nothing(tmp_path):
+    count, rng = 36, random.Random(3)
+    folder = draw_images(tmp_path / "root" / "set", count, side_px=384)
+    noted = tmp_path / "looked-at"
+    plugin = install_detector(
+        tmp_path / "plugin", "noting", f"""
+with open({str(noted)!r}, "a") as lines:
+    lines.writelines(f"{{image.id}}\\n" for image in images)
+time.sleep({SLOW_S} * len(images))
+return [[] for _ in images]
+""",
+    )  # fmt: skip
+    path = {"PYTHONPATH": environment(plugin)["PYTHONPATH"]}
+    server = ServeProcess(tmp_path, "--root", tmp_path / "root", config=SLOW_CONFIG, **path)
+    job_id = server.client.post("/v1/jobs", json={"folder": "set"}).json()["id"]
+    record = tmp_path / "data" / "jobs" / f"{job_id}.json"
+    root = tmp_path / "data" / "stores" / json.loads(record.read_text())["store"]
+    # Before the first image is stored, at three moments on the way, and in the second pass.
+    moments = [0, *sorted(rng.sample(range(2, count - 6), 3)), count]
+    stored_at_kills = []
+    for number, least in enumerate(moments, start=1):
+        while (job := server.client.get(f"/v1/jobs/{job_id}").json())["progress"]["done"] < least:
+            assert job["state"] in ("queued", "running"), job
+            time.sleep(0.002)
+        while least == 0 and not noted.exists():
+            time.sleep(0.002)  # until its models are at work
+        time.sleep(rng.random() * SLOW_S if 0 < least < count else 0)
+        server.kill()
+        before = masks_in(root)
+        assert json.loads(record.read_text())["state"] == "running", "it was killed in the middle"
+        assert least <= len(before) < count or least == count == len(before), (number, least, len(before))
+        for earlier in stored_at_kills:
+            assert earlier.keys() <= before.keys(), "an image is lost"
+        stored_at_kills.append(before)
+        server.start()
+    assert len(stored_at_kills[0]) == 0
+    job = finished(server.client, job_id, seconds=240)
+    assert server.stop() in (0, -signal.SIGTERM)
     assert job["state"] == "done", job
-    assert job["starts"] == kills + 1
-    root = tmp_path / "data" / "stores" / job["store"]
+    assert job["starts"] == len(moments) + 1
+    done_again = collections.Counter(noted.read_text().splitlines())
+    assert len(done_again) == count
+    for image_id, times in done_again.items():
+        first = next((n for n, stored in enumerate(stored_at_kills) if image_id in stored), len(moments))
+        assert times <= first + 1, f"{image_id}: once, and once more for each kill before it was stored"
     with Store.open(root, read_only=True) as store:
         ids = [stored.image_id for stored in store.images()]
         assert list(store.verify()) == []
         assert store.templates.all()  # else the second pass would have nothing to lose
-    assert len(ids) == len(set(ids)) == 60
-    done = automask("run", folder, "--output", tmp_path / "cli", "--config", config)
+    assert len(ids) == len(set(ids)) == count
+    done = automask(
+        "run", folder, "--output", tmp_path / "cli", "--config", tmp_path / "config.toml", env=environment(plugin)
+    )
     assert done.returncode == 0, done.stderr
     assert masks_of(root) == masks_of(tmp_path / "cli")
+
+
+def masks_in(root) -> dict[str, str]:
+    """The sha256 of the mask of each image that a store has a row for."""
+    if not (root / "automask.sqlite").exists():
+        return {}
+    with Store.open(root, read_only=True) as store:
+        return {stored.image_id: stored.mask_sha256 for stored in store.images()}

@@ -1,17 +1,13 @@
 """A server that runs for days: its memory does not grow with what it was asked."""
 
-import os
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_process import command, environment
 
 pytest.importorskip("fastapi")
 
-import httpx
+from api_process import ServeProcess
 from api_server import png
 
 pytestmark = [
@@ -25,45 +21,20 @@ REFINED = 40
 REFINED_SIZE_PX = (1200, 800)
 
 
-class Served:
-    """`automask serve` in a process of its own, with a cheap detector and without its result cache."""
+def served(folder: Path, **settings: str) -> ServeProcess:
+    """Without its result cache."""
+    return ServeProcess(folder, AUTOMASK_SERVE_CACHE_BYTES="0", **settings)
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        config = folder / "config.toml"
-        config.write_text('detectors = ["edges"]\n')
-        self.process = subprocess.Popen(
-            command("serve", "--port", "0", "--data-dir", folder / "data", "--config", config),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment(AUTOMASK_SERVE_CACHE_BYTES="0", **settings),
-        )
-        address = self.process.stdout.readline().split()[3].rstrip(",")
-        self.client = httpx.Client(base_url=address, timeout=60)
-        while self.client.get("/readyz").status_code != 200:
-            time.sleep(0.1)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.client.close()
-        self.process.terminate()
-        self.process.wait(30)
-
-    def memory_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-    def refined(self, seed: int) -> int:
-        width_px, height_px = REFINED_SIZE_PX
-        form = {"image": ("a.png", png(width_px=width_px, height_px=height_px, seed=seed))}
-        return self.client.post("/v1/refine", files=form, data={"points": "30,24"}).status_code
+def refined(server: ServeProcess, seed: int) -> int:
+    width_px, height_px = REFINED_SIZE_PX
+    form = {"image": ("a.png", png(width_px=width_px, height_px=height_px, seed=seed))}
+    return server.client.post("/v1/refine", files=form, data={"points": "30,24"}).status_code
 
 
 def test_masks_of_ever_new_images_leave_nothing_behind(tmp_path):
     rng = np.random.default_rng(5)
-    with Served(tmp_path) as server:
+    with served(tmp_path) as server:
         before = 0
         for number in range(WARM + MEASURED):
             width_px, height_px = (int(side) for side in rng.integers(300, 1000, 2))
@@ -78,9 +49,9 @@ def test_masks_of_ever_new_images_leave_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize(("embeddings", "grows"), [(2, False), (1000, True)])
 def test_images_that_clicks_were_on_are_forgotten(tmp_path, embeddings, grows):
-    with Served(tmp_path, AUTOMASK_SERVE_EMBEDDINGS=str(embeddings)) as server:
-        assert {server.refined(seed) for seed in range(10)} == {200}
+    with served(tmp_path, AUTOMASK_SERVE_EMBEDDINGS=str(embeddings)) as server:
+        assert {refined(server, seed) for seed in range(10)} == {200}
         before = server.memory_bytes()
-        assert {server.refined(seed) for seed in range(10, 10 + REFINED)} == {200}
+        assert {refined(server, seed) for seed in range(10, 10 + REFINED)} == {200}
         growth = server.memory_bytes() - before
     assert (growth > MOST_GROWTH_BYTES) == grows, f"{growth / 1e6:.0f} MB more after {REFINED} images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def allowed_folder(name: str, roots: Sequence[Path]) -> Path:
             code="root-refused",
         )
     for path in inside:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises for names that are too long or may not be looked at
             return path
     raise InputError(
         f"{name!r} is not a folder.", advice="Check the path, as the server sees it.", code="input-not-a-folder"
