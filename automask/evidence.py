@@ -16,13 +16,18 @@ from numpy.typing import NDArray
 
 from automask.config import PolicyConfig
 from automask.geometry import Box
-from automask.templates import TEMPLATE_ATTRIBUTE
-from automask.types import Kind, MaskResult, Patch, Region
+from automask.templates import TEMPLATE_ATTRIBUTE, is_frame_template
+from automask.types import ALPHA_SOURCE, Kind, MaskResult, Patch, Region
 
 SAME_PIXELS = 0.5
 """Least intersection over union of two outlines of the same thing."""
 SAME_BOX, INSIDE = 0.5, 0.7
 """The same where one outlines strokes and the other the area around them: of the boxes, and of the strokes."""
+EXPLAINED = 0.5
+"""Share of a frame found on one image that lies in the frame of the dataset, from which the two are the same frame."""
+PLAY = 0.01
+"""How far a single print may be from the frame of its dataset, as a share of the shorter side: cut and scanned with a
+few pixels of play. Further inwards the dataset's outline counts, since many pictures tell better where it ends."""
 MOST_CONFIDENT = 0.99
 """Agreement of programs makes nothing certain."""
 
@@ -45,7 +50,11 @@ def merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
     What a merged region is, is said by those of its members that are drawn by themselves; among them the lowest weight
     wins. Its confidence is that of independent witnesses, one per source; its outline is the union. Kinds that the
     policy keeps, drawn by hand (`custom`) or templates that wait for a person's decision take no part.
+
+    Where a dataset's frame is drawn, frames that were found on the image alone and lie mostly in it add no more to it
+    than the play of a print.
     """
+    pairs = _without_excess(pairs, policy)
     joins = [i for i, (region, _) in enumerate(pairs) if _may_join(region, policy)]
     leader = list(range(len(pairs)))
 
@@ -69,20 +78,75 @@ def _may_join(region: Region, policy: PolicyConfig) -> bool:
     return TEMPLATE_ATTRIBUTE not in region.attributes or policy.draws(region.kind, region.confidence)
 
 
+def _without_excess(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
+    """The pairs, frames of single images cut to what the play of a print adds to the frame of the dataset."""
+    import cv2
+
+    out = list(pairs)
+    for region, frame in pairs:
+        if not (is_frame_template(region) and policy.draws(region.kind, region.confidence)):
+            continue
+        own = [i for i, pair in enumerate(out) if _is_explained(pair, frame, policy)]
+        if not own:
+            continue
+        side_px = 2 * round(PLAY * min(frame.box.shape)) + 1
+        # The frame's box alone would cut what the play adds outside of it.
+        reach = functools.reduce(Box.union, (out[i][1].box for i in own), frame.box)
+        near = cv2.dilate(_placed(frame, reach).view(np.uint8), np.ones((side_px, side_px), np.uint8)).astype(np.bool_)
+        for i in own:
+            out[i] = _cut(out[i], near, reach)
+    return out
+
+
+def _is_explained(pair: Pair, frame: Patch, policy: PolicyConfig) -> bool:
+    """Whether a frame was found on the image alone and lies mostly in a dataset's frame."""
+    region, patch = pair
+    if region.kind is not Kind.FRAME or region.source == ALPHA_SOURCE or is_frame_template(region):
+        return False
+    overlap = _overlap(patch, frame)
+    return _may_join(region, policy) and overlap > 0 and overlap >= EXPLAINED * int(np.count_nonzero(patch.artefact))
+
+
+def _placed(patch: Patch, box: Box) -> NDArray[np.bool_]:
+    """A patch in a larger box."""
+    artefact = np.zeros(box.shape, dtype=np.bool_)
+    x0, y0 = patch.box.x0 - box.x0, patch.box.y0 - box.y0
+    artefact[y0 : y0 + patch.box.height_px, x0 : x0 + patch.box.width_px] = patch.artefact
+    return artefact
+
+
+def _cut(pair: Pair, near: NDArray[np.bool_], reach: Box) -> Pair:
+    region, patch = pair
+    artefact = _placed(patch, reach) & near
+    tight = Box.of_artefact(artefact)
+    if tight is None:
+        return pair
+    box = Box(reach.x0 + tight.x0, reach.y0 + tight.y0, reach.x0 + tight.x1, reach.y0 + tight.y1)
+    cut = dataclasses.replace(patch, box=box, artefact=np.ascontiguousarray(artefact[tight.slices]))
+    return dataclasses.replace(region, box=box, polygon=None, artefact=None), cut
+
+
 def _is_same(one: Pair, other: Pair) -> bool:
     (first, a), (second, b) = one, other
-    common = a.box.intersection(b.box)
-    if common is None:
-        return False
-    overlap = int(np.count_nonzero(_window(a, common) & _window(b, common)))
+    overlap = _overlap(a, b)
     if overlap == 0:
         return False
     areas = int(np.count_nonzero(a.artefact)), int(np.count_nonzero(b.artefact))
     if overlap >= SAME_PIXELS * (sum(areas) - overlap):
         return True
+    if first.kind is second.kind is Kind.FRAME:
+        # Every frame has the box of the image, so that only its pixels tell; a dataset's frame explains parts of it.
+        explained = [area for pair, area in zip((other, one), areas, strict=True) if is_frame_template(pair[0])]
+        return any(overlap >= EXPLAINED * area for area in explained)
     if Kind.FRAME in (first.kind, second.kind):
-        return False  # every frame has the box of the image: only its pixels tell
+        return False
     return a.box.iou(b.box) >= SAME_BOX and overlap >= INSIDE * min(areas)
+
+
+def _overlap(one: Patch, other: Patch) -> int:
+    """How many pixels two patches share."""
+    common = one.box.intersection(other.box)
+    return 0 if common is None else int(np.count_nonzero(_window(one, common) & _window(other, common)))
 
 
 def _window(patch: Patch, box: Box) -> NDArray[np.bool_]:
@@ -108,8 +172,7 @@ def _join(members: Sequence[Pair], policy: PolicyConfig) -> Pair:
     box = functools.reduce(Box.union, (patch.box for _, patch in members))
     artefact = np.zeros(box.shape, dtype=np.bool_)
     for _, patch in members:
-        x0, y0 = patch.box.x0 - box.x0, patch.box.y0 - box.y0
-        artefact[y0 : y0 + patch.box.height_px, x0 : x0 + patch.box.width_px] |= patch.artefact
+        artefact |= _placed(patch, box)
     attributes = {name: value for region, _ in members for name, value in region.attributes.items()}
     region = dataclasses.replace(
         best_region,

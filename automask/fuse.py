@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from automask.config import PolicyConfig, RenderConfig
 from automask.geometry import Box
 from automask.grid import LatentGrid
-from automask.types import Patch, Region
+from automask.templates import is_frame_template
+from automask.types import MaskResult, Patch, Region
 
-FUSE_VERSION = 3
+FUSE_VERSION = 4
 """Raised with every change that alters rendered masks."""
 
 _MOST_WINDOWS = 32
@@ -112,6 +113,29 @@ class Mask:
     def masked_share(self) -> float:
         """Share of the image's weight that is taken away, 0..1."""
         return float(1.0 - self.weight.mean(dtype=np.float64))
+
+
+def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyConfig) -> Mask | None:
+    """What the frames that a dataset confirms mask by themselves, or None where there are none.
+
+    Many images share such a frame, and it ends sharply around different pictures (or a person said so): no single image
+    need prove it again.
+    """
+    frames = [
+        (region, patch)
+        for region, patch in zip(result.regions, result.patches, strict=True)
+        if is_frame_template(region) and is_drawn(region, policy)
+    ]
+    if not frames:
+        return None
+    return Mask.from_patches(
+        [patch for _, patch in frames],
+        [region for region, _ in frames],
+        width_px=result.width_px,
+        height_px=result.height_px,
+        render=render,
+        policy=policy,
+    )
 
 
 def is_drawn(region: Region, policy: PolicyConfig) -> bool:

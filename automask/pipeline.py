@@ -17,20 +17,26 @@ from automask.confidence.quality import quality_attributes
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
 from automask.evidence import fused
-from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask
+from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask
 from automask.geometry import Box
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 from automask.saved_templates import SavedTemplates
-from automask.scoring import SCORING_VERSION, image_confidence, least_certainty, verdict_of
-from automask.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.scoring import (
+    SCORING_VERSION,
+    image_confidence,
+    least_certainty,
+    unconfirmed_share,
+    undecided,
+    verdict_of,
+)
+from automask.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 logger = logging.getLogger(__name__)
 
 PIPELINE_VERSION = 2
 """Raised with every change of decoding or of this module that alters regions or patches."""
 
-ALPHA_SOURCE = "alpha"
 _FATAL = (PluginError, WeightsError)
 """Errors that every image would meet again: they end the run instead of becoming a row."""
 
@@ -218,11 +224,13 @@ def _judged(
     result: MaskResult, shown: MaskResult, mask: Mask, config: PipelineConfig, *, content_sha256: str | None
 ) -> MaskResult:
     failed = any(issue.severity == "error" for issue in result.issues)
-    confidence = 0.0 if failed else image_confidence(shown, mask, config.policy)
+    confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
+    confidence = 0.0 if failed else image_confidence(shown, mask, config.policy, confirmed=confirmed)
     verdict = verdict_of(
         shown.regions,
         confidence=confidence,
-        masked_share=mask.masked_share,
+        certainty=least_certainty(undecided(shown, confirmed), config.policy),
+        masked_share=unconfirmed_share(mask, confirmed),
         issues=result.issues,
         policy=config.policy,
         review=config.review,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automask.confidence.features import image_features
+from automask.confidence.features import LEAST_ROOM, image_features
 from automask.confidence.model import bundled_model
 from automask.config import PolicyConfig, ReviewConfig
 from automask.fuse import Mask
+from automask.templates import is_frame_template
 from automask.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 4
+SCORING_VERSION = 5
 
 _AUDIT_DIGITS = 8
 """Hex digits of the content hash that decide about the audit sample."""
@@ -31,15 +32,39 @@ def least_certainty(regions: Sequence[Region], policy: PolicyConfig) -> float:
     return min(certainties)
 
 
-def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig) -> float:
+def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None) -> float:
     """Probability, 0..1, that the mask is fine (leak <= .1, waste <= .05); models/cards/confidence.md says how good."""
-    return bundled_model().probability(image_features(result, mask, policy))
+    return bundled_model().probability(image_features(result, mask, policy, confirmed=confirmed))
+
+
+def undecided(result: MaskResult, confirmed: Mask | None) -> list[Region]:
+    """Regions that change something beyond what the dataset confirms (see `fuse.confirmed_mask`)."""
+    if confirmed is None:
+        return list(result.regions)
+    return [
+        region
+        for region, patch in zip(result.regions, result.patches, strict=True)
+        if is_frame_template(region) or (confirmed.weight[patch.box.slices] == 1.0)[patch.artefact].any()
+    ]
+
+
+def unconfirmed_share(mask: Mask, confirmed: Mask | None) -> float:
+    """Share of the weight, 0..1, that a mask takes of what the frames that the dataset confirms leave.
+
+    Such a frame may cover most of each image, as on game cards. Frames that the dataset only proposes are not drawn,
+    and one decision for all images settles them.
+    """
+    if confirmed is None:
+        return mask.masked_share
+    taken = confirmed.masked_share
+    return max(0.0, mask.masked_share - taken) / max(LEAST_ROOM, 1.0 - taken)
 
 
 def verdict_of(
     regions: Sequence[Region],
     *,
     confidence: float,
+    certainty: float,
     masked_share: float,
     issues: Sequence[Issue],
     policy: PolicyConfig,
@@ -50,13 +75,23 @@ def verdict_of(
 
     Low probability or a doubtful decision of a detector (unless a budget decides about that), much masked, a policy
     that asks for it, a stage that failed, or an image of the audit sample.
+
+    Args:
+        regions: What was found.
+        confidence: Probability of a fine mask.
+        certainty: Of the detectors' least certain decision; see `least_certainty`.
+        masked_share: Share of the image that is masked, as far as nothing confirms it; see `unconfirmed_share`.
+        issues: What went wrong.
+        policy: Which kinds are always looked at.
+        review: When a person is asked.
+        content_sha256: Hash of the image file, for the audit sample; None = not part of one.
     """
     asked = any(
         policy.of(region.kind).action == "review" and region.confidence >= policy.of(region.kind).accept
         for region in regions
     )
     # The model was fitted on few collections: a detector's own doubt asks too, whatever the model makes of it.
-    doubtful = review.budget is None and min(confidence, least_certainty(regions, policy)) < review.below
+    doubtful = review.budget is None and min(confidence, certainty) < review.below
     failed = any(issue.severity == "error" for issue in issues)
     audited = content_sha256 is not None and is_audited(content_sha256, share=review.audit)
     much = masked_share > review.masked_share

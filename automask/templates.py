@@ -13,6 +13,11 @@ TEMPLATE_REFINER = "template"
 """Named as the refiner of what a template found: its pixels are the template's."""
 
 
+def is_frame_template(region: Region) -> bool:
+    """Whether a region is the frame that the images of a dataset share."""
+    return region.kind is Kind.FRAME and TEMPLATE_ATTRIBUTE in region.attributes
+
+
 def template_patch(region: Region) -> Patch:
     """The outline of a region that a template found: its own artefact, as it is.
 

@@ -19,6 +19,9 @@ from automask.geometry import Box, Polygon
 Attribute = str | float | int | bool
 """A piece of evidence that the store keeps beside a region."""
 
+ALPHA_SOURCE = "alpha"
+"""Source of the region that holds an image's transparent pixels: a fact of the file, which nothing overrules."""
+
 
 class Kind(enum.StrEnum):
     """What a region is, from the point of view of a person who does not want it learned."""

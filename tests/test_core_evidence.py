@@ -75,6 +75,49 @@ def test_a_thin_border_does_not_vouch_for_a_wide_one():
     assert len(merged(pairs, POLICY)) == 2
 
 
+def frame(source, margin_px, *, confidence=0.9, **attributes):
+    """A frame as wide on all sides of the image."""
+    artefact = np.ones((HEIGHT_PX, WIDTH_PX), bool)
+    artefact[margin_px:-margin_px, margin_px:-margin_px] = False
+    box = Box(0, 0, WIDTH_PX, HEIGHT_PX)
+    return Region(Kind.FRAME, box, confidence, source, attributes=attributes), Patch(box, artefact, 1.0, "polygon")
+
+
+def test_the_frame_of_a_dataset_says_where_frames_of_single_images_end():
+    deeper = frame("edges", 19, confidence=0.6)
+    ((region, patch),) = merged([deeper, frame("overlay", 20, template="t")], POLICY)
+    assert region.source == "edges+overlay"
+    assert np.array_equal(patch.artefact, frame("overlay", 20)[1].artefact)
+    ((_, patch),) = merged([frame("edges", 30), frame("overlay", 20, template="t")], POLICY)
+    assert np.array_equal(patch.artefact, frame("overlay", 21)[1].artefact), "the play of a print, no more"
+    assert len(merged([frame("edges", 30), frame("overlay", 20, confidence=0.4, template="t")], POLICY)) == 2
+
+
+def test_what_the_frame_of_a_dataset_does_not_explain_stays():
+    plate = found("edges", (50, 70, 150, 95), kind=Kind.FRAME)
+    other = merged([plate, frame("overlay", 10, template="t")], POLICY)
+    assert [region.source for region, _ in other] == ["edges", "overlay"]
+    transparent = frame("alpha", 30, confidence=1.0)
+    ((_, patch),) = merged([transparent, frame("overlay", 20, template="t")], POLICY)
+    assert np.array_equal(patch.artefact, transparent[1].artefact)
+
+
+def test_a_frame_that_the_dataset_confirms_needs_no_person_however_large():
+    config = PipelineConfig.model_validate({"render": {"growth_cells": 0}, "review": {"audit": 0}})
+
+    def verdict(*pairs):
+        return draw(result_of(*pairs), config)[1].verdict
+
+    large = frame("overlay", 30, confidence=0.98, template="t")
+    assert large[1].artefact.mean() > 0.7
+    assert verdict(large) is Verdict.AUTO
+    assert verdict(frame("edges", 30, confidence=0.98)) is Verdict.REVIEW
+    written = found("rapidocr", (2, 2, 90, 24), confidence=0.55)
+    assert verdict(large, written) is Verdict.AUTO, "words on the frame change nothing"
+    assert verdict(large, found("rapidocr", (40, 35, 60, 60), confidence=0.55)) is Verdict.REVIEW
+    assert verdict(large, found("rapidocr", (30, 30, 140, 70), confidence=1.0)) is Verdict.REVIEW
+
+
 @pytest.mark.parametrize(
     "second",
     [

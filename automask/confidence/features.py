@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automask.confidence.model import FINE_WASTE
 from automask.confidence.quality import BORDER_CONTRAST, RING_DETAIL
@@ -51,7 +52,8 @@ FITTED: Final = ("drawn_share", "doubtful_share", "rejected_share")
 
 _LEAST_SHARE = FINE_WASTE / 50
 """Shares count by their logarithm, from this on: smaller ones spoil no mask."""
-_LEAST_ROOM = 0.02
+LEAST_ROOM = 0.02
+"""Share of an image below which a frame leaves no picture worth the name."""
 
 _AGREES_SHARE = 0.3
 _MARKS = (Kind.WATERMARK, Kind.OVERLAY, Kind.CUSTOM)
@@ -59,11 +61,19 @@ _MARKS = (Kind.WATERMARK, Kind.OVERLAY, Kind.CUSTOM)
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One region as far as the features go; areas are shares of the image."""
+    """One region as far as the features go; areas are shares of the image.
+
+    Attributes:
+        region: What was found.
+        patch: Its outline.
+        area: How much that is.
+        open_area: The part of it that no frame of the dataset covers.
+    """
 
     region: Region
     patch: Patch
     area: float
+    open_area: float
 
     @property
     def confidence(self) -> float:
@@ -74,14 +84,27 @@ class _Seen:
         return float(value) if isinstance(value, int | float) else default
 
 
-def image_features(result: MaskResult, mask: Mask, policy: PolicyConfig) -> dict[str, float]:
+def image_features(
+    result: MaskResult, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None
+) -> dict[str, float]:
     """The features of an image under a policy, by name, all finite and most within 0..1.
 
     Kinds that the policy keeps are not looked at. Regions that are proposed but not drawn tell of missed marks.
+
+    Args:
+        result: What was found, merged.
+        mask: What was drawn.
+        policy: Under which it was.
+        confirmed: What frames that the dataset confirms mask by themselves, or None; see `fuse.confirmed_mask`.
     """
     area_px = result.width_px * result.height_px
     seen = [
-        _Seen(region, patch, float(patch.artefact.sum()) / area_px)
+        _Seen(
+            region,
+            patch,
+            float(patch.artefact.sum()) / area_px,
+            float((patch.artefact & _is_open(confirmed, patch)).sum()) / area_px,
+        )
         for region, patch in zip(result.regions, result.patches, strict=True)
         if policy.of(region.kind).action != "keep"
     ]
@@ -116,28 +139,39 @@ def image_features(result: MaskResult, mask: Mask, policy: PolicyConfig) -> dict
         "single_source": _mean([(float(not _is_confirmed(each, seen)), each.area) for each in loose]),
         "template": _mean([(float(TEMPLATE_ATTRIBUTE in each.region.attributes), each.area) for each in drawn]),
         "size": math.log(area_px / 1e6) / 2,
-        **_shares_of_room(drawn, rejected, mask),
+        **_shares_of_room(drawn, rejected, mask, confirmed),
     }
 
 
-def _shares_of_room(drawn: Sequence[_Seen], rejected: Sequence[_Seen], mask: Mask) -> dict[str, float]:
+def _is_open(confirmed: Mask | None, patch: Patch) -> NDArray[np.bool_]:
+    """Which pixels of a patch's box no frame of the dataset covers, bool of shape `patch.box.shape`."""
+    if confirmed is None:
+        return np.ones(patch.box.shape, dtype=np.bool_)
+    is_open: NDArray[np.bool_] = confirmed.weight[patch.box.slices] == 1.0
+    return is_open
+
+
+def _shares_of_room(
+    drawn: Sequence[_Seen], rejected: Sequence[_Seen], mask: Mask, confirmed: Mask | None
+) -> dict[str, float]:
     """What is drawn, doubtful and rejected, as logarithms of shares of what is left of the picture.
 
     They are 0 where it is as much as a fine mask may waste. A mask cannot waste more than it draws, and the room that
-    frames leave is what the waste is a share of.
+    frames leave is what the waste is a share of. Frames that the dataset confirms are beyond doubt, with all that
+    lies in them and the growth around them.
     """
     framed = np.zeros(mask.weight.shape, dtype=np.bool_)
     for each in drawn:
         if each.region.kind is Kind.FRAME:
-            framed[each.patch.box.slices] |= each.patch.artefact
-    frames = float(framed.mean())
-    room = max(_LEAST_ROOM, 1.0 - frames)
-    doubtful = sum(each.area * (1.0 - each.confidence) for each in drawn if each.region.kind is not Kind.FRAME)
-    missed = sum(each.area * each.confidence for each in rejected)
+            framed[each.patch.box.slices] |= each.patch.artefact & _is_open(confirmed, each.patch)
+    frames = float(framed.mean()) + (confirmed.masked_share if confirmed is not None else 0.0)
+    room = max(LEAST_ROOM, 1.0 - frames)
+    doubtful = sum(each.open_area * (1.0 - each.confidence) for each in drawn if each.region.kind is not Kind.FRAME)
+    missed = sum(each.open_area * each.confidence for each in rejected)
     return {
         "drawn_share": _logarithm((mask.masked_share - frames) / room),
         "doubtful_share": _logarithm(doubtful / room),
-        "rejected_share": _logarithm(min(1.0, missed) / max(_LEAST_ROOM, 1.0 - mask.masked_share)),
+        "rejected_share": _logarithm(min(1.0, missed) / max(LEAST_ROOM, 1.0 - mask.masked_share)),
     }
 
 

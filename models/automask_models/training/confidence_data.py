@@ -18,6 +18,7 @@ from automask.confidence.features import image_features
 from automask.confidence.model import is_fine
 from automask.config import PipelineConfig
 from automask.evidence import fused
+from automask.fuse import confirmed_mask
 from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline, draw
 from automask.runner import run_dataset
@@ -130,10 +131,12 @@ def read_stores(
                     LOGGER.warning("%s: %s has no mask", source, image.name)
                     continue
                 mask, _ = draw(result, config)
+                shown = fused(result, config.policy)
+                confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
                 yield LabelledImage(
                     source=source,
                     image_id=image.name,
-                    features=image_features(fused(result, config.policy), mask, config.policy),
+                    features=image_features(shown, mask, config.policy, confirmed=confirmed),
                     score=score_mask(mask.levels, _levels(truth)),
                 )
 
