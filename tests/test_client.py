@@ -49,6 +49,26 @@ def scripted(*answers):
     return httpx.MockTransport(handle), seen
 
 
+@pytest.fixture(params=[Client, AsyncClient], ids=["sync", "async"])
+def asked(request):
+    """Asks by either client: `asked(method, *arguments, transport=...)`; of `masks` it makes a list."""
+
+    def ask(method, *arguments, url="http://server", transport=None, retries=QUICK):
+        made = request.param(url, transport=transport, retries=retries)
+        if isinstance(made, Client):
+            with made as client:
+                answer = getattr(client, method)(*arguments)
+                return list(answer) if method == "masks" else answer
+        return asyncio.run(awaited(made, method, *arguments))
+
+    async def awaited(made, method, *arguments):
+        async with made as client:
+            answer = getattr(client, method)(*arguments)
+            return [one async for one in answer] if method == "masks" else await answer
+
+    return ask
+
+
 def test_a_mask_is_the_local_one_to_the_byte(url, tmp_path):
     (tmp_path / "a.png").write_bytes(png())
     options = MaskOptions(training_px=512, growth_cells=4.0)
@@ -138,13 +158,12 @@ def test_a_key_is_sent_and_a_missing_one_is_said(tmp_path, monkeypatch):
     assert (refused.value.code, refused.value.exit_code) == ("key-required", 9)
 
 
-def test_passing_trouble_is_waited_out():
+def test_passing_trouble_is_waited_out(asked):
     good = httpx.Response(200, content=b"x", headers=HEADERS)
     transport, seen = scripted(
         httpx.ConnectError("refused"), httpx.Response(502, text="bad gateway"), httpx.ReadError("reset"), good
     )
-    with Client("http://server", transport=transport, retries=QUICK) as client:
-        assert client.mask(b"image").png == b"x"
+    assert asked("mask", b"image", transport=transport).png == b"x"
     assert [request.content for request in seen] == [b"image"] * 4
 
 
@@ -162,15 +181,19 @@ def problem(status, code, *, exit_code=1, **headers):
 
 
 @pytest.mark.parametrize("in_s", [1.0, 0.0])
-def test_a_busy_server_says_when_to_come_back(in_s, monkeypatch):
+def test_a_busy_server_says_when_to_come_back(asked, in_s, monkeypatch):
     slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
     monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("asyncio.sleep", sleep)
     then = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=30 * in_s)
     busy = problem(503, "busy", **{"Retry-After": str(7 * in_s)})
     dated = problem(503, "busy", **{"Retry-After": format_datetime(then, usegmt=True)})
     transport, _ = scripted(busy, dated, httpx.Response(200, content=b"x", headers=HEADERS))
-    with Client("http://server", transport=transport, retries=QUICK) as client:
-        assert client.mask(b"image").png == b"x"
+    assert asked("mask", b"image", transport=transport).png == b"x"
     assert slept[0] >= 7 * in_s
     assert slept[1] >= 25 * in_s
 
@@ -192,35 +215,40 @@ def test_a_busy_server_says_when_to_come_back(in_s, monkeypatch):
         (lambda: httpx.Response(302, headers={"Location": "/login"}), "server-answer-unknown", 9, 1),
     ],
 )
-def test_lasting_trouble_is_raised(answer, code, exit_code, requests):
+def test_lasting_trouble_is_raised(asked, answer, code, exit_code, requests):
     transport, seen = scripted(*(answer() for _ in range(requests)))
-    client = Client("http://server", transport=transport, retries=QUICK)
-    with client, pytest.raises(errors.AutomaskError) as raised:
-        client.mask(b"image")
+    with pytest.raises(errors.AutomaskError) as raised:
+        asked("mask", b"image", transport=transport)
     assert (raised.value.code, raised.value.exit_code, len(seen)) == (code, exit_code, requests)
     assert raised.value.advice
 
 
-def test_a_client_gives_up_in_time():
+def test_a_client_gives_up_in_time(asked):
     transport, seen = scripted(problem(503, "busy", **{"Retry-After": "3600"}))
-    with Client("http://server", transport=transport) as client, pytest.raises(errors.ServerError):
-        client.mask(b"image")
+    with pytest.raises(errors.ServerError):
+        asked("mask", b"image", transport=transport, retries=RetryPolicy())
     assert len(seen) == 1
 
 
-def test_what_a_broken_stream_left_open_is_asked_again(url):
+def test_what_a_broken_stream_left_open_is_asked_again(asked, url):
     """The connection breaks after the first line of each answer: three images take three requests."""
     requests = []
     through = httpx.HTTPTransport()
 
-    class Breaking(httpx.BaseTransport):
+    class Breaking(httpx.BaseTransport, httpx.AsyncBaseTransport):
         def handle_request(self, request):
             requests.append(request)
             answer = through.handle_request(request)
             lines = answer.read().splitlines(keepends=True)
             return httpx.Response(answer.status_code, headers=answer.headers, stream=_OneLine(lines))
 
-    class _OneLine(httpx.SyncByteStream):
+        async def handle_async_request(self, request):
+            await request.aread()
+            return self.handle_request(
+                httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+            )
+
+    class _OneLine(httpx.SyncByteStream, httpx.AsyncByteStream):
         def __init__(self, lines):
             self.lines = lines
 
@@ -230,24 +258,26 @@ def test_what_a_broken_stream_left_open_is_asked_again(url):
                 yield self.lines[1][:50]
                 raise httpx.ReadError("reset")
 
-    with Client(url, transport=Breaking(), retries=QUICK) as client:
-        answers = list(client.masks([png(seed=seed) for seed in range(3)]))
+        async def __aiter__(self):
+            for part in self:
+                yield part
+
+    answers = asked("masks", [png(seed=seed) for seed in range(3)], url=url, transport=Breaking())
     assert [answer.mask.png for answer in answers] == [local(seed=seed)[1] for seed in range(3)]
     assert len(requests) == 3
 
 
-def test_a_stream_that_never_tells_anything_ends_with_an_error():
+def test_a_stream_that_never_tells_anything_ends_with_an_error(asked):
     transport, seen = scripted(*(httpx.Response(200, content=b"") for _ in range(9)))
-    client = Client("http://server", transport=transport, retries=QUICK)
-    with client, pytest.raises(errors.ServerError, match="2 images got no answer"):
-        list(client.masks([b"a", b"b"]))
+    with pytest.raises(errors.ServerError, match="2 images got no answer"):
+        asked("masks", [b"a", b"b"], transport=transport)
     assert len(seen) == QUICK.attempts
 
 
 @pytest.mark.parametrize("address", ["", "localhost:8787", "ftp://host", "http://", "http://[::1"])
-def test_what_is_no_address_is_refused(address):
+def test_what_is_no_address_is_refused(asked, address):
     with pytest.raises(errors.ConfigError, match="not the address"):
-        Client(address)
+        asked("facts", url=address)
 
 
 def test_errors_that_no_code_names_keep_the_class_of_their_exit_code():

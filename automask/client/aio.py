@@ -9,46 +9,16 @@ from typing import TYPE_CHECKING, Self
 
 from automask.client import calls
 from automask.client.answers import Analysis, BatchAnswer, BatchRefusal, ImageSource, MaskAnswer, ServerFacts
+from automask.client.base import BaseClient
 from automask.client.batches import AT_ONCE, batches_of
-from automask.client.retries import RetryPolicy, Wait, attempts
 from automask.request import MaskOptions
 
 if TYPE_CHECKING:
     import httpx
 
 
-class AsyncClient:
-    """Asks an automask server for masks. Use with `async with`, or await `close`.
-
-    Args:
-        url: The server's address, such as `http://127.0.0.1:8787`.
-        api_key: For servers that need one; by default the environment's `AUTOMASK_API_KEY`.
-        timeout_s: Longest silence while an answer is awaited.
-        retries: How often to ask again.
-        transport: Instead of httpx's own, such as `httpx.AsyncHTTPTransport(verify=...)`.
-
-    Raises:
-        ConfigError: The address is not one.
-        PluginError: httpx is not installed.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        api_key: str | None = None,
-        timeout_s: float = 150.0,
-        retries: RetryPolicy | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        connection = calls.connection(url, api_key=api_key, timeout_s=timeout_s)
-        import httpx
-
-        self._url = connection.base_url
-        self._retries = retries or RetryPolicy()
-        self._http = httpx.AsyncClient(
-            base_url=connection.base_url, headers=connection.headers, timeout=connection.timeout, transport=transport
-        )
+class AsyncClient(BaseClient["httpx.AsyncClient", "httpx.AsyncBaseTransport"]):
+    """Asks an automask server for masks. Use with `async with`, or await `close`. Its methods are those of `Client`."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,74 +33,48 @@ class AsyncClient:
         await self._http.aclose()
 
     async def mask(self, image: ImageSource, *, options: MaskOptions | None = None) -> MaskAnswer:
-        """The mask of an image, as the server draws it.
-
-        Raises:
-            InputError: The file cannot be read.
-            ServerError: The server cannot be reached, is too busy, or wants a key.
-            AutomaskError: What the server says, such as `ImageError` for a damaged image.
-        """
+        """See `Client.mask`."""
         return calls.read_mask(await self._ask(calls.mask_call(image, options)))
 
     async def analyse(self, image: ImageSource, *, options: MaskOptions | None = None) -> Analysis:
-        """Everything that the server found on an image; raises as `mask` does."""
+        """See `Client.analyse`."""
         return calls.read_analysis(await self._ask(calls.analysis_call(image, options)))
 
     async def masks(
         self, images: Iterable[ImageSource], *, options: MaskOptions | None = None, at_once: int = AT_ONCE
     ) -> AsyncIterator[BatchAnswer | BatchRefusal]:
-        """Masks and findings of many images, one answer for each, as soon as the server has it.
-
-        An image that cannot be used gives a `BatchRefusal` and does not end the work. Images are read from the disk and
-        sent `at_once` at a time; what a broken connection left without an answer is asked for again.
-
-        Raises:
-            ServerError: The server cannot be reached, is too busy, or wants a key.
-            AutomaskError: What the server says about a request as a whole.
-        """
-        import httpx
-
+        """See `Client.masks`."""
         for batch in batches_of(images, at_once=at_once, options=options):
             for refusal in batch.refused:
                 yield refusal
             while not batch.is_done:
-                broken: httpx.TransportError | None = None
                 response = await self._ask(batch.call(), streams=True)
                 try:
-                    async for line in response.aiter_lines():
-                        answer = batch.answer(line)
-                        if answer is not None:
-                            yield answer
-                except httpx.TransportError as error:
-                    broken = error
+                    with batch.reading():
+                        async for line in response.aiter_lines():
+                            for answer in batch.answers(line):
+                                yield answer
                 finally:
                     await response.aclose()
-                await asyncio.sleep(batch.pause_s(self._retries, broken=broken))
+                await asyncio.sleep(batch.pause_s(self._retries))
 
     async def facts(self) -> ServerFacts:
-        """Version, configuration and fingerprints of the server; raises as `mask` does."""
+        """See `Client.facts`."""
         return calls.read_facts(await self._ask(calls.facts_call()))
 
-    async def _ask(self, call: calls.Call, *, streams: bool = False) -> httpx.Response:
+    def _opened(self, connection: calls.Connection, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
         import httpx
 
-        request = call.request(self._http)
-        flow = attempts(self._retries, url=self._url)
-        step = next(flow)
-        try:
-            while True:
-                if isinstance(step, Wait):
-                    await asyncio.sleep(step.seconds)
-                    step = next(flow)
-                    continue
-                outcome: httpx.Response | httpx.TransportError
-                try:
-                    outcome = await self._http.send(request, stream=streams)
-                    if streams and not outcome.is_success:
-                        await outcome.aread()
-                except httpx.TransportError as error:
-                    outcome = error
-                step = flow.send(outcome)
-        except StopIteration as end:
-            response: httpx.Response = end.value
-            return response
+        return httpx.AsyncClient(**connection.options(), transport=transport)
+
+    async def _ask(self, call: calls.Call, *, streams: bool = False) -> httpx.Response:
+        asking = self._asking(call)
+        while asking.answer is None:
+            if asking.pause_s:
+                await asyncio.sleep(asking.pause_s)
+            with asking.attempt():
+                response = await self._http.send(asking.request, stream=streams)
+                if streams and not response.is_success:
+                    await response.aread()
+                asking.take(response)
+        return asking.answer

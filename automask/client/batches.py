@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -48,6 +49,7 @@ class Batch:
         self._waiting: dict[str, bytes] = {}
         self._fruitless = 0
         self._answered = False
+        self._broken: Exception | None = None
         for position, image in enumerate(images):
             try:
                 data = bytes_of(image)
@@ -65,6 +67,7 @@ class Batch:
     def call(self) -> calls.Call:
         """Ask for what has no answer yet."""
         self._answered = False
+        self._broken = None
         return calls.Call(
             "POST",
             "/v1/masks/batch",
@@ -73,24 +76,35 @@ class Batch:
             files=list(self._waiting.items()),
         )
 
-    def answer(self, line: str) -> BatchAnswer | BatchRefusal | None:
-        """What a line of the answer says; None where that image has to be asked about again.
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around the reading of an answer: one that breaks off is gone on with by the next `call`."""
+        import httpx
+
+        try:
+            yield
+        except httpx.TransportError as error:
+            self._broken = error
+
+    def answers(self, line: str) -> Iterator[BatchAnswer | BatchRefusal]:
+        """What a line of the answer says; nothing where that image has to be asked about again.
 
         Raises:
             ServerError: The line is not one, or is about no image of this batch.
         """
         wire = calls.parsed(WireBatchLine, line)
         if wire.error is not None and wire.error.status == _BUSY and not wire.error.code.startswith("weights"):
-            return None
+            return
         if self._waiting.pop(wire.name, None) is None:
             raise calls.unknown_answer(f"it is about {wire.name!r}, which was not asked")
         self._answered = True
         image = self._images[wire.name]
         if wire.error is not None:
-            return BatchRefusal(image, _error_of(wire.error))
-        return BatchAnswer(image, *_mask_and_analysis(wire))
+            yield BatchRefusal(image, _error_of(wire.error))
+        else:
+            yield BatchAnswer(image, *_mask_and_analysis(wire))
 
-    def pause_s(self, policy: RetryPolicy, *, broken: Exception | None) -> float:
+    def pause_s(self, policy: RetryPolicy) -> float:
         """How long to wait after an answer ended, before asking for what it lacks; 0 when it lacks nothing.
 
         Raises:
@@ -101,9 +115,10 @@ class Batch:
         self._fruitless = 1 if self._answered else self._fruitless + 1
         if self._fruitless >= policy.attempts:
             raise ServerError(
-                f"{len(self._waiting)} images got no answer" + (f": {broken}." if broken is not None else "."),
+                f"{len(self._waiting)} images got no answer"
+                + (f": {self._broken}." if self._broken is not None else "."),
                 advice="Look at the server's log, and ask for fewer images at once.",
-                code="server-unreachable" if broken is not None else "server-busy",
+                code="server-unreachable" if self._broken is not None else "server-busy",
             )
         return policy.delay_s(self._fruitless)
 

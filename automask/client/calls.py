@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -68,6 +68,18 @@ class Connection:
         headers: Sent with every request.
         timeout: Of httpx.
     """
+
+    base_url: str
+    headers: dict[str, str]
+    timeout: httpx.Timeout
+
+    def options(self) -> ConnectionOptions:
+        """As keywords of `httpx.Client` and `httpx.AsyncClient`."""
+        return {"base_url": self.base_url, "headers": self.headers, "timeout": self.timeout}
+
+
+class ConnectionOptions(TypedDict):
+    """Keywords of httpx's clients."""
 
     base_url: str
     headers: dict[str, str]

@@ -6,7 +6,7 @@ import datetime
 import email.utils
 import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,48 +46,48 @@ class RetryPolicy:
         return full * (0.5 + 0.5 * chance())
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The client is to sleep."""
+class Patience:
+    """Counts what went wrong on the way to one answer, and says how long to wait or that it is enough.
 
-    seconds: float
-
-
-def attempts(
-    policy: RetryPolicy, *, url: str, clock: Callable[[], float] = time.monotonic
-) -> Generator[Wait | None, httpx.Response | httpx.TransportError | None, httpx.Response]:
-    """One answer by as many requests as it takes.
-
-    Yields None where a request is to be sent, and is sent the response (read in full where it is not a success) or the
-    transport's error; yields a `Wait` where the client is to sleep. Returns the response that is a success or a 304.
-
-    Raises:
-        ServerError: Nothing listens there, the server stays too busy, or it answers what no automask server says.
-        AutomaskError: What the server says is wrong with the request.
+    Args:
+        policy: How patient to be.
+        url: The server, for messages.
+        clock: Seconds.
     """
-    started = clock()
-    failures = 0
-    while True:
-        outcome = yield None
-        error: AutomaskError
-        asked_s: float | None = None
-        if outcome is None:
-            raise RuntimeError("an outcome is owed for every request")
-        if isinstance(outcome, Exception):
-            error, again = _transport_error(outcome, url), _is_passing(outcome)
-        elif outcome.status_code < 300 or outcome.status_code == 304:
-            return outcome
-        else:
-            error = error_of_answer(outcome.status_code, outcome.content)
-            asked_s = _retry_after_s(outcome.headers.get("Retry-After"))
-            # What automask itself says without naming a time (a weight file is missing) will be the same next time.
-            again = asked_s is not None or (outcome.status_code in _PASSING and error.code == UNKNOWN_ANSWER)
-        failures += 1
-        delay_s = max(policy.delay_s(failures), asked_s or 0.0)
-        late = clock() - started + delay_s > policy.give_up_after_s
-        if not again or late or failures >= policy.attempts:
+
+    def __init__(self, policy: RetryPolicy, *, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._policy, self._url, self._clock = policy, url, clock
+        self._started_s = clock()
+        self._failures = 0
+
+    def after_error(self, error: httpx.TransportError) -> float:
+        """Seconds to wait after a request that got no answer.
+
+        Raises:
+            ServerError: Nothing listens there, or it has been tried often enough.
+        """
+        return self._pause_s(_transport_error(error, self._url), again=_is_passing(error))
+
+    def after_refusal(self, response: httpx.Response) -> float:
+        """Seconds to wait after an answer that is no success; it has been read in full.
+
+        Raises:
+            ServerError: The server stays too busy, or answers what no automask server says.
+            AutomaskError: What the server says is wrong with the request.
+        """
+        error = error_of_answer(response.status_code, response.content)
+        asked_s = _retry_after_s(response.headers.get("Retry-After"))
+        # What automask itself says without naming a time (a weight file is missing) will be the same next time.
+        again = asked_s is not None or (response.status_code in _PASSING and error.code == UNKNOWN_ANSWER)
+        return self._pause_s(error, again=again, asked_s=asked_s or 0.0)
+
+    def _pause_s(self, error: AutomaskError, *, again: bool, asked_s: float = 0.0) -> float:
+        self._failures += 1
+        delay_s = max(self._policy.delay_s(self._failures), asked_s)
+        late = self._clock() - self._started_s + delay_s > self._policy.give_up_after_s
+        if not again or late or self._failures >= self._policy.attempts:
             raise error
-        yield Wait(delay_s)
+        return delay_s
 
 
 def _transport_error(error: httpx.TransportError, url: str) -> ServerError:

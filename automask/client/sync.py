@@ -9,46 +9,16 @@ from typing import TYPE_CHECKING, Self
 
 from automask.client import calls
 from automask.client.answers import Analysis, BatchAnswer, BatchRefusal, ImageSource, MaskAnswer, ServerFacts
+from automask.client.base import BaseClient
 from automask.client.batches import AT_ONCE, batches_of
-from automask.client.retries import RetryPolicy, Wait, attempts
 from automask.request import MaskOptions
 
 if TYPE_CHECKING:
     import httpx
 
 
-class Client:
-    """Asks an automask server for masks. Use as a context manager, or call `close`.
-
-    Args:
-        url: The server's address, such as `http://127.0.0.1:8787`.
-        api_key: For servers that need one; by default the environment's `AUTOMASK_API_KEY`.
-        timeout_s: Longest silence while an answer is awaited.
-        retries: How often to ask again.
-        transport: Instead of httpx's own, such as `httpx.HTTPTransport(verify=...)`.
-
-    Raises:
-        ConfigError: The address is not one.
-        PluginError: httpx is not installed.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        api_key: str | None = None,
-        timeout_s: float = 150.0,
-        retries: RetryPolicy | None = None,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        connection = calls.connection(url, api_key=api_key, timeout_s=timeout_s)
-        import httpx
-
-        self._url = connection.base_url
-        self._retries = retries or RetryPolicy()
-        self._http = httpx.Client(
-            base_url=connection.base_url, headers=connection.headers, timeout=connection.timeout, transport=transport
-        )
+class Client(BaseClient["httpx.Client", "httpx.BaseTransport"]):
+    """Asks an automask server for masks. Use as a context manager, or call `close`."""
 
     def __enter__(self) -> Self:
         return self
@@ -88,48 +58,35 @@ class Client:
             ServerError: The server cannot be reached, is too busy, or wants a key.
             AutomaskError: What the server says about a request as a whole.
         """
-        import httpx
-
         for batch in batches_of(images, at_once=at_once, options=options):
             yield from batch.refused
             while not batch.is_done:
-                broken: httpx.TransportError | None = None
                 response = self._ask(batch.call(), streams=True)
                 try:
-                    for line in response.iter_lines():
-                        answer = batch.answer(line)
-                        if answer is not None:
-                            yield answer
-                except httpx.TransportError as error:
-                    broken = error
+                    with batch.reading():
+                        for line in response.iter_lines():
+                            yield from batch.answers(line)
                 finally:
                     response.close()
-                time.sleep(batch.pause_s(self._retries, broken=broken))
+                time.sleep(batch.pause_s(self._retries))
 
     def facts(self) -> ServerFacts:
         """Version, configuration and fingerprints of the server; raises as `mask` does."""
         return calls.read_facts(self._ask(calls.facts_call()))
 
-    def _ask(self, call: calls.Call, *, streams: bool = False) -> httpx.Response:
+    def _opened(self, connection: calls.Connection, transport: httpx.BaseTransport | None) -> httpx.Client:
         import httpx
 
-        request = call.request(self._http)
-        flow = attempts(self._retries, url=self._url)
-        step = next(flow)
-        try:
-            while True:
-                if isinstance(step, Wait):
-                    time.sleep(step.seconds)
-                    step = next(flow)
-                    continue
-                outcome: httpx.Response | httpx.TransportError
-                try:
-                    outcome = self._http.send(request, stream=streams)
-                    if streams and not outcome.is_success:
-                        outcome.read()
-                except httpx.TransportError as error:
-                    outcome = error
-                step = flow.send(outcome)
-        except StopIteration as end:
-            response: httpx.Response = end.value
-            return response
+        return httpx.Client(**connection.options(), transport=transport)
+
+    def _ask(self, call: calls.Call, *, streams: bool = False) -> httpx.Response:
+        asking = self._asking(call)
+        while asking.answer is None:
+            if asking.pause_s:
+                time.sleep(asking.pause_s)
+            with asking.attempt():
+                response = self._http.send(asking.request, stream=streams)
+                if streams and not response.is_success:
+                    response.read()
+                asking.take(response)
+        return asking.answer
