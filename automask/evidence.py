@@ -24,10 +24,12 @@ SAME_PIXELS = 0.5
 SAME_BOX, INSIDE = 0.5, 0.7
 """The same where one outlines strokes and the other the area around them: of the boxes, and of the strokes."""
 EXPLAINED = 0.5
-"""Share of a frame found on one image that lies in the frame of the dataset, from which the two are the same frame."""
-PLAY = 0.01
-"""How far a single print may be from the frame of its dataset, as a share of the shorter side: cut and scanned with a
-few pixels of play. Further inwards the dataset's outline counts, since many pictures tell better where it ends."""
+"""Share of what was found on one image that lies in a dataset's frame, or in the box of its mark, from which the two
+are the same thing."""
+FRAME_PLAY, MARK_PLAY = 0.01, 0.04
+"""How far a single image may be from what its dataset shows, as a share of the shorter side of the frame or mark:
+prints are cut and scanned, and marks scaled, with a few pixels of play. Further out the dataset's outline counts,
+since many pictures tell better where a thing ends."""
 MOST_CONFIDENT = 0.99
 """Agreement of programs makes nothing certain."""
 
@@ -51,8 +53,8 @@ def merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
     wins. Its confidence is that of independent witnesses, one per source; its outline is the union. Kinds that the
     policy keeps, drawn by hand (`custom`) or templates that wait for a person's decision take no part.
 
-    Where a dataset's frame is drawn, frames that were found on the image alone and lie mostly in it add no more to it
-    than the play of a print.
+    Where a dataset's frame or mark is drawn, what was found on the image alone and lies mostly in it adds no more to it
+    than some play.
     """
     pairs = _without_excess(pairs, policy)
     joins = [i for i, (region, _) in enumerate(pairs) if _may_join(region, policy)]
@@ -79,32 +81,42 @@ def _may_join(region: Region, policy: PolicyConfig) -> bool:
 
 
 def _without_excess(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
-    """The pairs, frames of single images cut to what the play of a print adds to the frame of the dataset."""
+    """The pairs, those of single images cut to what some play adds to what the dataset shows at their place."""
     import cv2
 
     out = list(pairs)
-    for region, frame in pairs:
-        if not (is_frame_template(region) and policy.draws(region.kind, region.confidence)):
+    for region, shown in pairs:
+        if TEMPLATE_ATTRIBUTE not in region.attributes or not policy.draws(region.kind, region.confidence):
             continue
-        own = [i for i, pair in enumerate(out) if _is_explained(pair, frame, policy)]
+        is_frame = region.kind is Kind.FRAME
+        own = [
+            i
+            for i, (other, patch) in enumerate(out)
+            if is_frame is (other.kind is Kind.FRAME)
+            and TEMPLATE_ATTRIBUTE not in other.attributes
+            and other.source != ALPHA_SOURCE
+            and _may_join(other, policy)
+            and _is_explained(patch, shown, is_frame=is_frame)
+        ]
         if not own:
             continue
-        side_px = 2 * round(PLAY * min(frame.box.shape)) + 1
-        # The frame's box alone would cut what the play adds outside of it.
-        reach = functools.reduce(Box.union, (out[i][1].box for i in own), frame.box)
-        near = cv2.dilate(_placed(frame, reach).view(np.uint8), np.ones((side_px, side_px), np.uint8)).astype(np.bool_)
+        side_px = 2 * round((FRAME_PLAY if is_frame else MARK_PLAY) * min(shown.box.shape)) + 1
+        # The template's box alone would cut what the play adds outside of it.
+        reach = functools.reduce(Box.union, (out[i][1].box for i in own), shown.box)
+        near = cv2.dilate(_placed(shown, reach).view(np.uint8), np.ones((side_px, side_px), np.uint8)).astype(np.bool_)
         for i in own:
             out[i] = _cut(out[i], near, reach)
     return out
 
 
-def _is_explained(pair: Pair, frame: Patch, policy: PolicyConfig) -> bool:
-    """Whether a frame was found on the image alone and lies mostly in a dataset's frame."""
-    region, patch = pair
-    if region.kind is not Kind.FRAME or region.source == ALPHA_SOURCE or is_frame_template(region):
-        return False
-    overlap = _overlap(patch, frame)
-    return _may_join(region, policy) and overlap > 0 and overlap >= EXPLAINED * int(np.count_nonzero(patch.artefact))
+def _is_explained(patch: Patch, shown: Patch, *, is_frame: bool) -> bool:
+    """Whether a patch lies mostly in a frame, or in the box of a mark, whose outlines are often of all its area."""
+    if is_frame:
+        overlap = _overlap(patch, shown)
+    else:
+        common = patch.box.intersection(shown.box)
+        overlap = 0 if common is None else int(np.count_nonzero(_window(patch, common)))
+    return overlap > 0 and overlap >= EXPLAINED * int(np.count_nonzero(patch.artefact))
 
 
 def _placed(patch: Patch, box: Box) -> NDArray[np.bool_]:
@@ -119,7 +131,7 @@ def _cut(pair: Pair, near: NDArray[np.bool_], reach: Box) -> Pair:
     region, patch = pair
     artefact = _placed(patch, reach) & near
     tight = Box.of_artefact(artefact)
-    if tight is None:
+    if tight is None:  # it lies in the box of a mark and between its strokes
         return pair
     box = Box(reach.x0 + tight.x0, reach.y0 + tight.y0, reach.x0 + tight.x1, reach.y0 + tight.y1)
     cut = dataclasses.replace(patch, box=box, artefact=np.ascontiguousarray(artefact[tight.slices]))

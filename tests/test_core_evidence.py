@@ -56,10 +56,10 @@ def test_two_witnesses_of_the_same_pixels_are_one_region_that_lists_both():
 def test_strokes_and_the_area_around_them_are_the_same_thing():
     pairs = [
         found("rapidocr", (10, 10, 60, 30)),
-        found("overlay", (10, 10, 60, 30), kind=Kind.OVERLAY, stripes=True, confidence=0.9, template="t"),
+        found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK, stripes=True, confidence=0.9),
     ]
     ((region, patch),) = merged(pairs, POLICY)
-    assert region.source == "overlay+rapidocr"
+    assert region.source == "rapidocr+yolo"
     assert patch.artefact.all()
 
 
@@ -91,6 +91,15 @@ def test_the_frame_of_a_dataset_says_where_frames_of_single_images_end():
     ((_, patch),) = merged([frame("edges", 30), frame("overlay", 20, template="t")], POLICY)
     assert np.array_equal(patch.artefact, frame("overlay", 21)[1].artefact), "the play of a print, no more"
     assert len(merged([frame("edges", 30), frame("overlay", 20, confidence=0.4, template="t")], POLICY)) == 2
+
+
+def test_the_mark_of_a_dataset_says_how_far_the_mark_of_a_single_image_reaches():
+    mark = found("overlay", (50, 30, 110, 70), kind=Kind.OVERLAY, confidence=0.9, template="t")
+    ((region, patch),) = merged([found("ink", (40, 20, 115, 78), kind=Kind.WATERMARK), mark], POLICY)
+    assert region.source == "ink+overlay"
+    assert patch.box == Box(48, 28, 112, 72), "the mark with some play"
+    elsewhere = merged([found("ink", (100, 20, 190, 78), kind=Kind.WATERMARK), mark], POLICY)
+    assert elsewhere[0][1].box == Box(100, 20, 190, 78)
 
 
 def test_what_the_frame_of_a_dataset_does_not_explain_stays():
