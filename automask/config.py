@@ -102,7 +102,7 @@ class RuntimeConfig(FrozenModel):
 class PipelineConfig(FrozenModel):
     """Everything that decides what masks look like, plus where they are computed."""
 
-    detectors: tuple[Name, ...] = Field(("rapidocr", "edges", "ink"), description="Detectors to run, by name.")
+    detectors: tuple[Name, ...] = Field(("rapidocr", "edges", "ink", "tiling"), description="Detectors, by name.")
     dataset_detectors: tuple[Name, ...] = Field(
         ("overlay",), description="Detectors of what repeats across a dataset, by name; [] = each image on its own."
     )

@@ -20,7 +20,7 @@ COMMANDS = "automask.commands"
 WEIGHT_CATALOGUES = "automask.weight_catalogues"
 
 OWN_NAMES = {
-    DETECTORS: frozenset({"rapidocr", "rapidocr-baseline", "easyocr", "edges", "ink", "yolo"}),
+    DETECTORS: frozenset({"rapidocr", "rapidocr-baseline", "easyocr", "edges", "ink", "tiling", "yolo"}),
     DATASET_DETECTORS: frozenset({"overlay"}),
     REFINERS: frozenset({"polygon", "cluster", "ink", "sam"}),
 }

@@ -1,0 +1,1 @@
+"""Marks tiled over one picture, found by their own repetition; see `detector`."""

@@ -1,0 +1,86 @@
+"""The detector `tiling`: marks and nets of lines that are repeated all over a picture, however faint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from automask.config import FrozenModel
+from automask.geometry import Box
+from automask.types import Image, Kind, Region
+from automask_models.stages import ConfiguredStage
+from automask_models.tiling.pattern import Pattern
+
+WORKING_AREA_PX = 1024 * 1024
+"""Larger pictures are looked at in this area, that of a training image."""
+SMALLEST_SIDE_PX = 96
+TRUST = 0.95
+"""Confidence in a pattern that is a perfect lattice and shows everywhere."""
+FULL_COVERAGE = 0.9
+"""Share of the blocks from which a pattern counts as shown everywhere: some hide it."""
+MIN_SHARE = 0.005
+"""Fewer pixels than this share of the picture are no mark."""
+
+
+class TilingOptions(FrozenModel):
+    """Options of the `tiling` detector."""
+
+    min_confidence: float = Field(0.3, ge=0, le=1, description="Patterns below this confidence are not reported.")
+
+
+class TilingDetector(ConfiguredStage[TilingOptions]):
+    """Finds what a picture repeats at the places of a lattice: tiled names, stock agencies' nets of lines.
+
+    One region of kind watermark at most, with its own pixels. Attributes: `shifts` (how many were found), `closure` and
+    `coverage` (see `pattern.Pattern`), `prominence` of the strongest shift. Needs no weights.
+    """
+
+    name: ClassVar[str] = "tiling"
+    Options: ClassVar[type[FrozenModel]] = TilingOptions
+    algorithm_version: ClassVar[int] = 1
+
+    def detect(self, images: Sequence[Image]) -> list[list[Region]]:
+        """The tiled mark of each image, if there is one."""
+        return [self._regions(image) for image in images]
+
+    def _regions(self, image: Image) -> list[Region]:
+        import cv2
+
+        if min(image.width_px, image.height_px) < SMALLEST_SIDE_PX:
+            return []
+        scale = min(1.0, math.sqrt(WORKING_AREA_PX / (image.width_px * image.height_px)))
+        size_px = (max(1, round(image.width_px * scale)), max(1, round(image.height_px * scale)))
+        pixels = image.pixels if scale == 1 else cv2.resize(image.pixels, size_px, interpolation=cv2.INTER_AREA)
+        pattern = Pattern.of(pixels)
+        if pattern is None or pattern.artefact.mean() < MIN_SHARE:
+            return []
+        confidence = TRUST * (pattern.closure * min(1.0, pattern.coverage / FULL_COVERAGE)) ** 2
+        if confidence < self._options.min_confidence:
+            return []
+        artefact = pattern.artefact
+        if scale != 1:
+            full = cv2.resize(
+                artefact.astype(np.float32), (image.width_px, image.height_px), interpolation=cv2.INTER_LINEAR
+            )
+            artefact = full >= 0.5
+        box = Box.of_artefact(artefact)
+        if box is None:
+            return []
+        region = Region(
+            kind=Kind.WATERMARK,
+            box=box,
+            confidence=confidence,
+            source=self.name,
+            artefact=np.ascontiguousarray(artefact[box.slices]),
+            attributes={
+                "shifts": len(pattern.shifts),
+                "closure": round(pattern.closure, 3),
+                "coverage": round(pattern.coverage, 3),
+                "prominence": round(pattern.shifts[0].prominence, 1),
+            },
+        )
+        return [region]
