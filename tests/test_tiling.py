@@ -16,7 +16,7 @@ from automask.metrics import score_mask
 from automask.types import Image, Kind, Region
 from automask_models.tiling.detector import TilingDetector, TilingOptions
 from automask_models.tiling.pattern import Pattern, closure_of, coverage_of
-from automask_models.tiling.shifts import Autocorrelation, Shift, whitened
+from automask_models.tiling.shifts import Autocorrelation, Shift, fine_detail, whitened
 
 DRAWN = 0.5
 Picture = NDArray[np.uint8]
@@ -109,6 +109,14 @@ def test_textures_of_short_pitch_are_no_mark(pitch_px: int) -> None:
     assert not found_in(pixels)
 
 
+@pytest.mark.parametrize("degrees", [0.0, 20.0, 65.0])
+def test_the_steps_of_a_gradient_are_no_mark(degrees: float) -> None:
+    y, x = np.mgrid[0:600, 0:600] / 600
+    along = x * np.cos(np.radians(degrees)) + y * np.sin(np.radians(degrees))
+    pixels = np.stack([60 + 70 * along, 120 + 40 * along, 150 - 60 * along], axis=2).astype(np.uint8)
+    assert not found_in(marked(pixels, np.zeros((600, 600), dtype=np.float32), 0.0))
+
+
 def test_copies_at_odd_places_are_no_mark() -> None:
     pixels = landscape(2)
     rng = np.random.default_rng(3)
@@ -153,14 +161,14 @@ def test_a_shift_is_found_to_the_pixel(dx: int, dy: int, seed: int) -> None:
     whole = np.zeros((320, 400), dtype=np.int64)
     whole += noise
     whole += np.roll(noise, (dy, dx), axis=(0, 1))
-    detail = whitened(np.repeat((whole // 2).astype(np.uint8)[..., None], 3, axis=2))
+    detail = whitened(fine_detail(np.repeat((whole // 2).astype(np.uint8)[..., None], 3, axis=2)))
     (first, *_) = Autocorrelation.of(detail).shifts()
     assert (first.dx_px, first.dy_px) in {(dx, dy), (-dx, -dy)}
 
 
 def test_shifts_of_a_lattice_are_closed_and_cover_the_picture() -> None:
     pixels = marked(landscape(7), names(640, 480), 0.3)
-    detail = whitened(pixels)
+    detail = whitened(fine_detail(pixels))
     agreement = Autocorrelation.of(detail)
     shifts = agreement.shifts()
     assert closure_of(shifts, agreement) > 0.9

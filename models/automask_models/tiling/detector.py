@@ -22,6 +22,8 @@ TRUST = 0.95
 """Confidence in a pattern that is a perfect lattice and shows everywhere."""
 FULL_COVERAGE = 0.9
 """Share of the blocks from which a pattern counts as shown everywhere: some hide it."""
+MIN_CONTRAST = 1.5
+"""Grey levels. The steps of a plain gradient, which eight bits and the blocks of a JPEG file make, repeat as well."""
 MIN_SHARE = 0.005
 """Fewer pixels than this share of the picture are no mark."""
 
@@ -36,7 +38,7 @@ class TilingDetector(ConfiguredStage[TilingOptions]):
     """Finds what a picture repeats at the places of a lattice: tiled names, stock agencies' nets of lines.
 
     One region of kind watermark at most, with its own pixels. Attributes: `shifts` (how many were found), `closure` and
-    `coverage` (see `pattern.Pattern`), `prominence` of the strongest shift. Needs no weights.
+    `coverage`, `contrast` (see `pattern.Pattern`), `prominence` of the strongest shift. Needs no weights.
     """
 
     name: ClassVar[str] = "tiling"
@@ -56,7 +58,7 @@ class TilingDetector(ConfiguredStage[TilingOptions]):
         size_px = (max(1, round(image.width_px * scale)), max(1, round(image.height_px * scale)))
         pixels = image.pixels if scale == 1 else cv2.resize(image.pixels, size_px, interpolation=cv2.INTER_AREA)
         pattern = Pattern.of(pixels)
-        if pattern is None or pattern.artefact.mean() < MIN_SHARE:
+        if pattern is None or pattern.artefact.mean() < MIN_SHARE or pattern.contrast < MIN_CONTRAST:
             return []
         confidence = TRUST * (pattern.closure * min(1.0, pattern.coverage / FULL_COVERAGE)) ** 2
         if confidence < self._options.min_confidence:
@@ -80,6 +82,7 @@ class TilingDetector(ConfiguredStage[TilingOptions]):
                 "shifts": len(pattern.shifts),
                 "closure": round(pattern.closure, 3),
                 "coverage": round(pattern.coverage, 3),
+                "contrast": round(pattern.contrast, 1),
                 "prominence": round(pattern.shifts[0].prominence, 1),
             },
         )

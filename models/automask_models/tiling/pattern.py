@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automask_models.tiling.shifts import Autocorrelation, Shift, whitened
+from automask_models.tiling.shifts import Autocorrelation, Shift, fine_detail, whitened
 
 SHORTEST_PX = 28
 """Shorter shifts are texture: weaves, screens of print, bricks."""
@@ -42,27 +42,32 @@ class Pattern:
         shifts: By which it is repeated.
         closure: Share of the sums and differences of shifts that are shifts themselves, 0..1: 1 for a lattice.
         coverage: Share of the picture's blocks that show it, 0..1.
+        contrast: Of its strokes with what is around them, in grey levels.
         artefact: (H, W) bool, its pixels.
     """
 
     shifts: tuple[Shift, ...]
     closure: float
     coverage: float
+    contrast: float
     artefact: NDArray[np.bool_]
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8]) -> Self | None:
         """The pattern of an (H, W, 3) uint8 picture at the resolution of training, or None where nothing repeats."""
-        detail = whitened(pixels)
+        levels = fine_detail(pixels)
+        detail = whitened(levels)
         agreement = Autocorrelation.of(detail)
         shifts = [shift for shift in agreement.shifts() if shift.length_px >= SHORTEST_PX]
         if len(shifts) < MIN_SHIFTS:
             return None
+        artefact = outline_of(detail, shifts)
         return cls(
             shifts=tuple(shifts),
             closure=closure_of(shifts, agreement),
             coverage=coverage_of(detail, shifts),
-            artefact=outline_of(detail, shifts),
+            contrast=contrast_of(levels, shifts, artefact),
+            artefact=artefact,
         )
 
 
@@ -122,6 +127,15 @@ def outline_of(detail: NDArray[np.float32], shifts: Sequence[Shift]) -> NDArray[
     kept[0] = False
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSE_PX, CLOSE_PX))
     return np.asarray(cv2.morphologyEx(kept[labels].astype(np.uint8), cv2.MORPH_CLOSE, ellipse), dtype=np.bool_)
+
+
+def contrast_of(levels: NDArray[np.float32], shifts: Sequence[Shift], artefact: NDArray[np.bool_]) -> float:
+    """How strong the fine detail (grey levels) of the strongest tenth of a pattern is in the mean of its copies."""
+    if not artefact.any():
+        return 0.0
+    total, copies = _sum_of_copies(levels, shifts)
+    mean = np.abs(total + levels) / (copies + 1)
+    return float(np.quantile(mean[artefact], 0.9))
 
 
 def _sum_of_copies(

@@ -62,12 +62,16 @@ class Shift:
         return math.hypot(self.dx_px, self.dy_px)
 
 
-def whitened(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Fine detail of an (H, W, 3) uint8 picture, of about the same strength everywhere; (H, W) float32 around 0."""
+def fine_detail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What is finer than areas in an (H, W, 3) uint8 picture; (H, W) float32 grey levels around 0."""
     import cv2
 
     grey = cv2.transform(pixels.astype(np.float32), np.full((1, 3), 1 / 3, dtype=np.float32))
-    detail = grey - cv2.GaussianBlur(grey, (0, 0), FINE_SIGMA_PX)
+    return np.asarray(grey - cv2.GaussianBlur(grey, (0, 0), FINE_SIGMA_PX), dtype=np.float32)
+
+
+def whitened(detail: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fine detail of about the same strength everywhere, (H, W) float32 around 0."""
     strength = np.sqrt(np.maximum(_smoothed(np.minimum(detail * detail, _LOUDEST), LOCAL_PX), 0))
     return np.asarray(np.clip(detail / (strength + QUIET_LEVELS), -CLIPPED_AT, CLIPPED_AT), dtype=np.float32)
 
@@ -82,7 +86,7 @@ class Autocorrelation:
 
     @classmethod
     def of(cls, detail: NDArray[np.float32]) -> Self:
-        """That of a picture's `whitened` detail, (H, W) float32."""
+        """That of `whitened` detail, (H, W) float32."""
         import cv2
 
         height, width = detail.shape
