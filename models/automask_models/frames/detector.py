@@ -16,7 +16,7 @@ from automask_models.frames.cards import CardWindow, find_card
 from automask_models.frames.evidence import JUST_PROPOSED
 from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow
 from automask_models.frames.openings import Opening, find_opening
-from automask_models.frames.picture import detail_of, pictorial
+from automask_models.frames.picture import certainly_picture, detail_of
 from automask_models.frames.plates import Plate, find_plates, in_line
 from automask_models.frames.shape import outside_of
 from automask_models.frames.sides import Line, Side
@@ -24,7 +24,7 @@ from automask_models.frames.strips import Strip, find_strips
 from automask_models.frames.veils import Veil, find_veils
 from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
 
-ALGORITHM_VERSION = 3
+ALGORITHM_VERSION = 4
 DRAWING_TRUST = 0.45
 """What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
@@ -93,7 +93,7 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
         lines.update(layer.lines)
     inside = _inside(lines, height_px=shape[0], width_px=shape[1])
     detail = detail_of(pixels[inside.slices])
-    trust = DRAWING_TRUST + (1 - DRAWING_TRUST) * pictorial(detail)
+    trust = DRAWING_TRUST + (1 - DRAWING_TRUST) * certainly_picture(pixels[inside.slices], detail)
     regions = []
     done = np.zeros(shape, dtype=np.bool_)
     lines = {side: Line() for side in Side}

@@ -114,9 +114,11 @@ def _is_thin(layer: Layer, shape: tuple[int, int]) -> bool:
 
 
 def _is_deeper(rim: Mapping[Side, Band], layer: Layer | None) -> bool:
-    """Whether a rim goes further in than a ring, or as far, on every side."""
-    depths = {} if layer is None else {side: line.depth_px for side, line in layer.lines.items()}
-    return all(rim[side].line.depth_px >= depth - 1 for side, depth in depths.items())
+    """Whether a rim goes further in than a ring, or as far, on every side; on one side alone it is the picture's."""
+    if layer is None:
+        return True
+    further = [rim[side].line.depth_px - line.depth_px for side, line in layer.lines.items()]
+    return min(further) >= -1 and sum(change > 1 for change in further) != 1
 
 
 def _chain(

@@ -30,6 +30,8 @@ ENDS_BELOW = 0.82
 """Share of a depth's pixels in its colour below which the rim has ended there."""
 WHOLE_SHARE = (0.93, 0.98)
 """Share of pixels in their depth's colours that makes a side without an end of its own a part of the rim."""
+STEPPED = (0.8, 0.95)
+"""Share of a side that must change its colour where the other sides end, if its picture begins in one colour."""
 MIN_DEPTH_PX = 2
 CLEARLY_MORE = 0.05
 OPPOSITE_DEPTH = 0.06
@@ -55,6 +57,7 @@ class _Profile:
         noise: Levels that the pixels of the outer depths differ from it.
         end_px: Depth at which the colours stop being the same, or 0 where they do not.
         support: Share of the positions at which they stop exactly there.
+        stepped: (D,) float64, share of the positions whose colour changes from the depth before to this one.
     """
 
     view: SideView
@@ -63,6 +66,7 @@ class _Profile:
     noise: float
     end_px: int
     support: float
+    stepped: NDArray[np.float64]
 
 
 def rim_of(pixels: NDArray[np.uint8]) -> tuple[dict[Side, Band], float] | None:
@@ -96,7 +100,7 @@ def _profile(pixels: NDArray[np.uint8], side: Side) -> _Profile | None:
     part = view.pixels[middle].astype(np.int16)
     colours = np.median(part, axis=0).astype(np.float32)
     distance = np.abs(part - colours[None]).max(axis=2)
-    noise = float(1.4826 * np.median(distance[:, OUTERMOST_PX : OUTERMOST_PX + 2]))
+    noise = float(1.4826 * np.median(distance[:, OUTERMOST_PX]))
     tolerance = min(MAX_TOLERANCE, max(MIN_TOLERANCE, 4 * noise))
     near = distance <= tolerance
     share = near.mean(axis=0)
@@ -112,7 +116,13 @@ def _profile(pixels: NDArray[np.uint8], side: Side) -> _Profile | None:
             stepping = float((near[:, : depth - 1].all(axis=1) & (step > tolerance)).mean())
             if stepping > support + CLEARLY_MORE:
                 end_px, support = depth, stepping
-    return _Profile(view=view, colours=colours, near=near, noise=noise, end_px=end_px, support=support)
+    stepped = np.zeros(part.shape[1])
+    for shift in (0, 1):  # subsampled colour arrives one pixel late
+        far = np.abs(part[:, 1 + shift :] - part[:, : part.shape[1] - 1 - shift]).max(axis=2) > tolerance
+        stepped[1 : part.shape[1] - shift] = np.maximum(stepped[1 : part.shape[1] - shift], far.mean(axis=0))
+    return _Profile(
+        view=view, colours=colours, near=near, noise=noise, end_px=end_px, support=support, stepped=stepped
+    )
 
 
 def _ring(profiles: Mapping[Side, _Profile], one: Side, two: Side) -> tuple[dict[Side, int], float] | None:
@@ -141,6 +151,9 @@ def _ring(profiles: Mapping[Side, _Profile], one: Side, two: Side) -> tuple[dict
         elif is_plain and _ends(profile) > 0 and _alike(profile, known, min(profile.end_px, expected)):
             certain.append(0.9 * _ends(profile))
             depths[missing] = profile.end_px
+        elif (step := _steps(profile, known, expected)) is not None and step[1] > 0:
+            depths[missing] = step[0]
+            certain.append(step[1])
         else:
             # The picture begins in the rim's colour here.
             depth = expected if _whole(profile, known, expected) > 0 else shallower
@@ -163,9 +176,26 @@ def _ends(profile: _Profile) -> float:
     return ramp(profile.support, 0.35, 0.75) * ramp(float(outer.mean()), 0.88, 0.96) * ramp(profile.noise, 12.0, 6.0)
 
 
+def _steps(profile: _Profile, known: _Profile, expected_px: int) -> tuple[int, float] | None:
+    """Depth and certainty, 0..1, of an end at the depth that another side has, before a picture that begins plain.
+
+    A sky is of one colour from end to end as a rim is; what tells is that all of the side changes at that very depth.
+    """
+    depths = [depth for depth in (expected_px, expected_px - 1, expected_px + 1) if MIN_DEPTH_PX <= depth]
+    depths = [depth for depth in depths if depth < profile.stepped.size]
+    if not depths or not _alike(profile, known, expected_px):
+        return None
+    depth = max(depths, key=lambda at: float(profile.stepped[at]))
+    outer = profile.near[:, OUTERMOST_PX : max(OUTERMOST_PX + 1, depth - 1)]
+    return depth, (
+        ramp(float(profile.stepped[depth]), *STEPPED) * ramp(float(outer.mean()), 0.88, 0.96) * ramp(profile.noise, 12, 6)
+    )
+
+
 def _alike(first: _Profile, second: _Profile, depth_px: int) -> bool:
     """Whether two sides have the same colours up to a depth, its last pixel apart."""
-    part = slice(OUTERMOST_PX, max(OUTERMOST_PX + 1, depth_px - 1))
+    # Of two pixels the inner one has some of the picture's colour, more on one side than on the other.
+    part = slice(OUTERMOST_PX, max(OUTERMOST_PX + 1, depth_px - 1)) if depth_px > MIN_DEPTH_PX else slice(1)
     return bool(np.abs(first.colours[part] - second.colours[part]).max() <= SAME_COLOUR)
 
 
