@@ -21,6 +21,7 @@ from automask_models.frames.plates import Plate, find_plates, in_line
 from automask_models.frames.shape import outside_of
 from automask_models.frames.sides import Line, Side
 from automask_models.frames.strips import Strip, find_strips
+from automask_models.frames.tilt import levelled, tilt_of, turned_back
 from automask_models.frames.veils import Veil, find_veils
 from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
 
@@ -121,10 +122,12 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     plate_trust = trust if framed >= MIN_FRAMED or in_line(plates) else JUST_PROPOSED
     regions += [_plate_region(plate, trust=plate_trust) for plate in plates if plate.confidence * plate_trust >= WEAK]
     lettered = [plate.box for plate in plates if plate.confidence * plate_trust >= ACCEPT]
-    window = find_window(pixels, inside=accepted, at_least=ACCEPT, lettered=lettered)
+    tilt = tilt_of(drawn_lines)
+    level = levelled(pixels, tilt) if tilt else pixels
+    window = find_window(level, inside=accepted, at_least=ACCEPT, lettered=lettered)
     card = find_card(pixels, inside=inside)
     if window is not None and window.confidence >= WEAK:
-        regions.append(_window_region(window, shape))
+        regions.append(_window_region(window, shape, tilt=tilt))
     if card is not None and card.confidence >= WEAK:
         regions.append(_card_region(card))
     return regions
@@ -254,9 +257,11 @@ def _opening_region(opening: Opening, done: NDArray[np.bool_]) -> Region:
     )
 
 
-def _window_region(window: ArtWindow, shape: tuple[int, int]) -> Region:
+def _window_region(window: ArtWindow, shape: tuple[int, int], *, tilt: float) -> Region:
     outside = np.ones(shape, dtype=np.bool_)
     outside[window.box.slices] = False
+    if tilt:
+        outside = turned_back(outside, tilt)
     return Region(
         kind=Kind.FRAME,
         box=Box(0, 0, shape[1], shape[0]),

@@ -100,8 +100,9 @@ def _profile(pixels: NDArray[np.uint8], side: Side) -> _Profile | None:
     part = view.pixels[middle].astype(np.int16)
     colours = np.median(part, axis=0).astype(np.float32)
     distance = np.abs(part - colours[None]).max(axis=2)
-    noise = float(1.4826 * np.median(distance[:, OUTERMOST_PX]))
-    tolerance = min(MAX_TOLERANCE, max(MIN_TOLERANCE, 4 * noise))
+    outermost, next_one = (float(1.4826 * np.median(distance[:, depth])) for depth in (0, OUTERMOST_PX))
+    tolerance = min(MAX_TOLERANCE, max(MIN_TOLERANCE, 4 * next_one))
+    noise = min(outermost, next_one)  # the second pixel may have taken on some of the picture's colour
     near = distance <= tolerance
     share = near.mean(axis=0)
     over = np.flatnonzero(share[OUTERMOST_PX:] < ENDS_BELOW) + OUTERMOST_PX
@@ -120,9 +121,7 @@ def _profile(pixels: NDArray[np.uint8], side: Side) -> _Profile | None:
     for shift in (0, 1):  # subsampled colour arrives one pixel late
         far = np.abs(part[:, 1 + shift :] - part[:, : part.shape[1] - 1 - shift]).max(axis=2) > tolerance
         stepped[1 : part.shape[1] - shift] = np.maximum(stepped[1 : part.shape[1] - shift], far.mean(axis=0))
-    return _Profile(
-        view=view, colours=colours, near=near, noise=noise, end_px=end_px, support=support, stepped=stepped
-    )
+    return _Profile(view=view, colours=colours, near=near, noise=noise, end_px=end_px, support=support, stepped=stepped)
 
 
 def _ring(profiles: Mapping[Side, _Profile], one: Side, two: Side) -> tuple[dict[Side, int], float] | None:
@@ -172,7 +171,7 @@ def _is_plain(profile: _Profile) -> bool:
 
 def _ends(profile: _Profile) -> float:
     """How certain it is that the side's rim ends at one depth, 0..1."""
-    outer = profile.near[:, OUTERMOST_PX : max(OUTERMOST_PX + 1, profile.end_px - 1)]
+    outer = profile.near[:, _outer(profile.end_px)]
     return ramp(profile.support, 0.35, 0.75) * ramp(float(outer.mean()), 0.88, 0.96) * ramp(profile.noise, 12.0, 6.0)
 
 
@@ -181,21 +180,27 @@ def _steps(profile: _Profile, known: _Profile, expected_px: int) -> tuple[int, f
 
     A sky is of one colour from end to end as a rim is; what tells is that all of the side changes at that very depth.
     """
-    depths = [depth for depth in (expected_px, expected_px - 1, expected_px + 1) if MIN_DEPTH_PX <= depth]
+    depths = [depth for depth in (expected_px, expected_px - 1, expected_px + 1) if depth >= MIN_DEPTH_PX]
     depths = [depth for depth in depths if depth < profile.stepped.size]
     if not depths or not _alike(profile, known, expected_px):
         return None
     depth = max(depths, key=lambda at: float(profile.stepped[at]))
-    outer = profile.near[:, OUTERMOST_PX : max(OUTERMOST_PX + 1, depth - 1)]
+    outer = profile.near[:, _outer(depth)]
     return depth, (
-        ramp(float(profile.stepped[depth]), *STEPPED) * ramp(float(outer.mean()), 0.88, 0.96) * ramp(profile.noise, 12, 6)
+        ramp(float(profile.stepped[depth]), *STEPPED)
+        * ramp(float(outer.mean()), 0.88, 0.96)
+        * ramp(profile.noise, 12, 6)
     )
+
+
+def _outer(depth_px: int) -> slice:
+    """Depths of a rim that have its colour alone: of two pixels the inner one has some of the picture's."""
+    return slice(OUTERMOST_PX, depth_px - 1) if depth_px > MIN_DEPTH_PX else slice(OUTERMOST_PX)
 
 
 def _alike(first: _Profile, second: _Profile, depth_px: int) -> bool:
     """Whether two sides have the same colours up to a depth, its last pixel apart."""
-    # Of two pixels the inner one has some of the picture's colour, more on one side than on the other.
-    part = slice(OUTERMOST_PX, max(OUTERMOST_PX + 1, depth_px - 1)) if depth_px > MIN_DEPTH_PX else slice(1)
+    part = _outer(depth_px)
     return bool(np.abs(first.colours[part] - second.colours[part]).max() <= SAME_COLOUR)
 
 
@@ -203,7 +208,7 @@ def _whole(profile: _Profile, known: _Profile, depth_px: int) -> float:
     """How certain it is that a side goes on in the rim's colours up to a depth and beyond, 0..1."""
     if depth_px >= min(profile.colours.shape[0], known.colours.shape[0]) or not _alike(profile, known, depth_px):
         return 0.0
-    part = profile.near[:, OUTERMOST_PX : max(OUTERMOST_PX + 1, depth_px - 1)]
+    part = profile.near[:, _outer(depth_px)]
     return ramp(float(part.mean()), *WHOLE_SHARE) * ramp(max(profile.noise, known.noise), 8.0, 4.0)
 
 

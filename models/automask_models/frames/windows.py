@@ -29,7 +29,9 @@ MIN_LINE = 0.22
 OFF_CENTRE = (0.015, 0.04)
 """Distance of the window's middle from the card's, as a share of the width."""
 SUPPORT = (0.55, 0.75)
-"""Support from which a window is believed; gems and rounded corners take a part of every side."""
+"""Support from which a window with plates over it is believed; gems and rounded corners take a part of every side."""
+SUPPORT_OF_NO_PLATE = (0.62, 0.82)
+"""The same for a window without any plate, which may be a door or a lawn in a framed photograph."""
 SUPPORT_OF_CARD = (0.4, 0.6)
 MIRRORED_OF_CARD = (0.3, 0.5)
 """The same two where lettered plates in a border say that this is a card."""
@@ -124,19 +126,21 @@ def find_window(
     mirrored = 1.0 if whole else _mirrored(small, (x0, y0, x1, y1))
     detail = detail_of(pixels[box.slices])
     outside_share = 1 - box.width_px * box.height_px / (height_px * width_px)
-    confidence = (
+    rest = (
         CARD_TRUST
-        * (1.0 if whole else ramp(support, *(SUPPORT_OF_CARD if lettered else SUPPORT)))
         * ramp(off_centre, OFF_CENTRE[1], OFF_CENTRE[0])
         * ramp(mirrored, *(MIRRORED_OF_CARD if lettered else MIRRORED))
         * pictorial(detail)
         * ramp(outside_share, LARGEST_OUTSIDE, LARGEST_OUTSIDE - 0.05)
     )
     plates = 0
+    confidence = rest * (1.0 if whole else ramp(support, *(SUPPORT_OF_CARD if lettered else SUPPORT)))
     if confidence >= at_least:
         box, plates = _without_plates(pixels, box, at_least=0.5)
     if whole and not plates:
         return None
+    if not (whole or lettered or plates):
+        confidence = rest * ramp(support, *SUPPORT_OF_NO_PLATE)
     return ArtWindow(box, support, off_centre, mirrored, plates, detail, confidence)
 
 

@@ -1,0 +1,69 @@
+"""Frames around smooth and dark pictures, thin coloured borders, and scans that lie askew."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from framed_pictures import plain_colour
+from numpy.typing import NDArray
+from test_frames_edges import bordered, jpeg, scene, score
+
+from automask_models.frames.picture import certainly_picture, detail_of
+from automask_models.frames.sides import Line, Side
+from automask_models.frames.tilt import levelled, tilt_of, turned_back
+
+Pixels = NDArray[np.uint8]
+
+
+def blurred(seed: int, *, dark: bool) -> Pixels:
+    """A picture out of focus: many colours, and hardly a step between neighbouring pixels."""
+    soft = cv2.GaussianBlur(scene(480, 640, seed=seed), (0, 0), 25)
+    return (soft * 0.35).astype(np.uint8) if dark else soft
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("margins_px", [(6, 6, 6, 6), (60, 40, 60, 40)])
+def test_a_smooth_picture_is_a_picture(margins_px: tuple[int, int, int, int], dark: bool):
+    framed, truth = bordered(blurred(3, dark=dark), margins_px, (255, 255, 255))
+    figures = score(jpeg(framed), truth)
+    assert figures.leak is not None
+    assert figures.leak <= 0.05
+    assert (figures.waste or 0.0) <= 0.02
+
+
+def test_few_flat_colours_are_a_drawing():
+    rng = np.random.default_rng(0)
+    drawing = np.full((400, 400, 3), 255, np.uint8)
+    for _ in range(3):
+        cv2.circle(drawing, (int(rng.integers(100, 300)), 200), 60, plain_colour(rng), -1, cv2.LINE_AA)
+    assert certainly_picture(drawing, detail_of(drawing)) == 0.0
+    smooth = blurred(5, dark=False)
+    assert detail_of(smooth) < 0.16
+    assert certainly_picture(smooth, detail_of(smooth)) == 1.0
+
+
+def test_two_pixels_of_a_strong_colour_end_under_a_plain_sky():
+    picture = scene(480, 640, seed=2)
+    y, x = np.mgrid[:480, :640]
+    picture[y < 150 + 40 * np.sin(x / 50)] = (80, 114, 163)
+    framed, truth = bordered(picture, (2, 2, 2, 2), (232, 254, 18))
+    figures = score(jpeg(framed, quality=88), truth)
+    assert figures.leak == pytest.approx(0.0, abs=0.05)
+    assert (figures.waste or 0.0) <= 0.01
+
+
+@pytest.mark.parametrize("degrees", [-0.5, 0.4])
+def test_a_scan_is_turned_level_and_back(degrees: float):
+    depths = {side: Line(40.0, 0.0) for side in Side}
+    assert tilt_of(depths) == 0.0
+    slope = float(np.tan(np.radians(degrees)))
+    signs = {Side.LEFT: -1, Side.TOP: 1, Side.RIGHT: 1, Side.BOTTOM: -1}
+    askew = {side: Line(40.0, sign * slope) for side, sign in signs.items()}
+    assert tilt_of(askew) == pytest.approx(slope)
+    assert tilt_of({**askew, Side.TOP: Line(40.0, -slope), Side.LEFT: Line(40.0, slope)}) == 0.0
+    mask = np.zeros((900, 600), dtype=np.bool_)
+    mask[200:700, 100:500] = True
+    turned = levelled(np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 255, slope)[..., 0] > 127
+    assert (turned != mask).any()
+    assert (turned_back(turned, slope) != mask).mean() < 0.01
