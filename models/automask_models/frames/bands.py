@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.sides import Line, SideView
 
 MIN_TOLERANCE = 8.0
@@ -74,14 +75,9 @@ def commonest_colour(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], fl
     difference = np.abs(flat - centre)
     near = (difference[:, 0] <= 24) & (difference[:, 1] <= 24) & (difference[:, 2] <= 24)
     colour = np.median(flat[near], axis=0).astype(np.float32)
-    distance = _largest_channel(np.abs(flat - colour))
+    distance = largest_channel(np.abs(flat - colour))
     near = distance <= MAX_TOLERANCE
     return colour, float(near.mean()), float(1.4826 * np.median(distance[near]))
-
-
-def _largest_channel(difference: NDArray[np.float32]) -> NDArray[np.float32]:
-    largest: NDArray[np.float32] = np.maximum(np.maximum(difference[..., 0], difference[..., 1]), difference[..., 2])
-    return largest
 
 
 def find_bands(view: SideView, *, also: Sequence[Band] = (), limit: int = 4) -> list[Band]:
@@ -224,12 +220,12 @@ def _measure(
     inner = view.pixels[within & near][::4].astype(np.float32)
     if inner.size:  # behind a seam the strip that the colour was read from is rougher than the band
         colour = np.median(inner, axis=0).astype(np.float32)
-        noise = float(1.4826 * np.median(_largest_channel(np.abs(inner - colour))))
+        noise = float(1.4826 * np.median(largest_channel(np.abs(inner - colour))))
     beyond_columns = np.clip(at[:, None] + reach + np.arange(1, 4)[None, :], 0, depth_px - 1)
     beyond = near[rows, beyond_columns]
     after = np.median(view.pixels[rows, beyond_columns].reshape(-1, 3), axis=0)
     step_columns = np.clip(at[:, None] + np.arange(3)[None, :], 0, depth_px - 1)
-    step = _largest_channel(np.abs(view.pixels[rows, step_columns] - colour)).max(axis=1)
+    step = largest_channel(np.abs(view.pixels[rows, step_columns] - colour)).max(axis=1)
     return Band(
         line=Line(view.line.depth_px + depth, view.line.slope + slope),
         thickness_px=depth,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask_models.frames.bands import commonest_colour
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.picture import detail_of
 
@@ -78,7 +79,7 @@ def find_card(pixels: NDArray[np.uint8], *, inside: Box) -> CardWindow | None:
     scale = min(1.0, WORK_PX / max(height_px, width_px))
     size = max(1, round(width_px * scale)), max(1, round(height_px * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    card = _silhouette(np.abs(small - colour).max(axis=2) > GROUND_TOLERANCE)
+    card = _silhouette(largest_channel(np.abs(small - colour)) > GROUND_TOLERANCE)
     if card is None:
         return None
     straightness, left, right = _flanks(card)
@@ -201,7 +202,7 @@ def _asymmetry(card: NDArray[np.float32]) -> NDArray[np.float32]:
     import cv2
 
     smooth = cv2.GaussianBlur(card, (0, 0), 1.5)
-    difference = np.abs(smooth - smooth[:, ::-1]).max(axis=2)
+    difference = largest_channel(np.abs(smooth - smooth[:, ::-1]))
     levels = np.clip(difference, 0, 255).astype(np.uint8)
     without_letters: NDArray[np.float32] = cv2.medianBlur(levels, 9).astype(np.float32)
     return without_letters

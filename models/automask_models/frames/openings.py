@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.picture import detail_of, pictorial
 
@@ -81,7 +82,7 @@ def find_opening(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None, 
         if np.abs(colours - colour).max() > SAME_GROUND:
             return None
         small = cv2.resize(pixels[inside.slices], size, interpolation=cv2.INTER_AREA)
-        distance = np.abs(small.astype(np.float32) - colour.astype(np.float32)).max(axis=2)
+        distance = largest_channel(np.abs(small.astype(np.float32) - colour.astype(np.float32)))
         near, opaque = distance <= TOLERANCE, distance > TOLERANCE
     window = _window(near)
     if window is None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.lettering import ENOUGH, MIN_LETTER_PX, letters_in
 
@@ -86,14 +87,13 @@ def find_plates(pixels: NDArray[np.uint8], *, inside: Box, at_least: float) -> l
     if min(size) < 96:
         return []
     small = cv2.resize(pixels[inside.slices], size, interpolation=cv2.INTER_AREA)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(_smooth(small).view(np.uint8), connectivity=4)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(_smooth(small).view(np.uint8), connectivity=4)
+    x, _, width, height, area = stats.T.astype(np.int64)
+    fits = (width >= MIN_WIDTH * size[0]) & (height >= MIN_HEIGHT * size[1]) & (height <= MAX_HEIGHT * size[1])
+    fits &= (area >= MIN_GROUND * width * height) & (np.abs(2 * x + width - size[0]) <= 2 * OFF_CENTRE[0] * size[0])
+    fits[0] = False  # what is not smooth
     plates = []
-    for label in range(1, count):
-        x, _, width, height, area = (int(v) for v in stats[label])
-        if width < MIN_WIDTH * size[0] or not MIN_HEIGHT * size[1] <= height <= MAX_HEIGHT * size[1]:
-            continue
-        if area < MIN_GROUND * width * height or abs(2 * x + width - size[0]) > 2 * OFF_CENTRE[0] * size[0]:
-            continue
+    for label in np.flatnonzero(fits):
         found = _measure(small, labels == label)
         if found is not None and found.confidence >= at_least:
             plates.append(_at_full_size(found, pixels.shape[:2], inside, scale))
@@ -113,8 +113,8 @@ def _smooth(small: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels of a (h, w, 3) image that hardly differ from those next to them, bool (h, w)."""
     wide = small.astype(np.int16)
     smooth = np.ones(small.shape[:2], dtype=np.bool_)
-    smooth[:, 1:] &= np.abs(wide[:, 1:] - wide[:, :-1]).max(axis=2) <= SMOOTH_LEVELS
-    smooth[1:] &= np.abs(wide[1:] - wide[:-1]).max(axis=2) <= SMOOTH_LEVELS
+    smooth[:, 1:] &= largest_channel(np.abs(wide[:, 1:] - wide[:, :-1])) <= SMOOTH_LEVELS
+    smooth[1:] &= largest_channel(np.abs(wide[1:] - wide[:-1])) <= SMOOTH_LEVELS
     return smooth
 
 
@@ -159,7 +159,7 @@ def _measure(small: NDArray[np.uint8], part: NDArray[np.bool_]) -> _Rectangle | 
             for row, is_ground in zip(level, ground, strict=True)
         ]
     )
-    far = np.abs(level - colours[:, None]).max(axis=2)
+    far = largest_channel(np.abs(level - colours[:, None]))
     is_ink = ((far >= INK_LEVELS) & ~ground)[OUTLINE_PX:-OUTLINE_PX, OUTLINE_PX:-OUTLINE_PX]
     ink = float(is_ink.mean())
     letters, alike = letters_in(is_ink, low_px=MIN_LETTER_PX, high_px=LETTER_HEIGHT * height)

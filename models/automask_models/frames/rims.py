@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask_models.frames.bands import Band
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.sides import Line, Side, SideView, view_side
 
@@ -99,7 +100,7 @@ def _profile(pixels: NDArray[np.uint8], side: Side) -> _Profile | None:
     middle = np.abs(view.position_px / length_px - 0.5) < 0.5 - MARGIN
     part = view.pixels[middle].astype(np.int16)
     colours = np.median(part, axis=0).astype(np.float32)
-    distance = np.abs(part - colours[None]).max(axis=2)
+    distance = largest_channel(np.abs(part - colours[None]))
     outermost, next_one = (float(1.4826 * np.median(distance[:, depth])) for depth in (0, OUTERMOST_PX))
     tolerance = min(MAX_TOLERANCE, max(MIN_TOLERANCE, 4 * next_one))
     noise = min(outermost, next_one)  # the second pixel may have taken on some of the picture's colour
@@ -119,7 +120,7 @@ def _profile(pixels: NDArray[np.uint8], side: Side) -> _Profile | None:
                 end_px, support = depth, stepping
     stepped = np.zeros(part.shape[1])
     for shift in (0, 1):  # subsampled colour arrives one pixel late
-        far = np.abs(part[:, 1 + shift :] - part[:, : part.shape[1] - 1 - shift]).max(axis=2) > tolerance
+        far = largest_channel(np.abs(part[:, 1 + shift :] - part[:, : part.shape[1] - 1 - shift])) > tolerance
         stepped[1 : part.shape[1] - shift] = np.maximum(stepped[1 : part.shape[1] - shift], far.mean(axis=0))
     return _Profile(view=view, colours=colours, near=near, noise=noise, end_px=end_px, support=support, stepped=stepped)
 

@@ -107,11 +107,15 @@ def view_side(
     count = min(positions, last - first)
     position = first + ((np.arange(count) + 0.5) * ((last - first) / count)).astype(np.int64)
     start = np.rint(lines[side].depth_at(position.astype(np.float64), length_px=length_px)).astype(np.int64)
-    columns = start[:, None] + np.arange(depth_px)[None, :]
-    np.clip(columns, 0, extent_px - 1, out=columns)
+    if (start == start[0]).all() and 0 <= start[0] <= extent_px - depth_px:  # a level line, as most are
+        seen = oriented[position, int(start[0]) : int(start[0]) + depth_px]
+    else:
+        columns = start[:, None] + np.arange(depth_px)[None, :]
+        np.clip(columns, 0, extent_px - 1, out=columns)
+        seen = oriented[position[:, None], columns]
     return SideView(
         side=side,
-        pixels=oriented[position[:, None], columns],
+        pixels=seen,
         position_px=position.astype(np.float64),
         length_px=length_px,
         extent_px=extent_px,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.sides import Side, oriented_pixels
 
@@ -151,12 +152,12 @@ def _ground(view: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.bo
     Where letters leave less than half of a row, the ground is what it is on either side of the letters.
     """
     ground = np.median(view[::2], axis=0)
-    near = (np.abs(view - ground[None]) <= TOLERANCE).all(axis=2)
+    near = largest_channel(np.abs(view - ground[None])) <= TOLERANCE
     sure = np.flatnonzero(near.mean(axis=0) >= SURE_SHARE)
     if sure.size:
         depths = np.arange(ground.shape[0])
         ground = np.stack([np.interp(depths, sure, ground[sure, channel]) for channel in range(3)], axis=1)
-        near = (np.abs(view - ground[None]) <= TOLERANCE).all(axis=2)
+        near = largest_channel(np.abs(view - ground[None])) <= TOLERANCE
     return ground, near
 
 

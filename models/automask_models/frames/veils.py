@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import JUST_PROPOSED, ramp
 from automask_models.frames.lettering import ENOUGH, letters_in
 from automask_models.frames.sides import Side, oriented_pixels
@@ -89,11 +90,16 @@ def _veil_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Veil | None:
         return None
     positions = np.linspace(1, length_px - 2, min(POSITIONS, length_px - 2)).astype(np.int64)
     view = oriented[positions, :deepest].astype(np.float32)
-    pair = view[:, 1:] + view[:, :-1]
+    pair = (view[:, 1:] + view[:, :-1]) / 2
     depths = np.arange(MIN_DEPTH_PX, deepest - GAP_PX - 2)
-    inner, outer = pair[:, depths - GAP_PX - 2] / 2, pair[:, depths + GAP_PX] / 2
-    inner_rest, outer_rest = inner - inner.mean(axis=0), outer - outer.mean(axis=0)
-    inner_power, outer_power = (inner_rest**2).mean(axis=(0, 2)), (outer_rest**2).mean(axis=(0, 2))
+    rest = pair - pair.mean(axis=0)
+    power = (rest**2).mean(axis=(0, 2))
+    # A veil and what lies beyond it, at the same positions on either side of each depth.
+    on_veil, beyond = (
+        slice(first, first + depths.size) for first in (MIN_DEPTH_PX - GAP_PX - 2, MIN_DEPTH_PX + GAP_PX)
+    )
+    inner, outer, inner_rest, outer_rest = pair[:, on_veil], pair[:, beyond], rest[:, on_veil], rest[:, beyond]
+    inner_power, outer_power = power[on_veil], power[beyond]
     both = (inner_rest * outer_rest).mean(axis=(0, 2))
     follows = both / np.sqrt(np.maximum(inner_power * outer_power, 1e-6))
     contrast_left = np.sqrt(inner_power / np.maximum(outer_power, 1e-6))
@@ -128,5 +134,5 @@ def _letters(part: NDArray[np.uint8]) -> tuple[int, float]:
 
     height = part.shape[0]
     ground = cv2.medianBlur(part, BLUR_PX)
-    ink = np.abs(part.astype(np.int16) - ground).max(axis=2) >= INK_LEVELS
+    ink = largest_channel(np.abs(part.astype(np.int16) - ground)) >= INK_LEVELS
     return letters_in(ink, low_px=LETTER_HEIGHT[0] * height, high_px=LETTER_HEIGHT[1] * height)

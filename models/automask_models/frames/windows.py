@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.geometry import Box
+from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.picture import detail_of, pictorial
 from automask_models.frames.sides import Side
@@ -150,8 +151,8 @@ def _edges(small: NDArray[np.uint8]) -> NDArray[np.int32]:
 
     wide = cv2.blur(small, (1, 3)).astype(np.int16)
     step = np.zeros(small.shape[:2], dtype=np.float32)
-    step[:, 1:] = np.abs(wide[:, 1:] - wide[:, :-1]).max(axis=2)
-    step[:, 1:-1] = np.maximum(step[:, 1:-1], np.abs(wide[:, 2:] - wide[:, :-2]).max(axis=2) * 0.8)
+    step[:, 1:] = largest_channel(np.abs(wide[:, 1:] - wide[:, :-1]))
+    step[:, 1:-1] = np.maximum(step[:, 1:-1], largest_channel(np.abs(wide[:, 2:] - wide[:, :-2])) * 0.8)
     dominant = (step >= MIN_STEP) & (step >= cv2.dilate(step, np.ones((1, 7), np.uint8)) * 0.999)
     near = cv2.dilate(dominant.view(np.uint8), np.ones((1, 3), np.uint8))
     counts = np.zeros((small.shape[0] + 1, small.shape[1]), dtype=np.int32)
@@ -266,7 +267,7 @@ def _up_to(both: NDArray[np.int32], row: int, others: Sequence[int], covered: ND
 def _plain_rows(part: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Running sum (h + 1,) of the share of each row of a (h, w, 3) image that has the row's median colour."""
     middle = np.median(part[:, ::4], axis=1)
-    near = (np.abs(part[:, ::2].astype(np.int16) - middle[:, None]) <= PLATE_TOLERANCE).all(axis=2)
+    near = largest_channel(np.abs(part[:, ::2].astype(np.int16) - middle[:, None])) <= PLATE_TOLERANCE
     return np.concatenate([[0.0], np.cumsum(near.mean(axis=1))])
 
 
