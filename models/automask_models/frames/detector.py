@@ -125,7 +125,9 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     tilt = tilt_of(drawn_lines)
     level = levelled(pixels, tilt) if tilt else pixels
     window = find_window(level, inside=accepted, at_least=ACCEPT, lettered=lettered)
-    card = find_card(pixels, inside=inside)
+    # Lettered plates tell where the window is; what is mirrored tells less.
+    is_told = bool(lettered) and window is not None and window.confidence >= ACCEPT
+    card = None if is_told else find_card(pixels, inside=inside)
     if window is not None and window.confidence >= WEAK:
         regions.append(_window_region(window, shape, tilt=tilt))
     if card is not None and card.confidence >= WEAK:
@@ -156,8 +158,7 @@ def _region(
 ) -> Region | None:
     height_px, width_px = done.shape
     outside = outside_of(lines, height_px=height_px, width_px=width_px) & ~done
-    box = Box.of_artefact(outside)
-    if box is None:
+    if not outside.any():
         return None
     done |= outside
     confidence = trust * min(layer.confidence for layer in layers)
@@ -174,24 +175,36 @@ def _region(
         "contrast": round(min(band.contrast for band in bands), 1),
         "detail": round(detail, 3),
     }
+    return _frame(outside, confidence, attributes)
+
+
+def _frame(artefact: NDArray[np.bool_], confidence: float, attributes: Mapping[str, Attribute]) -> Region:
+    """A region of an (H, W) artefact of the whole image, which may be empty."""
+    height_px, width_px = artefact.shape
+    box = Box.of_artefact(artefact) or Box(0, 0, width_px, height_px)
+    return _frame_in(box, np.ascontiguousarray(artefact[box.slices]), confidence, attributes)
+
+
+def _frame_in(
+    box: Box, artefact: NDArray[np.bool_] | None, confidence: float, attributes: Mapping[str, Attribute]
+) -> Region:
+    """A region of a box with its artefact, or with all of the box."""
     return Region(
         kind=Kind.FRAME,
         box=box,
         confidence=round(confidence, 4),
         source=EdgesDetector.name,
-        artefact=np.ascontiguousarray(outside[box.slices]),
+        artefact=np.ones(box.shape, dtype=np.bool_) if artefact is None else artefact,
         attributes=attributes,
     )
 
 
 def _strip_region(strip: Strip, *, trust: float) -> Region:
-    return Region(
-        kind=Kind.FRAME,
-        box=strip.box,
-        confidence=round(strip.confidence * trust, 4),
-        source=EdgesDetector.name,
-        artefact=np.ones(strip.box.shape, dtype=np.bool_),
-        attributes={
+    return _frame_in(
+        strip.box,
+        None,
+        strip.confidence * trust,
+        {
             "pattern": "strip",
             "side": strip.side.value,
             "support": round(strip.support, 3),
@@ -203,13 +216,11 @@ def _strip_region(strip: Strip, *, trust: float) -> Region:
 
 
 def _veil_region(veil: Veil, *, trust: float) -> Region:
-    return Region(
-        kind=Kind.FRAME,
-        box=veil.box,
-        confidence=round(veil.confidence * trust, 4),
-        source=EdgesDetector.name,
-        artefact=np.ones(veil.box.shape, dtype=np.bool_),
-        attributes={
+    return _frame_in(
+        veil.box,
+        None,
+        veil.confidence * trust,
+        {
             "pattern": "veil",
             "side": veil.side.value,
             "follows": round(veil.follows, 3),
@@ -220,13 +231,11 @@ def _veil_region(veil: Veil, *, trust: float) -> Region:
 
 
 def _plate_region(plate: Plate, *, trust: float) -> Region:
-    return Region(
-        kind=Kind.FRAME,
-        box=plate.box,
-        confidence=round(plate.confidence * trust, 4),
-        source=EdgesDetector.name,
-        artefact=plate.artefact,
-        attributes={
+    return _frame_in(
+        plate.box,
+        plate.artefact,
+        plate.confidence * trust,
+        {
             "pattern": "plate",
             "filled": round(plate.filled, 3),
             "ink": round(plate.ink, 3),
@@ -239,15 +248,10 @@ def _opening_region(opening: Opening, done: NDArray[np.bool_]) -> Region:
     confidence = opening.confidence
     if opening.outside.mean() > LARGE_SHARE and confidence < OVERWHELMING:
         confidence = min(confidence, JUST_PROPOSED)
-    artefact = opening.outside & ~done
-    box = Box.of_artefact(artefact) or Box(0, 0, artefact.shape[1], artefact.shape[0])
-    return Region(
-        kind=Kind.FRAME,
-        box=box,
-        confidence=round(confidence, 4),
-        source=EdgesDetector.name,
-        artefact=np.ascontiguousarray(artefact[box.slices]),
-        attributes={
+    return _frame(
+        opening.outside & ~done,
+        confidence,
+        {
             "pattern": "oval" if opening.is_oval else "rounded",
             "radius_px": round(opening.radius_px, 1),
             "agreement": round(opening.agreement, 3),
@@ -262,13 +266,11 @@ def _window_region(window: ArtWindow, shape: tuple[int, int], *, tilt: float) ->
     outside[window.box.slices] = False
     if tilt:
         outside = turned_back(outside, tilt)
-    return Region(
-        kind=Kind.FRAME,
-        box=Box(0, 0, shape[1], shape[0]),
-        confidence=round(window.confidence, 4),
-        source=EdgesDetector.name,
-        artefact=outside,
-        attributes={
+    return _frame_in(
+        Box(0, 0, shape[1], shape[0]),
+        outside,
+        window.confidence,
+        {
             "pattern": "window",
             "support": round(window.support, 3),
             "off_centre": round(window.off_centre, 4),
@@ -281,13 +283,11 @@ def _window_region(window: ArtWindow, shape: tuple[int, int], *, tilt: float) ->
 
 def _card_region(card: CardWindow) -> Region:
     height_px, width_px = card.outside.shape
-    return Region(
-        kind=Kind.FRAME,
-        box=Box(0, 0, width_px, height_px),
-        confidence=round(card.confidence, 4),
-        source=EdgesDetector.name,
-        artefact=card.outside,
-        attributes={
+    return _frame_in(
+        Box(0, 0, width_px, height_px),
+        card.outside,
+        card.confidence,
+        {
             "pattern": "card",
             "straightness": round(card.straightness, 3),
             "fullness": round(card.fullness, 3),
