@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from automask.bench.manifest import read_manifest
 from automask.errors import InputError
 from automask_models.training.synth import (
     KIND_OF_LABEL,
@@ -18,6 +19,7 @@ from automask_models.training.synth import (
     SyntheticImage,
     SyntheticInstance,
     SynthRecipe,
+    labelled,
     textures,
 )
 from automask_models.training.synth.dhash import NeverTrain, dhash
@@ -27,6 +29,7 @@ from automask_models.training.synth.materials import Collector, faces_in, main, 
 from automask_models.training.synth.raster import VISIBLE_DELTA, Canvas, solid
 from automask_models.training.synth.scripts import SAMPLES
 from automask_models.training.synth.structures import STRUCTURES, Structure, add_structures
+from automask_models.training.synth.synthesizer import MARK_LABELS
 
 SIDE_PX = 256
 
@@ -338,3 +341,18 @@ def test_mark_artwork_becomes_transparent(tmp_path: Path) -> None:
     keyed = mark_with_alpha(tmp_path / "opaque.png")
     assert keyed.size == (40, 20)
     assert keyed.getpixel((5, 5)) == (200, 0, 0, 255)
+
+
+def test_labelled_pictures_have_one_mark_each_and_a_manifest(
+    materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert labelled.main([str(materials), str(tmp_path), "--each", "2", "--size-px", "320"]) == 0
+    assert "automask bench" in capsys.readouterr().out
+    manifest = read_manifest(tmp_path / "manifest.json")
+    assert len(manifest.entries) == 2 * len(MARK_LABELS)
+    for entry in manifest.entries:
+        assert entry.mask is not None
+        truth = np.asarray(Image.open(tmp_path / entry.mask))
+        assert set(np.unique(truth)) == {0, 255}
+        assert truth.shape == Image.open(tmp_path / entry.image).size[::-1]
+    assert labelled.main([str(tmp_path / "nothing"), str(tmp_path)]) != 0

@@ -19,6 +19,8 @@ from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.stages import WeightedStage, WeightOptions
 
 _RING_CONFIDENCE = 0.3
+SURE_MARK = 0.75
+"""Share of a group from which it is called a mark. What may be either, such as a sign in the picture, is text."""
 
 
 class InkOptions(WeightOptions):
@@ -31,8 +33,8 @@ class InkOptions(WeightOptions):
 class InkDetector(WeightedStage[InkOptions]):
     """Finds lettering and marks with the ink network.
 
-    Regions know their pixels. They are of kind watermark where most of their cells look like a mark, else of kind
-    text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1) and `cells` (size at training
+    Regions know their pixels. They are of kind watermark where nearly all of their cells look like a mark, else of
+    kind text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1) and `cells` (size at training
     resolution in cells of 4 px). A ring around the picture is an ornament: it is proposed as a frame and not drawn;
     the frame detector decides. Without the default weights it finds nothing and says so once.
     """
@@ -131,4 +133,4 @@ def region_of(group: InkGroup, ink: InkMap, *, confidence: float, source: str) -
 def _kind_of(group: InkGroup) -> Kind:
     if group.is_ring:
         return Kind.FRAME
-    return Kind.WATERMARK if group.mark > 0.5 else Kind.TEXT
+    return Kind.WATERMARK if group.mark >= SURE_MARK else Kind.TEXT

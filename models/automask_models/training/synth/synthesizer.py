@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from automask.errors import InputError
 from automask_models.training.synth.backgrounds import Backgrounds, PictureCache
 from automask_models.training.synth.degrade import degraded
 from automask_models.training.synth.frames import FrameDrawer
@@ -32,6 +33,8 @@ _SMALL_MARKS = {
 _STOCK_MARKS = {"tiled": 0.3, "grid": 0.15, "diagonal": 0.23, "wordmark": 0.32}
 _SCENES = ("marked", "stock", "poster", "comic", "chart", "framed")
 _GROUNDS = {"comic": comic_ground, "chart": chart_ground}
+MARK_LABELS = (*_SMALL_MARKS, *_STOCK_MARKS)
+_MARK_TRIES = 20
 _RESIZED_MASK_LEVEL = 64
 _FAINT_OPACITY = 0.3
 
@@ -136,6 +139,16 @@ class Synthesizer:
         pixels, instances = _rescaled(canvas, self._size_px)
         faint = any(each.opacity < _FAINT_OPACITY for each in instances)
         return SyntheticImage(degraded(rng, pixels, gently=faint), instances)
+
+    def with_mark(self, index: int, label: str) -> SyntheticImage:
+        """Return picture number `index` of those that carry one mark of a finer label and nothing else."""
+        for attempt in range(_MARK_TRIES):
+            rng = np.random.default_rng((self._seed, index, attempt, *label.encode()))
+            canvas = Canvas(self._backgrounds.draw(rng, self._size_px, busy_share=0.0, structure_share=0.0))
+            (self._stock if label in _STOCK_MARKS else self._marks).draw(rng, canvas, label)
+            if canvas.instances:
+                return SyntheticImage(degraded(rng, canvas.pixels, gently=True), tuple(canvas.instances))
+        raise InputError(f"No mark of label {label} could be drawn.", advice="Collect the materials again.")
 
     def _compose(self, rng: np.random.Generator, canvas: Canvas) -> None:
         recipe = self._recipe
