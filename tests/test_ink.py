@@ -117,7 +117,7 @@ class TestGroups:
         tiled[4:56:8, 4:76] = tiled[4:56, 4:76:8] = 0.9
         assert not any(group.is_ring for group in groups_of(map_of(tiled)))
 
-    def test_surer_and_larger_things_are_believed_more(self):
+    def test_surer_things_are_believed_more(self):
         model = InkModel.bundled()
 
         def believed(value: float, side: int) -> float:
@@ -125,7 +125,7 @@ class TestGroups:
             cells[5 : 5 + side, 5 : 5 + side] = value
             return model.of_group(next(groups_of(map_of(cells))))
 
-        assert believed(0.6, 3) < believed(0.6, 12) < believed(0.95, 12)
+        assert believed(0.6, 12) < believed(0.8, 12) < believed(0.95, 12)
         assert model.of_line(0.9, 0.01) < model.of_line(0.9, 0.9)
         assert model.of_line(0.1, 0.9) < model.of_line(0.9, 0.9)
 
