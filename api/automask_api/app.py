@@ -22,6 +22,7 @@ from automask_api.security.keys import KEYS_FILE, ApiKeys
 from automask_api.security.limits import BodyLimitMiddleware
 from automask_api.service import Service
 from automask_api.settings import MIB, ServiceSettings
+from automask_api.stopping import StoppingMiddleware
 from automask_api.tracing import TracingMiddleware
 
 _ROUTERS = (
@@ -105,5 +106,6 @@ def create_app(
             allow_headers=["*"],
             expose_headers=["*"],
         )
+    app.add_middleware(StoppingMiddleware, stopping=service.stopping)
     app.add_middleware(TracingMiddleware, metrics=service.metrics)
     return app

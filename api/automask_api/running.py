@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from automask.config import load_config
-from automask.errors import OutputError, StoreLocked
+from automask.errors import EXIT_INTERRUPTED, OutputError, StoreLocked
 from automask.pipeline import MaskPipeline
 from automask.store.locking import exclusive_lock
 from automask_api.app import create_app
 from automask_api.security.keys import KEYS_FILE, ApiKeys, add_key
+from automask_api.service import Service
 from automask_api.settings import ServiceSettings
+from automask_api.stopping import GRACE_S
 from automask_api.tracing import log_to_stderr
 
 _FIRST_KEY = "first"
@@ -25,7 +30,7 @@ _BACKLOG = 512
 
 
 def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM; what is in hand then gets a few seconds.
 
     Raises:
         ConfigError: Settings or configuration are wrong.
@@ -42,7 +47,8 @@ def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
         host, port = listener.getsockname()[:2]
         sys.stdout.write(f"automask serves on http://{_shown(host)}:{port}, its API is at /docs. Ctrl-C ends it.\n")
         sys.stdout.flush()
-        server = uvicorn.Server(
+        server = _Server(
+            app.state.service,
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -51,9 +57,47 @@ def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
                 proxy_headers=False,
                 timeout_graceful_shutdown=10,
                 timeout_keep_alive=30,
-            )
+            ),
         )
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            if server.interrupted and app.state.service.is_at_work:
+                # A model is still busy, perhaps for minutes, and an interpreter that ends under it may crash. Whatever
+                # it works on is done again: files are written whole, and jobs still count as running on disk.
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(EXIT_INTERRUPTED)
+
+
+class _Server(uvicorn.Server):
+    """Tells the service and whoever looks on when it is asked to end."""
+
+    def __init__(self, service: Service, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.interrupted = False
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn: the handler of SIGINT and SIGTERM. A second SIGINT waits for nothing."""
+        if not self.interrupted:
+            self.interrupted = True
+            with contextlib.suppress(RuntimeError):  # before or after the loop runs there is nothing to be told
+                asyncio.get_running_loop().call_soon_threadsafe(self._begin_stop)
+        super().handle_exit(sig, frame)
+
+    def _begin_stop(self) -> None:
+        self._service.begin_stop()
+        jobs = self._service.jobs.unfinished
+        later = f" {_counted(jobs, 'job goes', 'jobs go')} on when it is started again." if jobs else ""
+        requests = self._service.admitted
+        now = f"; {_counted(requests, 'request gets', 'requests get')} {GRACE_S:.0f} s more" if requests else ""
+        sys.stdout.write(f"automask ends{now}.{later} Ctrl-C again ends it at once.\n")
+        sys.stdout.flush()
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def make_data_dir(folder: Path) -> None:

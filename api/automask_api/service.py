@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, cast
@@ -24,6 +25,7 @@ from automask_api.masking import MaskMaker
 from automask_api.metrics import Metrics
 from automask_api.refining.desk import RefineDesk
 from automask_api.settings import ServiceSettings
+from automask_api.stopping import Stopping
 from automask_api.worker import ModelWorker, deadline_passed
 
 __all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
@@ -34,6 +36,7 @@ _DECODED_AHEAD_PX = 120_000_000
 _OPEN_PX = 200_000_000
 _THREADS = 2
 _RETRY_AFTER_S = 2
+_LAST_S = 1.5
 
 
 class Service:
@@ -65,7 +68,11 @@ class Service:
         refiners = self.assortment.more_refiners.values()
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
         self.jobs = JobRunner(self.assortment, self.worker, settings)
+        self.stopping = Stopping()
         self.admitted = 0
+        self._ender = threading.Thread(
+            target=self.threads.shutdown, kwargs={"cancel_futures": True}, name="automask-end", daemon=True
+        )
         self.metrics = Metrics(self)
 
     @property
@@ -87,11 +94,23 @@ class Service:
         self.worker.start()
         self.jobs.start()
 
+    def begin_stop(self) -> None:
+        """What the first signal does, on the event loop: begin nothing new, give what is in hand a few seconds."""
+        self.stopping.begin()
+        self.worker.refuse_waiting()
+        self.jobs.begin_stop()
+
     def stop(self) -> None:
-        """End all threads."""
-        self.jobs.stop()
-        self.worker.close()
-        self.threads.shutdown(wait=True, cancel_futures=True)
+        """End all threads, but wait for no longer than a few seconds: nothing can interrupt a model."""
+        self.jobs.stop(timeout_s=_LAST_S)
+        self.worker.close(timeout_s=_LAST_S)
+        self._ender.start()
+        self._ender.join(_LAST_S)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether something still runs that `stop` did not wait for. It leaves nothing half-made when it is killed."""
+        return self.jobs.is_at_work or self.worker.is_at_work or self._ender.is_alive()
 
     @contextlib.contextmanager
     def admission(self) -> Iterator[None]:

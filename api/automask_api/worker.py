@@ -17,6 +17,7 @@ from automask.pipeline import MaskPipeline
 from automask.types import Image, MaskResult
 from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, DeadlinePassed
+from automask_api.stopping import stopping_error
 
 logger = logging.getLogger(__name__)
 
@@ -110,19 +111,34 @@ class ModelWorker:
             self._threads.append(thread)
             thread.start()
 
-    def close(self) -> None:
-        """Refuse what waits, and end the threads after what they are at."""
+    def refuse_waiting(self) -> None:
+        """Refuse the requests that wait; what is at work and what waits in the background goes on."""
+        with self._condition:
+            left = [*self._waiting]
+            self._waiting.clear()
+        _refuse(left, stopping_error())
+
+    def close(self, *, timeout_s: float | None = None) -> None:
+        """Refuse what waits, and end the threads after what they are at.
+
+        Args:
+            timeout_s: Wait no longer for them; a model cannot be interrupted.
+        """
         with self._condition:
             self._closed = True
             left = [*self._waiting, *self._background]
             self._waiting.clear()
             self._background.clear()
             self._condition.notify_all()
-        for task in left:
-            if task.future.set_running_or_notify_cancel():
-                task.future.set_exception(_stopping())
+        _refuse(left, stopping_error())
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join()
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a thread is alive."""
+        return any(thread.is_alive() for thread in self._threads)
 
     def analyse(
         self, image: Image, *, timeout_s: float, in_background: bool = False, stages: StageChoice | None = None
@@ -169,7 +185,7 @@ class ModelWorker:
     def _enqueue(self, task: _Task, *, background: bool) -> None:
         with self._condition:
             if self._closed:
-                raise _stopping()
+                raise stopping_error()
             if self.load_error is not None:
                 raise self.load_error
             if background:
@@ -207,9 +223,7 @@ class ModelWorker:
             left = [*self._waiting, *self._background]
             self._waiting.clear()
             self._background.clear()
-        for task in left:
-            if task.future.set_running_or_notify_cancel():
-                task.future.set_exception(error)
+        _refuse(left, error)
 
     def _take(self) -> _Call[object] | list[_Analysis] | None:
         """What to do next: a call, or a batch (empty where all were given up); None at the end."""
@@ -233,6 +247,12 @@ class ModelWorker:
                 batch.append(follower)
                 first.popleft()
         return [analysis for analysis in batch if _is_wanted(analysis)]
+
+
+def _refuse(tasks: Sequence[_Task], error: AutomaskError) -> None:
+    for task in tasks:
+        if task.future.set_running_or_notify_cancel():
+            task.future.set_exception(error)
 
 
 def _is_wanted(task: _Task) -> bool:
@@ -261,7 +281,3 @@ def deadline_passed() -> DeadlinePassed:
         "The answer was not ready in the time that was allowed.",
         advice="Ask again with a longer deadline_s, or when the server has less to do.",
     )
-
-
-def _stopping() -> Busy:
-    return Busy("The server is stopping.", retry_after_s=5, code="stopping")

@@ -96,15 +96,30 @@ class JobRunner:
                 self._queue.append(job.id)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Finish the image in hand; jobs go on when a server starts again."""
+    def begin_stop(self) -> None:
+        """Begin nothing after the image in hand; jobs go on when a server starts again."""
         with self._condition:
             self._stopping.set()
             for stop in self._stops.values():
                 stop.set()
             self._condition.notify_all()
+
+    def stop(self, *, timeout_s: float | None = None) -> None:
+        """Finish the image in hand, if that takes no longer than `timeout_s`."""
+        self.begin_stop()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout_s)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether its thread is alive."""
+        return self._thread.is_alive()
+
+    @property
+    def unfinished(self) -> int:
+        """Jobs that wait or are at work."""
+        with self._condition:
+            return sum(not job.state.is_final for job in self._jobs.values())
 
     def submit(self, request: JobRequest) -> Job:
         """Take a job.

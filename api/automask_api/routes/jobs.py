@@ -73,7 +73,7 @@ async def events(job: Annotated[Job, Depends(known_job)], service: ServiceDep) -
         if job != last:
             last = job
             yield ServerSentEvent(event="end" if job.state.is_final else "progress", data=job)
-        if job.state.is_final:
+        if job.state.is_final or service.stopping.begun:
             return
         await asyncio.sleep(_POLL_S)
 
