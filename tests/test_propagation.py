@@ -1,7 +1,10 @@
 """What was put right on one image, on all that show the same mark; undone in one step, later work kept."""
 
+import json
+
 import numpy as np
 import pytest
+from cli_process import automask
 from export_cases import make_store
 from PIL import Image
 
@@ -140,3 +143,44 @@ def test_a_mark_is_cut_where_the_image_ends(store):
     placed = place(row, whole, corner=(-5, 155), score=1.0)
     assert (placed.box.xyxy, placed.artefact.shape) == ((0, 155, 15, 160), (5, 15))
     assert place(row, whole, corner=(240, 0), score=1.0) is None
+
+
+def said(*arguments, code=0):
+    done = automask("propagate", *arguments)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_command_lists_applies_and_undoes(store):
+    assert "Nobody corrected a.png" in said(store, "--from", "a.png", code=3)
+    with Store.open(store) as opened:
+        content = opened.lookup("a.png").content_sha256
+        opened.put_correction(content, CorrectionLayers(add=marked()), author="ann", tool="test", based_on=None)
+        before = {name: mask_of(opened, name) for name in ("b.png", "c.png")}
+    listed = said(store, "--from", "a.png", "--dry-run")
+    assert "2 images show the same mark; nothing was changed" in listed
+    assert "b.png" in listed
+    with Store.open(store) as opened:
+        assert layers_of(opened, "b.png") is None
+    told = json.loads(said(store, "--from", "a.png", "--json"))
+    assert (told["mode"], {one["image"] for one in told["images"]}) == ("add", {"b.png", "c.png"})
+    with Store.open(store) as opened:
+        assert mask_of(opened, "b.png")[marked(at=(192, 138))].max() == 0
+    assert "2 images are as they were before" in said(store, "--undo", told["operation"])
+    with Store.open(store) as opened:
+        assert all(np.array_equal(mask_of(opened, name), mask) for name, mask in before.items())
+
+
+def test_the_command_takes_one_kind_of_correction_and_one_place_of_it(store):
+    unmasked = np.zeros_like(marked())
+    unmasked[10:30, 10:60] = True
+    with Store.open(store) as opened:
+        content = opened.lookup("a.png").content_sha256
+        layers = CorrectionLayers(add=marked(), remove=unmasked)
+        opened.put_correction(content, layers, author="ann", tool="test", based_on=None)
+    assert "--mode" in said(store, "--from", "a.png", "--dry-run", code=2)
+    for choice in (("--mode", "add"), ("--box", "180,130,240,160")):
+        assert "2 images" in said(store, "--from", "a.png", "--dry-run", *choice)
+    for wrong in (("--box", "1,2,3"), ("--box", "5,5,5,9"), ("--mode", "both"), ("--undo", "0" * 16)):
+        said(store, "--from", "a.png", *wrong, code=2)
+    assert "correction-unknown" in said(store, "--undo", "0" * 16, code=5)

@@ -22,6 +22,7 @@ from automask.cli.commands import (
     export,
     fill,
     import_,
+    propagate,
     render,
     report,
     run,
@@ -86,6 +87,7 @@ def build_app() -> typer.Typer:
     app.command("report")(report.report)
     app.command("export")(export.export)
     app.command("import")(import_.import_)
+    app.command("propagate")(propagate.propagate)
     app.command("status")(status.status)
     app.command("bench")(bench.bench)
     app.command("demo")(demo.demo)
