@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from automask.config import PolicyConfig, RenderConfig
 from automask.geometry import Box
 from automask.grid import LatentGrid
-from automask.templates import is_frame_template
+from automask.templates import is_confirmed_frame
 from automask.types import MaskResult, Patch, Region
 
 FUSE_VERSION = 4
@@ -124,7 +124,7 @@ def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyCo
     frames = [
         (region, patch)
         for region, patch in zip(result.regions, result.patches, strict=True)
-        if is_frame_template(region) and is_drawn(region, policy)
+        if is_confirmed_frame(region) and is_drawn(region, policy)
     ]
     if not frames:
         return None

@@ -9,6 +9,10 @@ from automask.types import Kind, Patch, Region
 
 TEMPLATE_ATTRIBUTE = "template"
 """Attribute of a region that was found by a template: the template's id."""
+SCORE_ATTRIBUTE = "score"
+"""Attribute of the same region: how well the image matches the template, 0..1."""
+CONFIRMING_SCORE = 0.9
+"""On two decks, cards match their own frame by .93 or more and that of another type by .61 to .78."""
 TEMPLATE_REFINER = "template"
 """Named as the refiner of what a template found: its pixels are the template's."""
 
@@ -16,6 +20,16 @@ TEMPLATE_REFINER = "template"
 def is_frame_template(region: Region) -> bool:
     """Whether a region is the frame that the images of a dataset share."""
     return region.kind is Kind.FRAME and TEMPLATE_ATTRIBUTE in region.attributes
+
+
+def is_confirmed_frame(region: Region) -> bool:
+    """Whether a region is a frame of the dataset that this image shows too, beyond doubt.
+
+    Cards of another type match the frame of their neighbours for the larger part: those are masked with it for want of
+    one of their own, and prove nothing.
+    """
+    score = region.attributes.get(SCORE_ATTRIBUTE, 1.0)
+    return is_frame_template(region) and isinstance(score, int | float) and score >= CONFIRMING_SCORE
 
 
 def template_patch(region: Region) -> Patch:

@@ -121,6 +121,8 @@ def test_a_frame_that_the_dataset_confirms_needs_no_person_however_large():
     assert large[1].artefact.mean() > 0.7
     assert verdict(large) is Verdict.AUTO
     assert verdict(frame("edges", 30, confidence=0.98)) is Verdict.REVIEW
+    of_another_type = frame("overlay", 30, confidence=0.98, template="t", score=0.77)
+    assert verdict(of_another_type) is Verdict.REVIEW, "this card matches the frame for its larger part only"
     written = found("rapidocr", (2, 2, 90, 24), confidence=0.55)
     assert verdict(large, written) is Verdict.AUTO, "words on the frame change nothing"
     assert verdict(large, found("rapidocr", (40, 35, 60, 60), confidence=0.55)) is Verdict.REVIEW

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask.protocols import ImageFacts, ReducedImage
-from automask.templates import TEMPLATE_ATTRIBUTE
+from automask.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
 from automask.types import Kind, Region
 from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
@@ -151,7 +151,7 @@ def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
             confidence=template.confidence,
             source=SOURCE,
             artefact=np.ascontiguousarray(artefact[box.slices]),
-            attributes={TEMPLATE_ATTRIBUTE: template.id, "score": round(fit.colours, 4), "placed": "whole"},
+            attributes={TEMPLATE_ATTRIBUTE: template.id, SCORE_ATTRIBUTE: round(fit.colours, 4), "placed": "whole"},
         )
     ]
 
@@ -233,6 +233,6 @@ def _mark_region(
             confidence=round(template.confidence * trust, 4),
             source=SOURCE,
             artefact=np.ascontiguousarray(inside),
-            attributes={TEMPLATE_ATTRIBUTE: template.id, "score": round(match.score, 3), "placed": placed},
+            attributes={TEMPLATE_ATTRIBUTE: template.id, SCORE_ATTRIBUTE: round(match.score, 3), "placed": placed},
         )
     ]
