@@ -110,6 +110,17 @@ def test_left_masks_and_right_unmasks(reviewer, root):
     assert levels[230, 100] == 255
 
 
+def test_the_panel_says_what_the_confidence_is_about(reviewer):
+    facts = reviewer.page.locator("#facts dd")
+    before = facts.nth(1).inner_text()
+    assert before.endswith("%")
+    assert "corrected" not in before
+    reviewer.press("e")
+    reviewer.drag((100, 230), (320, 230))
+    reviewer.saved()
+    assert facts.nth(1).inner_text() == f"{before}, before it was corrected"
+
+
 def test_the_eraser_leaves_what_it_shows(reviewer, root):
     reviewer.press("e", "]", "]")
     reviewer.drag((100, 230), (320, 230))

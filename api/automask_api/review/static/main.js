@@ -82,6 +82,7 @@ async function start() {
     marks.highlight(null);
     panel.open();
   });
+  session.addEventListener("kept", () => panel.settle());
   session.addEventListener("edit", () => {
     panel.refresh();
     marks.highlight(marks.region);

@@ -41,9 +41,8 @@ export class Panel {
     this.list.replaceChildren(...doc.regions.map((region) => this.#row(region)));
     if (!doc.regions.length) this.list.append(make("li", "nothing", "Nothing was found on this image."));
     this.facts.replaceChildren();
-    const confidence = description.confidence === null ? "unknown" : `${Math.round(100 * description.confidence)} %`;
     for (const [name, value] of [
-      ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidence],
+      ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidenceOf(description)],
       ["Training grid", `${doc.grid.columns} × ${doc.grid.rows} cells`],
     ]) this.facts.append(make("dt", "", name), make("dd", "", value));
     this.issues.replaceChildren(...description.issues.map((/** @type {any} */ issue) =>
@@ -51,6 +50,12 @@ export class Panel {
     this.history.open = false;
     this.parts.replaceChildren();
     this.refresh();
+  }
+
+  /** A change reached the server: say what the confidence is about now. */
+  settle() {
+    const [, , , value] = this.facts.children; // after the size, its name and its own name
+    if (value) value.textContent = confidenceOf(this.session.description);
   }
 
   /** The mask changed: bring the switches up to date. */
@@ -208,4 +213,11 @@ export class Panel {
     }));
     if (!revisions.length) list.append(make("li", "", "Nobody has changed this mask."));
   }
+}
+
+/** @param {any} description as the server gives an image */
+function confidenceOf({ confidence, revision }) {
+  if (confidence === null) return "unknown";
+  const share = `${Math.round(100 * confidence)} %`;
+  return revision > 0 ? `${share}, before it was corrected` : share;
 }

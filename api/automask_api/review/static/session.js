@@ -13,7 +13,7 @@ const KEEP_MS = 40; // after the end of a stroke
 const AHEAD = 2; // images fetched before they are asked for
 const MOST_DOCUMENTS = 8;
 
-/** Fires `open`, `edit`, `history`, `trouble` (an Error). */
+/** Fires `open`, `edit`, `kept` (by the server), `history`, `trouble` (an Error). */
 export class Session extends EventTarget {
   /** @param {Queue} queue @param {Stage} stage @param {Sync} sync */
   constructor(queue, stage, sync) {
@@ -285,7 +285,9 @@ export class Session extends EventTarget {
     if (!answer) return;
     this.queue.settle({ [token]: answer });
     const loaded = await this.loaded.get(token);
-    if (loaded) Object.assign(loaded.description, { revision: answer.revision, masked_share: answer.masked_share });
+    if (!loaded) return;
+    Object.assign(loaded.description, { revision: answer.revision, masked_share: answer.masked_share });
+    if (token === this.token) this.dispatchEvent(new Event("kept"));
   }
 }
 
