@@ -107,7 +107,8 @@ def _corrected(store: Store, image_id: str, *, box: str | None, mode: str | None
     found: dict[Mode, NDArray[np.bool_]] = {}
     if layers is not None:
         window = _window(box)
-        for each in ("add", "remove"):
+        modes: tuple[Mode, ...] = ("add", "remove")
+        for each in modes:
             layer: NDArray[np.bool_] | None = getattr(layers, each)
             if layer is None or mode not in (None, each):
                 continue
@@ -116,7 +117,7 @@ def _corrected(store: Store, image_id: str, *, box: str | None, mode: str | None
                 part[:] = False
                 part[window] = layer[window]
             if part.any():
-                found["add" if each == "add" else "remove"] = part
+                found[each] = part
     if len(found) > 1:
         raise ConfigError(
             f"{image_id} has pixels that were masked and others that were unmasked.",

@@ -40,11 +40,7 @@ export class Panel {
     if (!doc) return;
     this.list.replaceChildren(...doc.regions.map((region) => this.#row(region)));
     if (!doc.regions.length) this.list.append(make("li", "nothing", "Nothing was found on this image."));
-    this.facts.replaceChildren();
-    for (const [name, value] of [
-      ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidenceOf(description)],
-      ["Training grid", `${doc.grid.columns} × ${doc.grid.rows} cells`],
-    ]) this.facts.append(make("dt", "", name), make("dd", "", value));
+    this.settle();
     this.issues.replaceChildren(...description.issues.map((/** @type {any} */ issue) =>
       make("li", issue.severity, issue.message)));
     this.history.open = false;
@@ -52,10 +48,15 @@ export class Panel {
     this.refresh();
   }
 
-  /** A change reached the server: say what the confidence is about now. */
+  /** A change reached the server: say what is known of the image now. */
   settle() {
-    const [, , , value] = this.facts.children; // after the size, its name and its own name
-    if (value) value.textContent = confidenceOf(this.session.description);
+    const { doc, description } = this.session;
+    if (!doc) return;
+    this.facts.replaceChildren();
+    for (const [name, value] of [
+      ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidenceOf(description)],
+      ["Training grid", `${doc.grid.columns} × ${doc.grid.rows} cells`],
+    ]) this.facts.append(make("dt", "", name), make("dd", "", value));
   }
 
   /** The mask changed: bring the switches up to date. */
