@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automask.metrics import score_mask
 from automask.types import Image, Kind, Region
 from automask_models.tiling.detector import TilingDetector, TilingOptions
-from automask_models.tiling.pattern import Pattern, closure_of, coverage_of
+from automask_models.tiling.pattern import Copies, Pattern, closure_of, coverage_of
 from automask_models.tiling.shifts import Autocorrelation, Shift, fine_detail, whitened
 
 DRAWN = 0.5
@@ -172,7 +172,7 @@ def test_shifts_of_a_lattice_are_closed_and_cover_the_picture() -> None:
     agreement = Autocorrelation.of(detail)
     shifts = agreement.shifts()
     assert closure_of(shifts, agreement) > 0.9
-    assert coverage_of(detail, shifts) > 0.9
+    assert coverage_of(detail, Copies(detail.shape, shifts)) > 0.9
     assert closure_of([Shift(33, 5, 9.0), Shift(61, 40, 9.0)], agreement) < 0.5
     assert agreement.has_peak(10_000, 0, prominence=1.0) is None
 

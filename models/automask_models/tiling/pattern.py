@@ -61,12 +61,13 @@ class Pattern:
         shifts = [shift for shift in agreement.shifts() if shift.length_px >= SHORTEST_PX]
         if len(shifts) < MIN_SHIFTS:
             return None
-        artefact = outline_of(detail, shifts)
+        copies = Copies(detail.shape, shifts)
+        artefact = outline_of(detail, copies)
         return cls(
             shifts=tuple(shifts),
             closure=closure_of(shifts, agreement),
-            coverage=coverage_of(detail, shifts),
-            contrast=contrast_of(levels, shifts, artefact),
+            coverage=coverage_of(detail, copies),
+            contrast=contrast_of(levels, copies, artefact),
             artefact=artefact,
         )
 
@@ -86,11 +87,11 @@ def closure_of(shifts: Sequence[Shift], agreement: Autocorrelation) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
-def coverage_of(detail: NDArray[np.float32], shifts: Sequence[Shift]) -> float:
+def coverage_of(detail: NDArray[np.float32], copies: Copies) -> float:
     """Share of the blocks of a picture that agree with their copies."""
-    total, copies = _sum_of_copies(detail, shifts)
     # The mean of many copies is less noisy, up to a point: they are not independent.
-    expected = total / np.maximum(copies, 1) * np.sqrt(np.minimum(copies, _COUNTED_COPIES))
+    mean = copies.sum_of(detail) / np.maximum(copies.count, 1)
+    expected = mean * np.sqrt(np.minimum(copies.count, _COUNTED_COPIES))
     product, power = detail * expected, np.square(detail * expected)
     height, width = detail.shape
     agreeing = 0
@@ -104,22 +105,20 @@ def coverage_of(detail: NDArray[np.float32], shifts: Sequence[Shift]) -> float:
     return agreeing / BLOCKS**2
 
 
-def outline_of(detail: NDArray[np.float32], shifts: Sequence[Shift]) -> NDArray[np.bool_]:
+def outline_of(detail: NDArray[np.float32], copies: Copies) -> NDArray[np.bool_]:
     """Pixels whose copies agree on being a stroke, (H, W) bool."""
     import cv2
 
     smooth = cv2.GaussianBlur(detail, (0, 0), SMOOTH_SIGMA_PX)
-    total, copies = _sum_of_copies(smooth, shifts)
-    squares, _ = _sum_of_copies(smooth * smooth, shifts)
-    count = copies + 1
-    mean = (total + smooth) / count
-    variance = np.maximum((squares + smooth * smooth) / count - mean * mean, 0) * count / np.maximum(copies, 1)
+    count = copies.count + 1
+    mean = (copies.sum_of(smooth) + smooth) / count
+    squares = copies.sum_of(smooth * smooth) + smooth * smooth
+    variance = np.maximum(squares / count - mean * mean, 0) * count / np.maximum(copies.count, 1)
     error = np.sqrt(variance / count) + 1e-3
     strength = np.abs(mean)
     agreed = (strength >= STRONG_SHARE * np.quantile(strength, 0.98)) & (strength >= AGREEMENT * error)
-    votes, _ = _sum_of_copies(agreed.astype(np.float32), shifts)
     # Shifts are whole pixels, the lattice is not: neighbours vote as well.
-    share = cv2.GaussianBlur((votes + agreed) / count, (0, 0), 1.0)
+    share = cv2.GaussianBlur((copies.sum_of(agreed.astype(np.float32)) + agreed) / count, (0, 0), 1.0)
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(
         (share >= AGREEING_COPIES).astype(np.uint8), connectivity=8
     )
@@ -129,25 +128,45 @@ def outline_of(detail: NDArray[np.float32], shifts: Sequence[Shift]) -> NDArray[
     return np.asarray(cv2.morphologyEx(kept[labels].astype(np.uint8), cv2.MORPH_CLOSE, ellipse), dtype=np.bool_)
 
 
-def contrast_of(levels: NDArray[np.float32], shifts: Sequence[Shift], artefact: NDArray[np.bool_]) -> float:
+def contrast_of(levels: NDArray[np.float32], copies: Copies, artefact: NDArray[np.bool_]) -> float:
     """How strong the fine detail (grey levels) of the strongest tenth of a pattern is in the mean of its copies."""
     if not artefact.any():
         return 0.0
-    total, copies = _sum_of_copies(levels, shifts)
-    mean = np.abs(total + levels) / (copies + 1)
+    mean = np.abs(copies.sum_of(levels) + levels) / (copies.count + 1)
     return float(np.quantile(mean[artefact], 0.9))
 
 
-def _sum_of_copies(
-    values: NDArray[np.float32], shifts: Sequence[Shift]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Sum of the values at all shifts and their opposites, and how many of those lie in the picture, by pixel."""
-    height, width = values.shape
-    total, copies = np.zeros_like(values), np.zeros_like(values)
-    for shift in shifts:
-        for dx, dy in ((shift.dx_px, shift.dy_px), (-shift.dx_px, -shift.dy_px)):
-            here = (slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx)))
-            there = (slice(max(0, dy), min(height, height + dy)), slice(max(0, dx), min(width, width + dx)))
+class Copies:
+    """The places of a picture that show the same as each of its pixels: those at all shifts and their opposites.
+
+    Attributes:
+        count: (H, W) float32, how many of them lie in the picture, by pixel.
+    """
+
+    def __init__(self, shape: tuple[int, ...], shifts: Sequence[Shift]) -> None:
+        self._windows = [
+            _windows(shape, dx, dy)
+            for shift in shifts
+            for dx, dy in ((shift.dx_px, shift.dy_px), (-shift.dx_px, -shift.dy_px))
+        ]
+        self.count = np.zeros(shape, dtype=np.float32)
+        for here, _ in self._windows:
+            self.count[here] += 1
+
+    def sum_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Sum of the values at the copies of each pixel, without its own."""
+        total = np.zeros_like(values)
+        for here, there in self._windows:
             total[here] += values[there]
-            copies[here] += 1
-    return total, copies
+        return total
+
+
+_Window = tuple[slice, slice]
+
+
+def _windows(shape: tuple[int, ...], dx: int, dy: int) -> tuple[_Window, _Window]:
+    """The pixels whose copy lies in the picture, and those copies."""
+    height, width = shape
+    here = (slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx)))
+    there = (slice(max(0, dy), min(height, height + dy)), slice(max(0, dx), min(width, width + dx)))
+    return here, there
