@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -23,9 +24,17 @@ from automask_models.training.synth import (
     textures,
 )
 from automask_models.training.synth.dhash import NeverTrain, dhash
+from automask_models.training.synth.drawings import redrawn
 from automask_models.training.synth.index import MaterialIndex, Picture
 from automask_models.training.synth.lettering import FontShelf, InkStyle, arched, line, paint
-from automask_models.training.synth.materials import Collector, faces_in, main, mark_with_alpha, matching
+from automask_models.training.synth.materials import (
+    Collector,
+    download_npm,
+    faces_in,
+    main,
+    mark_with_alpha,
+    matching,
+)
 from automask_models.training.synth.raster import VISIBLE_DELTA, Canvas, solid
 from automask_models.training.synth.scripts import SAMPLES
 from automask_models.training.synth.structures import STRUCTURES, Structure, add_structures
@@ -280,6 +289,29 @@ def test_structures_belong_to_the_picture_and_leave_the_original_alone() -> None
     changed = [(add_structures(np.random.default_rng(seed), plain) != plain).any() for seed in range(10)]
     assert sum(changed) >= 8
     assert (plain == 128).all()
+
+
+def test_drawings_are_of_the_picture_and_leave_the_original_alone() -> None:
+    halves = np.full((120, 120, 3), 200, dtype=np.uint8)
+    halves[:, 60:] = 90
+    for seed in range(12):
+        drawn = redrawn(np.random.default_rng(seed), halves)
+        assert drawn.shape == halves.shape
+        assert drawn.dtype == np.uint8
+        # An outline runs along the edge, and nothing but it does in the light half.
+        assert drawn[:, 50:64].min() < drawn[:, 20:40].mean() - 20
+    assert set(np.unique(halves)) == {90, 200}
+
+
+def test_packages_of_npm_are_unpacked_by_their_plain_name(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    _photo(3).save(picture)
+    for archive in ("scope-art-1.0.0.tgz", "scope-art-extra-2.0.0.tgz"):
+        with tarfile.open(tmp_path / archive, "w:gz") as packed:
+            packed.add(picture, f"package/{archive}.png")
+    folder = download_npm("@scope/art", tmp_path)
+    assert [path.name for path in folder.rglob("*.png")] == ["scope-art-1.0.0.tgz.png"]
+    assert download_npm("@scope/art", tmp_path) == folder
 
 
 def _write_font(path: Path, characters: str) -> None:

@@ -99,6 +99,21 @@ class TestLoop:
         helped = train(TinyTask(), loop_config(16, workers=1), tmp_path / "helped")
         assert same_weights(alone.module, helped.module)
 
+    def test_bfloat16_learns_nearly_the_same_in_float32_weights(self, tmp_path: Path) -> None:
+        import torch
+
+        from automask_models.training.loop import train
+
+        exact = train(TinyTask(), loop_config(32), tmp_path / "exact").module.state_dict()
+        coarse = train(TinyTask(), loop_config(32, precision="bfloat16"), tmp_path / "coarse").module.state_dict()
+        assert all(value.dtype != torch.bfloat16 for value in coarse.values())
+        assert any(bool((exact[key] != coarse[key]).any()) for key in exact)
+        assert all(torch.allclose(exact[key].float(), coarse[key].float(), atol=0.05) for key in exact)
+
+    def test_other_precisions_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="known are float32, bfloat16"):
+            loop_config(8, precision="float16")
+
     def test_an_error_in_the_data_leaves_a_state_to_go_on_from(self, tmp_path: Path) -> None:
         from automask_models.training.checkpoint import load_state
         from automask_models.training.loop import train

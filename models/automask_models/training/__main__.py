@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--materials", type=Path, required=True, help="folder made by synth.materials")
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--threads", type=int)
+    training.add_argument("--precision", help="float32, or bfloat16 on processors that compute with it")
     training.add_argument("--decay-from", type=int, metavar="SAMPLES", help="start the decay here")
     training.add_argument("--total", type=int, metavar="SAMPLES", help="end here")
     training.add_argument("--pid-file", type=Path)
@@ -100,7 +101,12 @@ def _changed(config: LoopConfig, given: argparse.Namespace) -> LoopConfig:
         )
     if given.decay_from is not None:
         schedule = replace(schedule, decay_start_samples=given.decay_from)
-    return replace(config, schedule=schedule, threads=given.threads or config.threads)
+    return replace(
+        config,
+        schedule=schedule,
+        threads=given.threads or config.threads,
+        precision=given.precision or config.precision,
+    )
 
 
 def _evaluate(given: argparse.Namespace) -> int:

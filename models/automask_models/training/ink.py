@@ -90,7 +90,7 @@ class InkTask:
         from automask_models.training.sam_loss import dense_loss, wanted
 
         pixels = batch.pixels.float().contiguous(memory_format=torch.channels_last)
-        logits = module(pixels)
+        logits = module(pixels).float()
         coverage = batch.classes.float() / 255
         unwanted = coverage.amax(1, keepdim=True)
         dense, parts = dense_loss(logits[:, :1], unwanted, self.recipe.loss)

@@ -7,7 +7,7 @@ import logging
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_args
 
 from automask_models.training.average import MovingAverage
 from automask_models.training.checkpoint import Progress, StateError, TrainingState, load_state, save_state
@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 STATE_FILE = "state.pt"
 LOSS_FILE = "loss.csv"
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How to train, apart from what. `pretrained` and `pretrained_rate` as for `muon.parameter_groups`."""
+    """How to train, apart from what. `pretrained` and `pretrained_rate` as for `muon.parameter_groups`.
+
+    `precision` is that of the products in convolutions and linear layers; weights, sums and losses stay in float32.
+    bfloat16 halves the time of a step on processors that compute with it (AVX-512 BF16, AMX) and is slow on others.
+    """
 
     batch_samples: int = 4
     schedule: Schedule = field(default_factory=Schedule)
@@ -37,6 +42,7 @@ class LoopConfig:
     pretrained: str = ""
     pretrained_rate: float = 1.0
     seed: int = 0
+    precision: Precision = "float32"
     threads: int = 2
     workers: int = 1
     prefetch_batches: int = 4
@@ -47,6 +53,8 @@ class LoopConfig:
         """Refuse settings that cannot work."""
         if self.batch_samples < 1 or self.threads < 1 or self.log_steps < 1 or self.workers < 0:
             raise ValueError("batch_samples, threads and log_steps must be at least 1 and workers at least 0")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision is {self.precision!r}, known are {', '.join(get_args(Precision))}")
 
 
 SampleT = TypeVar("SampleT")
@@ -191,7 +199,8 @@ def train(
             rate = config.schedule.rate(progress.samples)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["rate_share"]
-            loss, parts = task.loss(module, batch, samples=progress.samples)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
+                loss, parts = task.loss(module, batch, samples=progress.samples)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = float(torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from automask_models.training.synth import textures
+from automask_models.training.synth.drawings import redrawn
 from automask_models.training.synth.index import MaterialIndex, Picture
 from automask_models.training.synth.raster import Bytes, Canvas, Layer, looked_up, resize, scaled
 from automask_models.training.synth.structures import add_structures
@@ -104,10 +105,19 @@ class Backgrounds:
             )
         return canvas.pixels
 
-    def draw(self, rng: np.random.Generator, side_px: int, *, busy_share: float, structure_share: float = 0.0) -> Bytes:
+    def draw(
+        self,
+        rng: np.random.Generator,
+        side_px: int,
+        *,
+        busy_share: float,
+        structure_share: float = 0.0,
+        drawing_share: float = 0.0,
+    ) -> Bytes:
         """Return a background, uint8 (side, side, 3).
 
-        `busy_share` of them are textures that resemble marks; onto `structure_share` things are put that do.
+        `busy_share` of them are textures that resemble marks; onto `structure_share` things are put that do;
+        `drawing_share` of all are redrawn as drawings.
         """
         which = rng.random()
         if which < busy_share:
@@ -120,6 +130,8 @@ class Backgrounds:
             pixels = textures.draw(rng, side_px, textures.PLAIN)
         if structure_share and rng.random() < structure_share:
             pixels = add_structures(rng, pixels)
+        if drawing_share and rng.random() < drawing_share:
+            pixels = redrawn(rng, pixels)
         return toned(rng, pixels)
 
 

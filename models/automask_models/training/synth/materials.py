@@ -65,18 +65,25 @@ def download_debian(name: str, cache: Path) -> Path:
 
 def download_npm(name: str, cache: Path) -> Path:
     """Return the folder with the files of an npm package."""
-    folder = cache / f"npm-{name}"
+    plain = _plain_name(name)
+    folder = cache / f"npm-{plain}"
     if folder.is_dir():
         return folder
-    archives = sorted(cache.glob(f"{name}-*.tgz"))
+    archives = sorted(cache.glob(f"{plain}-[0-9]*.tgz"))
     if not archives:
+        LOG.info("downloading %s", name)
         subprocess.run(["npm", "pack", name, "--silent"], cwd=cache, check=True, capture_output=True)
-        archives = sorted(cache.glob(f"{name}-*.tgz"))
+        archives = sorted(cache.glob(f"{plain}-[0-9]*.tgz"))
     partial = folder.with_suffix(".partial")
     with tarfile.open(archives[-1]) as archive:
         archive.extractall(partial, filter="data")
     partial.rename(folder)
     return folder
+
+
+def _plain_name(name: str) -> str:
+    """Name of an npm package as part of a file name: `@scope/name` becomes `scope-name`, as `npm pack` has it."""
+    return name.removeprefix("@").replace("/", "-")
 
 
 def matching(
@@ -259,7 +266,7 @@ class Collector:
 
 
 def _packages(entry: dict[str, Any]) -> list[str]:
-    return [entry["name"]] if "name" in entry else [entry["prefix"] + name for name in entry["names"]]
+    return [entry["name"]] if "name" in entry else [entry.get("prefix", "") + name for name in entry["names"]]
 
 
 def _add_package(collector: Collector, root: Path, name: str, entry: dict[str, Any]) -> None:
@@ -294,7 +301,8 @@ def collect(
     collector = Collector(out, never_train=never_train, long_side_px=spec["long_side_px"])
     for entry in spec["packages"]:
         for name in _packages(entry):
-            _add_package(collector, download_debian(name, cache), name, entry)
+            download = download_npm if entry.get("registry") == "npm" else download_debian
+            _add_package(collector, download(name, cache), _plain_name(name), entry)
     for entry in spec["python_files"]:
         found = importlib.util.find_spec(entry["package"])
         if found is None or not found.submodule_search_locations:

@@ -48,6 +48,7 @@ class SynthRecipe:
         busy_empty: Of those, share on procedural textures that resemble marks.
         busy: The same share among the other images.
         structures: Share of all images with things in them that resemble marks: wheels, windows, rails.
+        drawings: Share of all images whose background is redrawn as a drawing.
         marked: Weight of pictures with one to three small marks.
         stock: Weight of tiled, grid and diagonal marks and of names in the middle.
         poster: Weight of posters, signs and covers with much text.
@@ -64,8 +65,9 @@ class SynthRecipe:
     busy_empty: float = 0.45
     busy: float = 0.10
     structures: float = 0.3
+    drawings: float = 0.16
     marked: float = 0.36
-    stock: float = 0.24
+    stock: float = 0.30
     poster: float = 0.18
     comic: float = 0.09
     chart: float = 0.07
@@ -125,13 +127,9 @@ class Synthesizer:
         if rng.random() < self._recipe.rescaled:
             side = round(side * rng.uniform(0.65, 1.4))
         if rng.random() < self._recipe.empty:
-            pixels = self._backgrounds.draw(
-                rng, side, busy_share=self._recipe.busy_empty, structure_share=self._recipe.structures
-            )
+            pixels = self._background(rng, side, busy_share=self._recipe.busy_empty)
             return SyntheticImage(degraded(rng, _sized(pixels, self._size_px)), ())
-        canvas = Canvas(
-            self._backgrounds.draw(rng, side, busy_share=self._recipe.busy, structure_share=self._recipe.structures)
-        )
+        canvas = Canvas(self._background(rng, side, busy_share=self._recipe.busy))
         for _ in range(4):
             self._compose(rng, canvas)
             if canvas.instances:
@@ -139,6 +137,15 @@ class Synthesizer:
         pixels, instances = _rescaled(canvas, self._size_px)
         faint = any(each.opacity < _FAINT_OPACITY for each in instances)
         return SyntheticImage(degraded(rng, pixels, gently=faint), instances)
+
+    def _background(self, rng: np.random.Generator, side_px: int, *, busy_share: float) -> Bytes:
+        return self._backgrounds.draw(
+            rng,
+            side_px,
+            busy_share=busy_share,
+            structure_share=self._recipe.structures,
+            drawing_share=self._recipe.drawings,
+        )
 
     def with_mark(self, index: int, label: str) -> SyntheticImage:
         """Return picture number `index` of those that carry one mark of a finer label and nothing else."""
