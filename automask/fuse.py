@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,25 +79,22 @@ class Mask:
             policy: Per kind: whether it is drawn, from which confidence, with which weight.
             correction: What a person changed, or None.
         """
-        grid = LatentGrid.of(width_px, height_px, training_px=render.training_px, cell_px=render.cell_px)
         shape = (height_px, width_px)
         weight = np.ones(shape, dtype=np.float32)
-        drawn: dict[float, NDArray[np.bool_]] = {}
+        by_level: dict[float, NDArray[np.bool_]] = {}
         if correction is None or not correction.replaces:
-            for patch, region in zip(patches, regions, strict=True):
-                if not is_drawn(region, policy):
-                    continue
+            for region, patch in drawn(regions, patches, policy):
                 level = policy.of(region.kind).weight
-                if level not in drawn:
-                    drawn[level] = np.zeros(shape, dtype=np.bool_)
-                drawn[level][patch.box.slices] |= patch.artefact
+                if level not in by_level:
+                    by_level[level] = np.zeros(shape, dtype=np.bool_)
+                by_level[level][patch.box.slices] |= patch.artefact
         if correction is not None and correction.remove is not None:
-            for artefact in drawn.values():
+            for artefact in by_level.values():
                 artefact &= ~correction.remove
-        for level in sorted(drawn, reverse=True):  # the lowest weight wins where kinds overlap, so it goes last
-            np.copyto(weight, np.float32(level), where=_grown_and_filled(drawn[level], grid=grid, render=render))
+        for level in sorted(by_level, reverse=True):  # the lowest weight wins where kinds overlap, so it goes last
+            np.copyto(weight, np.float32(level), where=grown_and_filled(by_level[level], render))
         if correction is not None:
-            _apply(correction, weight, grid=grid, render=render)
+            _apply(correction, weight, render)
         return cls(weight)
 
     @property
@@ -121,11 +118,7 @@ def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyCo
     Many images share such a frame, and it ends sharply around different pictures (or a person said so): no single image
     need prove it again.
     """
-    frames = [
-        (region, patch)
-        for region, patch in zip(result.regions, result.patches, strict=True)
-        if is_confirmed_frame(region) and is_drawn(region, policy)
-    ]
+    frames = [pair for pair in drawn(result.regions, result.patches, policy) if is_confirmed_frame(pair[0])]
     if not frames:
         return None
     return Mask.from_patches(
@@ -141,6 +134,13 @@ def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyCo
 def is_drawn(region: Region, policy: PolicyConfig) -> bool:
     """Whether a region takes part in the mask; the others are only proposed to a person."""
     return policy.draws(region.kind, region.confidence)
+
+
+def drawn(
+    regions: Sequence[Region], patches: Sequence[Patch], policy: PolicyConfig
+) -> Iterator[tuple[Region, Patch]]:
+    """The regions that take part in the mask, each with its outline: `patches[i]` belongs to `regions[i]`."""
+    return (pair for pair in zip(regions, patches, strict=True) if is_drawn(pair[0], policy))
 
 
 def grow(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
@@ -215,18 +215,19 @@ def hole_px(grid: LatentGrid, fill_holes_cells: float) -> int:
     return round(grid.source_px(fill_holes_cells))
 
 
-def _grown_and_filled(artefact: NDArray[np.bool_], *, grid: LatentGrid, render: RenderConfig) -> NDArray[np.bool_]:
+def grown_and_filled(artefact: NDArray[np.bool_], render: RenderConfig) -> NDArray[np.bool_]:
+    """What is masked because of the True pixels of a whole image (H, W): grown by cells, its small holes closed."""
+    height_px, width_px = artefact.shape
+    grid = LatentGrid.of(width_px, height_px, training_px=render.training_px, cell_px=render.cell_px)
     grown = grow(artefact, growth_px(grid, render.growth_cells))
     return fill_holes(grown, grid.source_px(render.fill_holes_cells) ** 2)
 
 
-def _apply(
-    correction: CorrectionLayers, weight: NDArray[np.float32], *, grid: LatentGrid, render: RenderConfig
-) -> None:
+def _apply(correction: CorrectionLayers, weight: NDArray[np.float32], render: RenderConfig) -> None:
     if correction.remove is not None:
         weight[correction.remove] = 1.0
     if correction.add is not None:
         add = correction.add
-        weight[add if correction.already_grown else _grown_and_filled(add, grid=grid, render=render)] = 0.0
+        weight[add if correction.already_grown else grown_and_filled(add, render)] = 0.0
     if correction.weight_set is not None and correction.weight_levels is not None:
         weight[correction.weight_set] = correction.weight_levels[correction.weight_set].astype(np.float32) / 255.0

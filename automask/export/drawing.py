@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automask.config import PipelineConfig, RenderConfig
 from automask.evidence import fused
 from automask.export.protocol import Instance, Orientation
-from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, growth_px, is_drawn
+from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, drawn, growth_px
 from automask.grid import LatentGrid
 from automask.pipeline import fuse_fingerprint
 from automask.store import Store, StoredImage
@@ -127,9 +127,7 @@ class Drawing:
         found: list[Instance] = []
         if correction is None or not correction.replaces:
             shown = fused(result, self.config.policy)
-            for region, patch in zip(shown.regions, shown.patches, strict=True):
-                if not is_drawn(region, self.config.policy):
-                    continue
+            for region, patch in drawn(shown.regions, shown.patches, self.config.policy):
                 artefact = np.zeros(shape, dtype=np.bool_)
                 artefact[patch.box.slices] = patch.artefact
                 artefact &= ~removed

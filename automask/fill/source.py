@@ -13,7 +13,7 @@ from automask.dataset.decode import Decoded, decode
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
 from automask.evidence import fused
-from automask.fuse import CorrectionLayers, Mask, is_drawn
+from automask.fuse import CorrectionLayers, Mask, drawn, is_drawn
 from automask.store import Status, Store, StoredImage
 from automask.types import Kind, MaskResult, Patch, Region
 
@@ -106,8 +106,7 @@ class StoreSource:
         if layers is not None and layers.replaces:
             return []
         result = fused(self._result(row), self.config.policy)
-        pairs = zip(result.regions, result.patches, strict=True)
-        return [(region, patch) for region, patch in pairs if is_drawn(region, self.config.policy)]
+        return list(drawn(result.regions, result.patches, self.config.policy))
 
     def is_corrected(self, row: StoredImage) -> bool:
         """Whether a person changed the mask."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig
-from automask.fuse import CorrectionLayers, grow, is_drawn
+from automask.fuse import CorrectionLayers, drawn, grow
 from automask.protocols import PromptAnswer, PromptSession
 from automask.types import MaskResult
 
@@ -54,9 +54,8 @@ def masked_before_growth(
     """(H, W) bool, what is masked of an image: what was found and drawn, under what a person changed."""
     masked = np.zeros((result.height_px, result.width_px), dtype=np.bool_)
     if correction is None or not correction.replaces:
-        for region, patch in zip(result.regions, result.patches, strict=True):
-            if is_drawn(region, policy):
-                masked[patch.box.slices] |= patch.artefact
+        for _, patch in drawn(result.regions, result.patches, policy):
+            masked[patch.box.slices] |= patch.artefact
     if correction is not None:
         if correction.remove is not None:
             masked &= ~correction.remove

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from automask.config import RenderConfig
 from automask.errors import InputError
-from automask.fuse import fill_holes, grow, growth_px
+from automask.fuse import grown_and_filled
 from automask.geometry import Box
-from automask.grid import LatentGrid
 from automask.types import Image
 
 _NUMBER = r"\d{1,6}(\.\d{1,3})?"
@@ -96,10 +95,7 @@ def drawn_into(
     if do == "train":
         out[artefact] = 255
         return out
-    height_px, width_px = levels.shape
-    grid = LatentGrid.of(width_px, height_px, training_px=render.training_px, cell_px=render.cell_px)
-    grown = grow(artefact, growth_px(grid, render.growth_cells))
-    out[fill_holes(grown, grid.source_px(render.fill_holes_cells) ** 2)] = 0
+    out[grown_and_filled(artefact, render)] = 0
     return out
 
 

@@ -65,12 +65,12 @@ class SynthRecipe:
     busy_empty: float = 0.45
     busy: float = 0.10
     structures: float = 0.3
-    drawings: float = 0.16
+    drawings: float = 0.10
     marked: float = 0.36
     stock: float = 0.30
     poster: float = 0.18
     comic: float = 0.09
-    chart: float = 0.07
+    chart: float = 0.10
     framed: float = 0.12
     extra_frame: float = 0.08
     extra_mark: float = 0.2
