@@ -30,8 +30,9 @@ Precision = Literal["float32", "bfloat16"]
 class LoopConfig:
     """How to train, apart from what. `pretrained` and `pretrained_rate` as for `muon.parameter_groups`.
 
-    `precision` is that of the products in convolutions and linear layers; weights, sums and losses stay in float32.
-    bfloat16 halves the time of a step on processors that compute with it (AVX-512 BF16, AMX) and is slow on others.
+    `precision` is that of the products in convolutions and linear layers, so also of what such a layer puts out: a task
+    casts what it computes its loss from. Weights stay in float32. bfloat16 takes three fifths of the time of a step on
+    processors that compute with it (AVX-512 BF16, AMX) and is slow on others.
     """
 
     batch_samples: int = 4
