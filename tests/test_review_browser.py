@@ -310,14 +310,16 @@ def test_clicks_take_and_remove_things(reviewer, root):
     reviewer.wait_for("deep-field.jpg")
     reviewer.press("Space")
     reviewer.wait_for("rocket.jpg")
+    covered = "document.querySelector('#coverage-share').textContent"
+    reviewer.page.wait_for_function(f"() => parseInt({covered}) > 0")  # it still tells of the picture before at first
     reviewer.press("w")
     reviewer.click(200, 30)
-    reviewer.page.wait_for_function("() => parseInt(document.querySelector('#coverage-share').textContent) === 0")
+    reviewer.page.wait_for_function(f"() => parseInt({covered}) === 0")
     reviewer.saved()
     assert (stored_levels(root, "rocket.jpg") == 255).all(), "a false region goes with a click"
     reviewer.press("q")
     reviewer.click(480, 436)
-    reviewer.page.wait_for_function("() => parseInt(document.querySelector('#coverage-share').textContent) > 0")
+    reviewer.page.wait_for_function(f"() => parseInt({covered}) > 0")
     reviewer.saved()
     levels = stored_levels(root, "rocket.jpg")
     assert levels[436, 480] == 0
