@@ -72,7 +72,7 @@ def _edges_of(view: SideView) -> list[StraightEdge]:
     outside = np.zeros_like(step)
     near, far = 3, 3 + QUIET_PX
     outside[:, far:] = (total[:, far - near : -near] - total[:, :-far]) / QUIET_PX
-    for depth in range(MIN_DEPTH_PX, far):
+    for depth in range(MIN_DEPTH_PX, min(far, depth_px)):
         outside[:, depth] = total[:, depth - near] / (depth - near + 1)
     strongest = step >= cv2.dilate(step, np.ones((1, 5), np.uint8))
     dominant = strongest & (step >= MIN_STEP) & (step >= DOMINANCE * outside)

@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--materials", type=Path, required=True, help="folder made by synth.materials")
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--threads", type=int)
-    training.add_argument("--precision", help="float32, or bfloat16 on processors that compute with it")
+    training.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="bfloat16 is fast only on processors that compute with it"
+    )
     training.add_argument("--decay-from", type=int, metavar="SAMPLES", help="start the decay here")
     training.add_argument("--total", type=int, metavar="SAMPLES", help="end here")
     training.add_argument("--pid-file", type=Path)
