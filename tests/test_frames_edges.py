@@ -281,7 +281,8 @@ def test_no_size_is_too_small_to_be_looked_at():
     rng = np.random.default_rng(0)
     for side_px in range(1, 65):
         for shape in ((side_px, 48), (48, side_px)):
-            assert rendered(detect_frames(noise := rng.integers(0, 256, (*shape, 3), np.uint8)), noise).masked_share == 0
+            noise = rng.integers(0, 256, (*shape, 3), np.uint8)
+            assert rendered(detect_frames(noise), noise).masked_share == 0
 
 
 def test_regions_say_what_they_are_and_repeat_exactly():

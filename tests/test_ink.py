@@ -1,12 +1,12 @@
 """The ink network and what is built on it: maps, groups, detector, refiner, second opinion. Shipped weights run."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
+from ink_cases import landscape, lettered, map_of
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
@@ -18,35 +18,10 @@ from automask.weights import WeightLibrary
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.detector import InkDetector, InkOptions
 from automask_models.ink.groups import groups_of
-from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
+from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.opinion import InkOpinion
 from automask_models.ink.prompts import InkPromptSession
 from automask_models.refiners.ink import InkRefiner, InkRefinerOptions
-
-FONT = Path(__file__).parent / "data" / "fonts" / "noto-sans-latin-cyrillic.ttf"
-
-
-def map_of(cells: np.ndarray, *, width_px: int | None = None, mark: float = 0.0) -> InkMap:
-    rows, columns = cells.shape
-    width_px = width_px or columns * 4
-    unwanted = cells.astype(np.float32)
-    return InkMap(unwanted, np.full_like(unwanted, mark), width_px=width_px, height_px=rows * width_px // columns)
-
-
-def landscape(width_px: int, height_px: int) -> PillowImage.Image:
-    rows, columns = np.mgrid[0:height_px, 0:width_px]
-    grey = 110 + 40 * np.sin(rows / 61.0) + 30 * np.sin((columns + rows) / 83.0)
-    return PillowImage.fromarray(np.stack([grey, grey * 0.9, grey * 0.7], axis=2).astype(np.uint8))
-
-
-def lettered(text: str, *, size_px: int, at: tuple[int, int], opacity: float) -> tuple[Image, np.ndarray]:
-    """A landscape with white letters, and the bool array of their pixels."""
-    ground = landscape(800, 600)
-    ink = PillowImage.new("L", ground.size)
-    ImageDraw.Draw(ink).text(at, text, fill=255, font=ImageFont.truetype(FONT, size_px))
-    alpha = np.asarray(ink, dtype=np.float32)[..., None] / 255 * opacity
-    pixels = (np.asarray(ground) * (1 - alpha) + 255 * alpha).astype(np.uint8)
-    return Image(id=text, pixels=pixels), np.asarray(ink) > 64
 
 
 @pytest.fixture(scope="module")

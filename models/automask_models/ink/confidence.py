@@ -13,19 +13,25 @@ from numpy.typing import NDArray
 
 from automask.config import FrozenModel
 from automask_models.ink.groups import InkGroup
+from automask_models.ink.reading import Reading
 from automask_models.text.evidence import LogisticModel
 
 _SURE = 1e-3
 _LARGEST_CELLS = 400.0
+_DOUBTFUL = (0.1, 0.9)
+"""Confidence between which a group is read: beyond, no reading would change the verdict."""
 
 
-def group_features(group: InkGroup) -> dict[str, float]:
-    """The numbers that the model of groups weighs, by name."""
-    return {
+def group_features(group: InkGroup, reading: Reading | None = None) -> dict[str, float]:
+    """The numbers that the models of groups weigh, by name; `read_evidence` only with a reading."""
+    features = {
         "log_odds": log_odds(group.probability),
         "peak_log_odds": log_odds(group.peak),
         "log_cells": math.log(min(group.count, _LARGEST_CELLS)),
     }
+    if reading is not None:
+        features["read_evidence"] = reading.evidence
+    return features
 
 
 def line_features(text_confidence: float, ink_probability: float) -> dict[str, float]:
@@ -55,11 +61,13 @@ class InkModel(FrozenModel):
     Attributes:
         fitted_on: What the coefficients come from.
         groups: Of what the ink map shows by itself.
+        read_groups: The same where a recogniser was asked what it reads there.
         lines: Of lines that a text detector found: its own confidence weighed against what the map shows there.
     """
 
     fitted_on: str
     groups: LogisticModel
+    read_groups: LogisticModel
     lines: LogisticModel
 
     @classmethod
@@ -72,9 +80,14 @@ class InkModel(FrozenModel):
         """Hash of the numbers, for fingerprints."""
         return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()
 
-    def of_group(self, group: InkGroup) -> float:
+    def of_group(self, group: InkGroup, reading: Reading | None = None) -> float:
         """Probability that a group is lettering or a mark, 0..1."""
-        return self.groups.probability(group_features(group))
+        model = self.groups if reading is None else self.read_groups
+        return model.probability(group_features(group, reading))
+
+    def is_doubtful(self, group: InkGroup) -> bool:
+        """Whether reading a group could change what becomes of it."""
+        return _DOUBTFUL[0] <= self.of_group(group) <= _DOUBTFUL[1]
 
     def of_line(self, text_confidence: float, ink_probability: float) -> float:
         """Probability that a line is text, 0..1; see `line_features`."""

@@ -16,7 +16,9 @@ from automask.types import Image, Issue, Kind, Region
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
+from automask_models.ink.reading import GroupReader, Reading
 from automask_models.stages import WeightedStage, WeightOptions
+from automask_models.text.ppocr import RECOGNITION_SHA256
 
 _RING_CONFIDENCE = 0.3
 SURE_MARK = 0.75
@@ -28,20 +30,22 @@ class InkOptions(WeightOptions):
 
     weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of an ink network.")
     min_confidence: float = Field(0.1, ge=0, le=1, description="Things below this confidence are not reported.")
+    reading: bool = Field(True, description="Read what is doubtful: letters in it speak for it, their absence against.")
 
 
 class InkDetector(WeightedStage[InkOptions]):
     """Finds lettering and marks with the ink network.
 
     Regions know their pixels. They are of kind watermark where nearly all of their cells look like a mark, else of
-    kind text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1) and `cells` (size at training
-    resolution in cells of 4 px). A ring around the picture is an ornament: it is proposed as a frame and not drawn;
-    the frame detector decides. Without the default weights it finds nothing and says so once.
+    kind text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1), `cells` (size at training
+    resolution in cells of 4 px) and, where it was doubtful enough to be read, `read_evidence` (see `Reading`). A ring
+    around the picture is an ornament: it is proposed as a frame and not drawn; the frame detector decides. Without the
+    default weights it finds nothing and says so once.
     """
 
     name: ClassVar[str] = "ink"
     Options: ClassVar[type[FrozenModel]] = InkOptions
-    algorithm_version: ClassVar[int] = 1
+    algorithm_version: ClassVar[int] = 2
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 
@@ -49,11 +53,12 @@ class InkDetector(WeightedStage[InkOptions]):
         super().__init__(options, weights=weights, runtime=runtime)
         self._network: InkNetwork | None = None
         self._model: InkModel | None = None
+        self._reader: GroupReader | None = None
 
     @property
     def model_sha256s(self) -> tuple[str, ...]:
         """See `WeightedStage`."""
-        return (InkModel.bundled().sha256,)
+        return (InkModel.bundled().sha256, *([RECOGNITION_SHA256] if self._options.reading else []))
 
     @property
     def notices(self) -> Sequence[Issue]:
@@ -73,9 +78,11 @@ class InkDetector(WeightedStage[InkOptions]):
         """See `automask.protocols.Stage`.
 
         Raises:
-            WeightsError: The file is no ink network.
+            WeightsError: The file is no ink network, or there is nothing to read with.
         """
         if self._weights is not None and self._network is None:
+            if self._options.reading:
+                self._reader = GroupReader.open(runtime=self._runtime)
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
             self._model = InkModel.bundled()
 
@@ -89,20 +96,25 @@ class InkDetector(WeightedStage[InkOptions]):
             return [[] for _ in images]
         if self._network is None or self._model is None:
             raise StageError("ink: detect() before load().")
-        return [list(self._regions(self._network.map_of(image), self._model)) for image in images]
+        return [list(self._regions(image, self._network.map_of(image), self._model)) for image in images]
 
-    def _regions(self, ink: InkMap, model: InkModel) -> Iterator[Region]:
+    def _regions(self, image: Image, ink: InkMap, model: InkModel) -> Iterator[Region]:
         for group in groups_of(ink):
-            confidence = model.of_group(group)
+            reading = None
+            if self._reader is not None and model.is_doubtful(group):
+                reading = self._reader.read(image.pixels, ink, group)
+            confidence = model.of_group(group, reading)
             if group.is_ring:
                 confidence = min(confidence, _RING_CONFIDENCE)
             if confidence >= self._options.min_confidence:
-                region = region_of(group, ink, confidence=confidence, source=self.name)
+                region = region_of(group, ink, confidence=confidence, source=self.name, reading=reading)
                 if region is not None:
                     yield region
 
 
-def region_of(group: InkGroup, ink: InkMap, *, confidence: float, source: str) -> Region | None:
+def region_of(
+    group: InkGroup, ink: InkMap, *, confidence: float, source: str, reading: Reading | None = None
+) -> Region | None:
     """A group as a region with its pixels, or None where none is left at the resolution of the picture."""
     import cv2
 
@@ -126,6 +138,7 @@ def region_of(group: InkGroup, ink: InkMap, *, confidence: float, source: str) -
             "peak": round(group.peak, 4),
             "mark": round(group.mark, 4),
             "cells": group.count,
+            **({} if reading is None else {"read_evidence": round(reading.evidence, 4)}),
         },
     )
 

@@ -95,7 +95,7 @@ def find_lines(probability: NDArray[np.float32], *, width_px: int, height_px: in
         grown = cv2.boxPoints((centre, (width + 2 * margin, height + 2 * margin), angle))
         lines.append(
             TextLine(
-                corners=_clockwise_from_top_left(np.asarray(grown, dtype=np.float64) * to_source),
+                corners=clockwise_from_top_left(np.asarray(grown, dtype=np.float64) * to_source),
                 outline=_polygon(_unclipped(contour) * to_source),
                 score=score,
             )
@@ -175,7 +175,8 @@ def _polygon(points: NDArray[np.float64]) -> Polygon:
     return tuple((float(x), float(y)) for x, y in points)
 
 
-def _clockwise_from_top_left(points: NDArray[np.float64]) -> Polygon:
+def clockwise_from_top_left(points: NDArray[np.float64]) -> Polygon:
+    """The corners of a rectangle, (4, 2), in the order of `TextLine.corners`."""
     by_x = points[np.argsort(points[:, 0], kind="stable")]
     left, right = by_x[:2], by_x[2:]
     top_left, bottom_left = left[np.argsort(left[:, 1], kind="stable")]

@@ -25,7 +25,7 @@ DETECTION_SHA256 = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1f
 RECOGNITION_FILE = "PP-OCRv6_rec_small.onnx"
 RECOGNITION_SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 
-_RECOGNITION_HEIGHT_PX = 48
+RECOGNITION_HEIGHT_PX = 48
 _RECOGNITION_MIN_WIDTH_PX = 320
 _RECOGNITION_MAX_WIDTH_PX = 48 * 40  # longer lines are squeezed
 _RECOGNITION_BATCH = 6
@@ -48,6 +48,64 @@ def bundled_model(file_name: str, *, sha256: str) -> WeightFile:
     return WeightFile(name=file_name, path=path, sha256=sha256)
 
 
+class Recogniser:
+    """PP-OCR recognition. One instance serves one thread."""
+
+    def __init__(self, network: Path, *, runtime: RuntimeConfig) -> None:
+        """Read the network.
+
+        Args:
+            network: ONNX file of the CTC recogniser with its dictionary in the metadata.
+            runtime: Says how many threads a call may use.
+
+        Raises:
+            WeightsError: The file does not load.
+        """
+        self._session = OnnxSession.open(network, runtime=runtime)
+        lines = self._session.metadata.get("character", "").splitlines()
+        if not lines:
+            raise WeightsError(f"{network} carries no dictionary.", advice="Use a recogniser exported for RapidOCR.")
+        self._characters: tuple[str, ...] = ("", *lines, " ")  # 0 is CTC's blank
+
+    def recognise(self, crops: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
+        """Read upright line crops.
+
+        Args:
+            crops: (H, W, 3) uint8 RGB each, text running left to right.
+
+        Raises:
+            StageError: ONNX Runtime refuses the input.
+        """
+        import cv2
+
+        widths_px = [
+            min(_RECOGNITION_MAX_WIDTH_PX, max(1, round(crop.shape[1] * RECOGNITION_HEIGHT_PX / crop.shape[0])))
+            for crop in crops
+        ]
+        order = np.argsort(widths_px, kind="stable")  # crops of like width share a batch: less padding
+        read: list[Recognition] = [Recognition("", 0.0)] * len(crops)
+        for start in range(0, len(crops), _RECOGNITION_BATCH):
+            batch = order[start : start + _RECOGNITION_BATCH]
+            width_px = max(_RECOGNITION_MIN_WIDTH_PX, max(widths_px[i] for i in batch))
+            tensor = np.zeros((len(batch), 3, RECOGNITION_HEIGHT_PX, width_px), dtype=np.float32)
+            for row, i in enumerate(batch):
+                line = cv2.resize(crops[i], (widths_px[i], RECOGNITION_HEIGHT_PX))
+                tensor[row, :, :, : widths_px[i]] = line[:, :, ::-1].transpose(2, 0, 1) / np.float32(127.5) - 1
+            for row, probabilities in enumerate(_run(self._session, tensor)):
+                read[batch[row]] = self._decode(probabilities)
+        return read
+
+    def _decode(self, probabilities: NDArray[np.float32]) -> Recognition:
+        """Greedy CTC: merge repeats, drop blanks."""
+        best = probabilities.argmax(axis=1)
+        kept = best != 0
+        kept[1:] &= best[1:] != best[:-1]
+        if not kept.any():
+            return Recognition("", 0.0)
+        text = "".join(self._characters[i] for i in best[kept])
+        return Recognition(text, float(probabilities.max(axis=1)[kept].mean()))
+
+
 class PpOcr:
     """PP-OCR detection and recognition. One instance serves one thread."""
 
@@ -56,20 +114,14 @@ class PpOcr:
 
         Args:
             detection: ONNX file of the DB detector.
-            recognition: ONNX file of the CTC recogniser with its dictionary in the metadata.
+            recognition: See `Recogniser`.
             runtime: Says how many threads a call may use.
 
         Raises:
             WeightsError: A file does not load.
         """
         self._detection = OnnxSession.open(detection, runtime=runtime)
-        self._recognition = OnnxSession.open(recognition, runtime=runtime)
-        lines = self._recognition.metadata.get("character", "").splitlines()
-        if not lines:
-            raise WeightsError(
-                f"{recognition} carries no dictionary.", advice="Use a recogniser exported for RapidOCR."
-            )
-        self._characters: tuple[str, ...] = ("", *lines, " ")  # 0 is CTC's blank
+        self.recognise = Recogniser(recognition, runtime=runtime).recognise
 
     def probability_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """How likely each pixel belongs to the (shrunk) core of a text line.
@@ -88,44 +140,6 @@ class PpOcr:
         tensor -= 1
         probability: NDArray[np.float32] = _run(self._detection, tensor)[0, 0]
         return probability
-
-    def recognise(self, crops: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
-        """Read upright line crops.
-
-        Args:
-            crops: (H, W, 3) uint8 RGB each, text running left to right.
-
-        Raises:
-            StageError: ONNX Runtime refuses the input.
-        """
-        import cv2
-
-        widths_px = [
-            min(_RECOGNITION_MAX_WIDTH_PX, max(1, round(crop.shape[1] * _RECOGNITION_HEIGHT_PX / crop.shape[0])))
-            for crop in crops
-        ]
-        order = np.argsort(widths_px, kind="stable")  # crops of like width share a batch: less padding
-        read: list[Recognition] = [Recognition("", 0.0)] * len(crops)
-        for start in range(0, len(crops), _RECOGNITION_BATCH):
-            batch = order[start : start + _RECOGNITION_BATCH]
-            width_px = max(_RECOGNITION_MIN_WIDTH_PX, max(widths_px[i] for i in batch))
-            tensor = np.zeros((len(batch), 3, _RECOGNITION_HEIGHT_PX, width_px), dtype=np.float32)
-            for row, i in enumerate(batch):
-                line = cv2.resize(crops[i], (widths_px[i], _RECOGNITION_HEIGHT_PX))
-                tensor[row, :, :, : widths_px[i]] = line[:, :, ::-1].transpose(2, 0, 1) / np.float32(127.5) - 1
-            for row, probabilities in enumerate(_run(self._recognition, tensor)):
-                read[batch[row]] = self._decode(probabilities)
-        return read
-
-    def _decode(self, probabilities: NDArray[np.float32]) -> Recognition:
-        """Greedy CTC: merge repeats, drop blanks."""
-        best = probabilities.argmax(axis=1)
-        kept = best != 0
-        kept[1:] &= best[1:] != best[:-1]
-        if not kept.any():
-            return Recognition("", 0.0)
-        text = "".join(self._characters[i] for i in best[kept])
-        return Recognition(text, float(probabilities.max(axis=1)[kept].mean()))
 
 
 def _run(session: OnnxSession, tensor: NDArray[np.float32]) -> NDArray[np.float32]:

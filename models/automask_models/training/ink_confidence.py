@@ -10,7 +10,7 @@ import argparse
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from automask.weights import WeightLibrary
 from automask_models.ink.confidence import InkModel, group_features, line_features
 from automask_models.ink.groups import InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
+from automask_models.ink.reading import GroupReader
 from automask_models.text.evidence import LogisticModel
 from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_models.training.logistic import area_under_curve, balanced_weights, fit_logistic
@@ -96,13 +97,15 @@ def collect(
     network = InkNetwork.open(weights, runtime=runtime)
     detector = RapidOcrDetector.from_options(RapidOcrOptions(ink=""), weights=WeightLibrary.discover(), runtime=runtime)
     detector.load()
+    reader = GroupReader.open(runtime=runtime)
     groups, lines = [], []
     for number, picture in enumerate(pictures(materials, synthesized=synthesized, backgrounds=backgrounds), start=1):
         ink = network.look(picture.image.pixels)
         for group in groups_of(ink):
             truth = label_group(group, ink, picture.truth)
             if truth is not None:
-                groups.append(Finding(group_features(group), truth, picture.source))
+                features = group_features(group, reader.read(picture.image.pixels, ink, group))
+                groups.append(Finding(features, truth, picture.source))
         for region in detector.detect([picture.image])[0]:
             if region.polygon is None or Box.around(region.polygon).intersection(picture.image.box) is None:
                 continue
@@ -115,8 +118,15 @@ def collect(
     return groups, lines
 
 
-def fit(findings: list[Finding], *, prior_odds: float) -> tuple[LogisticModel, float]:
+def fit(
+    findings: list[Finding], *, prior_odds: float, without: Collection[str] = ()
+) -> tuple[LogisticModel, float]:
     """The model at given odds of unwanted against wanted, and its balanced area under the curve on its own rows.
+
+    Args:
+        findings: What to fit to.
+        prior_odds: Odds that a finding is unwanted, before its features.
+        without: Features to leave out.
 
     Raises:
         InputError: One of the classes is empty.
@@ -124,7 +134,7 @@ def fit(findings: list[Finding], *, prior_odds: float) -> tuple[LogisticModel, f
     truth = np.array([each.is_unwanted for each in findings], dtype=np.bool_)
     if not findings or truth.all() or not truth.any():
         raise InputError("All findings are of one class.", advice="Ask for more pictures.")
-    names = list(findings[0].features)
+    names = [name for name in findings[0].features if name not in without]
     values = np.array([[each.features[name] for name in names] for each in findings], dtype=np.float64)
     weights = balanced_weights(truth, np.array([each.source for each in findings], dtype=np.str_))
     found = fit_logistic(values, truth, weights=weights)
@@ -149,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--group-odds", type=float, default=1.0, help="odds that a group is unwanted, before its features"
     )
+    parser.add_argument("--read-odds", type=float, default=1.0, help="the same for a group that was read")
     parser.add_argument("--line-odds", type=float, default=1.0, help="the same for a text line")
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args(arguments)
@@ -164,7 +175,8 @@ def main(arguments: list[str] | None = None) -> int:
             backgrounds=given.backgrounds,
             runtime=RuntimeConfig(threads=given.threads),
         )
-        group_model, group_auc = fit(groups, prior_odds=given.group_odds)
+        group_model, group_auc = fit(groups, prior_odds=given.group_odds, without=("read_evidence",))
+        read_model, read_auc = fit(groups, prior_odds=given.read_odds)
         line_model, line_auc = fit(lines, prior_odds=given.line_odds)
     except AutomaskError as error:
         LOGGER.error("%s", error)  # a sentence with advice; the trace would say less
@@ -172,11 +184,13 @@ def main(arguments: list[str] | None = None) -> int:
     described = (
         f"{len(groups)} groups and {len(lines)} text lines in {given.synthesized} synthesized pictures and "
         f"{given.backgrounds} free ones without lettering; ridge logistic regression, classes and sources balanced; "
-        f"odds {given.group_odds:g} and {given.line_odds:g} to 1."
+        f"odds {given.group_odds:g}, {given.read_odds:g} (once read) and {given.line_odds:g} to 1."
     )
-    model = InkModel(fitted_on=described, groups=group_model, lines=line_model)
+    model = InkModel(fitted_on=described, groups=group_model, read_groups=read_model, lines=line_model)
     given.out.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{described}\nArea under the curve: groups {group_auc:.4f}, lines {line_auc:.4f}.\n")
+    sys.stdout.write(
+        f"{described}\nArea under the curve: groups {group_auc:.4f}, once read {read_auc:.4f}, lines {line_auc:.4f}.\n"
+    )
     return 0
 
 

@@ -1,0 +1,123 @@
+"""Reading what the ink map found: letters in it speak for lettering, their absence for roofs, railings and foliage."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import RuntimeConfig
+from automask_models.ink.groups import InkGroup
+from automask_models.ink.network import InkMap
+from automask_models.text.lines import TextLine, clockwise_from_top_left, upright_crop
+from automask_models.text.ppocr import (
+    RECOGNITION_FILE,
+    RECOGNITION_HEIGHT_PX,
+    RECOGNITION_SHA256,
+    Recogniser,
+    bundled_model,
+)
+
+_MARGIN = 0.12
+"""Margin around a group, as a share of its height: the map's rim may cut into letters."""
+_LEVEL_SHARE = 0.7
+"""A turned rectangle is taken for a group's only where it is this much smaller than its box."""
+_GROUND_SHARE = 0.35
+"""Deviation of the blur that tells the ground from the letters on it, as a share of the height of the group."""
+_FULL_SCALE_PERCENTILE = 98.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a recogniser made of a group.
+
+    Attributes:
+        text: The string; may be empty.
+        score: Mean probability of its characters, 0..1.
+    """
+
+    text: str
+    score: float
+
+    @property
+    def evidence(self) -> float:
+        """How much the reading speaks for lettering, from 0: 1.1 for two sure letters, 2 for a long sure line.
+
+        Windows, wheels and crosses are read as one character, railings as one over and over, roofs as many unsure ones.
+        """
+        different = {character.casefold() for character in self.text if character.isalnum()}
+        return self.score**2 * math.log1p(len(different))
+
+
+class GroupReader:
+    """Reads groups with the recogniser that the `rapidocr` package bundles. One instance serves one thread."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+
+    @classmethod
+    def open(cls, *, runtime: RuntimeConfig) -> Self:
+        """Read the network.
+
+        Raises:
+            WeightsError: The rapidocr package with its bundled networks is not installed.
+        """
+        file = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
+        return cls(Recogniser(file.path, runtime=runtime))
+
+    def read(self, pixels: NDArray[np.uint8], ink: InkMap, group: InkGroup) -> Reading:
+        """The surest reading of a group of a map of (H, W, 3) uint8 RGB pixels, as it is and without its ground.
+
+        Raises:
+            StageError: The network failed.
+        """
+        crop = _at_reading_size(upright_crop(pixels, line_of(group, ink)))
+        read = self._recogniser.recognise([crop, without_ground(crop)])
+        return max((Reading(each.text.strip(), each.score) for each in read), key=lambda reading: reading.evidence)
+
+
+def line_of(group: InkGroup, ink: InkMap) -> TextLine:
+    """A group as if it were a line of text, with a margin, in pixels of the picture."""
+    import cv2
+
+    across, down = ink.cells_per_px
+    rows, columns = np.nonzero(group.cells)
+    x0, y0 = group.columns.start, group.rows.start
+    height, width = group.cells.shape
+    corners = [(dx, dy) for dx in (0, 1) for dy in (0, 1)]
+    points = np.concatenate([np.stack([x0 + columns + dx, y0 + rows + dy], axis=1) for dx, dy in corners])
+    centre, sides, angle = cv2.minAreaRect((points / (across, down)).astype(np.float32))
+    level = width / across, height / down
+    if sides[0] * sides[1] > _LEVEL_SHARE * level[0] * level[1]:
+        centre, sides, angle = ((x0 + width / 2) / across, (y0 + height / 2) / down), level, 0.0
+    margin_px = 2 * _MARGIN * min(sides)
+    rectangle = clockwise_from_top_left(
+        np.asarray(cv2.boxPoints((centre, (sides[0] + margin_px, sides[1] + margin_px), angle)), dtype=np.float64)
+    )
+    return TextLine(corners=rectangle, outline=rectangle, score=group.probability)
+
+
+def without_ground(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What differs from the blurred surroundings in a crop, (H, W, 3) uint8, as grey at full contrast."""
+    import cv2
+
+    grey = crop.mean(axis=2, dtype=np.float32)
+    difference = grey - cv2.GaussianBlur(grey, (0, 0), max(1.0, _GROUND_SHARE * crop.shape[0]))
+    scale = max(1.0, float(np.percentile(np.abs(difference), _FULL_SCALE_PERCENTILE)))
+    levels = np.clip(np.rint(128 + difference * (127 / scale)), 0, 255).astype(np.uint8)
+    return np.repeat(levels[..., None], 3, axis=2)
+
+
+
+def _at_reading_size(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A crop no higher than the recogniser looks at it: blurring a large one would take longer than reading it."""
+    import cv2
+
+    height_px, width_px = crop.shape[:2]
+    if height_px <= RECOGNITION_HEIGHT_PX:
+        return crop
+    size = max(1, round(width_px * RECOGNITION_HEIGHT_PX / height_px)), RECOGNITION_HEIGHT_PX
+    return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,0 +1,132 @@
+"""Reading what the ink map found."""
+
+import numpy as np
+import pytest
+from ink_cases import landscape, lettered, map_of
+from PIL import Image as PillowImage
+from PIL import ImageDraw
+
+from automask.config import RuntimeConfig
+from automask.types import Image
+from automask.weights import WeightLibrary
+from automask_models.ink import detector as detector_module
+from automask_models.ink.confidence import InkModel
+from automask_models.ink.detector import InkDetector, InkOptions
+from automask_models.ink.groups import InkGroup, groups_of
+from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap
+from automask_models.ink.reading import GroupReader, Reading, line_of, without_ground
+
+
+@pytest.fixture(scope="module")
+def reader() -> GroupReader:
+    return GroupReader.open(runtime=RuntimeConfig(threads=2))
+
+
+def seen_as(is_ink: np.ndarray) -> tuple[InkMap, InkGroup]:
+    """A map in which exactly these pixels are ink, in cells of 4 px, and its one group."""
+    rows, columns = is_ink.shape
+    cells = is_ink[: rows // 4 * 4, : columns // 4 * 4].reshape(rows // 4, 4, columns // 4, 4).any(axis=(1, 3))
+    ink = map_of(cells * 0.6, width_px=columns)
+    (group,) = groups_of(ink)
+    return ink, group
+
+
+@pytest.mark.parametrize("opacity", [1.0, 0.25])
+def test_a_word_is_read_however_faint(reader, opacity):
+    image, letters = lettered("Harbour", size_px=40, at=(60, 200), opacity=opacity)
+    ink, group = seen_as(letters)
+    reading = reader.read(image.pixels, ink, group)
+    assert reading.text.casefold() == "harbour"
+    assert reading.evidence > 1
+
+
+def test_a_word_that_runs_askew_is_read(reader):
+    image, letters = lettered("Northern Harbour", size_px=40, at=(200, 260), opacity=0.8)
+    turned = np.asarray(PillowImage.fromarray(image.pixels).rotate(25))
+    ink, group = seen_as(np.asarray(PillowImage.fromarray(letters.astype(np.uint8) * 255).rotate(25)) > 64)
+    assert reader.read(turned, ink, group).evidence > 1
+
+
+def test_railings_are_not_read(reader):
+    ground = landscape(800, 600)
+    shape = PillowImage.new("L", ground.size)
+    for x in range(100, 400, 14):
+        ImageDraw.Draw(shape).line([(x, 300), (x, 340)], fill=255, width=3)
+    ImageDraw.Draw(shape).line([(100, 300), (400, 300)], fill=255, width=4)
+    railings = np.asarray(shape) > 64
+    pixels = np.asarray(ground).copy()
+    pixels[railings] = 40
+    ink, group = seen_as(railings)
+    assert reader.read(pixels, ink, group).evidence < 0.7  # what one sure letter says
+
+
+def test_the_smallest_group_at_the_rim_can_be_read(reader):
+    cells = np.zeros((10, 10))
+    cells[0, 0] = cells[9, 9] = 0.9
+    ink = map_of(cells, width_px=13)
+    pixels = np.random.default_rng(0).integers(0, 256, (13, 13, 3), np.uint8)
+    for group in groups_of(ink):
+        assert 0 <= reader.read(pixels, ink, group).evidence <= 1
+
+
+def test_evidence_grows_with_score_and_different_letters():
+    assert Reading("", 0.0).evidence == Reading("--", 1.0).evidence == 0
+    assert Reading("mmMm", 0.9).evidence < Reading("ab", 0.9).evidence < Reading("abcd", 0.9).evidence
+    assert Reading("abcd", 0.5).evidence < Reading("abcd", 0.9).evidence
+
+
+def test_a_group_is_a_line_with_a_margin():
+    cells = np.zeros((40, 60))
+    cells[10:14, 20:40] = 0.9
+    (group,) = groups_of(map_of(cells))
+    line = line_of(group, map_of(cells))
+    xs, ys = zip(*line.corners, strict=True)
+    assert (min(xs), max(xs)) == pytest.approx((80 - 1.92, 160 + 1.92), abs=0.01)
+    assert (min(ys), max(ys)) == pytest.approx((40 - 1.92, 56 + 1.92), abs=0.01)
+
+
+def test_the_ground_is_taken_away():
+    assert (without_ground(np.full((20, 60, 3), 77, np.uint8)) == 128).all()
+    slope = np.repeat(np.linspace(0, 255, 200)[None, :, None], 48, axis=0).repeat(3, axis=2).astype(np.uint8)
+    lettered_slope = slope.copy()
+    lettered_slope[20:28, 90:98] = np.minimum(lettered_slope[20:28, 90:98].astype(int) + 40, 255)
+    found = without_ground(lettered_slope)
+    assert found.shape == slope.shape
+    assert found[24, 94, 0] > 200 > found[24, 60, 0]
+
+
+def test_the_more_is_read_the_more_is_believed():
+    cells = np.zeros((40, 40))
+    cells[10:16, 8:28] = 0.55
+    (group,) = groups_of(map_of(cells))
+    model = InkModel.bundled()
+    believed = [model.of_group(group, Reading("abcdefghi"[:letters], 0.9)) for letters in (0, 1, 3, 9)]
+    assert believed == sorted(believed)
+    assert believed[0] < 0.5 < believed[-1]
+    assert model.is_doubtful(group)
+
+
+def test_what_is_sure_is_not_read():
+    cells = np.zeros((40, 40))
+    cells[10:20, 8:28] = 0.99
+    (group,) = groups_of(map_of(cells))
+    assert not InkModel.bundled().is_doubtful(group)
+
+
+def test_the_detector_reads_what_is_doubtful_unless_told_not_to(monkeypatch):
+    library = WeightLibrary.discover()
+    image = Image(id="a", pixels=np.asarray(landscape(320, 240)))
+    cells = np.zeros((60, 80))
+    cells[10:16, 8:28] = 0.55
+    monkeypatch.setattr(detector_module.InkNetwork, "map_of", lambda *_: map_of(cells))
+    found = {}
+    for reading in (True, False):
+        options = InkOptions(reading=reading, min_confidence=0)
+        detector = InkDetector.from_options(options, weights=library, runtime=RuntimeConfig())
+        detector.load()
+        (region,) = detector.detect([image])[0]
+        assert ("read_evidence" in region.attributes) is reading
+        found[reading] = region.confidence, detector.fingerprint
+    assert library.find(DEFAULT_WEIGHTS) is not None
+    assert found[True][0] < found[False][0]
+    assert found[True][1] != found[False][1]
