@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -68,6 +69,26 @@ def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group ho
         ) from error
 
 
+def stage_options(group: str, name: str, options: Mapping[str, Any]) -> FrozenModel:
+    """The checked options of one stage, from a table that a stage of another group may share with it by name.
+
+    Raises:
+        PluginError: No such plug-in.
+        ConfigError: An option is unknown to all stages of this name, or out of range.
+    """
+    model: type[FrozenModel] = load_plugin(group, name).Options
+    foreign = {key for key in options if key not in model.model_fields and _is_option_elsewhere(group, name, key)}
+    try:
+        return model.model_validate({key: value for key, value in options.items() if key not in foreign})
+    except ValidationError as error:
+        raise config_error(error, section=f"options.{name}") from error
+
+
+def _is_option_elsewhere(group: str, name: str, key: str) -> bool:
+    others = (other for other in OWN_NAMES if other != group and name in available(other))
+    return any(key in load_plugin(other, name).Options.model_fields for other in others)
+
+
 def build_stage(
     group: str, name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig
 ) -> Stage:
@@ -79,11 +100,7 @@ def build_stage(
         WeightsError: Weights that the stage cannot do without are missing.
     """
     stage_class: type[Stage] = load_plugin(group, name)
-    try:
-        checked: FrozenModel = stage_class.Options.model_validate(options)
-    except ValidationError as error:
-        raise config_error(error, section=f"options.{name}") from error
-    return stage_class.from_options(checked, weights=weights, runtime=runtime)
+    return stage_class.from_options(stage_options(group, name, options), weights=weights, runtime=runtime)
 
 
 def build_detector(name: str, *, options: dict[str, Any], weights: WeightSource, runtime: RuntimeConfig) -> Detector:

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+import tomllib
 
 import numpy as np
 import pytest
@@ -118,6 +119,17 @@ def test_report_again(store):
     done = automask("report", store)
     assert done.stdout.strip() == str(store / "report" / "index.html")
     assert (store / "report" / "index.html").is_file()
+
+
+def test_a_detector_and_a_refiner_of_one_name_share_a_table(tmp_path):
+    shown = automask("run", "--print-config", "--option", "ink.reading=false", "--option", "ink.threshold=0.2").stdout
+    assert shown.count("[options.ink]") == 1
+    assert tomllib.loads(shown)["options"]["ink"].items() >= {"reading": False, "threshold": 0.2}.items()
+    (tmp_path / "a.toml").write_text(shown)
+    assert automask("run", "--config", tmp_path / "a.toml", "--print-config").stdout == shown
+    refused = automask("run", "--print-config", "--option", "ink.colour=red", "--option", "ink.reading=false")
+    assert refused.returncode == 2
+    assert "unknown option 'options.ink.colour'" in refused.stderr
 
 
 def test_print_config_is_read_back(tmp_path):

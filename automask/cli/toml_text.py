@@ -24,38 +24,41 @@ def config_toml(config: PipelineConfig) -> str:
 def _table(model: FrozenModel, *, path: tuple[str, ...]) -> Iterator[str]:
     from automask.config import FrozenModel
 
-    fields = type(model).model_fields
     if path:
         yield ""
         yield f"[{'.'.join(path)}]"
     inner: list[tuple[str, FrozenModel]] = []
-    for name, field in fields.items():
+    for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, FrozenModel):
             inner.append((name, value))
         elif not (name == "options" and not path):
-            if field.description:
-                yield f"# {field.description}"
-            # TOML has no null: a key without a value is shown as a comment
-            yield f"{name} = {_value(value)}" if value is not None else f"# {name} ="
+            yield from _key(model, name)
     for name, value in inner:
         yield from _table(value, path=(*path, name))
 
 
+def _key(model: FrozenModel, name: str) -> Iterator[str]:
+    description, value = type(model).model_fields[name].description, getattr(model, name)
+    if description:
+        yield f"# {description}"
+    # TOML has no null: a key without a value is shown as a comment
+    yield f"{name} = {_value(value)}" if value is not None else f"# {name} ="
+
+
 def _stage_tables(config: PipelineConfig) -> Iterator[str]:
-    from pydantic import ValidationError
+    from automask.plugins import DETECTORS, REFINERS, stage_options
 
-    from automask.config import config_error
-    from automask.plugins import DETECTORS, REFINERS, load_plugin
-
-    stages = [*((DETECTORS, name) for name in config.detectors), (REFINERS, config.refiner)]
-    for group, name in stages:
-        try:
-            options: FrozenModel = load_plugin(group, name).Options.model_validate(config.options.get(name, {}))
-        except ValidationError as error:
-            raise config_error(error, section=f"options.{name}") from error
-        if type(options).model_fields:
-            yield from _table(options, path=("options", name))
+    tables: dict[str, dict[str, list[str]]] = {}
+    for group, name in [*((DETECTORS, name) for name in config.detectors), (REFINERS, config.refiner)]:
+        options = stage_options(group, name, config.options.get(name, {}))
+        # A detector and a refiner of one name share a table, and a key where both have it.
+        keys = tables.setdefault(name, {})
+        for key in type(options).model_fields:
+            keys.setdefault(key, list(_key(options, key)))
+    for name, keys in tables.items():
+        if keys:
+            yield from ("", f"[options.{name}]", *(line for lines in keys.values() for line in lines))
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - whatever a configuration can hold
