@@ -20,6 +20,7 @@ EXPORTERS = "automask.exporters"
 COMMANDS = "automask.commands"
 WEIGHT_CATALOGUES = "automask.weight_catalogues"
 
+STAGE_GROUPS = (DETECTORS, DATASET_DETECTORS, REFINERS)
 OWN_NAMES = {
     DETECTORS: frozenset({"rapidocr", "rapidocr-baseline", "easyocr", "edges", "ink", "tiling", "yolo"}),
     DATASET_DETECTORS: frozenset({"overlay"}),
@@ -76,17 +77,21 @@ def stage_options(group: str, name: str, options: Mapping[str, Any]) -> FrozenMo
         PluginError: No such plug-in.
         ConfigError: An option is unknown to all stages of this name, or out of range.
     """
-    model: type[FrozenModel] = load_plugin(group, name).Options
-    foreign = {key for key in options if key not in model.model_fields and _is_option_elsewhere(group, name, key)}
+    own: type[FrozenModel] = load_plugin(group, name).Options
+    mine = dict(options)
     try:
-        return model.model_validate({key: value for key, value in options.items() if key not in foreign})
+        for other in STAGE_GROUPS:
+            if set(mine) <= set(own.model_fields):
+                break
+            if other != group and name in available(other):
+                theirs: type[FrozenModel] = load_plugin(other, name).Options
+                foreign = {
+                    key: mine.pop(key) for key in theirs.model_fields if key in mine and key not in own.model_fields
+                }
+                theirs.model_validate(foreign)
+        return own.model_validate(mine)
     except ValidationError as error:
         raise config_error(error, section=f"options.{name}") from error
-
-
-def _is_option_elsewhere(group: str, name: str, key: str) -> bool:
-    others = (other for other in OWN_NAMES if other != group and name in available(other))
-    return any(key in load_plugin(other, name).Options.model_fields for other in others)
 
 
 def build_stage(

@@ -132,6 +132,14 @@ def test_a_detector_and_a_refiner_of_one_name_share_a_table(tmp_path):
     assert "unknown option 'options.ink.colour'" in refused.stderr
 
 
+def test_options_of_a_stage_that_shares_its_name_with_one_that_runs_are_checked_and_kept():
+    cheap = ("run", "--print-config", "--detectors", "none", "--option", "ink.reading=false")
+    assert tomllib.loads(automask(*cheap).stdout)["options"]["ink"]["reading"] is False
+    refused = automask(*cheap, "--option", "ink.min_confidence=7")
+    assert refused.returncode == 2
+    assert "options.ink.min_confidence" in refused.stderr
+
+
 def test_print_config_is_read_back(tmp_path):
     (tmp_path / "a.toml").write_text('detectors = ["edges"]\nrefiner = "cluster"\n[options.cluster]\ncolours = 4\n')
     first = automask("run", "--config", tmp_path / "a.toml", "--weight", "text=0.25", "--print-config")

@@ -7,6 +7,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from automask.config import RuntimeConfig
+from automask.errors import WeightsError
 from automask.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink import detector as detector_module
@@ -15,11 +16,14 @@ from automask_models.ink.detector import InkDetector, InkOptions
 from automask_models.ink.groups import InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap
 from automask_models.ink.reading import GroupReader, Reading, line_of, without_ground
+from automask_models.text import ppocr
+from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
 
 
 @pytest.fixture(scope="module")
 def reader() -> GroupReader:
-    return GroupReader.open(runtime=RuntimeConfig(threads=2))
+    recognition = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
+    return GroupReader.open(recognition, runtime=RuntimeConfig(threads=2))
 
 
 def seen_as(is_ink: np.ndarray) -> tuple[InkMap, InkGroup]:
@@ -44,7 +48,7 @@ def test_a_word_that_runs_askew_is_read(reader):
     image, letters = lettered("Northern Harbour", size_px=40, at=(200, 260), opacity=0.8)
     turned = np.asarray(PillowImage.fromarray(image.pixels).rotate(25))
     ink, group = seen_as(np.asarray(PillowImage.fromarray(letters.astype(np.uint8) * 255).rotate(25)) > 64)
-    assert reader.read(turned, ink, group).evidence > 1
+    assert "orthern Harbour" in reader.read(turned, ink, group).text
 
 
 def test_railings_are_not_read(reader):
@@ -65,7 +69,9 @@ def test_the_smallest_group_at_the_rim_can_be_read(reader):
     cells[0, 0] = cells[9, 9] = 0.9
     ink = map_of(cells, width_px=13)
     pixels = np.random.default_rng(0).integers(0, 256, (13, 13, 3), np.uint8)
-    for group in groups_of(ink):
+    groups = list(groups_of(ink))
+    assert len(groups) == 2
+    for group in groups:
         assert 0 <= reader.read(pixels, ink, group).evidence <= 1
 
 
@@ -115,6 +121,7 @@ def test_what_is_sure_is_not_read():
 
 def test_the_detector_reads_what_is_doubtful_unless_told_not_to(monkeypatch):
     library = WeightLibrary.discover()
+    assert library.find(DEFAULT_WEIGHTS) is not None
     image = Image(id="a", pixels=np.asarray(landscape(320, 240)))
     cells = np.zeros((60, 80))
     cells[10:16, 8:28] = 0.55
@@ -127,6 +134,24 @@ def test_the_detector_reads_what_is_doubtful_unless_told_not_to(monkeypatch):
         (region,) = detector.detect([image])[0]
         assert ("read_evidence" in region.attributes) is reading
         found[reading] = region.confidence, detector.fingerprint
-    assert library.find(DEFAULT_WEIGHTS) is not None
     assert found[True][0] < found[False][0]
     assert found[True][1] != found[False][1]
+
+
+def test_what_it_reads_with_counts_for_its_results(monkeypatch):
+    def fingerprint():
+        library = WeightLibrary.discover()
+        return InkDetector.from_options(InkOptions(), weights=library, runtime=RuntimeConfig()).fingerprint
+
+    before = fingerprint()
+    monkeypatch.setattr(detector_module, "RECOGNITION_SHA256", "0" * 64)
+    assert fingerprint() != before
+
+
+def test_without_a_recogniser_it_says_how_to_do_without(monkeypatch):
+    monkeypatch.setattr(ppocr, "find_spec", lambda _: None)
+    library = WeightLibrary.discover()
+    with pytest.raises(WeightsError) as caught:
+        InkDetector.from_options(InkOptions(), weights=library, runtime=RuntimeConfig())
+    assert "ink.reading=false" in caught.value.advice
+    InkDetector.from_options(InkOptions(reading=False), weights=library, runtime=RuntimeConfig()).load()

@@ -21,44 +21,46 @@ def config_toml(config: PipelineConfig) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def _table(model: FrozenModel, *, path: tuple[str, ...]) -> Iterator[str]:
+def _table(*models: FrozenModel, path: tuple[str, ...], given: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """One table of the keys of all models; a key that several have is that of the first."""
     from automask.config import FrozenModel
 
     if path:
         yield ""
         yield f"[{'.'.join(path)}]"
     inner: list[tuple[str, FrozenModel]] = []
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, FrozenModel):
-            inner.append((name, value))
-        elif not (name == "options" and not path):
-            yield from _key(model, name)
+    shown = set()
+    for model in models:
+        for name, field in type(model).model_fields.items():
+            value = getattr(model, name)
+            if name in shown or (name == "options" and not path):
+                continue
+            shown.add(name)
+            if isinstance(value, FrozenModel):
+                inner.append((name, value))
+                continue
+            if field.description:
+                yield f"# {field.description}"
+            # TOML has no null: a key without a value is shown as a comment, as is one of which the models differ
+            is_one = all(getattr(other, name, value) == value for other in models)
+            yield f"{name} = {_value(value)}" if value is not None and is_one else f"# {name} ="
+    for name, value in (given or {}).items():
+        if name not in shown:  # of a stage of this name that does not run
+            yield f"{name} = {_value(value)}"
     for name, value in inner:
         yield from _table(value, path=(*path, name))
-
-
-def _key(model: FrozenModel, name: str) -> Iterator[str]:
-    description, value = type(model).model_fields[name].description, getattr(model, name)
-    if description:
-        yield f"# {description}"
-    # TOML has no null: a key without a value is shown as a comment
-    yield f"{name} = {_value(value)}" if value is not None else f"# {name} ="
 
 
 def _stage_tables(config: PipelineConfig) -> Iterator[str]:
     from automask.plugins import DETECTORS, REFINERS, stage_options
 
-    tables: dict[str, dict[str, list[str]]] = {}
+    tables: dict[str, list[FrozenModel]] = {}
     for group, name in [*((DETECTORS, name) for name in config.detectors), (REFINERS, config.refiner)]:
-        options = stage_options(group, name, config.options.get(name, {}))
-        # A detector and a refiner of one name share a table, and a key where both have it.
-        keys = tables.setdefault(name, {})
-        for key in type(options).model_fields:
-            keys.setdefault(key, list(_key(options, key)))
-    for name, keys in tables.items():
-        if keys:
-            yield from ("", f"[options.{name}]", *(line for lines in keys.values() for line in lines))
+        given = config.options.get(name, {})
+        tables.setdefault(name, []).append(stage_options(group, name, given))  # detector and refiner may share one
+    for name, models in tables.items():
+        if any(type(model).model_fields for model in models):
+            yield from _table(*models, path=("options", name), given=config.options.get(name))
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - whatever a configuration can hold

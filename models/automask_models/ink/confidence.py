@@ -18,8 +18,10 @@ from automask_models.text.evidence import LogisticModel
 
 _SURE = 1e-3
 _LARGEST_CELLS = 400.0
-_DOUBTFUL = (0.1, 0.9)
-"""Confidence between which a group is read: beyond, no reading would change the verdict."""
+_BARELY = 0.03
+"""Groups that are less sure without a reading are not read: there are many of them, and next to none is lettering."""
+_NOTHING, _LINE = Reading("", 0.0), Reading("abcdefghij", 0.95)
+_DRAWN = 0.5
 
 
 def group_features(group: InkGroup, reading: Reading | None = None) -> dict[str, float]:
@@ -86,8 +88,10 @@ class InkModel(FrozenModel):
         return model.probability(group_features(group, reading))
 
     def is_doubtful(self, group: InkGroup) -> bool:
-        """Whether reading a group could change what becomes of it."""
-        return _DOUBTFUL[0] <= self.of_group(group) <= _DOUBTFUL[1]
+        """Whether it depends on what can be read in a group if it is drawn."""
+        return self.of_group(group) >= _BARELY and (
+            self.of_group(group, _NOTHING) < _DRAWN <= self.of_group(group, _LINE)
+        )
 
     def of_line(self, text_confidence: float, ink_probability: float) -> float:
         """Probability that a line is text, 0..1; see `line_features`."""

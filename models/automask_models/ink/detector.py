@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
-from automask.errors import StageError
+from automask.errors import StageError, WeightsError
 from automask.geometry import Box
-from automask.protocols import WeightFile
+from automask.protocols import WeightFile, WeightSource
 from automask.types import Image, Issue, Kind, Region
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader, Reading
 from automask_models.stages import WeightedStage, WeightOptions
-from automask_models.text.ppocr import RECOGNITION_SHA256
+from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
 
 _RING_CONFIDENCE = 0.3
 SURE_MARK = 0.75
@@ -53,12 +53,29 @@ class InkDetector(WeightedStage[InkOptions]):
         super().__init__(options, weights=weights, runtime=runtime)
         self._network: InkNetwork | None = None
         self._model: InkModel | None = None
+        self._recognition: WeightFile | None = None
         self._reader: GroupReader | None = None
+
+    @classmethod
+    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: Named weights are missing, or there is nothing to read with.
+        """
+        made = super().from_options(options, weights=weights, runtime=runtime)
+        if made._weights is not None and made._options.reading:
+            try:
+                made._recognition = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
+            except WeightsError as error:
+                advice = f"{error.advice} Or do without it: --option ink.reading=false."
+                raise WeightsError(error.message, advice=advice) from error
+        return made
 
     @property
     def model_sha256s(self) -> tuple[str, ...]:
         """See `WeightedStage`."""
-        return (InkModel.bundled().sha256, *([RECOGNITION_SHA256] if self._options.reading else []))
+        return (InkModel.bundled().sha256, *([] if self._recognition is None else [self._recognition.sha256]))
 
     @property
     def notices(self) -> Sequence[Issue]:
@@ -78,11 +95,11 @@ class InkDetector(WeightedStage[InkOptions]):
         """See `automask.protocols.Stage`.
 
         Raises:
-            WeightsError: The file is no ink network, or there is nothing to read with.
+            WeightsError: A file is no ink network or no recogniser.
         """
         if self._weights is not None and self._network is None:
-            if self._options.reading:
-                self._reader = GroupReader.open(runtime=self._runtime)
+            if self._recognition is not None:
+                self._reader = GroupReader.open(self._recognition, runtime=self._runtime)
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
             self._model = InkModel.bundled()
 
@@ -101,7 +118,7 @@ class InkDetector(WeightedStage[InkOptions]):
     def _regions(self, image: Image, ink: InkMap, model: InkModel) -> Iterator[Region]:
         for group in groups_of(ink):
             reading = None
-            if self._reader is not None and model.is_doubtful(group):
+            if self._reader is not None and not group.is_ring and model.is_doubtful(group):
                 reading = self._reader.read(image.pixels, ink, group)
             confidence = model.of_group(group, reading)
             if group.is_ring:

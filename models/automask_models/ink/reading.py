@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
+from automask.protocols import WeightFile
 from automask_models.ink.groups import InkGroup
 from automask_models.ink.network import InkMap
 from automask_models.text.lines import TextLine, clockwise_from_top_left, upright_crop
-from automask_models.text.ppocr import (
-    RECOGNITION_FILE,
-    RECOGNITION_HEIGHT_PX,
-    RECOGNITION_SHA256,
-    Recogniser,
-    bundled_model,
-)
+from automask_models.text.ppocr import RECOGNITION_HEIGHT_PX, Recogniser
 
 _MARGIN = 0.12
 """Margin around a group, as a share of its height: the map's rim may cut into letters."""
@@ -59,14 +54,13 @@ class GroupReader:
         self._recogniser = recogniser
 
     @classmethod
-    def open(cls, *, runtime: RuntimeConfig) -> Self:
-        """Read the network.
+    def open(cls, recognition: WeightFile, *, runtime: RuntimeConfig) -> Self:
+        """Read the network of a PP-OCR recogniser.
 
         Raises:
-            WeightsError: The rapidocr package with its bundled networks is not installed.
+            WeightsError: The file does not load.
         """
-        file = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
-        return cls(Recogniser(file.path, runtime=runtime))
+        return cls(Recogniser(recognition.path, runtime=runtime))
 
     def read(self, pixels: NDArray[np.uint8], ink: InkMap, group: InkGroup) -> Reading:
         """The surest reading of a group of a map of (H, W, 3) uint8 RGB pixels, as it is and without its ground.
@@ -109,7 +103,6 @@ def without_ground(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = max(1.0, float(np.percentile(np.abs(difference), _FULL_SCALE_PERCENTILE)))
     levels = np.clip(np.rint(128 + difference * (127 / scale)), 0, 255).astype(np.uint8)
     return np.repeat(levels[..., None], 3, axis=2)
-
 
 
 def _at_reading_size(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -29,6 +29,7 @@ from automask_models.ink.groups import InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.text.evidence import LogisticModel
+from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
 from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_models.training.logistic import area_under_curve, balanced_weights, fit_logistic
 from automask_models.training.synth import Synthesizer
@@ -97,7 +98,8 @@ def collect(
     network = InkNetwork.open(weights, runtime=runtime)
     detector = RapidOcrDetector.from_options(RapidOcrOptions(ink=""), weights=WeightLibrary.discover(), runtime=runtime)
     detector.load()
-    reader = GroupReader.open(runtime=runtime)
+    recognition = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
+    reader = GroupReader.open(recognition, runtime=runtime)
     groups, lines = [], []
     for number, picture in enumerate(pictures(materials, synthesized=synthesized, backgrounds=backgrounds), start=1):
         ink = network.look(picture.image.pixels)
@@ -118,9 +120,7 @@ def collect(
     return groups, lines
 
 
-def fit(
-    findings: list[Finding], *, prior_odds: float, without: Collection[str] = ()
-) -> tuple[LogisticModel, float]:
+def fit(findings: list[Finding], *, prior_odds: float, without: Collection[str] = ()) -> tuple[LogisticModel, float]:
     """The model at given odds of unwanted against wanted, and its balanced area under the curve on its own rows.
 
     Args:
@@ -161,6 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--read-odds", type=float, default=1.0, help="the same for a group that was read")
     parser.add_argument("--line-odds", type=float, default=1.0, help="the same for a text line")
+    parser.add_argument("--keep-lines", action="store_true", help="keep the shipped model of lines")
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
@@ -186,6 +187,9 @@ def main(arguments: list[str] | None = None) -> int:
         f"{given.backgrounds} free ones without lettering; ridge logistic regression, classes and sources balanced; "
         f"odds {given.group_odds:g}, {given.read_odds:g} (once read) and {given.line_odds:g} to 1."
     )
+    if given.keep_lines:
+        line_model = InkModel.bundled().lines
+        described += " The model of lines is kept from before."
     model = InkModel(fitted_on=described, groups=group_model, read_groups=read_model, lines=line_model)
     given.out.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(
