@@ -80,6 +80,8 @@ class ServeProcess:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.stop()
+        else:  # it ended by itself: the client's sockets are still to be closed
+            self._ended()
 
     def _ended(self) -> int:
         self.client.close()
