@@ -121,6 +121,23 @@ def test_a_card_frame_is_masked_with_its_plate():
     assert waste <= 0.05
 
 
+def test_a_ground_that_pictures_share_is_no_part_of_their_frame():
+    dataset = []
+    for seed in range(8):
+        image = card(seed, window=(40, 30, 280, 210), plate=False)
+        pixels = image.pixels.copy()
+        rng = np.random.default_rng(seed)
+        for x in range(110, 210):  # a meadow, whose edge is never where it was
+            top = 165 + int(12 * np.sin(x / 25 + seed)) + int(rng.integers(-3, 4))
+            pixels[top:210, x] = (190, 170, 60)
+        dataset.append(Image(image.id, pixels))
+    templates = [t for t in estimate(dataset) if t.confidence >= 0.5]
+    assert [t.kind for t in templates] == ["frame"]
+    leak, waste = mean_figures(templates, dataset, card_truth((40, 30, 280, 210)))
+    assert leak <= 0.02
+    assert waste <= 0.02
+
+
 def test_two_frame_types_in_one_folder_are_told_apart():
     other = (60, 60, 200, 220)
     first = [card(seed) for seed in range(8)]

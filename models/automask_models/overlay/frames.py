@@ -24,6 +24,10 @@ SMALLEST_WINDOW = 0.02
 """Share of the image; smaller changing areas are numbers, names and gems on the frame."""
 SECOND_WINDOW = 0.3
 """A further window has at least this share of the largest one's area; text boxes change less than that."""
+GROUND_PX = 9
+"""Fringes narrower than this are left to the frame: prints are cut with some play."""
+GROUND_EDGED = 0.5
+"""What is part of the frame has a consistent edge along this share of its outline towards the window."""
 STEP_PX = 6
 """Within this distance from a window's outline the change from fixed to changing is complete in a print."""
 EDGE_PX = 8
@@ -77,13 +81,14 @@ def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, ha
     windows = _windows(share, consistency.energy > consistency.high)
     if not windows.any() or windows.all():
         return None
+    edge = _edged(consistency, EDGE_PX) | cv2.resize(
+        _edged(halved, EDGE_PX // 2).view(np.uint8), windows.shape[::-1], interpolation=cv2.INTER_NEAREST
+    ).astype(np.bool_)
+    windows = _with_grounds(windows, edge)
     outline = windows & (cv2.erode(windows.view(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) == 0)
     smooth = cv2.blur(share, (3, 3))
     reach = np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), dtype=np.uint8)
     step = cv2.dilate(smooth, reach) - cv2.erode(smooth, reach)
-    edge = _edged(consistency, EDGE_PX) | cv2.resize(
-        _edged(halved, EDGE_PX // 2).view(np.uint8), windows.shape[::-1], interpolation=cv2.INTER_NEAREST
-    ).astype(np.bool_)
     by_chance = float(edge[windows].mean())
     outside = ~windows
     border = np.concatenate([outside[0], outside[-1], outside[:, 0], outside[:, -1]])
@@ -96,6 +101,29 @@ def frame_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency, *, ha
         border=float(border.mean()),
         surrounds=_surrounds(windows),
     )
+
+
+def _with_grounds(windows: NDArray[np.bool_], edged: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Windows with the places in their boxes that only happen to have one colour, (h, w) bool.
+
+    Few pictures may share the colour of the ground that they stand on. A plate, a number or a gem that belongs to the
+    frame has a consistent edge towards the window, such a ground has none.
+    """
+    import cv2
+
+    out = windows.copy()
+    count, _, stats, _ = cv2.connectedComponentsWithStats(windows.view(np.uint8), connectivity=4)
+    for left, top, width, height, _ in stats[1:count].tolist():
+        places = np.zeros_like(windows)
+        box = slice(top, top + height), slice(left, left + width)
+        places[box] = ~windows[box]
+        number, labels = cv2.connectedComponents(_opened(places, GROUND_PX).view(np.uint8), connectivity=4)
+        for label in range(1, number):
+            place = labels == label
+            rim = _spread(place, windows, steps_px=2) & windows
+            if rim.any() and edged[rim].mean() < GROUND_EDGED:
+                out |= place
+    return out
 
 
 def _edged(consistency: Consistency, reach_px: int) -> NDArray[np.bool_]:
