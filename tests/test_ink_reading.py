@@ -15,9 +15,10 @@ from automask_models.ink.confidence import InkModel
 from automask_models.ink.detector import InkDetector, InkOptions
 from automask_models.ink.groups import InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap
-from automask_models.ink.reading import GroupReader, Reading, line_of, without_ground
+from automask_models.ink.reading import GroupReader, line_of, without_ground
 from automask_models.text import ppocr
 from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
+from automask_models.text.regions import Recognition
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +77,9 @@ def test_the_smallest_group_at_the_rim_can_be_read(reader):
 
 
 def test_evidence_grows_with_score_and_different_letters():
-    assert Reading("", 0.0).evidence == Reading("--", 1.0).evidence == 0
-    assert Reading("mmMm", 0.9).evidence < Reading("ab", 0.9).evidence < Reading("abcd", 0.9).evidence
-    assert Reading("abcd", 0.5).evidence < Reading("abcd", 0.9).evidence
+    assert Recognition("", 0.0).evidence == Recognition("--", 1.0).evidence == 0
+    assert Recognition("mmMm", 0.9).evidence < Recognition("ab", 0.9).evidence < Recognition("abcd", 0.9).evidence
+    assert Recognition("abcd", 0.5).evidence < Recognition("abcd", 0.9).evidence
 
 
 def test_a_group_is_a_line_with_a_margin():
@@ -106,7 +107,7 @@ def test_the_more_is_read_the_more_is_believed():
     cells[10:16, 8:28] = 0.55
     (group,) = groups_of(map_of(cells))
     model = InkModel.bundled()
-    believed = [model.of_group(group, Reading("abcdefghi"[:letters], 0.9)) for letters in (0, 1, 3, 9)]
+    believed = [model.of_group(group, Recognition("abcdefghi"[:letters], 0.9)) for letters in (0, 1, 3, 9)]
     assert believed == sorted(believed)
     assert believed[0] < 0.5 < believed[-1]
     assert model.is_doubtful(group)

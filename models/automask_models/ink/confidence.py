@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from automask.config import FrozenModel
 from automask_models.ink.groups import InkGroup
-from automask_models.ink.reading import Reading
 from automask_models.text.evidence import LogisticModel
+from automask_models.text.regions import Recognition
 
 _SURE = 1e-3
 _LARGEST_CELLS = 400.0
 _BARELY = 0.03
 """Groups that are less sure without a reading are not read: there are many of them, and next to none is lettering."""
-_NOTHING, _LINE = Reading("", 0.0), Reading("abcdefghij", 0.95)
+_NOTHING, _LINE = Recognition("", 0.0), Recognition("abcdefghij", 0.95)
 _DRAWN = 0.5
 
 
-def group_features(group: InkGroup, reading: Reading | None = None) -> dict[str, float]:
+def group_features(group: InkGroup, reading: Recognition | None = None) -> dict[str, float]:
     """The numbers that the models of groups weigh, by name; `read_evidence` only with a reading."""
     features = {
         "log_odds": log_odds(group.probability),
@@ -82,7 +82,7 @@ class InkModel(FrozenModel):
         """Hash of the numbers, for fingerprints."""
         return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()
 
-    def of_group(self, group: InkGroup, reading: Reading | None = None) -> float:
+    def of_group(self, group: InkGroup, reading: Recognition | None = None) -> float:
         """Probability that a group is lettering or a mark, 0..1."""
         model = self.groups if reading is None else self.read_groups
         return model.probability(group_features(group, reading))

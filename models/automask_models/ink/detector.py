@@ -16,9 +16,10 @@ from automask.types import Image, Issue, Kind, Region
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
-from automask_models.ink.reading import GroupReader, Reading
+from automask_models.ink.reading import GroupReader
 from automask_models.stages import WeightedStage, WeightOptions
 from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
+from automask_models.text.regions import Recognition
 
 _RING_CONFIDENCE = 0.3
 SURE_MARK = 0.75
@@ -38,9 +39,9 @@ class InkDetector(WeightedStage[InkOptions]):
 
     Regions know their pixels. They are of kind watermark where nearly all of their cells look like a mark, else of
     kind text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1), `cells` (size at training
-    resolution in cells of 4 px) and, where it was doubtful enough to be read, `read_evidence` (see `Reading`). A ring
-    around the picture is an ornament: it is proposed as a frame and not drawn; the frame detector decides. Without the
-    default weights it finds nothing and says so once.
+    resolution in cells of 4 px) and, where it was doubtful enough to be read, `read_evidence` (see `Recognition`). A
+    ring around the picture is an ornament: it is proposed as a frame and not drawn; the frame detector decides. Without
+    the default weights it finds nothing and says so once.
     """
 
     name: ClassVar[str] = "ink"
@@ -130,7 +131,7 @@ class InkDetector(WeightedStage[InkOptions]):
 
 
 def region_of(
-    group: InkGroup, ink: InkMap, *, confidence: float, source: str, reading: Reading | None = None
+    group: InkGroup, ink: InkMap, *, confidence: float, source: str, reading: Recognition | None = None
 ) -> Region | None:
     """A group as a region with its pixels, or None where none is left at the resolution of the picture."""
     import cv2

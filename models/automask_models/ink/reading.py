@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -15,6 +13,7 @@ from automask_models.ink.groups import InkGroup
 from automask_models.ink.network import InkMap
 from automask_models.text.lines import TextLine, clockwise_from_top_left, upright_crop
 from automask_models.text.ppocr import RECOGNITION_HEIGHT_PX, Recogniser
+from automask_models.text.regions import Recognition
 
 _MARGIN = 0.12
 """Margin around a group, as a share of its height: the map's rim may cut into letters."""
@@ -23,28 +22,6 @@ _LEVEL_SHARE = 0.7
 _GROUND_SHARE = 0.35
 """Deviation of the blur that tells the ground from the letters on it, as a share of the height of the group."""
 _FULL_SCALE_PERCENTILE = 98.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a recogniser made of a group.
-
-    Attributes:
-        text: The string; may be empty.
-        score: Mean probability of its characters, 0..1.
-    """
-
-    text: str
-    score: float
-
-    @property
-    def evidence(self) -> float:
-        """How much the reading speaks for lettering, from 0: 1.1 for two sure letters, 2 for a long sure line.
-
-        Windows, wheels and crosses are read as one character, railings as one over and over, roofs as many unsure ones.
-        """
-        different = {character.casefold() for character in self.text if character.isalnum()}
-        return self.score**2 * math.log1p(len(different))
 
 
 class GroupReader:
@@ -62,15 +39,17 @@ class GroupReader:
         """
         return cls(Recogniser(recognition.path, runtime=runtime))
 
-    def read(self, pixels: NDArray[np.uint8], ink: InkMap, group: InkGroup) -> Reading:
-        """The surest reading of a group of a map of (H, W, 3) uint8 RGB pixels, as it is and without its ground.
+    def read(self, pixels: NDArray[np.uint8], ink: InkMap, group: InkGroup) -> Recognition:
+        """What has most evidence of what is read in a group of a map of (H, W, 3) uint8 RGB pixels.
+
+        It is read as it is and without its ground.
 
         Raises:
             StageError: The network failed.
         """
         crop = _at_reading_size(upright_crop(pixels, line_of(group, ink)))
         read = self._recogniser.recognise([crop, without_ground(crop)])
-        return max((Reading(each.text.strip(), each.score) for each in read), key=lambda reading: reading.evidence)
+        return max(read, key=lambda reading: reading.evidence)
 
 
 def line_of(group: InkGroup, ink: InkMap) -> TextLine:
