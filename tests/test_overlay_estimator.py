@@ -138,6 +138,35 @@ def test_a_ground_that_pictures_share_is_no_part_of_their_frame():
     assert waste <= 0.02
 
 
+def titled(seed):
+    """A card whose title stands on a plate inside the window, under a line."""
+    import cv2
+
+    image = card(seed, window=(40, 30, 280, 215), plate=False)
+    image.pixels[169:172, 40:280] = 15
+    image.pixels[172:215, 40:280] = (225, 215, 190)
+    cv2.putText(image.pixels, f"W {seed * 7919 % 9973}", (60, 204), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (20, 20, 20), 2)
+    return image
+
+
+def test_a_ground_of_the_colour_of_a_plate_is_no_plate():
+    import cv2
+
+    untitled = [card(seed, window=(40, 30, 280, 215), plate=False) for seed in range(50, 62)]
+    templates = [*estimate([titled(seed) for seed in range(12)]), *estimate(untitled)]
+    assert [t.kind for t in templates if t.confidence >= 0.5] == ["frame", "frame"]
+    with_ground = []
+    for image in untitled[:6]:
+        slope = np.array([(40, 150), (280, 185), (280, 215), (40, 215)])
+        cv2.fillPoly(image.pixels[:, :], [slope], (225, 215, 190))
+        with_ground.append(image)
+    _, waste = mean_figures(templates, with_ground, card_truth((40, 30, 280, 215)))
+    assert waste <= 0.02
+    leak, waste = mean_figures(templates, [titled(seed) for seed in range(12)], card_truth((40, 30, 280, 169)))
+    assert leak <= 0.02
+    assert waste <= 0.02
+
+
 def test_two_frame_types_in_one_folder_are_told_apart():
     other = (60, 60, 200, 220)
     first = [card(seed) for seed in range(8)]

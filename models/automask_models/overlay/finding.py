@@ -17,6 +17,7 @@ from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
 from automask_models.overlay.reduction import Gradients, furthest, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
+from automask_models.overlay.rivals import has_plates
 from automask_models.overlay.template import Template
 
 SOURCE = "overlay"
@@ -64,7 +65,7 @@ def find_all(templates: Sequence[Template], image: ReducedImage) -> list[Region]
     rivals = [(template, fit) for template, fit in fits if fit is not None]
     regions: list[Region] = []
     if rivals:
-        template, fit = max(rivals, key=lambda rival: (rival[0].confidence >= ACCEPT, rival[1].explained, rival[0].id))
+        template, fit = _winner(rivals, views)
         regions += _frame_region(template, views, fit)
     for template in templates:
         if template.kind == "overlay":
@@ -127,6 +128,29 @@ def _frame_fit(template: Template, views: _Views) -> _Fit | None:
         return None
     explained = float((agreement[template.artefact] - PLATE_MATCH).sum()) / template.artefact.size
     return _Fit(alignment, colours, explained)
+
+
+def _winner(rivals: Sequence[tuple[Template, _Fit]], views: _Views) -> tuple[Template, _Fit]:
+    """The frame that explains most of an image and has no plate that the image lacks.
+
+    A ground of the plate's colour agrees with a frame that has one; where such a frame has a rival without it, the
+    plate must end at an edge of the image.
+    """
+    ranked = sorted(
+        rivals, key=lambda each: (each[0].confidence >= ACCEPT, each[1].explained, each[0].id), reverse=True
+    )
+    for place, (template, fit) in enumerate(ranked):
+        pixels = fit.alignment.to_reference(views.pixels(template.width_px, template.height_px))
+        poorer = [
+            other
+            for other, _ in ranked[place + 1 :]
+            if other.artefact.shape == template.artefact.shape
+            and other.confidence >= ACCEPT
+            and other.area_share < template.area_share
+        ]
+        if all(has_plates(pixels, template.artefact, other.artefact) for other in poorer):
+            return template, fit
+    return ranked[0]
 
 
 def _agreement(template: Template, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
