@@ -82,6 +82,48 @@ def test_evidence_grows_with_score_and_different_letters():
     assert Recognition("abcd", 0.5).evidence < Recognition("abcd", 0.9).evidence
 
 
+def test_rings_bars_and_boxes_are_no_letters():
+    assert Recognition("00", 0.99).evidence == Recognition("口", 0.99).evidence == Recognition("Il1", 0.9).evidence == 0
+    assert Recognition("Oil", 0.9).different == 3
+
+
+def merged_with_a_blob(is_ink):
+    """A map in which letters are sure and lie in something faint and large, and that one group."""
+    rows, columns = is_ink.shape
+    letters = is_ink.reshape(rows // 4, 4, columns // 4, 4).any(axis=(1, 3))
+    cells = np.where(letters, 0.83, 0.0)
+    ys, xs = np.nonzero(letters)
+    cells[ys.min() - 2 : ys.max() + 85, xs.min() - 30 : xs.max() + 1] = np.maximum(
+        cells[ys.min() - 2 : ys.max() + 85, xs.min() - 30 : xs.max() + 1], 0.41
+    )
+    cells[ys.max() + 20 : ys.max() + 30, xs.min() - 25 : xs.min() - 10] = 0.75
+    ink = map_of(cells, mark=0.9, width_px=columns)
+    (group,) = groups_of(ink)
+    return ink, group
+
+
+def test_a_word_that_touches_something_else_is_drawn_without_it(monkeypatch):
+    image, letters = lettered("Harbour", size_px=40, at=(300, 200), opacity=0.7)
+    ink, group = merged_with_a_blob(letters)
+    monkeypatch.setattr(detector_module.InkNetwork, "map_of", lambda *_: ink)
+    detector = InkDetector.from_options(InkOptions(), weights=WeightLibrary.discover(), runtime=RuntimeConfig())
+    detector.load()
+    drawn = [region for region in detector.detect([image])[0] if region.confidence >= 0.5]
+    (word,) = drawn
+    assert letters[word.box.slices].sum() > 0.9 * letters.sum()
+    assert word.box.height_px < 0.5 * group.box_in(ink).height_px
+
+
+def test_a_part_that_is_not_read_is_no_word(monkeypatch):
+    plain, letters = lettered("Harbour", size_px=40, at=(300, 200), opacity=0.0)
+    ink, _ = merged_with_a_blob(letters)
+    monkeypatch.setattr(detector_module.InkNetwork, "map_of", lambda *_: ink)
+    detector = InkDetector.from_options(InkOptions(), weights=WeightLibrary.discover(), runtime=RuntimeConfig())
+    detector.load()
+    (whole,) = detector.detect([plain])[0]
+    assert whole.confidence < 0.5
+
+
 def test_a_group_is_a_line_with_a_margin():
     cells = np.zeros((40, 60))
     cells[10:14, 20:40] = 0.9

@@ -21,7 +21,8 @@ _LARGEST_CELLS = 400.0
 _BARELY = 0.03
 """Groups that are less sure without a reading are not read: there are many of them, and next to none is lettering."""
 _NOTHING, _LINE = Recognition("", 0.0), Recognition("abcdefghij", 0.95)
-_DRAWN = 0.5
+DRAWN = 0.5
+"""From this confidence on a thing is drawn, unless the policy says otherwise."""
 
 
 def group_features(group: InkGroup, reading: Recognition | None = None) -> dict[str, float]:
@@ -90,7 +91,7 @@ class InkModel(FrozenModel):
     def is_doubtful(self, group: InkGroup) -> bool:
         """Whether it depends on what can be read in a group if it is drawn."""
         return self.of_group(group) >= _BARELY and (
-            self.of_group(group, _NOTHING) < _DRAWN <= self.of_group(group, _LINE)
+            self.of_group(group, _NOTHING) < DRAWN <= self.of_group(group, _LINE)
         )
 
     def of_line(self, text_confidence: float, ink_probability: float) -> float:

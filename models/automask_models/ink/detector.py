@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -13,8 +15,8 @@ from automask.errors import StageError, WeightsError
 from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource
 from automask.types import Image, Issue, Kind, Region
-from automask_models.ink.confidence import InkModel
-from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
+from automask_models.ink.confidence import DRAWN, InkModel
+from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of, parts_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.stages import WeightedStage, WeightOptions
@@ -24,6 +26,32 @@ from automask_models.text.regions import Recognition
 _RING_CONFIDENCE = 0.3
 SURE_MARK = 0.75
 """Share of a group from which it is called a mark. What may be either, such as a sign in the picture, is text."""
+
+
+_LETTERING = 0.6
+_LETTERS = 2
+"""What a part of something that is no lettering must be read with to be drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A group, how sure we are that it is lettering or a mark (0..1), and what was read in it, if it was."""
+
+    group: InkGroup
+    confidence: float
+    reading: Recognition | None = None
+
+    def at_most(self, confidence: float) -> _Judged:
+        """The same, no surer than that."""
+        return dataclasses.replace(self, confidence=min(self.confidence, confidence))
+
+    @property
+    def is_lettering(self) -> bool:
+        """Whether it is drawn for what is read in it."""
+        read = self.reading
+        return (
+            read is not None and self.confidence >= DRAWN and read.different >= _LETTERS and read.evidence >= _LETTERING
+        )
 
 
 class InkOptions(WeightOptions):
@@ -46,7 +74,7 @@ class InkDetector(WeightedStage[InkOptions]):
 
     name: ClassVar[str] = "ink"
     Options: ClassVar[type[FrozenModel]] = InkOptions
-    algorithm_version: ClassVar[int] = 2
+    algorithm_version: ClassVar[int] = 3
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 
@@ -118,24 +146,37 @@ class InkDetector(WeightedStage[InkOptions]):
 
     def _regions(self, image: Image, ink: InkMap, model: InkModel) -> Iterator[Region]:
         for group in groups_of(ink):
-            reading = None
-            if self._reader is not None and not group.is_ring and model.is_doubtful(group):
-                reading = self._reader.read(image.pixels, ink, group)
-            confidence = model.of_group(group, reading)
-            if group.is_ring:
-                confidence = min(confidence, _RING_CONFIDENCE)
-            if confidence >= self._options.min_confidence:
-                region = region_of(group, ink, confidence=confidence, source=self.name, reading=reading)
-                if region is not None:
-                    yield region
+            for judged in self._judged(image, ink, group, model):
+                if judged.confidence >= self._options.min_confidence:
+                    region = region_of(judged, ink, source=self.name)
+                    if region is not None:
+                        yield region
+
+    def _judged(self, image: Image, ink: InkMap, group: InkGroup, model: InkModel) -> list[_Judged]:
+        """How sure we are of a group; or of its parts, where the whole is not lettering and some of them are."""
+        if group.is_ring:
+            return [_Judged(group, min(model.of_group(group), _RING_CONFIDENCE))]
+        if self._reader is None or not model.is_doubtful(group):
+            return [_Judged(group, model.of_group(group))]
+        whole = self._read(self._reader, image, ink, group, model)
+        if whole.confidence < DRAWN:
+            for parts in parts_of(group, ink):
+                judged = [self._read(self._reader, image, ink, part, model) for part in parts]
+                if any(each.is_lettering for each in judged):
+                    return [each if each.is_lettering else each.at_most(whole.confidence) for each in judged]
+        return [whole]
+
+    @staticmethod
+    def _read(reader: GroupReader, image: Image, ink: InkMap, group: InkGroup, model: InkModel) -> _Judged:
+        reading = reader.read(image.pixels, ink, group)
+        return _Judged(group, model.of_group(group, reading), reading)
 
 
-def region_of(
-    group: InkGroup, ink: InkMap, *, confidence: float, source: str, reading: Recognition | None = None
-) -> Region | None:
+def region_of(judged: _Judged, ink: InkMap, *, source: str) -> Region | None:
     """A group as a region with its pixels, or None where none is left at the resolution of the picture."""
     import cv2
 
+    group, reading = judged.group, judged.reading
     window = group.box_in(ink)
     cells = np.pad(group.cells, 1)
     near = cv2.dilate(cells.view(np.uint8), np.ones((3, 3), dtype=np.uint8))[1:-1, 1:-1]
@@ -148,7 +189,7 @@ def region_of(
     return Region(
         kind=_kind_of(group),
         box=box,
-        confidence=confidence,
+        confidence=judged.confidence,
         source=source,
         artefact=np.ascontiguousarray(artefact[inner.slices]),
         attributes={

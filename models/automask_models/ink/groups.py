@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ CORE_PROBABILITY = 0.4
 """A group needs a cell that is at least this likely. Faint marks stay below one half; the group's size decides."""
 EDGE_PROBABILITY = 0.2
 """Cells down to this belong to a group whose core they touch."""
+PART_PROBABILITIES = (0.55, 0.7)
+"""What passes for one thing may be lettering that touches a railing: from these on it may fall apart."""
 JOIN_CELLS = 2
 """Cores over gaps of twice this are one thing: letters of a word, parts of a logo."""
 _RING_SPAN = 0.75
@@ -58,11 +61,11 @@ class InkGroup:
         )
 
 
-def groups_of(ink: InkMap) -> Iterator[InkGroup]:
+def groups_of(ink: InkMap, *, core_probability: float = CORE_PROBABILITY) -> Iterator[InkGroup]:
     """The things of a map, by hysteresis and closeness."""
     import cv2
 
-    core = ink.unwanted >= CORE_PROBABILITY
+    core = ink.unwanted >= core_probability
     if not core.any():
         return
     kernel = np.ones((2 * JOIN_CELLS + 1, 2 * JOIN_CELLS + 1), dtype=np.uint8)
@@ -87,6 +90,18 @@ def groups_of(ink: InkMap) -> Iterator[InkGroup]:
             count=int(cells.sum()),
             is_ring=_is_ring(cells, rows, columns, ink.unwanted.shape),
         )
+
+
+def parts_of(group: InkGroup, ink: InkMap) -> Iterator[list[InkGroup]]:
+    """What a group of a map falls apart into, coarsest first; only where there are at least two parts."""
+    window = group.rows, group.columns
+    unwanted = np.zeros_like(ink.unwanted)
+    unwanted[window] = np.where(group.cells, ink.unwanted[window], 0)
+    alone = dataclasses.replace(ink, unwanted=unwanted)
+    for core_probability in PART_PROBABILITIES:
+        parts = list(groups_of(alone, core_probability=core_probability))
+        if len(parts) > 1:
+            yield parts
 
 
 def _is_ring(cells: NDArray[np.bool_], rows: slice, columns: slice, shape: tuple[int, ...]) -> bool:

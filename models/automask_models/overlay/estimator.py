@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from automask.geometry import Box
 from automask.protocols import ReducedImage
 from automask_models.overlay.alignment import align
-from automask_models.overlay.consistency import Consistency, measure
+from automask_models.overlay.consistency import Consistency, mean_gradients, measure
 from automask_models.overlay.finding import SURE_SCORE
 from automask_models.overlay.frames import CHANGING_SHARE, STEADY_SHARE, STEP_PX, FrameShape, frame_of
 from automask_models.overlay.marks import CERTAIN_RATIO, MarkShape, marks_of
@@ -124,7 +124,7 @@ def _frames(members: Sequence[Sample], *, least: int) -> list[tuple[FrameShape, 
 
 def _aligned(members: Sequence[Sample], frame: FrameShape) -> list[Sample]:
     """The images with their frames moved over each other."""
-    reference = _measured(members).mean * _reach(frame.outside)
+    reference = mean_gradients([sample.pixels for sample in members]) * _reach(frame.outside)
     moved = []
     for sample in members:
         alignment = align(whitened(raw_gradients(sample.pixels)), reference)
@@ -210,7 +210,7 @@ def _frame_template(frame: FrameShape, members: Sequence[Sample], *, of: int, le
         anchor="whole",
         artefact=frame.outside,
         alpha=frame.outside.astype(np.float32),
-        gradients=_rounded(_measured(members).mean * _reach(frame.outside)),
+        gradients=_rounded(mean_gradients([sample.pixels for sample in members]) * _reach(frame.outside)),
         colours=frame.colours,
         steady=steady,
         support=len(members) / of,

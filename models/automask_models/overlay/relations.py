@@ -38,10 +38,11 @@ def same_type_clusters(
     if not places.any():
         return []
     rows = np.stack([resized(pixels, width_px=width_px, height_px=height_px)[small] for pixels in stack])
-    rows = rows.astype(np.int16)
+    channels = [np.ascontiguousarray(rows[..., channel], dtype=np.int16) for channel in range(rows.shape[-1])]
     similarity = np.empty((len(rows), len(rows)), dtype=np.float32)
-    for i, row in enumerate(rows):
-        similarity[i] = (np.abs(rows - row).max(axis=2) <= SAME_COLOUR_LEVELS).mean(axis=1)
+    for i in range(len(rows)):
+        close = np.logical_and.reduce([np.abs(each[i:] - each[i]) <= SAME_COLOUR_LEVELS for each in channels])
+        similarity[i, i:] = similarity[i:, i] = close.mean(axis=1)
     return [cluster for cluster in _average_linkage(similarity, share) if len(cluster) >= least]
 
 

@@ -9,6 +9,9 @@ from automask.types import Attribute, Image, Kind, Region
 from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.text.lines import TextLine
 
+SHAPES = frozenset("0Oo1Il一二三川口日曰回目田")
+"""Rings, bars and boxes: characters that any drawing holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
@@ -26,10 +29,16 @@ class Recognition:
     def evidence(self) -> float:
         """How much it speaks for lettering, from 0: 1.1 for two sure letters, 2 for a long sure line.
 
-        Windows, wheels and crosses are read as one character, railings as one over and over, roofs as many unsure ones.
+        Windows and crosses are read as one character, wheels, rings and bars as what they look like (`SHAPES`),
+        railings as one letter over and over, roofs as many unsure ones.
         """
-        different = {character.casefold() for character in self.text if character.isalnum()}
-        return self.score**2 * math.log1p(len(different))
+        letters = {character.casefold() for character in self.text if character.isalnum() and character not in SHAPES}
+        return self.score**2 * math.log1p(len(letters))
+
+    @property
+    def different(self) -> int:
+        """Number of different letters and digits, whatever their case."""
+        return len({character.casefold() for character in self.text if character.isalnum()})
 
 
 def text_region(line: TextLine, read: Recognition, *, image: Image, model: EvidenceModel, source: str) -> Region | None:
