@@ -134,10 +134,10 @@ class TestNetwork:
         assert np.abs(shared).mean() < 0.1
 
     def test_other_files_are_refused(self, tmp_path):
-        from automask_models.text.ppocr import DETECTION_FILE, DETECTION_SHA256, bundled_model
+        from automask_models.text.ppocr import DETECTION_FILE, bundled_model
 
         with pytest.raises(WeightsError, match="no ink network"):
-            InkNetwork.open(bundled_model(DETECTION_FILE, sha256=DETECTION_SHA256), runtime=RuntimeConfig())
+            InkNetwork.open(bundled_model(DETECTION_FILE), runtime=RuntimeConfig())
 
 
 class TestDetector:

@@ -17,13 +17,13 @@ from automask_models.ink.groups import InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap
 from automask_models.ink.reading import GroupReader, line_of, without_ground
 from automask_models.text import ppocr
-from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
+from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_models.text.regions import Recognition
 
 
 @pytest.fixture(scope="module")
 def reader() -> GroupReader:
-    recognition = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
+    recognition = bundled_model(RECOGNITION_FILE)
     return GroupReader.open(recognition, runtime=RuntimeConfig(threads=2))
 
 
@@ -187,7 +187,7 @@ def test_what_it_reads_with_counts_for_its_results(monkeypatch):
         return InkDetector.from_options(InkOptions(), weights=library, runtime=RuntimeConfig()).fingerprint
 
     before = fingerprint()
-    monkeypatch.setattr(detector_module, "RECOGNITION_SHA256", "0" * 64)
+    monkeypatch.setattr(ppocr, "_sha256_of", lambda _: "0" * 64)
     assert fingerprint() != before
 
 

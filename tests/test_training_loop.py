@@ -258,10 +258,10 @@ class TestInk:
         import onnxruntime
         import torch
 
-        from automask_models.text.ppocr import DETECTION_FILE, DETECTION_SHA256, bundled_model
+        from automask_models.text.ppocr import DETECTION_FILE, bundled_model
         from automask_models.training.ocr_backbone import OcrBackbone, load_pretrained
 
-        path = bundled_model(DETECTION_FILE, sha256=DETECTION_SHA256).path
+        path = bundled_model(DETECTION_FILE).path
         backbone = OcrBackbone().eval()
         load_pretrained(backbone, path)
         graph = onnx.load(str(path))

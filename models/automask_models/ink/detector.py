@@ -20,7 +20,7 @@ from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of, pa
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.stages import WeightedStage, WeightOptions
-from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
+from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_models.text.regions import Recognition
 
 _RING_CONFIDENCE = 0.3
@@ -95,7 +95,7 @@ class InkDetector(WeightedStage[InkOptions]):
         made = super().from_options(options, weights=weights, runtime=runtime)
         if made._weights is not None and made._options.reading:
             try:
-                made._recognition = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
+                made._recognition = bundled_model(RECOGNITION_FILE)
             except WeightsError as error:
                 advice = f"{error.advice} Or do without it: --option ink.reading=false."
                 raise WeightsError(error.message, advice=advice) from error

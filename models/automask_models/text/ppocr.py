@@ -7,6 +7,7 @@ end as a log line and an empty result. `rapidocr` itself is never imported, so n
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +18,12 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.protocols import WeightFile
+from automask.weights import file_sha256
 from automask_models.onnx_session import OnnxSession
 from automask_models.text.regions import Recognition
 
 DETECTION_FILE = "PP-OCRv6_det_small.onnx"
-DETECTION_SHA256 = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
 RECOGNITION_FILE = "PP-OCRv6_rec_small.onnx"
-RECOGNITION_SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 
 RECOGNITION_HEIGHT_PX = 48
 _RECOGNITION_MIN_WIDTH_PX = 320
@@ -31,8 +31,8 @@ _RECOGNITION_MAX_WIDTH_PX = 48 * 40  # longer lines are squeezed
 _RECOGNITION_BATCH = 6
 
 
-def bundled_model(file_name: str, *, sha256: str) -> WeightFile:
-    """A model file inside the installed `rapidocr` package.
+def bundled_model(file_name: str) -> WeightFile:
+    """A model file inside the installed `rapidocr` package, with the hash of what is there: versions of it differ.
 
     Raises:
         WeightsError: The package or the file is not installed.
@@ -45,7 +45,12 @@ def bundled_model(file_name: str, *, sha256: str) -> WeightFile:
         raise WeightsError(
             f"The installed rapidocr has no {file_name}.", advice="Install rapidocr 3.10, which bundles PP-OCRv6 small."
         )
-    return WeightFile(name=file_name, path=path, sha256=sha256)
+    return WeightFile(name=file_name, path=path, sha256=_sha256_of(path))
+
+
+@functools.cache
+def _sha256_of(path: Path) -> str:
+    return file_sha256(path)
 
 
 class Recogniser:

@@ -20,9 +20,7 @@ from automask_models.text.evidence import EvidenceModel
 from automask_models.text.lines import TextLine, find_lines, merge_passes, upright_crop
 from automask_models.text.ppocr import (
     DETECTION_FILE,
-    DETECTION_SHA256,
     RECOGNITION_FILE,
-    RECOGNITION_SHA256,
     PpOcr,
     bundled_model,
 )
@@ -89,8 +87,8 @@ class RapidOcrDetector:
         return cls(
             checked,
             ink=ink,
-            detection=bundled_model(DETECTION_FILE, sha256=DETECTION_SHA256),
-            recognition=bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256),
+            detection=bundled_model(DETECTION_FILE),
+            recognition=bundled_model(RECOGNITION_FILE),
             runtime=runtime,
         )
 

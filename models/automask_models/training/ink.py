@@ -107,7 +107,7 @@ def pretrained_ink(config: InkConfig) -> InkNet:
     Raises:
         WeightsError: The package is not installed.
     """
-    from automask_models.text.ppocr import DETECTION_FILE, DETECTION_SHA256, bundled_model
+    from automask_models.text.ppocr import DETECTION_FILE, bundled_model
     from automask_models.training.ink_model import InkNet
 
-    return InkNet(config, start=bundled_model(DETECTION_FILE, sha256=DETECTION_SHA256).path)
+    return InkNet(config, start=bundled_model(DETECTION_FILE).path)

@@ -29,7 +29,7 @@ from automask_models.ink.groups import InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.text.evidence import LogisticModel
-from automask_models.text.ppocr import RECOGNITION_FILE, RECOGNITION_SHA256, bundled_model
+from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_models.training.logistic import area_under_curve, balanced_weights, fit_logistic
 from automask_models.training.synth import Synthesizer
@@ -98,7 +98,7 @@ def collect(
     network = InkNetwork.open(weights, runtime=runtime)
     detector = RapidOcrDetector.from_options(RapidOcrOptions(ink=""), weights=WeightLibrary.discover(), runtime=runtime)
     detector.load()
-    recognition = bundled_model(RECOGNITION_FILE, sha256=RECOGNITION_SHA256)
+    recognition = bundled_model(RECOGNITION_FILE)
     reader = GroupReader.open(recognition, runtime=runtime)
     groups, lines = [], []
     for number, picture in enumerate(pictures(materials, synthesized=synthesized, backgrounds=backgrounds), start=1):
