@@ -13,7 +13,8 @@ from automask.weights import WeightLibrary
 from automask_models.ink import detector as detector_module
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.detector import InkDetector, InkOptions
-from automask_models.ink.groups import InkGroup, groups_of
+from automask_models.ink.groups import InkGroup, groups_of, parts_of, without_parts
+from automask_models.ink.judging import GroupJudge
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap
 from automask_models.ink.reading import GroupReader, line_of, without_ground
 from automask_models.text import ppocr
@@ -122,6 +123,40 @@ def test_a_part_that_is_not_read_is_no_word(monkeypatch):
     detector.load()
     (whole,) = detector.detect([plain])[0]
     assert whole.confidence < 0.5
+
+
+def test_what_is_drawn_loses_the_texture_that_it_touches():
+    image, letters = lettered("Harbour", size_px=60, at=(300, 200), opacity=0.8)
+    rows, columns = letters.shape
+    in_cells = letters.reshape(rows // 4, 4, columns // 4, 4).any(axis=(1, 3))
+    cells = np.where(in_cells, 0.97, 0.0)
+    left = np.flatnonzero(in_cells.any(axis=0))[0]
+    top = np.flatnonzero(in_cells.any(axis=1))[0]
+    cells[top : top + 8, left - 30 : left] = 0.45  # a roof beside the word, surest in its middle
+    cells[top + 3 : top + 6, left - 22 : left - 14] = 0.58
+    ink = map_of(cells, mark=0.9, width_px=columns)
+    (group,) = groups_of(ink)
+    reader = GroupReader.open(bundled_model(RECOGNITION_FILE), runtime=RuntimeConfig())
+    (judged,) = GroupJudge(InkModel.bundled(), reader).judge(image.pixels, ink, group)
+    assert judged.confidence >= 0.5
+    assert judged.group.columns.start > left - 10
+    assert judged.group.count >= in_cells.sum()
+    (whole,) = GroupJudge(InkModel.bundled(), None).judge(image.pixels, ink, group)
+    assert whole.group is group
+
+
+def test_cells_go_to_the_nearest_part():
+    cells = np.zeros((20, 60))
+    cells[8:12, 5:55] = 0.45
+    cells[8:12, 10:15] = cells[8:12, 40:50] = 0.9
+    ink = map_of(cells)
+    (group,) = groups_of(ink)
+    near, far = parts_of(group, ink, 0.6)
+    left = without_parts(group, [near, far], [far])
+    assert (left.columns.start, left.rows) == (5, slice(8, 12))
+    assert left.columns.stop == pytest.approx((15 + 40) / 2, abs=1)
+    assert left.count == 4 * (left.columns.stop - left.columns.start) == left.cells.sum()
+    assert without_parts(group, [near, far], []) is group
 
 
 def test_a_group_is_a_line_with_a_margin():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -15,43 +13,16 @@ from automask.errors import StageError, WeightsError
 from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource
 from automask.types import Image, Issue, Kind, Region
-from automask_models.ink.confidence import DRAWN, InkModel
-from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of, parts_of
+from automask_models.ink.confidence import InkModel
+from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
+from automask_models.ink.judging import GroupJudge, Judged
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.stages import WeightedStage, WeightOptions
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
-from automask_models.text.regions import Recognition
 
-_RING_CONFIDENCE = 0.3
 SURE_MARK = 0.75
 """Share of a group from which it is called a mark. What may be either, such as a sign in the picture, is text."""
-
-
-_LETTERING = 0.6
-_LETTERS = 2
-"""What a part of something that is no lettering must be read with to be drawn."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A group, how sure we are that it is lettering or a mark (0..1), and what was read in it, if it was."""
-
-    group: InkGroup
-    confidence: float
-    reading: Recognition | None = None
-
-    def at_most(self, confidence: float) -> _Judged:
-        """The same, no surer than that."""
-        return dataclasses.replace(self, confidence=min(self.confidence, confidence))
-
-    @property
-    def is_lettering(self) -> bool:
-        """Whether it is drawn for what is read in it."""
-        read = self.reading
-        return (
-            read is not None and self.confidence >= DRAWN and read.different >= _LETTERS and read.evidence >= _LETTERING
-        )
 
 
 class InkOptions(WeightOptions):
@@ -81,9 +52,8 @@ class InkDetector(WeightedStage[InkOptions]):
     def __init__(self, options: InkOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         super().__init__(options, weights=weights, runtime=runtime)
         self._network: InkNetwork | None = None
-        self._model: InkModel | None = None
         self._recognition: WeightFile | None = None
-        self._reader: GroupReader | None = None
+        self._judge: GroupJudge | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -127,10 +97,11 @@ class InkDetector(WeightedStage[InkOptions]):
             WeightsError: A file is no ink network or no recogniser.
         """
         if self._weights is not None and self._network is None:
+            reader = None
             if self._recognition is not None:
-                self._reader = GroupReader.open(self._recognition, runtime=self._runtime)
+                reader = GroupReader.open(self._recognition, runtime=self._runtime)
+            self._judge = GroupJudge(InkModel.bundled(), reader)
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
-            self._model = InkModel.bundled()
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Regions per image; none without weights.
@@ -140,39 +111,20 @@ class InkDetector(WeightedStage[InkOptions]):
         """
         if self._weights is None:
             return [[] for _ in images]
-        if self._network is None or self._model is None:
+        if self._network is None or self._judge is None:
             raise StageError("ink: detect() before load().")
-        return [list(self._regions(image, self._network.map_of(image), self._model)) for image in images]
+        return [list(self._regions(image, self._network.map_of(image), self._judge)) for image in images]
 
-    def _regions(self, image: Image, ink: InkMap, model: InkModel) -> Iterator[Region]:
+    def _regions(self, image: Image, ink: InkMap, judge: GroupJudge) -> Iterator[Region]:
         for group in groups_of(ink):
-            for judged in self._judged(image, ink, group, model):
+            for judged in judge.judge(image.pixels, ink, group):
                 if judged.confidence >= self._options.min_confidence:
                     region = region_of(judged, ink, source=self.name)
                     if region is not None:
                         yield region
 
-    def _judged(self, image: Image, ink: InkMap, group: InkGroup, model: InkModel) -> list[_Judged]:
-        """How sure we are of a group; or of its parts, where the whole is not lettering and some of them are."""
-        if group.is_ring:
-            return [_Judged(group, min(model.of_group(group), _RING_CONFIDENCE))]
-        if self._reader is None or not model.is_doubtful(group):
-            return [_Judged(group, model.of_group(group))]
-        whole = self._read(self._reader, image, ink, group, model)
-        if whole.confidence < DRAWN:
-            for parts in parts_of(group, ink):
-                judged = [self._read(self._reader, image, ink, part, model) for part in parts]
-                if any(each.is_lettering for each in judged):
-                    return [each if each.is_lettering else each.at_most(whole.confidence) for each in judged]
-        return [whole]
 
-    @staticmethod
-    def _read(reader: GroupReader, image: Image, ink: InkMap, group: InkGroup, model: InkModel) -> _Judged:
-        reading = reader.read(image.pixels, ink, group)
-        return _Judged(group, model.of_group(group, reading), reading)
-
-
-def region_of(judged: _Judged, ink: InkMap, *, source: str) -> Region | None:
+def region_of(judged: Judged, ink: InkMap, *, source: str) -> Region | None:
     """A group as a region with its pixels, or None where none is left at the resolution of the picture."""
     import cv2
 

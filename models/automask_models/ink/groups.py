@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ CORE_PROBABILITY = 0.4
 """A group needs a cell that is at least this likely. Faint marks stay below one half; the group's size decides."""
 EDGE_PROBABILITY = 0.2
 """Cells down to this belong to a group whose core they touch."""
-PART_PROBABILITIES = (0.55, 0.7)
+PART_PROBABILITIES = (0.55, 0.6, 0.65)
 """What passes for one thing may be lettering that touches a railing: from these on it may fall apart."""
 JOIN_CELLS = 2
 """Cores over gaps of twice this are one thing: letters of a word, parts of a logo."""
@@ -92,16 +92,41 @@ def groups_of(ink: InkMap, *, core_probability: float = CORE_PROBABILITY) -> Ite
         )
 
 
-def parts_of(group: InkGroup, ink: InkMap) -> Iterator[list[InkGroup]]:
-    """What a group of a map falls apart into, coarsest first; only where there are at least two parts."""
+def parts_of(group: InkGroup, ink: InkMap, core_probability: float) -> list[InkGroup]:
+    """What a group of a map falls apart into where a core is that likely; see `PART_PROBABILITIES`."""
     window = group.rows, group.columns
     unwanted = np.zeros_like(ink.unwanted)
     unwanted[window] = np.where(group.cells, ink.unwanted[window], 0)
-    alone = dataclasses.replace(ink, unwanted=unwanted)
-    for core_probability in PART_PROBABILITIES:
-        parts = list(groups_of(alone, core_probability=core_probability))
-        if len(parts) > 1:
-            yield parts
+    return list(groups_of(dataclasses.replace(ink, unwanted=unwanted), core_probability=core_probability))
+
+
+def without_parts(group: InkGroup, parts: Sequence[InkGroup], dropped: Sequence[InkGroup]) -> InkGroup:
+    """A group without the cells that lie nearer to dropped parts of it than to the others; at least one stays."""
+    if not dropped:
+        return group
+    gone = _distance_to(group, dropped) < _distance_to(group, [part for part in parts if part not in dropped])
+    cells = group.cells & ~gone
+    box = Box.of_artefact(cells)
+    if box is None:
+        return group
+    within = box.shifted(group.columns.start, group.rows.start)
+    rows, columns = within.slices
+    return dataclasses.replace(
+        group, rows=rows, columns=columns, cells=np.ascontiguousarray(cells[box.slices]), count=int(cells.sum())
+    )
+
+
+def _distance_to(group: InkGroup, parts: Sequence[InkGroup]) -> NDArray[np.float32]:
+    """Distance of each cell in a group's window to the nearest of some parts of the group, in cells."""
+    import cv2
+
+    far = np.ones_like(group.cells, dtype=np.uint8)
+    top, left = group.rows.start, group.columns.start
+    for part in parts:
+        rows = slice(part.rows.start - top, part.rows.stop - top)
+        columns = slice(part.columns.start - left, part.columns.stop - left)
+        far[rows, columns][part.cells] = 0
+    return np.asarray(cv2.distanceTransform(far, cv2.DIST_L2, cv2.DIST_MASK_5), dtype=np.float32)
 
 
 def _is_ring(cells: NDArray[np.bool_], rows: slice, columns: slice, shape: tuple[int, ...]) -> bool:
