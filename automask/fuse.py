@@ -136,9 +136,7 @@ def is_drawn(region: Region, policy: PolicyConfig) -> bool:
     return policy.draws(region.kind, region.confidence)
 
 
-def drawn(
-    regions: Sequence[Region], patches: Sequence[Patch], policy: PolicyConfig
-) -> Iterator[tuple[Region, Patch]]:
+def drawn(regions: Sequence[Region], patches: Sequence[Patch], policy: PolicyConfig) -> Iterator[tuple[Region, Patch]]:
     """The regions that take part in the mask, each with its outline: `patches[i]` belongs to `regions[i]`."""
     return (pair for pair in zip(regions, patches, strict=True) if is_drawn(pair[0], policy))
 

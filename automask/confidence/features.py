@@ -42,12 +42,13 @@ FEATURES: Final = (
     "template",
     "size",
     "drawn_share",
+    "text_share",
     "doubtful_share",
     "rejected_share",
 )
 """Names, in the order of the docs; models/cards/confidence.md says what each is."""
 
-FITTED: Final = ("drawn_share", "doubtful_share", "rejected_share")
+FITTED: Final = ("text_share", "doubtful_share", "rejected_share")
 """Those that the model is fitted to. The others are measured, too, and may be tried with more labelled images."""
 
 _LEAST_SHARE = FINE_WASTE / 50
@@ -154,22 +155,26 @@ def _is_open(confirmed: Mask | None, patch: Patch) -> NDArray[np.bool_]:
 def _shares_of_room(
     drawn: Sequence[_Seen], rejected: Sequence[_Seen], mask: Mask, confirmed: Mask | None
 ) -> dict[str, float]:
-    """What is drawn, doubtful and rejected, as logarithms of shares of what is left of the picture.
+    """What is drawn, doubtful and rejected, as logarithms of shares of what is left of the picture, and its text.
 
     They are 0 where it is as much as a fine mask may waste. A mask cannot waste more than it draws, and the room that
     frames leave is what the waste is a share of. Frames that the dataset confirms are beyond doubt, with all that
-    lies in them and the growth around them.
+    lies in them and the growth around them. The share of text is a root: what is wasted between and around letters
+    grows with it, however sure they are.
     """
     framed = np.zeros(mask.weight.shape, dtype=np.bool_)
+    text = np.zeros_like(framed)
     for each in drawn:
-        if each.region.kind is Kind.FRAME:
-            framed[each.patch.box.slices] |= each.patch.artefact & _is_open(confirmed, each.patch)
+        if each.region.kind in (Kind.FRAME, Kind.TEXT):
+            canvas = framed if each.region.kind is Kind.FRAME else text
+            canvas[each.patch.box.slices] |= each.patch.artefact & _is_open(confirmed, each.patch)
     frames = float(framed.mean()) + (confirmed.masked_share if confirmed is not None else 0.0)
     room = max(LEAST_ROOM, 1.0 - frames)
     doubtful = sum(each.open_area * (1.0 - each.confidence) for each in drawn if each.region.kind is not Kind.FRAME)
     missed = sum(each.open_area * each.confidence for each in rejected)
     return {
         "drawn_share": _logarithm((mask.masked_share - frames) / room),
+        "text_share": math.sqrt(min(1.0, float((text & ~framed).mean()) / room)),
         "doubtful_share": _logarithm(doubtful / room),
         "rejected_share": _logarithm(min(1.0, missed) / max(LEAST_ROOM, 1.0 - mask.masked_share)),
     }
