@@ -109,6 +109,23 @@ def test_textures_of_short_pitch_are_no_mark(pitch_px: int) -> None:
     assert not found_in(pixels)
 
 
+def dotted(pitch_px: int, *, degrees: float, size_px: int = 640) -> Picture:
+    """A picture under dots at the places of a turned square lattice, as on a dress or a screen of print."""
+    rows, columns = np.mgrid[:size_px, :size_px].astype(np.float64)
+    turn = np.deg2rad(degrees)
+    u, v = columns * np.cos(turn) + rows * np.sin(turn), rows * np.cos(turn) - columns * np.sin(turn)
+    dots = (u % pitch_px - pitch_px / 2) ** 2 + (v % pitch_px - pitch_px / 2) ** 2 < (0.3 * pitch_px) ** 2
+    pixels = landscape(5, width_px=size_px, height_px=size_px).copy()
+    pixels[dots] = 230
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.6), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("degrees", [0, 21, 45])
+@pytest.mark.parametrize("pitch_px", [8, 14, 18, 22, 26, 36, 44])
+def test_dots_all_over_a_picture_are_not_masked_unasked(pitch_px: int, degrees: float) -> None:
+    assert [region for region in found_in(dotted(pitch_px, degrees=degrees)) if region.confidence >= DRAWN] == []
+
+
 @pytest.mark.parametrize("degrees", [0.0, 20.0, 65.0])
 def test_the_steps_of_a_gradient_are_no_mark(degrees: float) -> None:
     y, x = np.mgrid[0:600, 0:600] / 600

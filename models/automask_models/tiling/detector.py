@@ -22,6 +22,10 @@ TRUST = 0.95
 """Confidence in a pattern that is a perfect lattice and shows everywhere."""
 FULL_COVERAGE = 0.9
 """Share of the blocks from which a pattern counts as shown everywhere: some hide it."""
+LARGEST_SHARE = 0.5
+PROPOSED = 0.45
+"""Greatest confidence in a pattern that covers more of the picture than that: tiles of a game, dots on a dress,
+wallpapers. Whether there is a picture under it that can be learned is for a person to say."""
 MIN_CONTRAST = 1.5
 """Grey levels. The steps of a plain gradient, which eight bits and the blocks of a JPEG file make, repeat as well."""
 MIN_SHARE = 0.005
@@ -37,13 +41,14 @@ class TilingOptions(FrozenModel):
 class TilingDetector(ConfiguredStage[TilingOptions]):
     """Finds what a picture repeats at the places of a lattice: tiled names, stock agencies' nets of lines.
 
-    One region of kind watermark at most, with its own pixels. Attributes: `shifts` (how many were found), `closure` and
-    `coverage`, `contrast` (see `pattern.Pattern`), `prominence` of the strongest shift. Needs no weights.
+    One region of kind watermark at most, with its own pixels; what covers most of the picture is proposed, not drawn.
+    Attributes: `shifts` (how many were found), `closure` and `coverage`, `contrast` (see `pattern.Pattern`),
+    `prominence` of the strongest shift. Needs no weights.
     """
 
     name: ClassVar[str] = "tiling"
     Options: ClassVar[type[FrozenModel]] = TilingOptions
-    algorithm_version: ClassVar[int] = 1
+    algorithm_version: ClassVar[int] = 2
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """The tiled mark of each image, if there is one."""
@@ -61,6 +66,8 @@ class TilingDetector(ConfiguredStage[TilingOptions]):
         if pattern is None or pattern.artefact.mean() < MIN_SHARE or pattern.contrast < MIN_CONTRAST:
             return []
         confidence = TRUST * (pattern.closure * min(1.0, pattern.coverage / FULL_COVERAGE)) ** 2
+        if pattern.artefact.mean() > LARGEST_SHARE:
+            confidence = min(confidence, PROPOSED)
         if confidence < self._options.min_confidence:
             return []
         artefact = pattern.artefact

@@ -14,6 +14,8 @@ from automask_models.tiling.shifts import Autocorrelation, Shift, fine_detail, w
 
 SHORTEST_PX = 28
 """Shorter shifts are texture: weaves, screens of print, bricks."""
+TEXTURE_SHARE = 0.5
+"""A shorter shift that is this share as prominent as the strongest longer one is the pitch of such a texture."""
 MIN_SHIFTS = 4
 CLOSED_AMONG = 10
 CLOSING_PROMINENCE = 3.5
@@ -58,8 +60,13 @@ class Pattern:
         levels = fine_detail(pixels)
         detail = whitened(levels)
         agreement = Autocorrelation.of(detail)
-        shifts = [shift for shift in agreement.shifts() if shift.length_px >= SHORTEST_PX]
+        found = agreement.shifts()
+        shifts = [shift for shift in found if shift.length_px >= SHORTEST_PX]
         if len(shifts) < MIN_SHIFTS:
+            return None
+        # A texture is repeated by whole numbers of its pitch, too.
+        pitch = max((shift.prominence for shift in found if shift.length_px < SHORTEST_PX), default=0.0)
+        if pitch >= TEXTURE_SHARE * shifts[0].prominence:
             return None
         copies = Copies(detail.shape, shifts)
         artefact = outline_of(detail, copies)
