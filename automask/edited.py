@@ -52,13 +52,14 @@ def adopt_edited_mask(store: Store, stored: StoredImage) -> Issue | None:
     if levels.shape != (stored.height_px, stored.width_px):
         size = f"{levels.shape[1]} x {levels.shape[0]}"
         return _set_aside(store, stored.mask_name, f"it is {size} px, its image {stored.width_px} x {stored.height_px}")
+    newest = store.correction(stored.content_sha256)
     layers = CorrectionLayers(
         replaces=True,
         weight_levels=levels,
         weight_set=np.full_like(levels, fill_value=True, dtype=np.bool_),
         already_grown=True,
+        kinds=newest.layers.kinds if newest is not None and newest.layers is not None else {},
     )
-    newest = store.correction(stored.content_sha256)
     based_on = newest.revision if newest is not None else None
     store.put_correction(stored.content_sha256, layers, author="unknown", tool="mask-file", based_on=based_on)
     message = f"masks/{stored.mask_name} was changed by another program; it is kept as a correction of that image."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from automask.config import PolicyConfig, RenderConfig
 from automask.geometry import Box
 from automask.grid import LatentGrid
 from automask.templates import is_confirmed_frame
-from automask.types import MaskResult, Patch, Region
+from automask.types import Kind, MaskResult, Patch, Region
 
 FUSE_VERSION = 4
 """Raised with every change that alters rendered masks."""
@@ -32,6 +33,9 @@ class CorrectionLayers:
         weight_levels: (H, W) uint8 weights (255 = train) where `weight_set`, or None.
         weight_set: (H, W) bool, where `weight_levels` counts, or None.
         already_grown: `add` came from a finished mask and is not grown again.
+        kinds: What a person called regions that were found as another kind, by `automask.kinds.region_keys`; read-only.
+            The mask does not follow them: what a kind changes about it is in the layers. Keys that no region has (any
+            more) mean nothing.
     """
 
     replaces: bool = False
@@ -40,6 +44,11 @@ class CorrectionLayers:
     weight_levels: NDArray[np.uint8] | None = None
     weight_set: NDArray[np.bool_] | None = None
     already_grown: bool = False
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kinds = MappingProxyType({key: Kind(kind) for key, kind in self.kinds.items()})
+        object.__setattr__(self, "kinds", kinds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,9 @@ from store_cases import FINGERPRINTS, HEIGHT_PX, WIDTH_PX, file_at, make_result,
 from automask.config import PolicyConfig, RenderConfig
 from automask.errors import CorrectionConflict, StoreError
 from automask.fuse import CorrectionLayers, Mask
+from automask.kinds import region_keys
 from automask.store import STALE_CORRECTION_CODE, Store, Work
-from automask.types import Issue, Verdict
+from automask.types import Issue, Kind, Verdict
 
 SHAPE = (HEIGHT_PX, WIDTH_PX)
 NOTHING_TO_MASK = CorrectionLayers(replaces=True)
@@ -41,7 +42,7 @@ def codes(store, image_id):
 
 
 def assert_same_layers(left, right):
-    assert (left.replaces, left.already_grown) == (right.replaces, right.already_grown)
+    assert (left.replaces, left.already_grown, left.kinds) == (right.replaces, right.already_grown, right.kinds)
     for name in ("add", "remove", "weight_set"):
         one, other = getattr(left, name), getattr(right, name)
         assert (one is None) == (other is None)
@@ -52,14 +53,15 @@ def assert_same_layers(left, right):
 
 
 layers = st.builds(
-    lambda replaces, grown, add, remove, weights: CorrectionLayers(
-        replaces, add, remove, weights and weights[0], weights and weights[1], grown
+    lambda replaces, grown, add, remove, weights, kinds: CorrectionLayers(
+        replaces, add, remove, weights and weights[0], weights and weights[1], grown, kinds
     ),
     st.booleans(),
     st.booleans(),
     st.none() | hnp.arrays(np.bool_, (5, 7)),
     st.none() | hnp.arrays(np.bool_, (5, 7)),
     st.none() | st.tuples(hnp.arrays(np.uint8, (5, 7)), hnp.arrays(np.bool_, (5, 7))),
+    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.sampled_from(Kind), max_size=4),
 )
 
 
@@ -133,6 +135,52 @@ def test_layers_must_fit(store, root):
         with pytest.raises(ValueError, match=r"layer|weight|bool"):
             correct(store, content, wrong)
     assert store.correction(content) is None
+
+
+class TestKinds:
+    """The kinds of an image are those of its regions as people call them."""
+
+    @pytest.fixture
+    def content(self, store, root):
+        return put(store, write_file(root, "a.jpg", b"pixels"))
+
+    def kinds(self, store, image_id="a.jpg"):
+        return store.lookup(image_id).kinds
+
+    def named(self, store, kind, *, position=0):
+        key = region_keys(store.regions("a.jpg"))[position]
+        return CorrectionLayers(kinds={key: kind})
+
+    def test_follow_the_newest_revision(self, store, content):
+        assert self.kinds(store) == (Kind.FRAME, Kind.TEXT)
+        correct(store, content, self.named(store, Kind.WATERMARK))
+        assert self.kinds(store) == (Kind.FRAME, Kind.WATERMARK)
+        assert list(store.called_kinds(content).values()) == [Kind.WATERMARK]
+        correct(store, content, self.named(store, Kind.FRAME), based_on=1)
+        assert self.kinds(store) == (Kind.FRAME,)
+        store.withdraw_correction(content, author="ann", tool="review", based_on=2)
+        assert self.kinds(store) == (Kind.FRAME, Kind.TEXT)
+        store.revert_correction(content, to_revision=1, author="ann", tool="review", based_on=3)
+        assert self.kinds(store) == (Kind.FRAME, Kind.WATERMARK)
+        assert store.counts().kinds == {Kind.FRAME: 1, Kind.WATERMARK: 1}
+        assert [region.kind for region in store.regions("a.jpg")] == [Kind.TEXT, Kind.FRAME], "as they were found"
+
+    def test_stay_when_the_same_is_found_again_or_under_another_name(self, store, root, content):
+        correct(store, content, self.named(store, Kind.OVERLAY, position=1))
+        put(store, file_at(root, "a.jpg"))
+        put(store, write_file(root, "copy.jpg", b"pixels"))
+        assert self.kinds(store) == self.kinds(store, "copy.jpg") == (Kind.OVERLAY, Kind.TEXT)
+
+    def test_of_what_is_not_there_mean_nothing(self, store, content):
+        correct(store, content, CorrectionLayers(kinds={"rapidocr 0,0,1,1": Kind.OVERLAY}))
+        assert self.kinds(store) == (Kind.FRAME, Kind.TEXT)
+
+    def test_cannot_be_changed_or_made_up(self, store):
+        layers = CorrectionLayers(kinds={"a": Kind.TEXT})
+        with pytest.raises(TypeError):
+            layers.kinds["b"] = Kind.TEXT
+        with pytest.raises(ValueError, match="doodle"):
+            CorrectionLayers(kinds={"a": "doodle"})
 
 
 def test_a_new_correction_makes_the_mask_outdated(store, root):

@@ -1,21 +1,15 @@
 """Which folders are stores, which are refused, and how old ones are brought up to date."""
 
 import os
-import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
-from store_cases import FINGERPRINTS, add_template, file_at, put, write_file
+from store_cases import FINGERPRINTS, file_at, put, write_file
 
 from automask.errors import AutomaskError, OutputError, StoreError, StoreLocked, StoreTooNew
-from automask.fuse import CorrectionLayers
 from automask.store import Store, Work, database, is_store, placing, schema
-from automask.templates import TemplateDecision, TemplateOrigin
-from automask.types import Kind, Verdict
 
-FIXTURE_V1 = Path(__file__).parent / "data" / "store_v1"
-FIXTURE_V2 = Path(__file__).parent / "data" / "store_v2"
 NOW = schema.SCHEMA_VERSION
 
 
@@ -289,71 +283,6 @@ class TestVersions:
     def test_too_old(self, old, monkeypatch):
         monkeypatch.setattr(schema, "MIGRATIONS", {NOW + 1: schema.MIGRATIONS[NOW + 1]})
         refused("store-too-old", old)
-
-
-def test_an_updated_store_has_the_tables_of_a_new_one(tmp_path):
-    def tables(out):
-        with Store.open(out, create=True):
-            connection = database_of(out)
-        names = connection.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
-        columns = {
-            name: connection.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall()
-            for kind, name in names
-            if kind == "table"
-        }
-        return sorted(names), columns
-
-    shutil.copytree(FIXTURE_V1, tmp_path / "old")
-    assert tables(tmp_path / "old") == tables(tmp_path / "new")
-
-
-def test_the_store_of_the_first_release_opens(tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(FIXTURE_V1, out)
-    with Store.open(out) as store:
-        assert list(store.verify()) == []
-        counts = store.counts()
-        assert (counts.images, counts.done, counts.failed, counts.corrected) == (2, 1, 1, 1)
-        stored = store.lookup("card.jpg")
-        assert (stored.verdict, stored.kinds, stored.correction_revision) == (Verdict.AUTO, (Kind.FRAME, Kind.TEXT), 1)
-        result = store.result("card.jpg")
-        assert result.regions[0].attributes["text"] == "Привет"
-        assert [int(patch.artefact.sum()) for patch in result.patches] == [4, 160]
-        correction = store.correction(stored.content_sha256)
-        assert (correction.author, int(correction.layers.add.sum())) == ("ann", 6)
-        assert [issue.code for issue in store.issues("sub/broken.png")] == ["image-truncated"]
-        assert store.last_run().status == "done"
-        store.put_correction(
-            stored.content_sha256, CorrectionLayers(replaces=True), author="ann", tool="review", based_on=1
-        )
-
-
-def test_a_store_without_templates_learns_them(tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(FIXTURE_V1, out)
-    with Store.open(out) as store:
-        stored = store.lookup("card.jpg")
-        assert (stored.template_set, stored.templates_fingerprint) == ("", None)
-        assert store.templates.all() == []
-        add_template(store)
-        assert store.templates.find("c0ffee").matches == 1
-    assert (out / "automask.v1.backup.sqlite").is_file()
-
-
-def test_the_store_of_the_second_version_opens(tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(FIXTURE_V2, out)
-    with Store.open(out) as store:
-        assert list(store.verify()) == []
-        (known,) = store.templates.all()
-        assert (known.origin, known.decision, known.author) == (TemplateOrigin.ESTIMATED, TemplateDecision.APPLY, "ann")
-        assert (known.template.anchor, known.template.images, known.matches) == ("bottom-right", 12, 1)
-        stored = store.lookup("card.jpg")
-        assert stored.kinds == (Kind.FRAME, Kind.OVERLAY, Kind.TEXT)
-        result = store.result("card.jpg")
-        assert [region.source for region in result.regions] == ["rapidocr", "edges", "overlay"]
-        assert result.regions[-1].confidence == 1.0
-        assert result.template_set == stored.template_set != ""
 
 
 class TestInputRoot:

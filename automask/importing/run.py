@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable
@@ -157,6 +158,7 @@ def _import_one(
         if not options.replaces:
             summary.kept.append(row.image_id)
             return False
+        layers = dataclasses.replace(layers, kinds=newest.layers.kinds)  # masks do not say what anything is
     if not options.is_dry:
         based_on = newest.revision if newest is not None else None
         try:
@@ -231,6 +233,7 @@ def _layers(given: NDArray[np.uint8] | NDArray[np.bool_], *, already_grown: bool
 
 
 def _same(one: CorrectionLayers, other: CorrectionLayers) -> bool:
+    """Whether two corrections change the same pixels."""
     pairs = [
         (one.add, other.add),
         (one.remove, other.remove),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,11 @@ from automask.fuse import CorrectionLayers
 from automask.store import rle
 from automask.store.records import Correction
 from automask.store.rows import from_text, to_text
+from automask.types import Kind
 
 _COLUMNS = (
     "content_sha256, revision, created_s, author, tool, withdrawn, replaces, already_grown,"
-    " add_rle, remove_rle, weight_set_rle, weight_levels"
+    " add_rle, remove_rle, weight_set_rle, weight_levels, kinds_json"
 )
 
 
@@ -55,7 +58,7 @@ def append(
     packed = _packed(layers) if layers is not None else (None, None, None, None)
     number = (newest_revision or 0) + 1
     connection.execute(
-        f"INSERT INTO corrections ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO corrections ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             content_sha256,
             number,
@@ -66,6 +69,7 @@ def append(
             int(layers is not None and layers.replaces),
             int(layers is not None and layers.already_grown),
             *packed,
+            _kinds_json(layers),
         ),
     )
     return number
@@ -103,6 +107,18 @@ def newest(connection: sqlite3.Connection, content_sha256: str) -> Correction | 
         (content_sha256,),
     ).fetchone()
     return _correction(row) if row is not None else None
+
+
+def newest_kinds(connection: sqlite3.Connection, content_sha256: str | None) -> dict[str, Kind]:
+    """What regions are called in the newest revision, by key, without reading its pixels.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    row = connection.execute(
+        "SELECT kinds_json FROM corrections WHERE content_sha256 = ? ORDER BY revision DESC LIMIT 1", (content_sha256,)
+    ).fetchone()
+    return _kinds(row["kinds_json"]) if row is not None else {}
 
 
 def history(connection: sqlite3.Connection, content_sha256: str) -> list[Correction]:
@@ -165,6 +181,7 @@ def _correction(row: sqlite3.Row) -> Correction:
             weight_levels=rle.decode_levels(row["weight_levels"], weight_set) if weight_set is not None else None,
             weight_set=weight_set,
             already_grown=bool(row["already_grown"]),
+            kinds=_kinds(row["kinds_json"]),
         )
     return Correction(
         content_sha256=row["content_sha256"],
@@ -174,6 +191,15 @@ def _correction(row: sqlite3.Row) -> Correction:
         tool=from_text(row["tool"]),
         created_s=row["created_s"],
     )
+
+
+def _kinds_json(layers: CorrectionLayers | None) -> str:
+    kinds: Mapping[str, Kind] = layers.kinds if layers is not None else {}
+    return json.dumps({key: kind.value for key, kind in sorted(kinds.items())})
+
+
+def _kinds(text: str) -> dict[str, Kind]:
+    return {key: Kind(kind) for key, kind in json.loads(text).items()}
 
 
 def _encode(layer: NDArray[np.bool_] | None) -> bytes | None:

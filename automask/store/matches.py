@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from automask.store import naming
 from automask.store.rows import insert, region_values
 from automask.templates import TEMPLATE_ATTRIBUTE, template_patch
 from automask.types import Region
@@ -54,5 +55,5 @@ def refresh(connection: sqlite3.Connection, key: int) -> None:
         if row["template_id"] is not None
     ]
     digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16] if found else ""
-    kinds = ",".join(sorted({row["kind"] for row in rows}))
-    connection.execute("UPDATE images SET kinds = ?, template_set = ? WHERE image_key = ?", (kinds, digest, key))
+    connection.execute("UPDATE images SET template_set = ? WHERE image_key = ?", (digest, key))
+    naming.refresh(connection, key)

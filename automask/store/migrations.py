@@ -78,7 +78,12 @@ def _decisions(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _kinds(connection: sqlite3.Connection) -> None:
+    """3 to 4: what a person calls single regions."""
+    connection.execute("ALTER TABLE corrections ADD COLUMN kinds_json TEXT NOT NULL DEFAULT '{}'")
+
+
 INDEX_OF_MATCHES = "CREATE INDEX regions_by_template ON regions (template_id) WHERE template_id IS NOT NULL"
 
-MIGRATIONS: Mapping[int, Migration] = {1: _templates, 2: _decisions}
+MIGRATIONS: Mapping[int, Migration] = {1: _templates, 2: _decisions, 3: _kinds}
 """`MIGRATIONS[n]` changes version n into n + 1."""

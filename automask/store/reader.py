@@ -21,7 +21,7 @@ from automask.store.records import (
 )
 from automask.store.rows import issue, region_outline, stored_image
 from automask.store.template_shelf import TemplateShelf
-from automask.types import Issue, MaskResult, Region, Verdict
+from automask.types import Issue, Kind, MaskResult, Region, Verdict
 
 
 class StoreReader:
@@ -104,6 +104,8 @@ class StoreReader:
     def result(self, image_id: str) -> MaskResult | None:
         """What was found on an image, regions and patches included, or None where nothing usable is stored.
 
+        Regions are of the kinds that they were found as; `automask.kinds` has them as people call them.
+
         Regions of templates stand behind those of detectors and follow a person's decisions: confidence 1 for what is
         applied, left out for what is forgotten.
 
@@ -116,6 +118,11 @@ class StoreReader:
         """The newest revision, or None. Its `layers` are None after a withdrawal."""
         with self._database.reading() as connection, self._no_damage("a correction"):
             return corrections.newest(connection, content_sha256)
+
+    def called_kinds(self, content_sha256: str | None) -> dict[str, Kind]:
+        """What people call regions of some content, by key (see `automask.kinds`): the newest correction's, cheap."""
+        with self._database.reading() as connection, self._no_damage("a correction"):
+            return corrections.newest_kinds(connection, content_sha256)
 
     def correction_history(self, content_sha256: str) -> list[Correction]:
         """All revisions, oldest first."""

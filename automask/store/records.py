@@ -93,7 +93,7 @@ class StoredImage:
         verdict: The pipeline's, unless a person settled it (a correction, `accepted` or `excluded`: auto) or a
             correction is stale (review); None without a result.
         masked_share: Share of the weight that the mask takes away, 0..1, or None without a mask.
-        kinds: Kinds of all regions that were found, drawn or not.
+        kinds: Kinds of all regions that were found, drawn or not, as people call them.
         timings_s: Seconds by stage.
         mask_name: Path of the mask relative to the masks folder, or None without a mask.
         mask_sha256: Hash of the mask file, or None.

@@ -12,7 +12,7 @@ from automask.store.atomic import discard, output_error, sync_folder
 from automask.store.database import Database
 from automask.store.migrations import DECISION_TABLES, INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 APPLICATION_ID: Final = 0x41554D4B
 """`AUMK` in SQLite's header: tells a store from any other SQLite file."""
 
@@ -49,7 +49,7 @@ CREATE TABLE images (
     verdict TEXT CHECK (verdict IN ('auto', 'review')),
     pipeline_verdict TEXT,                  -- without what a stale correction adds
     masked_share REAL,
-    kinds TEXT NOT NULL DEFAULT '',         -- of its regions, sorted, joined by a comma
+    kinds TEXT NOT NULL DEFAULT '',         -- of its regions as people call them, sorted, joined by a comma
     timings_json TEXT NOT NULL DEFAULT '{}',
     mask_name TEXT UNIQUE,                  -- relative to masks/; NULL: there is no mask
     mask_sha256 TEXT,
@@ -106,6 +106,7 @@ CREATE TABLE corrections (
     remove_rle BLOB,
     weight_set_rle BLOB,
     weight_levels BLOB,                     -- zlib of the uint8 levels where weight_set is true, row-major
+    kinds_json TEXT NOT NULL DEFAULT '{}',  -- what regions were called, by source and box
     PRIMARY KEY (content_sha256, revision)
 );
 CREATE TRIGGER corrections_keep_history BEFORE UPDATE ON corrections

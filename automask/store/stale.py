@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from automask.store import corrections, decisions
+from automask.store import corrections, decisions, naming
 from automask.store.records import STALE_CORRECTION_CODE, Decision, Status
 from automask.store.rows import issue_values
 from automask.types import Issue, Verdict
@@ -50,6 +50,12 @@ def settle(connection: sqlite3.Connection, *content_sha256: str | None) -> None:
             (content,),
         ).fetchall():
             _settle_one(connection, row)
+
+
+def settle_corrected(connection: sqlite3.Connection, *content_sha256: str) -> None:
+    """The same after a new revision of corrections, which may call regions other kinds."""
+    naming.settle(connection, content_sha256)
+    settle(connection, *content_sha256)
 
 
 def _settle_verdicts(connection: sqlite3.Connection, content_sha256: str) -> None:

@@ -295,7 +295,7 @@ class Store(StoreReader):
             revision = corrections.append(
                 connection, content_sha256, layers, author=author, tool=tool, based_on=based_on
             )
-            stale.settle(connection, content_sha256)
+            stale.settle_corrected(connection, content_sha256)
         return revision
 
     def put_corrections(
@@ -317,7 +317,7 @@ class Store(StoreReader):
                 if layers is not None:
                     images.check_shape(connection, content, corrections.layers_shape(layers))
                 corrections.append(connection, content, layers, author=author, tool=tool, based_on=based_on)
-            stale.settle(connection, *changes)
+            stale.settle_corrected(connection, *changes)
 
     def withdraw_correction(self, content_sha256: str, *, author: str, tool: str, based_on: int) -> int:
         """Give the automatic mask back, as a new revision without layers.
@@ -327,7 +327,7 @@ class Store(StoreReader):
         """
         with self._database.writing(durable=True) as connection:
             revision = corrections.append(connection, content_sha256, None, author=author, tool=tool, based_on=based_on)
-            stale.settle(connection, content_sha256)
+            stale.settle_corrected(connection, content_sha256)
         return revision
 
     def decide(self, content_sha256: str, decision: Decision | None, *, author: str) -> DecisionRecord:
