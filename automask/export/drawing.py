@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig, RenderConfig
+from automask.corrected import Touched, drawn_as_called
 from automask.evidence import fused
 from automask.export.protocol import Instance, Orientation
-from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, drawn, growth_px
+from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, growth_px
 from automask.grid import LatentGrid
+from automask.kinds import noted
 from automask.pipeline import fuse_fingerprint
 from automask.store import Store, StoredImage
 from automask.trainers import Trainer
@@ -121,39 +123,30 @@ class Drawing:
         return as_stored(levels, stored.orientation or 1)
 
     def instances(self, result: MaskResult, correction: CorrectionLayers | None) -> list[Instance]:
-        """Drawn regions and what a person added, ungrown and upright, without what a person removed."""
-        shape = (result.height_px, result.width_px)
-        added, removed = added_and_removed(correction, shape=shape)
+        """Masked regions and what a person added, ungrown and upright, without what a person removed.
+
+        Regions are of the kinds that a person gave them.
+        """
+        touched = Touched.by(correction, shape=(result.height_px, result.width_px))
+        shown = fused(noted(result, correction.kinds if correction is not None else {}), self.config.policy)
+        pairs = list(drawn_as_called(shown, self.config.policy, correction))
         found: list[Instance] = []
-        if correction is None or not correction.replaces:
-            shown = fused(result, self.config.policy)
-            for region, patch in drawn(shown.regions, shown.patches, self.config.policy):
-                artefact = np.zeros(shape, dtype=np.bool_)
-                artefact[patch.box.slices] = patch.artefact
-                artefact &= ~removed
-                if artefact.any():
-                    found.append(Instance(region.kind, region.confidence, artefact))
+        for region, patch in pairs:
+            artefact = np.zeros_like(touched.added)
+            artefact[patch.box.slices] = touched.left_of(region, patch)
+            if artefact.any():
+                found.append(Instance(region.kind, region.confidence, artefact))
+        added = touched.added_beside(pairs, growth_px=page_growth_px(result, self.config))
         if added.any():
             found.append(Instance(Kind.CUSTOM, 1.0, added))
         return found
 
 
-def added_and_removed(
-    correction: CorrectionLayers | None, *, shape: tuple[int, int]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """What a person calls unwanted and wanted, two (H, W) arrays that share no pixel where weights say which."""
-    added, removed = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-    if correction is None:
-        return added, removed
-    if correction.remove is not None:
-        removed |= correction.remove
-    if correction.add is not None:
-        added |= correction.add
-    if correction.weight_set is not None and correction.weight_levels is not None:
-        is_black = correction.weight_levels < 128
-        added = (added | (correction.weight_set & is_black)) & ~(correction.weight_set & ~is_black)
-        removed = (removed | (correction.weight_set & ~is_black)) & ~added
-    return added, removed
+def page_growth_px(result: MaskResult, config: PipelineConfig) -> int:
+    """How far the review page grows a region that it gives a weight."""
+    render = config.render
+    grid = LatentGrid.of(result.width_px, result.height_px, training_px=render.training_px, cell_px=render.cell_px)
+    return growth_px(grid, render.growth_cells)
 
 
 def upright_size_px(stored: StoredImage) -> tuple[int, int]:

@@ -61,9 +61,9 @@ class StoredExportImage:
 
     @functools.cached_property
     def key(self) -> str:
-        """Hash of everything that the mask depends on."""
+        """Hash of everything that the mask and the instances depend on."""
         if self._takes_stored_mask:
-            return f"store:{self.stored.mask_sha256}"
+            return f"store:{self.stored.mask_sha256}{self._called}"
         revision = self.stored.correction_revision
         if self._is_outdated and self.stored.content_sha256 is not None:
             newest = self._store.correction(self.stored.content_sha256)
@@ -88,7 +88,7 @@ class StoredExportImage:
         return encode_mask(self._levels)
 
     def instances(self) -> list[Instance]:
-        """Drawn regions and corrections, ungrown, upright."""
+        """Masked regions under the kinds that people gave them and other corrections, ungrown, upright."""
         return self._drawing.instances(self._result, self._correction)
 
     def pixels(self) -> NDArray[np.uint8]:
@@ -129,6 +129,14 @@ class StoredExportImage:
     @functools.cached_property
     def _takes_stored_mask(self) -> bool:
         return not self._is_outdated and self._drawing.takes_stored_mask(self.stored)
+
+    @property
+    def _called(self) -> str:
+        """What people called regions, as part of a key: it need not change the mask."""
+        if self.stored.correction_revision is None:
+            return ""
+        kinds = self._store.called_kinds(self.stored.content_sha256)
+        return f":{digest({key: kind.value for key, kind in kinds.items()})}" if kinds else ""
 
     @functools.cached_property
     def _levels(self) -> NDArray[np.uint8]:

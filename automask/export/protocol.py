@@ -132,7 +132,7 @@ class ExportImage(Protocol):
 
     @property
     def key(self) -> str:
-        """Hash of everything that the mask depends on; cheap."""
+        """Hash of everything that the mask and the instances depend on; cheap."""
         ...
 
     @property

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Self
 
 from automask.config import PipelineConfig
+from automask.corrected import drawn_as_called
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
 from automask.evidence import fused
-from automask.fuse import CorrectionLayers, Mask, drawn, is_drawn
+from automask.fuse import CorrectionLayers, Mask, is_drawn
+from automask.kinds import called, noted
 from automask.store import Status, Store, StoredImage
 from automask.types import Kind, MaskResult, Patch, Region
 
@@ -97,16 +99,16 @@ class StoreSource:
         )
 
     def drawn(self, row: StoredImage) -> list[tuple[Region, Patch]]:
-        """Regions that are part of the mask, with their ungrown outlines; none where a person drew a mask instead.
+        """Regions that are part of the mask, under the kinds that a person gave, with their ungrown outlines.
+
+        Where a person drew a mask instead, only those that the person called another kind.
 
         Raises:
             ImageError: Nothing usable is stored.
         """
         layers = self._layers(row)
-        if layers is not None and layers.replaces:
-            return []
-        result = fused(self._result(row), self.config.policy)
-        return list(drawn(result.regions, result.patches, self.config.policy))
+        result = noted(self._result(row), layers.kinds if layers is not None else {})
+        return list(drawn_as_called(fused(result, self.config.policy), self.config.policy, layers))
 
     def is_corrected(self, row: StoredImage) -> bool:
         """Whether a person changed the mask."""
@@ -128,7 +130,7 @@ class StoreSource:
         masked = self.mask(row).weight < 0.5
         result = self._result(row)
         found = set()
-        for region, patch in zip(result.regions, result.patches, strict=True):
+        for region, patch in zip(called(result.regions, layers.kinds), result.patches, strict=True):
             ink = patch.artefact
             if region.kind not in found and ink.any() and masked[patch.box.slices][ink].mean() >= 0.5:
                 found.add(region.kind)

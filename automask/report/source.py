@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from automask.config import PipelineConfig, PolicyConfig
 from automask.fuse import is_drawn
+from automask.kinds import called
 from automask.report.overlay import Mark
 from automask.store import Store
 from automask.store.records import StoredImage
@@ -58,9 +59,13 @@ class ReportSource:
         return self.store.mask_path(image.mask_name) if image.mask_name is not None else None
 
     def marks(self, image: StoredImage) -> list[Mark]:
-        """Its regions."""
-        regions = self.store.regions(image.image_id)
-        return [Mark(region=region, drawn=is_drawn(region, self.policy)) for region in regions]
+        """Its regions, under the kinds that a person gave."""
+        found = self.store.regions(image.image_id)
+        shown = called(found, self.store.called_kinds(image.content_sha256))
+        return [
+            Mark(region=region, drawn=is_drawn(before, self.policy))
+            for region, before in zip(shown, found, strict=True)
+        ]
 
 
 def relative_link(path: Path | None, folder: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.corrected import Touched, drawn_as_called
 from automask.errors import InputError
-from automask.export.drawing import added_and_removed
+from automask.export.drawing import page_growth_px
 from automask.fill.source import StoreSource
-from automask.fuse import CorrectionLayers, is_drawn
+from automask.fuse import CorrectionLayers
 from automask.geometry import Box
+from automask.kinds import called, is_called, noted
 from automask.store import StoredImage
 from automask.types import Kind, MaskResult, Patch, Region, Verdict
 from automask_models.training.own.images import LabelError, Labelled, OwnThing
@@ -72,19 +75,22 @@ def _things(source: StoreSource, row: StoredImage, layers: CorrectionLayers | No
     result = source.store.result(row.image_id)
     if result is None:
         return []
-    added, removed = added_and_removed(layers, shape=(result.height_px, result.width_px))
+    touched = Touched.by(layers, shape=(result.height_px, result.width_px))
+    kinds = layers.kinds if layers is not None else {}
+    pairs = list(drawn_as_called(noted(result, kinds), source.config.policy, layers))
+    shown = dataclasses.replace(result, regions=tuple(called(result.regions, kinds)))
     things = []
-    if layers is None or not layers.replaces:
-        for region, patch in zip(result.regions, result.patches, strict=True):
-            left = patch.artefact & ~removed[patch.box.slices]
-            if is_drawn(region, source.config.policy) and left.any():
-                label = _label_of(region, patch.box, result)
-                at = (patch.box.x0, patch.box.y0)
-                # A polygon stands for the text line, its strokes are not known.
-                things.append(OwnThing.of(label, left, at=at, is_outline=patch.refiner != "polygon"))
+    for region, patch in pairs:
+        left = touched.left_of(region, patch)
+        if left.any():
+            label = _label_of(region, patch.box, result)
+            at = (patch.box.x0, patch.box.y0)
+            # A polygon stands for the text line, its strokes are not known.
+            things.append(OwnThing.of(label, left, at=at, is_outline=patch.refiner != "polygon"))
     if layers is not None:
+        added = touched.added_beside(pairs, growth_px=page_growth_px(result, source.config))
         for box, artefact in _parts(added):
-            label = _label_of_addition(box, artefact, result)
+            label = _label_of_addition(box, artefact, shown)
             # A finished mask is a cell wider than what it covers.
             outline = not layers.already_grown
             things.append(OwnThing.of(label, artefact, at=(box.x0, box.y0), is_outline=outline))
@@ -93,7 +99,7 @@ def _things(source: StoreSource, row: StoredImage, layers: CorrectionLayers | No
 
 def _label_of(region: Region, box: Box, result: MaskResult) -> str:
     named = known_label(str(region.attributes.get("label", "")))
-    if region.kind is not Kind.WATERMARK or named in (None, IGNORED):
+    if region.kind is not Kind.WATERMARK or named in (None, IGNORED) or is_called(region):  # a class of another kind
         named = LABEL_OF_KIND[region.kind]
     return _widened(named or IGNORED, box, result)
 
