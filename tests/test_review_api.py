@@ -106,6 +106,40 @@ def test_a_correction_is_kept_drawn_and_withdrawn(page, root):
     ]  # fmt: skip
 
 
+def regions(page):
+    return page.get(f"/review/api/images/{COFFEE}").json()["regions"]
+
+
+def test_what_a_person_calls_a_region_is_kept_shown_and_withdrawn(page, root):
+    first, second = regions(page)
+    assert first["key"] != second["key"]
+    before = stored_levels(root, "coffee.jpg")
+    saved = put(page, {"kinds": {first["key"]: "frame", "nobody 0,0,1,1": "text"}})
+    assert (saved.status_code, saved.json()["kinds"]) == (200, ["frame", "watermark"])
+    assert np.array_equal(stored_levels(root, "coffee.jpg"), before), "a kind alone changes no pixel"
+    image = page.get(f"/review/api/images/{COFFEE}").json()
+    assert image["correction"]["layers"]["kinds"] == {first["key"]: "frame", "nobody 0,0,1,1": "text"}
+    assert [(one["kind"], one["found_kind"], one["drawn"]) for one in image["regions"]] == [
+        ("frame", "text", True), ("watermark", "watermark", True),
+    ]  # fmt: skip
+    assert (rows(page)["coffee.jpg"]["kinds"], rows(page)["coffee.jpg"]["revision"]) == (["frame", "watermark"], 1)
+    gone = page.delete(f"/review/api/images/{COFFEE}/correction", headers={"If-Match": '"1"'})
+    assert gone.json()["kinds"] == ["text", "watermark"]
+    assert [one["kind"] for one in regions(page)] == ["text", "watermark"]
+    revert = {"to_revision": 1}
+    page.post(f"/review/api/images/{COFFEE}/correction/revert", json=revert, headers={"If-Match": '"2"'})
+    assert [one["kind"] for one in regions(page)] == ["frame", "watermark"]
+
+
+@pytest.mark.parametrize(
+    "kinds", [{"a": "doodle"}, {"": "text"}, {"a" * 301: "text"}, {str(at): "text" for at in range(10_001)}, ["text"]]
+)
+def test_kinds_that_make_no_sense_are_refused(page, kinds):
+    refused = put(page, {"kinds": kinds})
+    assert refused.status_code == 422
+    assert rows(page)["coffee.jpg"]["revision"] == 0
+
+
 def test_two_people_are_told_apart(page, root):
     assert put(page, {"replaces": True}).status_code == 200
     late = put(page, {"add": packed(square(0, 0, 9, 9))})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from automask.errors import InputError
 from automask.fuse import CorrectionLayers, growth_px, hole_px, is_drawn
 from automask.geometry import Box
 from automask.grid import LatentGrid
+from automask.kinds import region_keys
 from automask.protocols import PromptAnswer
 from automask.store import Correction, Decision, StoredImage, rle
 from automask.types import Kind, MaskResult, Patch, Region
@@ -26,7 +27,12 @@ QUEUE_FIELDS = (
 """Columns of a queue row, in order; rows are lists, since there can be many."""
 
 _MOST_IMAGES_AT_ONCE = 5000
+_MOST_KINDS = 10_000
+_LONGEST_KEY = 300
 _PACKED = Field(None, max_length=200_000_000, description="Base64 of the store's run lengths.")
+
+
+RegionKey = Annotated[str, Field(min_length=1, max_length=_LONGEST_KEY)]
 
 
 class Document(BaseModel):
@@ -44,6 +50,9 @@ class LayersDocument(Document):
     remove: str | None = _PACKED
     weight_set: str | None = _PACKED
     weight_levels: str | None = Field(None, max_length=400_000_000, description="Base64 of zlib of the set levels.")
+    kinds: dict[RegionKey, Kind] = Field(
+        default_factory=dict, max_length=_MOST_KINDS, description="What regions are called, by `RegionDocument.key`."
+    )
 
     @classmethod
     def of(cls, layers: CorrectionLayers) -> Self:
@@ -58,6 +67,7 @@ class LayersDocument(Document):
             remove=_packed(layers.remove),
             weight_set=_packed(layers.weight_set),
             weight_levels=levels,
+            kinds=dict(layers.kinds),
         )
 
     def layers(self, shape: tuple[int, int]) -> CorrectionLayers:
@@ -78,6 +88,7 @@ class LayersDocument(Document):
                 weight_levels=weight_levels,
                 weight_set=weight_set,
                 already_grown=self.already_grown,
+                kinds=self.kinds,
             )
         except ValueError as error:
             raise InputError(
@@ -110,9 +121,11 @@ class CorrectionDocument(Document):
 
 
 class RegionDocument(Document):
-    """A region with its ungrown pixels."""
+    """A region with its ungrown pixels, under the kind that a person gave it."""
 
+    key: str
     kind: Kind
+    found_kind: Kind = Field(description="What the mask follows; `kind` where no person said otherwise.")
     box: tuple[int, int, int, int]
     polygon: list[tuple[float, float]] | None
     confidence: float
@@ -124,11 +137,13 @@ class RegionDocument(Document):
     patch: str
 
     @classmethod
-    def of(cls, region: Region, patch: Patch, *, drawn: bool) -> Self:
-        """Describe a region."""
+    def of(cls, region: Region, patch: Patch, *, key: str, kind: Kind, drawn: bool) -> Self:
+        """Describe a region as it was found, and the kind that people call it."""
         text, template = region.attributes.get("text"), region.attributes.get("template")
         return cls(
-            kind=region.kind,
+            key=key,
+            kind=kind,
+            found_kind=region.kind,
             box=region.box.xyxy,
             polygon=list(region.polygon) if region.polygon is not None else None,
             confidence=float(region.confidence),
@@ -209,6 +224,7 @@ class SavedDocument(Document):
     masked_share: float | None
     decision: Decision | None
     mask: str | None
+    kinds: list[Kind]
 
     @classmethod
     def of(cls, stored: StoredImage, *, revision: int) -> Self:
@@ -220,6 +236,7 @@ class SavedDocument(Document):
             masked_share=stored.masked_share,
             decision=stored.decision,
             mask=short_hash(stored.mask_sha256),
+            kinds=list(stored.kinds),
         )
 
 
@@ -289,11 +306,16 @@ class ThingDocument(Document):
         )
 
 
-def region_documents(result: MaskResult, config: PipelineConfig) -> list[RegionDocument]:
-    """The regions of a result, in order."""
+def region_documents(
+    result: MaskResult, config: PipelineConfig, layers: CorrectionLayers | None
+) -> list[RegionDocument]:
+    """The regions of a result, in order, under the kinds of a correction."""
+    kinds = layers.kinds if layers is not None else {}
     return [
-        RegionDocument.of(region, patch, drawn=is_drawn(region, config.policy))
-        for region, patch in zip(result.regions, result.patches, strict=True)
+        RegionDocument.of(
+            region, patch, key=key, kind=kinds.get(key, region.kind), drawn=is_drawn(region, config.policy)
+        )
+        for key, region, patch in zip(region_keys(result.regions), result.regions, result.patches, strict=True)
     ]
 
 

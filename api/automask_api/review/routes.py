@@ -232,7 +232,7 @@ def image_document(source: ReviewSource, stored: StoredImage) -> ImageDocument:
         decision=stored.decision,
         revision=correction.revision if correction is not None else 0,
         correction=CorrectionDocument.of(correction, with_layers=True) if correction is not None else None,
-        regions=region_documents(result, source.config),
+        regions=region_documents(result, source.config, correction.layers if correction is not None else None),
         issues=[
             IssueDocument(code=issue.code, message=issue.message, severity=issue.severity)
             for issue in source.store.issues(stored.image_id)

@@ -1,13 +1,16 @@
 // The mask of one image as it is edited: what the program found, and what a person changed on top of it.
 
-import { eachRun, framed, overlap, spread } from "./bitmaps.js";
+import { eachRun, framed, overlap } from "./bitmaps.js";
 import { Plane, union } from "./plane.js";
 import { deflate, fromBase64, inflate, packRuns, toBase64, unpackRuns } from "./packing.js";
+import { readRegion, renamed } from "./regions.js";
 import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
 /** @typedef {import("./shapes.js").Spans} Spans */
-/** @typedef {{flags: Map<number, Uint8Array|null>, levels: Map<number, Uint8Array|null>, replaces: boolean}} Snapshot */
+/** @typedef {import("./regions.js").Kinds} Kinds */
+/** @typedef {import("./regions.js").Region} Region */
+/** @typedef {{flags: Map<number, Uint8Array|null>, levels: Map<number, Uint8Array|null>, replaces: boolean, kinds: Kinds}} Snapshot */
 
 export const KINDS = ["text", "frame", "watermark", "overlay", "custom"];
 export const KIND_BITS = 7;
@@ -16,31 +19,11 @@ export const REMOVE = 16;
 export const WEIGHT = 32;
 const ALMOST = 0.98;
 
-/**
- * A region of the automatic mask.
- * @typedef {object} Region
- * @property {number} index @property {string} kind @property {Rect} box @property {Rect} patchBox
- * @property {[number, number][]|null} polygon @property {number} confidence @property {string} source
- * @property {boolean} proposed found, but too unsure to be drawn @property {string|null} text
- * @property {string|null} template @property {Uint32Array} runs @property {Int32Array} samples x, y pairs
- * @property {"on"|"off"|"part"} state @property {number|null} weight of 255, or null where the policy's holds
- */
-
 export class MaskDocument {
   /** @param {any} description the server's image document */
   static async open(description) {
     const doc = new MaskDocument(description);
-    for (const [index, region] of description.regions.entries()) {
-      const [x0, y0, x1, y1] = region.patch_box;
-      const runs = await unpackRuns(region.patch);
-      const patchBox = { x0, y0, x1, y1 };
-      const [bx0, by0, bx1, by1] = region.box;
-      doc.regions.push({
-        index, kind: region.kind, box: { x0: bx0, y0: by0, x1: bx1, y1: by1 }, patchBox, polygon: region.polygon,
-        confidence: region.confidence, source: region.source, proposed: !region.drawn, text: region.text,
-        template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
-      });
-    }
+    for (const [index, region] of description.regions.entries()) doc.regions.push(await readRegion(region, index));
     await doc.setLayers(description.correction?.layers ?? null);
     return doc;
   }
@@ -55,8 +38,8 @@ export class MaskDocument {
     this.levels = new Plane(this.width, this.height);
     this.replaces = false;
     this.alreadyGrown = false;
-    /** @type {Region[]} */
-    this.regions = [];
+    /** @type {Kinds} replaced, never changed */ this.kinds = new Map();
+    /** @type {Region[]} */ this.regions = [];
     /** weight levels by kind bits */
     this.kindLevels = Uint8Array.from([255, ...KINDS.map((kind) => Math.round(255 * description.weights[kind]))]);
     /** @type {Rect|null} */
@@ -80,6 +63,7 @@ export class MaskDocument {
     this.levels = new Plane(this.width, this.height);
     this.replaces = layers?.replaces ?? false;
     this.alreadyGrown = layers?.already_grown ?? false;
+    this.#name(new Map(Object.entries(layers?.kinds ?? {})));
     if (!this.replaces) this.#paintAutomatic();
     for (const [name, bit] of [["remove", REMOVE], ["add", ADD]]) {
       if (layers?.[name]) this.#paint(await unpackRuns(layers[name]), this.bounds, 255, bit);
@@ -99,7 +83,7 @@ export class MaskDocument {
   /** The layers as the server wants them, or null where nothing differs from the automatic mask. */
   async layers() {
     const add = this.flags.runs(ADD), remove = this.flags.runs(REMOVE), weighted = this.flags.runs(WEIGHT);
-    if (!add && !remove && !weighted && !this.replaces) return null;
+    if (!add && !remove && !weighted && !this.replaces && !this.kinds.size) return null;
     const pack = (/** @type {Uint32Array|null} */ runs) => (runs ? packRuns(runs, this.height, this.width) : null);
     let levels = null;
     if (weighted) {
@@ -112,7 +96,7 @@ export class MaskDocument {
     }
     return {
       replaces: this.replaces, already_grown: this.alreadyGrown, add: await pack(add), remove: await pack(remove),
-      weight_set: await pack(weighted), weight_levels: levels,
+      weight_set: await pack(weighted), weight_levels: levels, kinds: Object.fromEntries(this.kinds),
     };
   }
 
@@ -122,23 +106,28 @@ export class MaskDocument {
     this.flags.record();
     this.levels.record();
     this.startedReplacing = this.replaces;
+    this.startedKinds = this.kinds;
   }
 
   /** @returns {Snapshot|null} what to give `restore` to undo, or null where nothing was changed */
   end() {
     const snapshot = {
       flags: this.flags.recorded(), levels: this.levels.recorded(), replaces: this.startedReplacing ?? false,
+      kinds: this.startedKinds ?? this.kinds,
     };
     this.#judgeRegions(this.bounds);
-    return snapshot.flags.size || snapshot.levels.size || snapshot.replaces !== this.replaces ? snapshot : null;
+    const pixels = snapshot.flags.size || snapshot.levels.size;
+    return pixels || snapshot.replaces !== this.replaces || snapshot.kinds !== this.kinds ? snapshot : null;
   }
 
   /** Undo or redo. @param {Snapshot} snapshot @returns {Snapshot} the way back */
   restore(snapshot) {
     const back = {
       flags: this.flags.swap(snapshot.flags), levels: this.levels.swap(snapshot.levels), replaces: this.replaces,
+      kinds: this.kinds,
     };
     this.replaces = snapshot.replaces;
+    this.#name(snapshot.kinds);
     this.dirty = this.bounds;
     this.#judgeRegions(this.bounds);
     return back;
@@ -214,20 +203,23 @@ export class MaskDocument {
 
   /** Call a region another kind: it takes that kind's colour and weight. @param {Region} region @param {string} kind */
   reclass(region, kind) {
-    region.kind = kind;
-    if (region.state === "off") return;
-    const level = this.kindLevels[KINDS.indexOf(kind) + 1];
-    if (level === 255) this.toggle(region, false);
-    else if (level > 0) this.weigh(region, level);
-    else {
-      this.toggle(region, true);
-      eachRun(this.#pixelsOf(region), region.patchBox, (y, x0, x1) => {
-        for (let x = x0; x < x1; x++) {
-          if (this.flags.get(x, y) & KIND_BITS) this.flags.span(y, x, x + 1, 255 & ~KIND_BITS, KINDS.indexOf(kind) + 1);
-        }
-      });
-    }
+    if (kind === region.kind) return;
+    const before = this.#levelOf(region.kind), level = this.#levelOf(kind);
+    this.#name(renamed(this.kinds, region, kind));
     this.#touch(region.patchBox, true);
+    if (region.state === "off" && before < 255) return; // a person does not want it masked, whatever it is
+    if (level !== before || region.weight !== null) {
+      if (level === 255) this.toggle(region, false);
+      else if (level === (region.proposed || this.replaces ? 0 : this.#levelOf(region.foundKind))) this.toggle(region, true);
+      else this.weigh(region, level);
+    }
+    const bits = this.#bitsOf(region);
+    eachRun(this.#pixelsOf(region), region.patchBox, (y, x0, x1) => {
+      for (let x = x0; x < x1; x++) {
+        const old = this.flags.get(x, y) & KIND_BITS; // the pixel of a region that weighs less stays that one's
+        if (old && this.kindLevels[old] === this.kindLevels[bits]) this.flags.span(y, x, x + 1, 255 & ~KIND_BITS, bits);
+      }
+    });
   }
 
   /** Nothing on this image is to be masked. */
@@ -241,6 +233,7 @@ export class MaskDocument {
   reset() {
     this.clear();
     this.replaces = false;
+    this.#name(new Map());
     this.#paintAutomatic();
   }
 
@@ -314,12 +307,27 @@ export class MaskDocument {
   }
 
   #paintAutomatic() {
-    const drawn = this.regions.filter((region) => !region.proposed && this.kindLevels[KINDS.indexOf(region.kind) + 1] < 255);
-    const level = (/** @type {Region} */ region) => this.kindLevels[KINDS.indexOf(region.kind) + 1];
+    const level = (/** @type {Region} */ region) => this.#levelOf(region.foundKind);
+    const drawn = this.regions.filter((region) => !region.proposed && level(region) < 255);
     drawn.sort((one, other) => level(other) - level(one)); // the lowest weight wins, so it goes last
-    for (const region of drawn) {
-      this.#paint(region.runs, region.patchBox, 255 & ~KIND_BITS, KINDS.indexOf(region.kind) + 1);
-    }
+    for (const region of drawn) this.#paint(region.runs, region.patchBox, 255 & ~KIND_BITS, this.#bitsOf(region));
+  }
+
+  /** Training weight of a kind, of 255. @param {string} kind */
+  #levelOf(kind) {
+    return this.kindLevels[KINDS.indexOf(kind) + 1];
+  }
+
+  /** The kind that a region's pixels have: what it is called, unless only the found kind says what they weigh. @param {Region} region */
+  #bitsOf(region) {
+    const agree = this.#levelOf(region.kind) === this.#levelOf(region.foundKind);
+    return KINDS.indexOf(agree ? region.kind : region.foundKind) + 1;
+  }
+
+  /** @param {Kinds} kinds */
+  #name(kinds) {
+    this.kinds = kinds;
+    for (const region of this.regions) region.kind = kinds.get(region.key) ?? region.foundKind;
   }
 
   /** @param {Region} region */

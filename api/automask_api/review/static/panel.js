@@ -72,6 +72,9 @@ export class Panel {
       // A region of a mark that repeats: who puts it right here most likely wants that everywhere.
       row.classList.toggle("offered", region.template !== null && region.state !== (region.proposed ? "off" : "on"));
       /** @type {HTMLElement} */ (row.querySelector(".dot")).className = `dot kind-${region.kind}`;
+      /** @type {HTMLElement} */ (row.querySelector(".name")).textContent = nameOf(region);
+      /** @type {HTMLSelectElement} */ (row.querySelector("select")).value = region.kind;
+      box.setAttribute("aria-label", `Mask ${region.kind} ${region.index + 1} ${region.text ?? ""}`.trim());
       const weight = /** @type {HTMLInputElement} */ (row.querySelector("input[type=range]"));
       const level = region.weight ?? 0;
       weight.value = String(Math.round((100 * level) / 255));
@@ -125,11 +128,9 @@ export class Panel {
   /** @param {Region} region */
   #row(region) {
     const row = make("li", "region");
-    const name = region.text ? `“${region.text}”` : region.kind;
     const toggle = /** @type {HTMLInputElement} */ (make("input", "switch"));
     toggle.type = "checkbox";
     toggle.setAttribute("role", "switch");
-    toggle.setAttribute("aria-label", `Mask ${region.kind} ${region.index + 1} ${region.text ?? ""}`.trim());
     toggle.addEventListener("change", () => this.toggle(region, toggle.checked));
 
     const kind = /** @type {HTMLSelectElement} */ (make("select", "kind"));
@@ -149,7 +150,7 @@ export class Panel {
     const title = /** @type {HTMLButtonElement} */ (make("button", "title"));
     title.type = "button";
     title.setAttribute("aria-expanded", "false");
-    title.append(make("span", `dot kind-${region.kind}`), make("span", "name", name));
+    title.append(make("span", `dot kind-${region.kind}`), make("span", "name", nameOf(region)));
     if (region.proposed) title.append(make("span", "tag", "proposed"));
     title.append(make("span", "about", `${Math.round(100 * region.confidence)} % · ${region.source}`));
     title.addEventListener("click", () => {
@@ -215,6 +216,9 @@ export class Panel {
     if (!revisions.length) list.append(make("li", "", "Nobody has changed this mask."));
   }
 }
+
+/** @param {Region} region */
+const nameOf = ({ text, kind }) => (text ? `“${text}”` : kind);
 
 /** @param {any} description as the server gives an image */
 function confidenceOf({ confidence, revision }) {

@@ -211,6 +211,8 @@ export class Sync extends EventTarget {
 async function same(one, other) {
   if (one === null || other === null) return one === other;
   if (one.replaces !== other.replaces || one.already_grown !== other.already_grown) return false;
+  const kinds = (/** @type {any} */ layers) => JSON.stringify(Object.entries(layers.kinds ?? {}).sort());
+  if (kinds(one) !== kinds(other)) return false;
   for (const name of ["add", "remove", "weight_set"]) {
     if ((one[name] === null) !== (other[name] === null)) return false;
     if (one[name] !== null && !equal(await unpackRuns(one[name]), await unpackRuns(other[name]))) return false;
