@@ -1,11 +1,9 @@
 """People put masks right in a real browser, against the real server."""
 
-import json
 import shutil
 
 import numpy as np
 import pytest
-from cli_process import automask
 from review_browser import Reviewer, browser
 from review_cases import (
     EXAMPLES,
@@ -239,55 +237,6 @@ def test_weight_and_kind_of_a_region(reviewer, root):
     reviewer.saved()
     assert stored_levels(root, "cat.jpg")[230, 200] == 0
     assert reviewer.page.locator("#regions .kind-watermark").count() == 1
-
-
-def kind_of(reviewer):
-    return reviewer.page.locator("#regions select").first.input_value()
-
-
-def called_in(root):
-    with Store.open(root, read_only=True) as store:
-        row = store.lookup("cat.jpg")
-        return [kind.value for kind in row.kinds], store.called_kinds(row.content_sha256)
-
-
-def exported_kinds(root, output):
-    made = automask("export", root, "--to", "coco", "--output", output)
-    assert made.returncode == 0, made.stderr
-    written = json.loads((output / "annotations-rle.json").read_text())
-    names = {category["id"]: category["name"] for category in written["categories"]}
-    (cat,) = (image["id"] for image in written["images"] if image["file_name"] == "cat.jpg")
-    return [names[one["category_id"]] for one in written["annotations"] if one["image_id"] == cat]
-
-
-def test_the_kind_of_a_region_is_kept(reviewer, server, root, tmp_path):
-    reviewer.page.locator("#regions .title").first.click()
-    before = stored_levels(root, "cat.jpg")
-    reviewer.page.locator("#regions select").first.select_option("watermark")
-    reviewer.saved()
-    assert called_in(root)[0] == ["watermark"]
-    assert np.array_equal(stored_levels(root, "cat.jpg"), before)
-    reviewer.page.reload()
-    reviewer.open(server.address, "cat.jpg")
-    assert reviewer.name() == "cat.jpg"
-    assert kind_of(reviewer) == "watermark"
-    assert reviewer.page.locator("#regions .kind-watermark").count() == 1
-    assert exported_kinds(root, tmp_path / "coco") == ["watermark"]
-
-    reviewer.page.locator("#regions .title").first.click()
-    reviewer.page.locator("#regions select").first.select_option("frame")
-    reviewer.page.locator("#regions select").first.select_option("text")
-    reviewer.saved()
-    assert called_in(root) == (["text"], {}), "as it was found: nothing is left to keep"
-    reviewer.press("Control+z")
-    assert kind_of(reviewer) == "frame"
-    reviewer.press("Control+z")
-    reviewer.saved()
-    assert kind_of(reviewer) == "watermark"
-    assert called_in(root)[0] == ["watermark"]
-    reviewer.press("Control+Shift+z")
-    reviewer.saved()
-    assert called_in(root)[0] == ["frame"]
 
 
 def test_the_whole_mask_grows_shrinks_inverts_and_comes_back(reviewer, root):
