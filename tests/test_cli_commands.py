@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,17 @@ def test_status(finished):
     assert content["counts"]["done"] == 4
     assert content["problems"] == []
     assert content["last_run"]["status"] == "done"
+
+
+def test_status_updates_a_store_of_an_older_version(tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(Path(__file__).parent / "data" / "store_v1", old)
+    refused = automask("export", old, "--output", tmp_path / "out", "--to", "kohya")
+    assert refused.returncode == 5
+    assert "`automask status`" in refused.stderr
+    assert automask("status", old).returncode == 0
+    assert (old / "automask.v1.backup.sqlite").is_file()
+    assert json.loads(automask("status", old, "--json").stdout)["counts"]["done"] == 1
 
 
 def test_status_finds_a_damaged_mask_and_run_repairs_it(store):

@@ -13,8 +13,11 @@ from automask.errors import StageError, WeightsError
 from automask.geometry import rasterise_polygon
 from automask.types import Image, Kind
 from automask.weights import WeightLibrary
+from automask_models.text.evidence import EvidenceModel
+from automask_models.text.lines import TextLine
 from automask_models.text.ppocr import DETECTION_FILE, bundled_model
 from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
+from automask_models.text.regions import Recognition, text_region
 
 FONTS = Path(__file__).parent / "data" / "fonts"
 SCRIPTS = {
@@ -144,6 +147,23 @@ def test_regions_carry_their_evidence(detector):
     evidence = {"text", "score_det", "score_rec", "letters_share", "aspect"}
     assert set(region.attributes) == {*evidence, "ink", "score_text"}
     assert image.box.contains(region.box)
+
+
+@pytest.mark.parametrize(("height_px", "is_capped"), [(60, False), (300, True)])
+def test_one_line_over_much_of_a_picture_is_proposed(height_px, is_capped):
+    corners = np.array([(20, 40), (620, 40), (620, 40 + height_px), (20, 40 + height_px)], dtype=np.float64)
+    line = TextLine(corners=corners, outline=corners, score=0.95)
+    image = Image("wallpaper", np.zeros((480, 640, 3), np.uint8))
+    region = text_region(line, Recognition("A", 0.9), image=image, model=EvidenceModel.bundled(), source="rapidocr")
+    unlimited = text_region(
+        line,
+        Recognition("A", 0.9),
+        image=Image("larger", np.zeros((960, 1280, 3), np.uint8)),
+        model=EvidenceModel.bundled(),
+        source="rapidocr",
+    )
+    assert unlimited.confidence > 0.5
+    assert (region.confidence < 0.5) is is_capped
 
 
 def test_detect_before_load_is_an_error():

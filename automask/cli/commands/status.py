@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,9 +23,10 @@ def status(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show totals, verdicts, issues and the last run of a store."""
+    """Show totals, verdicts, issues and the last run of a store; one of an older automask is brought up to date."""
     from automask.store import Store
 
+    _bring_up_to_date(store)
     with Store.open(store, read_only=True) as opened:
         counts, last, owner = opened.counts(), opened.last_run(), opened.lock_owner()
         problems = list(opened.verify()) if verify else []
@@ -64,3 +66,15 @@ def status(
             advice="`automask run` on the same folder makes missing and changed masks again.",
             code=problems[0].code,
         )
+
+
+def _bring_up_to_date(store: Path) -> None:
+    """Update a store of an older version, as whoever only reads cannot."""
+    from automask.store import Store
+
+    try:
+        Store.open(store, read_only=True).close()
+    except StoreError as error:
+        if error.code != "store-outdated":
+            raise
+        Store.open(store).close()

@@ -26,7 +26,7 @@ from automask_models.text.evidence import EvidenceModel
 from automask_models.text.lines import TextLine
 from automask_models.text.regions import Recognition, text_region
 
-_ALGORITHM_VERSION = 1
+_ALGORITHM_VERSION = 2
 _MIN_SIDE_PX = 8
 
 _SCORE_DET = 0.7

@@ -9,6 +9,10 @@ from automask.types import Attribute, Image, Kind, Region
 from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.text.lines import TextLine
 
+LARGEST_SHARE = 0.3
+PROPOSED = 0.45
+"""Greatest confidence in a line whose box takes more of the image than that: folds, bark and wallpaper are read as one
+huge letter. A real one is drawn where the ink network sees it, too."""
 SHAPES = frozenset("0Oo1Il一二三川口日曰回目田")
 """Rings, bars and boxes: characters that any drawing holds."""
 
@@ -66,4 +70,7 @@ def text_region(line: TextLine, read: Recognition, *, image: Image, model: Evide
     }
     if text:
         attributes["text"] = text
-    return Region(Kind.TEXT, box, model.confidence(evidence), source, polygon=line.outline, attributes=attributes)
+    confidence = model.confidence(evidence)
+    if box.area_px > LARGEST_SHARE * image.width_px * image.height_px:
+        confidence = min(confidence, PROPOSED)
+    return Region(Kind.TEXT, box, confidence, source, polygon=line.outline, attributes=attributes)
