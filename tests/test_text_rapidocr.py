@@ -149,21 +149,19 @@ def test_regions_carry_their_evidence(detector):
     assert image.box.contains(region.box)
 
 
-@pytest.mark.parametrize(("height_px", "is_capped"), [(60, False), (300, True)])
-def test_one_line_over_much_of_a_picture_is_proposed(height_px, is_capped):
-    corners = np.array([(20, 40), (620, 40), (620, 40 + height_px), (20, 40 + height_px)], dtype=np.float64)
+@pytest.mark.parametrize(
+    ("height_px", "score", "is_drawn"), [(60, 0.3, True), (300, 0.3, False), (300, 0.9, True), (440, 0.0, False)]
+)
+def test_one_huge_line_that_cannot_be_read_is_proposed(height_px, score, is_drawn):
+    corners = np.array([(20, 20), (620, 20), (620, 20 + height_px), (20, 20 + height_px)], dtype=np.float64)
     line = TextLine(corners=corners, outline=corners, score=0.95)
-    image = Image("wallpaper", np.zeros((480, 640, 3), np.uint8))
-    region = text_region(line, Recognition("A", 0.9), image=image, model=EvidenceModel.bundled(), source="rapidocr")
-    unlimited = text_region(
-        line,
-        Recognition("A", 0.9),
-        image=Image("larger", np.zeros((960, 1280, 3), np.uint8)),
-        model=EvidenceModel.bundled(),
-        source="rapidocr",
-    )
-    assert unlimited.confidence > 0.5
-    assert (region.confidence < 0.5) is is_capped
+
+    def found_in(image):
+        read = Recognition("A", score)
+        return text_region(line, read, image=image, model=EvidenceModel.bundled(), source="rapidocr")
+
+    assert (found_in(Image("wallpaper", np.zeros((480, 640, 3), np.uint8))).confidence > 0.5) is is_drawn
+    assert found_in(Image("larger", np.zeros((1440, 1920, 3), np.uint8))).confidence > 0.5
 
 
 def test_detect_before_load_is_an_error():

@@ -10,9 +10,10 @@ from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.text.lines import TextLine
 
 LARGEST_SHARE = 0.3
+READ_SCORE = 0.4
 PROPOSED = 0.45
-"""Greatest confidence in a line whose box takes more of the image than that: folds, bark and wallpaper are read as one
-huge letter. A real one is drawn where the ink network sees it, too."""
+"""Greatest confidence in a line whose box takes more of the image than `LARGEST_SHARE` and that is read with a lower
+score than `READ_SCORE`: folds, bark and wallpaper look like one huge letter, which nobody can read."""
 SHAPES = frozenset("0Oo1Il一二三川口日曰回目田")
 """Rings, bars and boxes: characters that any drawing holds."""
 
@@ -71,6 +72,6 @@ def text_region(line: TextLine, read: Recognition, *, image: Image, model: Evide
     if text:
         attributes["text"] = text
     confidence = model.confidence(evidence)
-    if box.area_px > LARGEST_SHARE * image.width_px * image.height_px:
+    if read.score < READ_SCORE and box.area_px > LARGEST_SHARE * image.width_px * image.height_px:
         confidence = min(confidence, PROPOSED)
     return Region(Kind.TEXT, box, confidence, source, polygon=line.outline, attributes=attributes)
