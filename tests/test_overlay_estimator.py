@@ -1,5 +1,6 @@
 """What repeats in small synthetic datasets: found, and nothing else."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -14,6 +15,7 @@ from automask.protocols import ImageFacts, ReducedImage
 from automask.types import Image, Kind, Patch
 from automask_models.overlay import estimator, finding
 from automask_models.overlay.detector import OverlayDetector
+from automask_models.overlay.matching import Match
 from automask_models.overlay.options import OverlayOptions
 from automask_models.overlay.template import Template
 
@@ -86,6 +88,23 @@ def test_pictures_without_a_mark_are_left_alone():
 def test_a_clean_image_among_marked_ones_gets_no_region():
     templates = estimate([marked(seed, lettering(), opacity=0.6) for seed in range(12)])
     assert [r for r in find_all(templates, Image("clean", picture(99))) if r.confidence >= 0.5] == []
+
+
+@pytest.mark.parametrize(
+    ("score", "support", "drawn"),
+    [(16.0, 0.3, True), (5.0, 0.3, True), (4.2, 0.3, False), (4.2, 0.9, True), (2.5, 0.9, False), (1.0, 0.9, None)],
+)
+def test_an_answer_counts_beside_those_of_the_images_that_have_the_mark(monkeypatch, score, support, drawn):
+    (template,) = [
+        t for t in estimate([marked(seed, lettering(), opacity=1.0) for seed in range(8)]) if not t.needs_review
+    ]
+    assert template.typical_score > 8
+    template = dataclasses.replace(template, typical_score=16.0, support=support)
+    answer = Match(box=template.box, score=score, correlation=0.1)
+    monkeypatch.setattr(finding, "match_near", lambda *_: answer)
+    monkeypatch.setattr(finding, "match_anywhere", lambda *_: None)
+    regions = find(template, Image("clean", picture(99)))
+    assert [region.confidence >= 0.5 for region in regions] == ([] if drawn is None or score < 4 else [drawn])
 
 
 def test_four_images_are_too_few():

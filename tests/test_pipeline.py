@@ -93,9 +93,10 @@ def test_fingerprints_change_with_what_they_cover_and_nothing_else():
 def test_verdict_asks_for_doubt_coverage_and_policy():
     def verdict(confidence=0.95, **changes):
         pipe = pipeline(RedDetector(confidence=confidence), config=PipelineConfig(**changes))
-        (result,) = pipe.run([image()])
+        (result,) = pipe.run([small_text])
         return pipe.judged(result, pipe.render(result)).verdict
 
+    small_text = Image("small.png", np.pad(image().pixels, ((0, 192), (0, 192), (0, 0)), mode="edge"))
     assert verdict() is Verdict.AUTO
     assert verdict(confidence=0.55) is Verdict.REVIEW, "drawn but doubtful"
     assert verdict(confidence=0.45) is Verdict.REVIEW, "not drawn but doubtful"

@@ -25,13 +25,15 @@ from automask_models.frames.tilt import levelled, tilt_of, turned_back
 from automask_models.frames.veils import Veil, find_veils
 from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
 
-ALGORITHM_VERSION = 4
+ALGORITHM_VERSION = 5
 DRAWING_TRUST = 0.45
 """What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
 LARGE_SHARE = 0.6
 """Share of the image from which a frame is drawn only on overwhelming evidence: it dwarfs the picture."""
 OVERWHELMING = 0.9
+LETTERED_STRIP = 0.25
+"""Share of the image over which a strip is only proposed: a comic's panel is level, plain and full of lines, too."""
 
 
 class EdgesOptions(FrozenModel):
@@ -113,8 +115,9 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     if opening is not None and opening.confidence >= WEAK:
         regions.append(_opening_region(opening, done))
     strips = find_strips(pixels, inside=accepted, at_least=WEAK)
-    regions += [_strip_region(strip, trust=trust) for strip in strips]
-    opaque = {strip.side for strip in strips if strip.confidence * trust >= ACCEPT}
+    strip_regions = [_strip_region(strip, trust=_strip_trust(strip.box, shape, trust)) for strip in strips]
+    regions += strip_regions
+    opaque = {strip.side for strip, own in zip(strips, strip_regions, strict=True) if own.confidence >= ACCEPT}
     veils = find_veils(pixels, inside=accepted, at_least=WEAK)
     regions += [_veil_region(veil, trust=trust) for veil in veils if veil.side not in opaque]
     plates = find_plates(pixels, inside=accepted, at_least=WEAK)
@@ -133,6 +136,11 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     if card is not None and card.confidence >= WEAK:
         regions.append(_card_region(card))
     return regions
+
+
+def _strip_trust(box: Box, shape: tuple[int, int], trust: float) -> float:
+    """What the confidence of a strip is multiplied with: whether a large one is a frame is for a person to say."""
+    return min(trust, JUST_PROPOSED) if box.area_px > LETTERED_STRIP * shape[0] * shape[1] else trust
 
 
 def _by_acceptance(layers: Sequence[Layer], trust: float) -> list[list[Layer]]:

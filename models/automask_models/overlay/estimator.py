@@ -249,12 +249,14 @@ def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Cons
     height_px, width_px = consistency.energy.shape
     box = mark.box
     kernel = np.ascontiguousarray(consistency.mean[:, box.y0 : box.y1, box.x0 : box.x1])
-    shown = 0
+    scores = []
     for sample in members:
         gradients = whitened(raw_gradients(sample.pixels))
         own = gradients[:, box.y0 : box.y1, box.x0 : box.x1] / np.float32(len(members))
         # Without its own share: an image must agree with the others, not with itself.
-        shown += match_near(gradients, (kernel - own) * mark.artefact, box).score >= SURE_SCORE
+        scores.append(match_near(gradients, (kernel - own) * mark.artefact, box).score)
+    sure_scores = [score for score in scores if score >= SURE_SCORE]
+    shown = len(sure_scores)
     share = float(mark.artefact.sum()) / (width_px * height_px)
     sure = mark.ratio >= CERTAIN_RATIO and shown >= min(least, 4) and share <= LARGE_SHARE
     confidence = min(0.98, 0.6 + 0.1 * float(np.log2(mark.ratio / CERTAIN_RATIO))) if sure else PROPOSED
@@ -276,6 +278,7 @@ def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Cons
         confidence=round(confidence, 4),
         border_connected=touches,
         needs_review=not sure,
+        typical_score=round(float(np.median(sure_scores)), 2) if sure_scores else 0.0,
     )
 
 

@@ -46,6 +46,8 @@ class Template:
         confidence: 0..1, how sure it is that this was put on the images; below .5 it is only proposed.
         border_connected: Whether it reaches an edge of the frame.
         needs_review: Whether one decision of a person for all images is wanted.
+        typical_score: How strongly the images that a mark comes from answer to it, in standard deviations (median); 0
+            where nothing is known of that.
         id: Hash of the content, 16 hex digits: the same template has the same id in every run.
     """
 
@@ -65,6 +67,7 @@ class Template:
     confidence: float
     border_connected: bool
     needs_review: bool
+    typical_score: float = 0.0
     id: str = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +89,8 @@ class Template:
         for name in ("support", "confidence"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be within 0..1, got {getattr(self, name)!r}")
+        if not (self.typical_score >= 0 and np.isfinite(self.typical_score)):
+            raise ValueError(f"typical_score must not be negative, got {self.typical_score!r}")
         if not (self.source_scale > 0 and np.isfinite(self.source_scale)):
             raise ValueError(f"source_scale must be positive, got {self.source_scale!r}")
         digest = hashlib.sha256(json.dumps(self._plain(), sort_keys=True).encode())
