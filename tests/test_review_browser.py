@@ -18,6 +18,7 @@ from review_cases import (
 
 from automask.geometry import Box
 from automask.store import Store
+from automask.types import Kind
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="needs the extra api")
@@ -96,6 +97,39 @@ def test_a_false_region_goes_with_one_action_in_the_list_or_on_the_picture(revie
     assert reviewer.switch(1).is_checked()
     reviewer.saved()
     assert stored_levels(root, "coffee.jpg")[140, 150] == 0
+
+
+def test_a_region_that_overlaps_another_goes_off_and_on_again(context, tmp_path):
+    images, root = tmp_path / "images", tmp_path / "store"
+    images.mkdir()
+    shutil.copy(EXAMPLES / "photos" / "cat.jpg", images / "cat.jpg")
+    with begun(root, images) as store:
+        pairs = [region_at(Box(60, 100, 260, 160)), region_at(Box(220, 100, 360, 160), kind=Kind.OVERLAY)]
+        put_image(store, images, "cat.jpg", pairs, confidence=0.2)
+    with served(root) as server:
+        reviewer = Reviewer(context.new_page())
+        reviewer.open(server.address)
+        before = stored_levels(root, "cat.jpg")
+        in_part = "() => document.querySelectorAll('#regions input[role=switch]')[1].indeterminate"
+        for _ in range(2):
+            reviewer.switch(1).click()
+            assert reviewer.page.evaluate(in_part)
+            reviewer.saved()
+            levels = stored_levels(root, "cat.jpg")
+            assert levels[130, 320] == 255
+            assert levels[130, 240] == 0, "what the other region masks, too"
+            reviewer.switch(1).click()
+            assert reviewer.switch(1).is_checked()
+            reviewer.saved()
+            assert np.array_equal(stored_levels(root, "cat.jpg"), before)
+        reviewer.press("v")
+        reviewer.click(320, 130)
+        assert reviewer.page.evaluate(in_part)
+        reviewer.click(320, 130)
+        assert reviewer.switch(1).is_checked()
+        reviewer.saved()
+        assert np.array_equal(stored_levels(root, "cat.jpg"), before)
+        reviewer.page.close()
 
 
 def test_left_masks_and_right_unmasks(reviewer, root):
