@@ -132,6 +132,30 @@ def test_a_region_that_overlaps_another_goes_off_and_on_again(context, tmp_path)
         reviewer.page.close()
 
 
+def test_the_address_opens_an_image_and_back_returns_to_it(reviewer, root):
+    page = reviewer.page
+    reviewer.press("b")
+    reviewer.drag((400, 100), (480, 100))
+    page.evaluate("location.hash = 'coffee.jpg'")
+    reviewer.wait_for("coffee.jpg")
+    reviewer.saved()
+    assert stored_levels(root, "cat.jpg")[100, 440] == 0
+    reviewer.press("g")
+    page.evaluate("location.hash = 'rocket.jpg'")
+    reviewer.wait_for("rocket.jpg")
+    assert page.is_hidden("#grid")
+    page.go_back()
+    reviewer.wait_for("coffee.jpg")
+    page.go_back()
+    reviewer.wait_for("cat.jpg")
+    assert page.url.endswith("#cat.jpg")
+    for unknown in ("no-such.jpg", "100%.jpg"):
+        page.evaluate("name => { location.hash = name; }", unknown)
+        page.wait_for_function("name => document.querySelector('#toast').textContent.includes(name)", arg=unknown)
+        assert page.url.endswith("#cat.jpg")
+        assert reviewer.name() == "cat.jpg"
+
+
 def test_left_masks_and_right_unmasks(reviewer, root):
     assert "Left switches" in reviewer.page.inner_text("#hint")
     reviewer.press("b")
