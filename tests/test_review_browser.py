@@ -129,6 +129,10 @@ def test_a_region_that_overlaps_another_goes_off_and_on_again(context, tmp_path)
         assert reviewer.switch(1).is_checked()
         reviewer.saved()
         assert np.array_equal(stored_levels(root, "cat.jpg"), before)
+        for number in (0, 1):
+            reviewer.switch(number).click()
+        reviewer.saved()
+        assert (stored_levels(root, "cat.jpg") == 255).all(), "neither protects what both mask"
         reviewer.page.close()
 
 
