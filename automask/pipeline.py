@@ -71,7 +71,8 @@ class MaskPipeline:
         Raises:
             PluginError: A stage does not exist.
             ConfigError: An option is wrong.
-            WeightsError: A stage cannot do without weights that are missing.
+            WeightsError: A stage cannot do without weights that are missing, or a detector has none and is not there by
+                default.
         """
         if weights is None:
             from automask.weights import WeightLibrary
@@ -85,6 +86,9 @@ class MaskPipeline:
             build_detector(name, options=config.options.get(name, {}), weights=weights, runtime=config.runtime)
             for name in config.detectors
         ]
+        if config.detectors != PipelineConfig().detectors:
+            for detector in detectors:
+                _check_has_weights(detector)
         dataset_detectors = [
             build_dataset_detector(name, options=config.options.get(name, {}), weights=weights, runtime=config.runtime)
             for name in config.dataset_detectors
@@ -354,6 +358,15 @@ def _measured(image: Image, regions: Sequence[Region], patches: Sequence[Patch])
 def _without_text(region: Region) -> Region:
     attributes = {name: value for name, value in region.attributes.items() if name != "text"}
     return dataclasses.replace(region, attributes=attributes)
+
+
+def _check_has_weights(detector: Detector) -> None:
+    """Refuse a detector that was asked for by name and would find nothing: white masks would pass for clean images."""
+    for notice in detector.notices:
+        if notice.code == "weights-missing":
+            raise WeightsError(
+                f"The detector {detector.name} was asked for and would find nothing. {notice.message}", code=notice.code
+            )
 
 
 def _fingerprints(config: PipelineConfig, detectors: Sequence[Detector], refiner: Refiner) -> Fingerprints:

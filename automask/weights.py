@@ -344,11 +344,12 @@ def hub_snapshot(hub_id: str, *, hub_folder: Path) -> Path | None:
     return snapshot if snapshot.is_dir() else None
 
 
-def missing_weights(name_or_path: str, *, stage: str) -> WeightsError:
-    """The error for weights that a stage cannot do without."""
+def missing_weights(name_or_path: str, *, stage: str, advice: str | None = None) -> WeightsError:
+    """The error for weights that a stage cannot do without; `advice` where none of the catalogue would help it."""
     return WeightsError(
         f"{stage} has no weights: {name_or_path!r} is neither a known name, a path, nor a hub id in the local cache.",
-        advice="Give a file or folder, or fetch one of `automask models list` with `automask models pull NAME`.",
+        advice=advice
+        or "Give a file or folder, or fetch one of `automask models list` with `automask models pull NAME`.",
         code="weights-missing",
     )
 

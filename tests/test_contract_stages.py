@@ -15,7 +15,7 @@ from automask.types import Image, Issue, Kind, Patch, Region
 from automask.weights import WeightLibrary
 
 NEEDS_AN_EXTRA = {"easyocr"}
-NEEDS_WEIGHTS = {"sam"}  # its own tests run it on checkpoints that they write
+NEEDS_WEIGHTS = {"sam", "yolo"}  # their own tests run them on files that they write
 
 
 def names(group):

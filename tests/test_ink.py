@@ -8,10 +8,11 @@ from ink_cases import landscape, lettered, map_of
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from automask.config import RuntimeConfig
+from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.fuse import grow
 from automask.geometry import Box
+from automask.pipeline import MaskPipeline
 from automask.protocols import PromptableRefiner, WeightFile
 from automask.types import Image, Kind, Region
 from automask.weights import WeightLibrary
@@ -159,6 +160,16 @@ class TestDetector:
         detector.load()
         assert detector.detect([Image(id="a", pixels=np.zeros((8, 8, 3), np.uint8))]) == [[]]
         assert [issue.code for issue in detector.notices] == ["weights-missing"]
+
+    def test_asked_for_by_name_it_needs_weights(self, tmp_path):
+        library = WeightLibrary({}, cache_folder=tmp_path)
+        config = PipelineConfig(refiner="polygon")
+        assert [notice.code for notice in MaskPipeline.from_config(config, weights=library).notices] == [
+            "weights-missing"
+        ]
+        named = config.model_copy(update={"detectors": ("edges", "ink")})
+        with pytest.raises(WeightsError, match=r"ink\.weights=FILE"):
+            MaskPipeline.from_config(named, weights=library)
 
     def test_named_weights_must_be_there(self, tmp_path):
         library = WeightLibrary.discover()

@@ -18,6 +18,7 @@ from review_cases import (
 
 from automask.geometry import Box
 from automask.store import Store
+from automask.types import Kind
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="needs the extra api")
@@ -96,6 +97,67 @@ def test_a_false_region_goes_with_one_action_in_the_list_or_on_the_picture(revie
     assert reviewer.switch(1).is_checked()
     reviewer.saved()
     assert stored_levels(root, "coffee.jpg")[140, 150] == 0
+
+
+def test_a_region_that_overlaps_another_goes_off_and_on_again(context, tmp_path):
+    images, root = tmp_path / "images", tmp_path / "store"
+    images.mkdir()
+    shutil.copy(EXAMPLES / "photos" / "cat.jpg", images / "cat.jpg")
+    with begun(root, images) as store:
+        pairs = [region_at(Box(60, 100, 260, 160)), region_at(Box(220, 100, 360, 160), kind=Kind.OVERLAY)]
+        put_image(store, images, "cat.jpg", pairs, confidence=0.2)
+    with served(root) as server:
+        reviewer = Reviewer(context.new_page())
+        reviewer.open(server.address)
+        before = stored_levels(root, "cat.jpg")
+        in_part = "() => document.querySelectorAll('#regions input[role=switch]')[1].indeterminate"
+        for _ in range(2):
+            reviewer.switch(1).click()
+            assert reviewer.page.evaluate(in_part)
+            reviewer.saved()
+            levels = stored_levels(root, "cat.jpg")
+            assert levels[130, 320] == 255
+            assert levels[130, 240] == 0, "what the other region masks, too"
+            reviewer.switch(1).click()
+            assert reviewer.switch(1).is_checked()
+            reviewer.saved()
+            assert np.array_equal(stored_levels(root, "cat.jpg"), before)
+        reviewer.press("v")
+        reviewer.click(320, 130)
+        assert reviewer.page.evaluate(in_part)
+        reviewer.click(320, 130)
+        assert reviewer.switch(1).is_checked()
+        reviewer.saved()
+        assert np.array_equal(stored_levels(root, "cat.jpg"), before)
+        for number in (0, 1):
+            reviewer.switch(number).click()
+        reviewer.saved()
+        assert (stored_levels(root, "cat.jpg") == 255).all(), "neither protects what both mask"
+        reviewer.page.close()
+
+
+def test_the_address_opens_an_image_and_back_returns_to_it(reviewer, root):
+    page = reviewer.page
+    reviewer.press("b")
+    reviewer.drag((400, 100), (480, 100))
+    page.evaluate("location.hash = 'coffee.jpg'")
+    reviewer.wait_for("coffee.jpg")
+    reviewer.saved()
+    assert stored_levels(root, "cat.jpg")[100, 440] == 0
+    reviewer.press("g")
+    page.evaluate("location.hash = 'rocket.jpg'")
+    reviewer.wait_for("rocket.jpg")
+    assert page.is_hidden("#grid")
+    page.go_back()
+    reviewer.wait_for("coffee.jpg")
+    page.go_back()
+    reviewer.wait_for("cat.jpg")
+    assert page.url.endswith("#cat.jpg")
+    for unknown in ("no-such.jpg", "100%.jpg"):
+        page.evaluate("name => { location.hash = name; }", unknown)
+        page.wait_for_function("name => document.querySelector('#toast').textContent.includes(name)", arg=unknown)
+        assert page.url.endswith("#cat.jpg")
+        assert reviewer.name() == "cat.jpg"
 
 
 def test_left_masks_and_right_unmasks(reviewer, root):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_process import automask
 from onnx_writer import node, port, write_model
 
 from automask.config import RuntimeConfig
@@ -18,6 +21,7 @@ from automask.weights import WeightLibrary
 from automask_models.watermark.heads import Detections, read_head, suppressed
 from automask_models.watermark.letterbox import letterbox, tiles, touches_cut
 
+PHOTOS = Path(__file__).parent.parent / "automask" / "examples" / "photos"
 NAMES = {0: "watermark", 1: "logo", 2: "person"}
 
 
@@ -153,12 +157,20 @@ def test_it_keeps_length_and_order_and_accepts_tiny_images(tmp_path, detector):
     assert detector(weights).detect([]) == []
 
 
-def test_without_weights_it_says_so_once_and_goes_on(tmp_path):
-    library = WeightLibrary({}, cache_folder=tmp_path)
-    built = build_detector("yolo", options={}, weights=library, runtime=RuntimeConfig())
-    built.load()
-    assert [notice.code for notice in built.notices] == ["weights-missing"]
-    assert built.detect([image(), image()]) == [[], []]
+def test_without_weights_it_says_what_helps():
+    library = WeightLibrary.discover()
+    with pytest.raises(WeightsError, match=r"yolo\.weights=FILE") as caught:
+        build_detector("yolo", options={}, weights=library, runtime=RuntimeConfig())
+    assert caught.value.code == "weights-missing"
+    assert "models pull" not in str(caught.value), "the catalogue has none for it"
+
+
+def test_a_run_without_its_weights_is_no_run(tmp_path):
+    shutil.copytree(PHOTOS, tmp_path / "set")
+    done = automask("run", tmp_path / "set", "--detectors", "edges,yolo", "--refiner", "polygon")
+    assert done.returncode == WeightsError.exit_code
+    assert "weights-missing" in done.stderr
+    assert not (tmp_path / "set-masks").exists()
 
 
 def test_named_weights_must_exist(detector):

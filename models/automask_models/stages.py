@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Generic, Self, TypeVar, cast
 
 from automask.config import FrozenModel, RuntimeConfig
+from automask.errors import WeightsError
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Issue
 from automask.weights import missing_weights
@@ -55,7 +56,8 @@ class WeightedStage(Generic[WeightOptionsT]):
     """A stage with one set of weights.
 
     Those that derive from it set `name`, `Options`, `algorithm_version` and `role`. With `optional_weights`, the
-    weights of that name may be missing: the stage then does nothing, and its `notices` should say so.
+    weights of that name may be missing: the stage then does nothing, and its `notices` should say so with the code
+    `weights-missing`. `weights_advice` says what to do about missing weights where `automask models pull` is no help.
     """
 
     name: ClassVar[str]
@@ -63,6 +65,7 @@ class WeightedStage(Generic[WeightOptionsT]):
     algorithm_version: ClassVar[int]
     role: ClassVar[str]
     optional_weights: ClassVar[str | None] = None
+    weights_advice: ClassVar[str | None] = None
 
     def __init__(self, options: WeightOptionsT, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         self._options = options
@@ -79,7 +82,7 @@ class WeightedStage(Generic[WeightOptionsT]):
         checked = cast("WeightOptionsT", cls.Options.model_validate(options.model_dump()))
         found = weights.find(checked.weights)
         if found is None and checked.weights != cls.optional_weights:
-            raise missing_weights(checked.weights, stage=f"The {cls.name} {cls.role}")
+            raise cls._missing(checked.weights)
         return cls(checked, weights=found, runtime=runtime)
 
     @property
@@ -101,8 +104,12 @@ class WeightedStage(Generic[WeightOptionsT]):
             WeightsError: The optional ones are missing.
         """
         if self._weights is None:
-            raise missing_weights(self._options.weights, stage=f"The {self.name} {self.role}")
+            raise self._missing(self._options.weights)
         return self._weights
+
+    @classmethod
+    def _missing(cls, name_or_path: str) -> WeightsError:
+        return missing_weights(name_or_path, stage=f"The {cls.name} {cls.role}", advice=cls.weights_advice)
 
     @property
     def model_sha256s(self) -> tuple[str, ...]:

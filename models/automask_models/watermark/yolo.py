@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import WeightsError
 from automask.geometry import Box
 from automask.protocols import WeightFile
-from automask.types import Image, Issue, Kind, Region
+from automask.types import Image, Kind, Region
 from automask_models.stages import WeightedStage, WeightOptions
 from automask_models.watermark.heads import Detections, joined, read_head, suppressed
 from automask_models.watermark.letterbox import Letterbox, letterbox, tiles, touches_cut
@@ -52,32 +53,21 @@ class YoloDetector(WeightedStage[YoloOptions]):
     """Marks in a picture, from ONNX weights or (extra `yolo`) from ultralytics' own checkpoints.
 
     Attributes of its regions: `label` (the class name) and `score`. Segmentation weights give regions their shape.
-    Without the default weights it finds nothing and says so once.
+    No weights are shipped, so it is an error to ask for it without naming some.
     """
 
     name: ClassVar[str] = "yolo"
     Options: ClassVar[type[FrozenModel]] = YoloOptions
     algorithm_version: ClassVar[int] = 2
     role: ClassVar[str] = "detector"
-    optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
+    weights_advice: ClassVar[str | None] = (
+        "None are shipped: give an .onnx or .pt file with `--option yolo.weights=FILE` (`automask train watermark` "
+        "makes one), or leave the detector out."
+    )
 
     def __init__(self, options: YoloOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         super().__init__(options, weights=weights, runtime=runtime)
         self._network: YoloNetwork | None = None
-
-    @property
-    def notices(self) -> Sequence[Issue]:
-        """That there are no weights, if so."""
-        if self._weights is not None:
-            return ()
-        return (
-            Issue(
-                stage=self.name,
-                code="weights-missing",
-                message=f"No watermark weights ({self._options.weights}) on this machine: marks without text are not "
-                "looked for. Give some with `--option yolo.weights=FILE`, or leave the detector out.",
-            ),
-        )
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.
@@ -86,30 +76,29 @@ class YoloDetector(WeightedStage[YoloOptions]):
             PluginError: A .pt file, but not the extra `yolo`.
             WeightsError: The weights are damaged, unsafe or of an unknown layout.
         """
-        if self._weights is None or self._network is not None:
-            return
-        path = self._weights.path
+        self._ready()
+
+    def _ready(self) -> YoloNetwork:
+        if self._network is None:
+            self._network = self._open(self.weight_file.path)
+        return self._network
+
+    def _open(self, path: Path) -> YoloNetwork:
         if path.suffix == ".onnx":
-            self._network = OnnxYolo.open(path, runtime=self._runtime)
-        elif path.suffix == ".pt":
+            return OnnxYolo.open(path, runtime=self._runtime)
+        if path.suffix == ".pt":
             from automask_models.watermark.ultralytics_boundary import open_checkpoint
 
-            self._network = open_checkpoint(
-                path, runtime=self._runtime, allow_unsafe_pickle=self._options.allow_unsafe_pickle
-            )
-        else:
-            raise WeightsError(
-                f"{path} is no kind of weights that the yolo detector knows.",
-                advice="Give an .onnx or .pt file.",
-                code="weights-layout",
-            )
+            return open_checkpoint(path, runtime=self._runtime, allow_unsafe_pickle=self._options.allow_unsafe_pickle)
+        raise WeightsError(
+            f"{path} is no kind of weights that the yolo detector knows.",
+            advice="Give an .onnx or .pt file.",
+            code="weights-layout",
+        )
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
-        """Regions per image; none without weights."""
-        self.load()
-        network = self._network
-        if network is None:
-            return [[] for _ in images]
+        """Regions per image."""
+        network = self._ready()
         return [list(self._regions(image, network)) for image in images]
 
     def _regions(self, image: Image, network: YoloNetwork) -> Iterator[Region]:

@@ -346,7 +346,7 @@ export class MaskDocument {
   #withoutOthers(region, mine) {
     const box = region.patchBox, width = box.x1 - box.x0;
     for (const other of this.regions) {
-      if (other === region || other.state === "off" || !overlap(other.patchBox, box)) continue;
+      if (other === region || other.state !== "on" || !overlap(other.patchBox, box)) continue;
       Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => {
         if (y < box.y0 || y >= box.y1) return;
         const from = Math.max(x0, box.x0), to = Math.min(x1, box.x1);

@@ -20,6 +20,16 @@ const STATES = {
 /** @param {string} id @returns {any} */
 const at = (id) => document.getElementById(id);
 
+/** The image that the address names. */
+function addressed() {
+  const name = location.hash.slice(1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // typed by hand, with a % of its own
+  }
+}
+
 export class Frame {
   /** @param {{queue: Queue, sync: Sync, session: Session, stage: Stage}} parts */
   constructor({ queue, sync, session, stage }) {
@@ -43,6 +53,7 @@ export class Frame {
     session.addEventListener("trouble", (event) => this.#trouble(/** @type {CustomEvent} */ (event).detail));
     sync.addEventListener("state", () => this.#showState());
     sync.addEventListener("refused", (event) => this.say(/** @type {CustomEvent} */ (event).detail.error.message));
+    addEventListener("hashchange", () => void this.#openAddress()); // typed, or the browser's Back; never our own
     this.#showHistory();
     this.#showQueue();
     this.setLook("overlay");
@@ -50,7 +61,7 @@ export class Frame {
 
   /** Open the image of the address, or the first of the queue. */
   async openFirst() {
-    const wanted = decodeURIComponent(location.hash.slice(1));
+    const wanted = addressed();
     if (!this.queue.list.length) {
       this.queue.filter({ shelf: "all" });
       at("shelf").value = "all";
@@ -59,6 +70,18 @@ export class Frame {
     const id = this.queue.row(wanted) ? wanted : this.queue.list.find((row) => !row.failed)?.id;
     if (id) await this.session.open(id);
     else at("name").textContent = "This store has no images.";
+  }
+
+  /** Open the image of an address that changed; where that cannot be, the address is the old one again. */
+  async #openAddress() {
+    const wanted = addressed();
+    if (!this.queue.row(wanted)) {
+      this.#showQueue();
+      if (wanted) this.say(`This store has no image ${wanted}.`);
+      return;
+    }
+    if (!at("grid").hidden) this.#showGrid(false);
+    if (!(await this.session.open(wanted))) this.#showQueue();
   }
 
   /** @param {string} message */

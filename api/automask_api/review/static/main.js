@@ -50,7 +50,7 @@ async function start() {
     pick(point, primary) {
       const region = session.doc?.regionAt(point.x, point.y);
       if (!region) return frame.say("There is no region here. Draw with the brush (B) or click an object (Q).");
-      if (primary) panel.toggle(region, region.state === "off");
+      if (primary) panel.toggle(region, region.state !== "on");
       panel.reveal(region);
       marks.highlight(region);
     },

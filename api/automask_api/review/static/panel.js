@@ -65,7 +65,7 @@ export class Panel {
     for (const region of doc?.regions ?? []) {
       const row = this.list.children[region.index];
       const box = /** @type {HTMLInputElement} */ (row.querySelector("input[type=checkbox]"));
-      box.checked = region.state !== "off";
+      box.checked = region.state === "on"; // of one that is on in part a click makes the whole
       box.indeterminate = region.state === "part";
       row.classList.toggle("off", region.state === "off");
       row.classList.toggle("proposed", region.proposed);
@@ -173,6 +173,7 @@ export class Panel {
   /** @param {Region} region @param {boolean} on */
   toggle(region, on) {
     this.session.edit(on ? "switch on" : "switch off", (doc) => doc.toggle(region, on));
+    this.refresh(); // where nothing changed because others mask the same pixels the switch springs back
   }
 
   /** @param {Region} region @param {number} percent */

@@ -50,8 +50,8 @@ export class Session extends EventTarget {
   /** Open an image. @param {string} id @returns {Promise<boolean>} whether it is on screen */
   async open(id) {
     const token = tokenOf(id);
+    this.opening = token; // also of the image at hand: one that is still on its way is not wanted any more
     if (token === this.token && this.doc) return true;
-    this.opening = token;
     try {
       const { doc, description } = await this.#load(token);
       if (this.opening !== token) return false; // the person went on meanwhile
