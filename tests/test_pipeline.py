@@ -103,7 +103,7 @@ def test_verdict_asks_for_doubt_coverage_and_policy():
     assert verdict(confidence=0.05) is Verdict.AUTO
     assert verdict(policy=PolicyConfig(text=KindPolicy(action="review"))) is Verdict.REVIEW
     assert verdict(policy=PolicyConfig(text=KindPolicy(action="keep")), confidence=0.5) is Verdict.AUTO
-    assert verdict(review=ReviewConfig(masked_share=0.01)) is Verdict.REVIEW
+    assert verdict(review=ReviewConfig(masked_share=0.005)) is Verdict.REVIEW
 
 
 def test_unknown_stages_and_options_are_refused_before_anything_is_loaded():
