@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from automask.geometry import Box
 from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
-from automask_models.frames.lettering import ENOUGH, MIN_LETTER_PX, letters_in
+from automask_models.frames.lettering import ENOUGH, IN_ROWS, MIN_LETTER_PX, letters_in
 
 WORK_PX = 720
 """Longest side of the copy that is searched: letters of a rule text are then still several pixels high."""
@@ -162,19 +162,20 @@ def _measure(small: NDArray[np.uint8], part: NDArray[np.bool_]) -> _Rectangle | 
     far = largest_channel(np.abs(level - colours[:, None]))
     is_ink = ((far >= INK_LEVELS) & ~ground)[OUTLINE_PX:-OUTLINE_PX, OUTLINE_PX:-OUTLINE_PX]
     ink = float(is_ink.mean())
-    letters, alike = letters_in(is_ink, low_px=MIN_LETTER_PX, high_px=LETTER_HEIGHT * height)
-    if not letters:
+    letters = letters_in(is_ink, low_px=MIN_LETTER_PX, high_px=LETTER_HEIGHT * height)
+    if not letters.count:
         return None
     confidence = (
         ramp(filled, *FILLED)
         * ramp(ink, *INK)
         * ramp(ink, *MOST_INK)
-        * ramp(float(letters), *ENOUGH)
-        * ramp(alike, *SAME_HEIGHT)
+        * ramp(float(letters.count), *ENOUGH)
+        * ramp(letters.alike, *SAME_HEIGHT)
+        * ramp(letters.in_rows, *IN_ROWS)
         * ramp(abs(2 * centre[0] - part.shape[1]) / 2 / part.shape[1], *OFF_CENTRE)
     )
     corners = cv2.boxPoints((centre, extent, angle)).astype(np.float32)
-    return _Rectangle(corners, filled, ink, letters, confidence)
+    return _Rectangle(corners, filled, ink, letters.count, confidence)
 
 
 def _at_full_size(found: _Rectangle, shape: tuple[int, ...], inside: Box, scale: float) -> Plate:

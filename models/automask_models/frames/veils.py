@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automask.geometry import Box
 from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import JUST_PROPOSED, ramp
-from automask_models.frames.lettering import ENOUGH, letters_in
+from automask_models.frames.lettering import ENOUGH, Letters, letters_in
 from automask_models.frames.sides import Side, oriented_pixels
 
 POSITIONS = 768
@@ -115,21 +115,21 @@ def _veil_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Veil | None:
     parts = [float(np.sqrt((rest**2).mean())) <= most for rest in np.array_split(residual, PARTS)]
     depth_px = int(depths[at])
     box = replace(inside, y1=inside.y0 + depth_px) if side is Side.TOP else replace(inside, y0=inside.y1 - depth_px)
-    letters, alike = _letters(pixels[box.slices])
+    letters = _letters(pixels[box.slices])
     confidence = (
         ramp(float(follows[at]), *FOLLOWS)
         * ramp(kept, *CONTRAST_LEFT)
         * ramp(float(np.abs(mean_change).max()), *ADDED)
         * ramp(float(np.mean(parts)), 0.6, 0.8)
-        * max(WITHOUT_LETTERS, ramp(float(letters), *ENOUGH) * ramp(alike, *SAME_HEIGHT))
+        * max(WITHOUT_LETTERS, ramp(float(letters.count), *ENOUGH) * ramp(letters.alike, *SAME_HEIGHT))
     )
     if depth_px > DRAWN_DEPTH * pixels.shape[0]:
         confidence = min(confidence, JUST_PROPOSED)
-    return Veil(side, box, float(follows[at]), kept, letters, confidence)
+    return Veil(side, box, float(follows[at]), kept, letters.count, confidence)
 
 
-def _letters(part: NDArray[np.uint8]) -> tuple[int, float]:
-    """How many letters stand on a (h, w, 3) veil, and the share of them about as high as the middle one."""
+def _letters(part: NDArray[np.uint8]) -> Letters:
+    """What stands on a (h, w, 3) veil."""
     import cv2
 
     height = part.shape[0]
