@@ -211,14 +211,14 @@ def runtime_flags(*, device: str | None, threads: int | None) -> dict[str, dict[
     return _section("runtime", {"device": device, "threads": threads})
 
 
-def load(config_file: Path | None, *sections: dict[str, Any]) -> PipelineConfig:
-    """Layer the flags over the environment, the file and the defaults."""
+def load(config_file: Path | None, *sections: dict[str, Any], stages_elsewhere: bool = False) -> PipelineConfig:
+    """Layer the flags over the environment, the file and the defaults; see `load_config`."""
     from automask.config import load_config
 
     flags: dict[str, Any] = {}
     for section in sections:
         flags.update(section)
-    return load_config(config_file, flags=flags)
+    return load_config(config_file, flags=flags, stages_elsewhere=stages_elsewhere)
 
 
 def _names(text: str) -> tuple[str, ...]:
