@@ -58,6 +58,8 @@ def test_mistakes_of_the_user(tmp_path):
     assert automask("check", case.images, "--for", "nobody").returncode == 2
     assert automask("check", case.images, "--for", "kohya").returncode == 2
     assert automask("check", tmp_path / "nowhere", "--for", "kohya", "--masks", case.masks).returncode == 3
+    nowhere = automask("check", tmp_path / "nowhere", "--for", "kohya")
+    assert (nowhere.returncode, "[input-not-a-folder]" in nowhere.stderr) == (3, True)
     (tmp_path / "bad.toml").write_text("a = = 1")
     assert automask("check", case.images, "--for", "kohya", "--config", tmp_path / "bad.toml").returncode == 2
 

@@ -212,6 +212,17 @@ def test_stems_that_collide_are_named(name, images):
     assert refused.value.code == "export-collision"
 
 
+@pytest.mark.parametrize("name", ["kohya", "coco"])
+def test_names_that_differ_in_case_are_both_named(name, images):
+    Image.fromarray(red_on_grey(96, 64, seed=5)).save(images / "A.png")
+    if len(list(images.glob("*.png"))) < 2:
+        pytest.skip("the file system knows no case")
+    with pytest.raises(InputError, match=r"upper and lower case.*(A\.png, a\.png|a\.png, A\.png)") as refused:
+        export(make_store(images), name)
+    assert "differ only in their extension " not in refused.value.message
+    assert refused.value.code == "export-collision"
+
+
 @pytest.mark.parametrize("name", ["simpletuner", "grey", "rgba", "huggingface", "invoke", "coco"])
 def test_formats_with_room_for_extensions_do_not_collide(name, images, tmp_path):
     Image.fromarray(red_on_grey(96, 64, seed=5)).save(images / "a.jpg")

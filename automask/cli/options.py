@@ -24,7 +24,8 @@ TrainingPx = Annotated[
     int | None, typer.Option("--training-px", help="Training resolution in px [1024].", rich_help_panel=_RENDER)
 ]
 CellPx = Annotated[
-    int | None, typer.Option("--cell-px", help="Latent cell in training px: 8, 16 or 32 [8].", rich_help_panel=_RENDER)
+    int | None,
+    typer.Option("--cell-px", help="Latent cell in training px, mostly 8, 16 or 32 [8].", rich_help_panel=_RENDER),
 ]
 GrowthCells = Annotated[
     float | None, typer.Option("--growth-cells", help="Growth of masked areas in cells [1].", rich_help_panel=_RENDER)
