@@ -1,6 +1,5 @@
 """`automask export` as users call it."""
 
-import contextlib
 import json
 import os
 import signal
@@ -13,7 +12,6 @@ from cli_process import CHEAP, automask, command, draw_images, environment
 from export_cases import export, tree
 
 from automask.export.manifest import MANIFEST_NAME
-from automask.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -73,25 +71,6 @@ def test_wrong_options_end_with_a_sentence(arguments, exit_code, word, store):
 def test_a_folder_without_a_store_is_refused(tmp_path):
     done = automask("export", tmp_path, "--to", "kohya")
     assert (done.returncode, "store-missing" in done.stderr) == (5, True)
-
-
-@pytest.mark.parametrize("owned", [False, True])
-def test_an_unfinished_store_is_warned_about(owned, tmp_path):
-    folder = draw_images(tmp_path / "set", 3)
-    out = tmp_path / "set-masks"
-    assert automask("run", folder, *CHEAP, "--no-report", "--quiet").returncode == 0
-    draw_images(folder / "new", 1)
-    with Store.open(out) as opened, opened.lock() if owned else contextlib.nullcontext():
-        last = opened.last_run()
-        opened.begin_run(config_json=last.config_json, input_root=last.input_root, version=last.version)
-        done = automask("export", out, "--to", "kohya", "--json")
-        quiet = automask("export", out, "--to", "kohya", "--quiet")
-    assert done.returncode == 0
-    assert f"1 image of {folder} has no mask yet" in done.stderr
-    assert (f"process {os.getpid()}" if owned else f"`automask run {folder} --output {out}`") in done.stderr
-    summary = json.loads(done.stdout)
-    assert (summary["without_mask"], summary["last_run"]) == (1, "running" if owned else "interrupted")
-    assert quiet.stderr == ""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

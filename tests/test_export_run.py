@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from export_cases import artefact_of, export, make_store, tree, write_on
-from fakes import RedDetector, pipeline, red_on_grey
+from fakes import red_on_grey
 from PIL import Image
 
-from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, OutputError, PluginError
 from automask.export.drawing import as_stored
 from automask.export.manifest import MANIFEST_NAME
 from automask.export.run import build_exporter, default_export_folder, export_store
 from automask.fuse import CorrectionLayers
 from automask.plugins import EXPORTERS, available
-from automask.runner import run_dataset
 from automask.store import Store
 from automask.trainers import TRAINERS
 
@@ -212,17 +210,6 @@ def test_stems_that_collide_are_named(name, images):
     assert refused.value.code == "export-collision"
 
 
-@pytest.mark.parametrize("name", ["kohya", "coco"])
-def test_names_that_differ_in_case_are_both_named(name, images):
-    Image.fromarray(red_on_grey(96, 64, seed=5)).save(images / "A.png")
-    if len(list(images.glob("*.png"))) < 2:
-        pytest.skip("the file system knows no case")
-    with pytest.raises(InputError, match=r"upper and lower case.*(A\.png, a\.png|a\.png, A\.png)") as refused:
-        export(make_store(images), name)
-    assert "differ only in their extension " not in refused.value.message
-    assert refused.value.code == "export-collision"
-
-
 @pytest.mark.parametrize("name", ["simpletuner", "grey", "rgba", "huggingface", "invoke", "coco"])
 def test_formats_with_room_for_extensions_do_not_collide(name, images, tmp_path):
     Image.fromarray(red_on_grey(96, 64, seed=5)).save(images / "a.jpg")
@@ -411,27 +398,3 @@ def test_a_name_that_looks_like_a_mask_is_no_trap(images):
     with pytest.raises(InputError) as refused:
         export(make_store(images), "grey")
     assert refused.value.code == "export-collision"
-
-
-def test_an_unfinished_store_tells_what_it_lacks(images, tmp_path):
-    stop = threading.Event()
-
-    class Stopping(RedDetector):
-        def find(self, image):
-            stop.set()
-            return super().find(image)
-
-    out = tmp_path / "out"
-    config = PipelineConfig.model_validate({"runtime": {"prefetch": 1}})
-    run_dataset(images, out, config, stop=stop, pipeline=pipeline(Stopping(), config=config))
-    summary = export(out, "onetrainer")
-    assert 1 <= summary.images < 4
-    assert (summary.unfinished.status, summary.unfinished.owner) == ("interrupted", None)
-    assert summary.unfinished.without_mask == 4 - summary.images
-    with Store.open(out) as opened, opened.lock():  # the same at work, and killed
-        opened.begin_run(config_json=config.model_dump_json(), input_root=str(images), version="1")
-        assert export(out, "onetrainer").unfinished.status == "running"
-        assert export(out, "onetrainer").unfinished.owner is not None
-    assert export(out, "onetrainer").unfinished.status == "interrupted"
-    run_dataset(images, out, config, pipeline=pipeline(RedDetector(), config=config))
-    assert export(out, "onetrainer").unfinished is None
