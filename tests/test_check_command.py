@@ -110,3 +110,12 @@ def test_nothing_is_found_in_our_exports(run, tmp_path, trainer):
     assert report["counts"]["with_something_masked"] >= 3
     assert max(image["effective_weight"] for image in report["images"]) <= 0.03
     assert trainer_named(trainer).name == report["trainer"]
+
+
+def test_large_images_are_looked_at_without_words_of_pillow(tmp_path):
+    (tmp_path / "set").mkdir()
+    Image.new("L", (9500, 9500), 255).save(tmp_path / "set" / "large.png", compress_level=1)
+    masks = shutil.copytree(tmp_path / "set", tmp_path / "masks")
+    done = automask("check", tmp_path / "set", "--for", "kohya", "--masks", masks, "--no-preview", "--json")
+    assert done.stderr == ""
+    assert "unreadable" not in done.stdout
