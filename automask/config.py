@@ -5,8 +5,10 @@ Layers, later ones win: defaults < TOML file < environment (`AUTOMASK_*`, `__` b
 
 from __future__ import annotations
 
+import difflib
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +17,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from automask.errors import ConfigError
 from automask.types import Kind
+
+ENVIRONMENT_PREFIX = "AUTOMASK_"
+OTHER_VARIABLES = frozenset({"AUTOMASK_WEIGHTS", "AUTOMASK_API_KEY", "AUTOMASK_IMAGES"})
+"""Read elsewhere: by `automask.weights`, by clients of a server, and by docker/compose.yaml."""
+OTHER_PREFIXES = ("AUTOMASK_SERVE_",)
+"""Of the server, which checks its own."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -127,7 +135,7 @@ class _Layers(PipelineConfig, BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        env_prefix="AUTOMASK_",
+        env_prefix=ENVIRONMENT_PREFIX,
         env_nested_delimiter="__",
         nested_model_default_partial_update=True,
     )
@@ -144,16 +152,21 @@ class _Layers(PipelineConfig, BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def load_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = None) -> PipelineConfig:
+def load_config(
+    path: Path | None = None, *, flags: Mapping[str, Any] | None = None, stages_elsewhere: bool = False
+) -> PipelineConfig:
     """Read the configuration through its layers.
 
     Args:
         path: A TOML file, or None.
         flags: Nested mapping of values given on the command line or in a request.
+        stages_elsewhere: A server knows its stages; the caller looks at the names under `options` when it knows them.
 
     Raises:
-        ConfigError: The file is missing or not TOML, a key is unknown, or a value is out of range.
+        ConfigError: The file is missing or not TOML, a key, a stage under `options` or an `AUTOMASK_*` variable is
+            unknown, or a value is out of range.
     """
+    _check_variables(os.environ)
     if path is not None:
         try:
             tomllib.loads(path.read_text(encoding="utf-8"))
@@ -172,7 +185,59 @@ def load_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = N
         merged = Layers(**(flags or {}))
     except ValidationError as error:
         raise config_error(error) from error
-    return PipelineConfig.model_validate(merged.model_dump())
+    config = PipelineConfig.model_validate(merged.model_dump())
+    if config.options and not stages_elsewhere:
+        from automask.plugins import check_stage_names  # imports this module
+
+        check_stage_names(config)
+    return config
+
+
+def close_name(name: str, known: Iterable[str]) -> str | None:
+    """What was probably meant by a name that nobody knows."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)), None)
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """Refuse variables that nobody reads: pydantic looks only for those it knows.
+
+    Raises:
+        ConfigError: A variable with our prefix is unknown.
+    """
+    unknown = sorted(name for name in environment if _is_unknown(name.upper()))
+    if not unknown:
+        return
+    known = {*_variables(PipelineConfig, ENVIRONMENT_PREFIX), *OTHER_VARIABLES}
+    meant = [name for name in (_meant(one.upper(), known) for one in unknown) if name is not None]
+    advice = "Unset it, or correct its name: docs/configuration.md lists all keys."
+    if meant:
+        advice = f"Did you mean {', '.join(dict.fromkeys(meant))}? Two underscores stand between levels."
+    raise ConfigError(f"The environment sets {', '.join(unknown)}, which automask does not know.", advice=advice)
+
+
+def _is_unknown(variable: str) -> bool:
+    if not variable.startswith(ENVIRONMENT_PREFIX) or variable in OTHER_VARIABLES:
+        return False
+    key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")[0]
+    # deeper levels are pydantic's to refuse, which knows what they belong to
+    return key not in PipelineConfig.model_fields and not variable.startswith(OTHER_PREFIXES)
+
+
+def _meant(variable: str, known: set[str]) -> str | None:
+    """The known variable that is most like it; a key without its section is that key."""
+    key = variable.removeprefix(ENVIRONMENT_PREFIX)
+    sections = sorted(name for name in known if name.endswith(f"__{key}"))
+    return sections[0] if len(sections) == 1 else close_name(variable, known)
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Names of the variables of all keys of a model."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _variables(inner, f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}"
 
 
 def config_error(error: ValidationError, *, section: str = "") -> ConfigError:

@@ -47,7 +47,7 @@ def adopt_edited_mask(store: Store, stored: StoredImage) -> Issue | None:
             levels = np.asarray(picture.convert("L"))
     except FileNotFoundError:
         return None
-    except (OSError, UnidentifiedImageError, ValueError) as error:
+    except (OSError, UnidentifiedImageError, ValueError, PillowImage.DecompressionBombError) as error:
         return _set_aside(store, stored.mask_name, f"it cannot be read as an image ({error})")
     if levels.shape != (stored.height_px, stored.width_px):
         size = f"{levels.shape[1]} x {levels.shape[0]}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import ValidationError
 
 from automask import __version__
-from automask.config import FrozenModel, RuntimeConfig, config_error
-from automask.errors import PluginError
+from automask.config import FrozenModel, PipelineConfig, RuntimeConfig, close_name, config_error
+from automask.errors import ConfigError, PluginError
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 
 DETECTORS = "automask.detectors"
@@ -68,6 +68,31 @@ def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group ho
             f"The plug-in {name!r} does not import: {error}.",
             advice="Install the package or the automask extra that brings it.",
         ) from error
+
+
+def check_stage_names(config: PipelineConfig, *, elsewhere: Collection[str] = ()) -> None:
+    """Refuse options of a stage that is nobody's; those of installed stages that do not run are fine.
+
+    Args:
+        config: Its stages are known too: whoever builds them says best what is wrong with one that is not installed.
+        elsewhere: Names of stages that a server runs.
+
+    Raises:
+        ConfigError: A name under `options` is unknown.
+    """
+    if not config.options:
+        return
+    named = {*config.detectors, *config.dataset_detectors, config.refiner, *elsewhere}
+    known = named.union(*OWN_NAMES.values(), *(available(group) for group in STAGE_GROUPS))
+    unknown = sorted(set(config.options) - known)
+    if not unknown:
+        return
+    meant = [name for name in (close_name(one, known) for one in unknown) if name is not None]
+    guess = f"Did you mean {', '.join(dict.fromkeys(meant))}? " if meant else ""
+    raise ConfigError(
+        "There is no detector or refiner of the name: " + ", ".join(f"options.{name}" for name in unknown) + ".",
+        advice=f"{guess}Known names: {', '.join(sorted(known))}.",
+    )
 
 
 def stage_options(group: str, name: str, options: Mapping[str, Any]) -> FrozenModel:

@@ -40,6 +40,8 @@ from automask.writer import MaskWriter
 _DECODE_THREADS = 2
 _DECODED_AHEAD_PX = 120_000_000
 """Decoded pixels that may wait for the models: a queue of posters must not cost more memory than one of thumbnails."""
+_OUTPUT_FOLDERS = ("masks", "report", "exports")
+"""Folders with pictures in a store."""
 
 Items = Iterator[ImageFile | Skipped]
 Choice = Callable[[ImageFile], SkipReason | None]
@@ -78,18 +80,20 @@ def run_dataset(
     Raises:
         ConfigError: The configuration names unknown stages or options.
         InputError: The folder does not exist or holds no image.
-        OutputError: The output cannot be written, or is the input itself.
+        OutputError: The output cannot be written, is the input itself, or holds images of somebody else.
         StoreError: The output is a store that cannot be used, or that another run owns.
         WeightsError: Weights that a stage cannot do without are missing.
     """
     started = time.perf_counter()
     stop = stop or threading.Event()
     tally = Tally(events)
-    source, output = _checked_places(source, output, tally)
+    source, output = _checked_places(source, output)
     pipeline = pipeline or MaskPipeline.from_config(config)
     for notice in pipeline.notices:
         tally(Notice(notice))
     items = _first_image(_items(source, output, image_list, tally, choose), source, tally)
+    if source in output.parents:
+        tally(Notice(_inside_input(output)))
     with Store.open(output, create=True) as store, store.lock(), Spool(output) as spool:
         run_id = store.begin_run(config_json=config.model_dump_json(), input_root=str(source), version=__version__)
         run = _Run(store=store, pipeline=pipeline, spool=spool, tally=tally, stop=stop)
@@ -224,7 +228,7 @@ class _Run:
                 writer.write(pending.file, timed.decoded, result, decode_s=timed.seconds, work="refined")
 
 
-def _checked_places(source: Path, output: Path, tally: Tally) -> tuple[Path, Path]:
+def _checked_places(source: Path, output: Path) -> tuple[Path, Path]:
     if not source.is_dir():
         found = "is a file" if source.exists() else "does not exist"
         raise InputError(
@@ -241,13 +245,32 @@ def _checked_places(source: Path, output: Path, tally: Tally) -> tuple[Path, Pat
         )
     if output.exists() and not output.is_dir():
         raise OutputError(f"The output {output} is a file.", advice="Choose a folder.", code="output-not-a-folder")
-    if source in output.parents:
-        message = (
-            f"The output {output} lies inside the input folder. It is left out of the run, but trainers that read "
-            "sub-folders would take masks for images: better choose an --output beside the input."
-        )
-        tally(Notice(Issue(stage="run", code="output-inside-input", message=message)))
+    if output.exists() and not is_store(output):
+        _refuse_images(source, output)
     return source, output
+
+
+def _refuse_images(source: Path, output: Path) -> None:
+    """Refuse a folder of images as a new store, after which it could not be the input of a run any more."""
+    ours = [output / name for name in _OUTPUT_FOLDERS]  # left by a store whose database was deleted to start again
+    try:
+        found = next((item for item in walk(output, exclude=[source, *ours]) if isinstance(item, ImageFile)), None)
+    except InputError:
+        return  # not readable: opening the store says what is wrong with it
+    if found is not None:
+        raise OutputError(
+            f"The output {output} is a folder of images: it holds {found.id}.",
+            advice="Choose another --output, such as a new folder: this one could not be used as an input afterwards.",
+            code="output-holds-images",
+        )
+
+
+def _inside_input(output: Path) -> Issue:
+    message = (
+        f"The output {output} lies inside the input folder. It is left out of the run, but trainers that read "
+        "sub-folders would take masks for images: better choose an --output beside the input."
+    )
+    return Issue(stage="run", code="output-inside-input", message=message)
 
 
 def _items(source: Path, output: Path, image_list: Path | None, tally: Tally | None, choose: Choice) -> Items:

@@ -58,6 +58,8 @@ def test_mistakes_of_the_user(tmp_path):
     assert automask("check", case.images, "--for", "nobody").returncode == 2
     assert automask("check", case.images, "--for", "kohya").returncode == 2
     assert automask("check", tmp_path / "nowhere", "--for", "kohya", "--masks", case.masks).returncode == 3
+    nowhere = automask("check", tmp_path / "nowhere", "--for", "kohya")
+    assert (nowhere.returncode, "[input-not-a-folder]" in nowhere.stderr) == (3, True)
     (tmp_path / "bad.toml").write_text("a = = 1")
     assert automask("check", case.images, "--for", "kohya", "--config", tmp_path / "bad.toml").returncode == 2
 
@@ -108,3 +110,12 @@ def test_nothing_is_found_in_our_exports(run, tmp_path, trainer):
     assert report["counts"]["with_something_masked"] >= 3
     assert max(image["effective_weight"] for image in report["images"]) <= 0.03
     assert trainer_named(trainer).name == report["trainer"]
+
+
+def test_large_images_are_looked_at_without_words_of_pillow(tmp_path):
+    (tmp_path / "set").mkdir()
+    Image.new("L", (9500, 9500), 255).save(tmp_path / "set" / "large.png", compress_level=1)
+    masks = shutil.copytree(tmp_path / "set", tmp_path / "masks")
+    done = automask("check", tmp_path / "set", "--for", "kohya", "--masks", masks, "--no-preview", "--json")
+    assert done.stderr == ""
+    assert "unreadable" not in done.stdout

@@ -62,6 +62,7 @@ def test_missing_list(tmp_path):
         (["--weight", "text=2"], "config-invalid"),
         (["--option", "rapidocr=1"], "config-invalid"),
         (["--option", "edges.nosuch=1"], "config-invalid"),
+        (["--option", "edgse.nosuch=1"], "config-invalid"),
         (["--training-px", "7"], "config-invalid"),
         (["--device", "tpu"], "config-invalid"),
     ],
@@ -91,6 +92,32 @@ def test_output_is_the_input(tmp_path):
     folder = draw_images(tmp_path / "set", 1)
     done = automask("run", folder, "--output", folder, *CHEAP)
     assert_refused(done, exit_code=4, code="output-is-input")
+
+
+@pytest.mark.parametrize("place", ["other", "other/sub", "set/sub", "."])
+def test_output_is_a_folder_of_images(tmp_path, place):
+    folder = draw_images(tmp_path / "set", 1)  # in set/sub
+    draw_images(tmp_path / "other", 2)
+    done = automask("run", folder, "--output", tmp_path / place, *CHEAP)
+    assert_refused(done, exit_code=4, code="output-holds-images")
+    assert not (tmp_path / place / "automask.sqlite").exists()
+
+
+@pytest.mark.parametrize("left", [None, "notes.txt", "report/a.jpg", "set/b.jpg"])
+def test_output_is_a_folder_without_images(tmp_path, left):
+    folder = draw_images(tmp_path / "out" / "set", 1)
+    if left is not None:
+        (tmp_path / "out" / left).parent.mkdir(exist_ok=True)
+        (tmp_path / "out" / left).write_bytes((folder / "sub" / "000.png").read_bytes())
+    for _ in range(2):
+        assert automask("run", folder, "--output", tmp_path / "out", *CHEAP, "--no-report").returncode == 0
+
+
+def test_a_missing_list_is_not_told_about_places(tmp_path):
+    draw_images(tmp_path, 1)
+    done = automask("run", "--from", "nosuch.txt", *CHEAP, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "output-inside-input" not in done.stderr
 
 
 def test_output_inside_the_input_is_said_and_never_read_as_images(tmp_path):

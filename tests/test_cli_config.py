@@ -10,9 +10,11 @@ from pydantic import Field
 
 from automask.cli import app, options
 from automask.cli.toml_text import _value, config_toml
-from automask.config import PipelineConfig, load_config
+from automask.client.calls import API_KEY_VARIABLE
+from automask.config import OTHER_VARIABLES, PipelineConfig, load_config
 from automask.errors import ConfigError
 from automask.plugins import COMMANDS
+from automask.weights import WEIGHTS_VARIABLE
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",)))
 PLAIN = st.one_of(TEXT, st.booleans(), st.integers(-(2**40), 2**40), st.floats(allow_nan=False), st.lists(TEXT))
@@ -83,6 +85,58 @@ def test_stage_options_are_typed_by_toml_and_bare_words_are_strings(text, value)
 def test_malformed_stage_options_are_refused(assignment):
     with pytest.raises(ConfigError, match="--option"):
         options.stage_flags(detectors=None, refiner=None, stage_options=[assignment], keeps_text=True)
+
+
+def test_options_of_unknown_stages_are_refused_in_every_layer(tmp_path, monkeypatch):
+    (tmp_path / "a.toml").write_text("[options.rapidorc]\nmin_score = 0.9\n")
+    with pytest.raises(ConfigError, match=r"options\.rapidorc\.") as caught:
+        load_config(tmp_path / "a.toml")
+    assert caught.value.advice.startswith("Did you mean rapidocr? Known names: ")
+    flags = options.stage_flags(detectors=None, refiner=None, stage_options=["qqq.a=1"], keeps_text=True)
+    with pytest.raises(ConfigError, match=r"options\.qqq\.") as caught:
+        options.load(None, flags)
+    assert caught.value.advice.startswith("Known names: ")
+    monkeypatch.setenv("AUTOMASK_OPTIONS__RAPIDORC__MIN_SCORE", "0.9")
+    with pytest.raises(ConfigError, match=r"options\.rapidorc\."):
+        load_config()
+
+
+def test_options_of_stages_that_do_not_run_are_fine(tmp_path):
+    (tmp_path / "a.toml").write_text(
+        'detectors = ["edges"]\n[options.yolo]\niou = 0.5\n[options.overlay]\nmin_images = 7\n'
+    )
+    assert set(load_config(tmp_path / "a.toml").options) == {"yolo", "overlay"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("AUTOMASK_TRAINING_PX", "AUTOMASK_RENDER__TRAINING_PX"),
+        ("AUTOMASK_RENDER_TRAINING_PX", "AUTOMASK_RENDER__TRAINING_PX"),
+        ("AUTOMASK_RENDR__TRAINING_PX", "AUTOMASK_RENDER__TRAINING_PX"),
+        ("AUTOMASK_DETECTOR", "AUTOMASK_DETECTORS"),
+        ("AUTOMASK_WEIGHT", "AUTOMASK_WEIGHTS"),
+    ],
+)
+def test_unknown_variables_are_refused_with_what_was_meant(monkeypatch, variable, meant):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(ConfigError, match=f"{variable},") as caught:
+        load_config()
+    assert f"Did you mean {meant}?" in caught.value.advice
+
+
+def test_unknown_variables_like_nothing_are_refused_too(monkeypatch):
+    monkeypatch.setenv("AUTOMASK_QQQ", "1")
+    with pytest.raises(ConfigError, match="AUTOMASK_QQQ,"):
+        load_config()
+
+
+def test_variables_that_others_read_are_left_alone(monkeypatch):
+    assert {WEIGHTS_VARIABLE, API_KEY_VARIABLE} < OTHER_VARIABLES
+    for name in (*OTHER_VARIABLES, "AUTOMASK_SERVE_PORT", "automask_weights"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("automask_render__training_px", "512")
+    assert load_config().render.training_px == 512
 
 
 def test_option_models_of_plugins_can_hold_anything_toml_can(tmp_path):

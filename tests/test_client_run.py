@@ -131,5 +131,9 @@ def test_the_servers_keys_and_ours_are_put_together():
     assert merged.runtime.batch_size > 1
     with pytest.raises(ConfigError, match="refiner"):
         server_config(PipelineConfig(refiner="sam"), facts(servers))
+    with pytest.raises(ConfigError, match=r"options\.overlai\."):
+        server_config(PipelineConfig(options={"overlai": {}}), facts(servers))
+    theirs = PipelineConfig(detectors=("only-there",), options={"only-there": {"a": 1}})
+    assert server_config(PipelineConfig(options=theirs.options), facts(theirs)).options == theirs.options
     with pytest.raises(ConfigError, match="version"):
         server_config(ours, ServerFacts("9", {"new_key": 1}, Fingerprints("d", "r", "f")))

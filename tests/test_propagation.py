@@ -171,6 +171,21 @@ def test_the_command_lists_applies_and_undoes(store):
         assert all(np.array_equal(mask_of(opened, name), mask) for name, mask in before.items())
 
 
+@pytest.mark.parametrize("has_layers", [False, True])
+def test_a_mask_that_replaces_the_whole_is_not_propagated(store, has_layers):
+    whole = np.ones_like(marked())
+    empty = np.zeros_like(whole) if has_layers else None
+    layers = CorrectionLayers(
+        replaces=True, weight_levels=whole.astype(np.uint8), weight_set=whole, already_grown=True, add=empty
+    )
+    with Store.open(store) as opened:
+        content = opened.lookup("a.png").content_sha256
+        opened.put_correction(content, layers, author="ann", tool="import", based_on=None)
+    told = said(store, "--from", "a.png", code=3)
+    assert "replaces its whole mask" in told
+    assert "Nobody" not in told
+
+
 def test_the_command_takes_one_kind_of_correction_and_one_place_of_it(store):
     unmasked = np.zeros_like(marked())
     unmasked[10:30, 10:60] = True

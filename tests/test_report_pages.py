@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from export_cases import export, make_store
 from PIL import Image
 
 from automask.config import PipelineConfig
@@ -131,6 +132,19 @@ def test_nothing_from_outside_becomes_markup(filled):
     assert page.tags.count("script") == 1
     assert text.count("&lt;script&gt;") == 3
     assert "alert(1)</script>" not in text
+
+
+def test_images_that_a_run_has_taken_are_not_too_large_for_the_report(tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.new("RGB", (90, 60), (90, 160, 90)).save(folder / "a.jpg")
+    Image.new("RGB", (90, 60), (90, 160, 90)).save(folder / "b.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # an error from twice as many on, a warning below
+    store = make_store(folder)
+    page = write_report(store)
+    cards = [card for card in Page(page).targets() if card.suffix == ".jpg" and card.is_file()]
+    assert len(cards) >= 2
+    assert export(store, "kohya").images == 2
 
 
 def test_pages_of_two_hundred_and_no_leftovers(filled, tmp_path, monkeypatch):

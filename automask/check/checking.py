@@ -13,7 +13,7 @@ from automask.check.caches import stale_caches
 from automask.check.config_base import ConfigFacts
 from automask.check.config_rules import read_config
 from automask.check.findings import Code, Finding, Severity
-from automask.check.layout import Layout, Pair, lay_out
+from automask.check.layout import Layout, Pair, check_image_folder, lay_out
 from automask.check.masks import CheckedImage, Lens, check_image, is_alpha
 from automask.check.preview import PREVIEW_IMAGES, preview_png
 from automask.errors import ConfigError
@@ -87,6 +87,7 @@ def check_folder(
         InputError: There is no such folder, it holds no image, or a list is missing.
         ConfigError: A configuration cannot be read, or no mask folder is known.
     """
+    check_image_folder(root)
     facts = read_config(config_files, trainer, root)
     masks_root = masks_root or facts.masks_root
     uses_alpha = is_alpha(trainer) or (facts.uses_alpha and masks_root is None)

@@ -59,6 +59,16 @@ class Layout:
     misplaced: dict[str, str] = field(default_factory=dict)
 
 
+def check_image_folder(root: Path) -> None:
+    """Refuse what is no folder.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder.", advice="Give the folder of the images.", code="input-not-a-folder")
+
+
 def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, listing: Path | None = None) -> Layout:
     """Pair images and masks as a trainer does.
 
@@ -71,8 +81,7 @@ def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, lis
     Raises:
         InputError: There is no such folder, it holds no image, or a list is missing or damaged.
     """
-    if not root.is_dir():
-        raise InputError(f"{root} is not a folder.", advice="Give the folder of the images.", code="input-not-a-folder")
+    check_image_folder(root)
     if trainer.naming.place is Place.FOLDER and masks_root is not None and not masks_root.is_dir():
         raise InputError(f"There is no mask folder {masks_root}.", advice="Check --masks.", code="input-not-a-folder")
     if masks_root is not None and masks_root.resolve() == root.resolve():

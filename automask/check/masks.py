@@ -21,6 +21,9 @@ _TURNED = frozenset((5, 6, 7, 8))
 _RED_READERS = frozenset(("kohya", "simpletuner", "diffusion-pipe"))
 _COLOUR_TOLERANCE = 16
 
+_UNREADABLE = (OSError, UnidentifiedImageError, ValueError, SyntaxError, PillowImage.DecompressionBombError)
+"""Pillow's words for files that are missing, foreign, broken or too large for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lens:
@@ -71,7 +74,7 @@ def check_image(pair: Pair, lens: Lens) -> CheckedImage:
         with PillowImage.open(pair.image) as image:
             size_px, orientation = image.size, _orientation(image)
             has_alpha = "A" in image.getbands() or "transparency" in image.info
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+    except _UNREADABLE as error:
         return CheckedImage(pair.name, {Code.UNREADABLE: f"the image: {error}"})
     if lens.uses_alpha and not has_alpha:
         return CheckedImage(pair.name, {Code.ALPHA_MISSING: "no alpha channel"})
@@ -79,7 +82,7 @@ def check_image(pair: Pair, lens: Lens) -> CheckedImage:
         return CheckedImage(pair.name, codes)
     try:
         levels = mask_levels(pair, lens, codes)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+    except _UNREADABLE as error:
         return CheckedImage(pair.name, {Code.UNREADABLE: f"the mask: {error}"})
     if pair.mask != pair.image:
         _check_size(levels.shape[::-1], size_px, orientation, lens, codes, is_blank=bool((levels == 255).all()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     debug = DEBUG_FLAG in arguments  # honoured wherever it stands: people add it to the end of a command that failed
     arguments = [argument for argument in arguments if argument != DEBUG_FLAG]
     silence_library_logs(debug=debug)
+    # Pillow's, by its words as Pillow is slow to import: what is too large for us is refused in words of our own
+    warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")
     try:
         build_app()(arguments, prog_name="automask")
     except AutomaskError as error:

@@ -24,7 +24,8 @@ TrainingPx = Annotated[
     int | None, typer.Option("--training-px", help="Training resolution in px [1024].", rich_help_panel=_RENDER)
 ]
 CellPx = Annotated[
-    int | None, typer.Option("--cell-px", help="Latent cell in training px: 8, 16 or 32 [8].", rich_help_panel=_RENDER)
+    int | None,
+    typer.Option("--cell-px", help="Latent cell in training px, mostly 8, 16 or 32 [8].", rich_help_panel=_RENDER),
 ]
 GrowthCells = Annotated[
     float | None, typer.Option("--growth-cells", help="Growth of masked areas in cells [1].", rich_help_panel=_RENDER)
@@ -211,14 +212,14 @@ def runtime_flags(*, device: str | None, threads: int | None) -> dict[str, dict[
     return _section("runtime", {"device": device, "threads": threads})
 
 
-def load(config_file: Path | None, *sections: dict[str, Any]) -> PipelineConfig:
-    """Layer the flags over the environment, the file and the defaults."""
+def load(config_file: Path | None, *sections: dict[str, Any], stages_elsewhere: bool = False) -> PipelineConfig:
+    """Layer the flags over the environment, the file and the defaults; see `load_config`."""
     from automask.config import load_config
 
     flags: dict[str, Any] = {}
     for section in sections:
         flags.update(section)
-    return load_config(config_file, flags=flags)
+    return load_config(config_file, flags=flags, stages_elsewhere=stages_elsewhere)
 
 
 def _names(text: str) -> tuple[str, ...]:

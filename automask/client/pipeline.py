@@ -14,7 +14,7 @@ from automask.client.sync import Client
 from automask.config import FrozenModel, PipelineConfig, RuntimeConfig, config_error
 from automask.errors import AutomaskError, ConfigError, InputError, ServerError, WeightsError
 from automask.pipeline import MaskPipeline, fuse_fingerprint
-from automask.plugins import build_dataset_detector
+from automask.plugins import build_dataset_detector, check_stage_names
 from automask.protocols import DatasetDetector, WeightSource
 from automask.templates import TEMPLATE_ATTRIBUTE
 from automask.types import Image, Issue, MaskResult, Patch, Region, Verdict
@@ -147,7 +147,8 @@ def server_config(config: PipelineConfig, facts: ServerFacts) -> PipelineConfig:
     """A configuration with the keys that the server decides on; several images are on their way at once.
 
     Raises:
-        ConfigError: It sets one of those keys to something else, or the server's are not understood.
+        ConfigError: It sets one of those keys to something else, has options of a stage that neither side knows, or the
+            server's are not understood.
     """
     try:
         servers = PipelineConfig.model_validate(facts.config)
@@ -162,6 +163,7 @@ def server_config(config: PipelineConfig, facts: ServerFacts) -> PipelineConfig:
         if asked not in (getattr(defaults, key), getattr(servers, key)):
             raise _not_the_servers(key)
     stages = {*servers.detectors, servers.refiner}
+    check_stage_names(config, elsewhere=stages)
     for stage in stages & set(config.options):
         if config.options[stage] != servers.options.get(stage, {}):
             raise _not_the_servers(f"options.{stage}")

@@ -34,6 +34,7 @@ from automask.export.protocol import (
 )
 from automask.export.selection import FULLY_MASKED, Selection, image_mode, leaves_out, named, select
 from automask.export.summary import ExportSummary
+from automask.export.unfinished import unfinished
 from automask.export.writing import Writer, refuse_foreign
 from automask.plugins import EXPORTERS, load_plugin
 from automask.redraw import stored_config
@@ -136,6 +137,7 @@ class _Export:
         exporter, rules, options = self._exporter, self._exporter.rules, self._exporter.options
         self._config = config
         self._input_root = self._checked_input()
+        self._unfinished = unfinished(self._store, output=self._output)
         self._mode = image_mode(exporter)
         growth = options.growth_cells
         changes = {"training_px": options.training_px, "cell_px": options.cell_px, "growth_cells": growth}
@@ -327,6 +329,7 @@ class _Export:
             unreviewed=tuple(found.unreviewed),
             left_out={reason: tuple(ids) for reason, ids in sorted(found.left_out.items())},
             much_masked=tuple(found.much_masked),
+            unfinished=self._unfinished,
             snippet=snippet,
             snippet_stands=stands,
             cache=trainer.cache if trainer is not None else "",

@@ -94,13 +94,14 @@ def select(
         raise _collision(names, stems, [stored.image_id for stored, _ in rows], flat=rules.flat)
     if rules.flat and not options.flatten:
         _check_flat(names)
-    taken: set[str] = set()
+    taken: dict[str, str] = {}
     for (stored, path), name in zip(rows, names, strict=True):
         shares = _stem_key(name) in stems
         mask_name = name + ".png" if shares else str(PurePosixPath(name).with_name(_stem(name) + ".png"))
-        if folded(mask_name) in taken:  # a.jpg beside a.png beside a.jpg.png
-            raise _collision([name], frozenset([_stem_key(name)]), [stored.image_id], flat=rules.flat)
-        taken.add(folded(mask_name))
+        other = taken.setdefault(folded(mask_name), stored.image_id)
+        if other != stored.image_id:  # A.png beside a.png, or a.jpg beside a.png beside a.jpg.png
+            what = f"The masks of two images would both be {mask_name}, upper and lower case aside"
+            raise _shared_mask(what, [other, stored.image_id])
         found.chosen.append(Chosen(stored, path, name, mask_name, stored.image_id in outdated))
         if stored.verdict is Verdict.REVIEW:
             found.unreviewed.append(stored.image_id)
@@ -217,8 +218,13 @@ def _check_flat(names: Sequence[str]) -> None:
 def _collision(names: Sequence[str], stems: frozenset[str], ids: Sequence[str], *, flat: bool) -> InputError:
     clashing = [image_id for image_id, name in zip(ids, names, strict=True) if _stem_key(name) in stems]
     where = "" if flat else " in one folder"
+    differ = f"Images that differ only in their extension, or in upper and lower case,{where} would share a mask"
+    return _shared_mask(differ, clashing)
+
+
+def _shared_mask(what: str, ids: Sequence[str]) -> InputError:
     return InputError(
-        f"Images that differ only in their extension{where} would share a mask: {named(clashing)}.",
+        f"{what}: {named(ids)}.",
         advice="Rename them, or use --flatten --images link, which makes a folder with unique names.",
         code="export-collision",
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automask.export.protocol import Snippet
+from automask.export.unfinished import Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class ExportSummary:
         unreviewed: Ids of images that take part though a person should still look at them.
         left_out: Ids of the other images by reason.
         much_masked: Ids of images that are masked over more than half.
+        unfinished: What the store lacks because its last run did not end, or None.
         snippet: The trainer's configuration, or None.
         snippet_stands: False where the file in the output was changed by somebody, so that it was left alone.
         cache: What to clear, or empty.
@@ -40,6 +42,7 @@ class ExportSummary:
     unreviewed: tuple[str, ...]
     left_out: dict[str, tuple[str, ...]]
     much_masked: tuple[str, ...]
+    unfinished: Unfinished | None
     snippet: Snippet | None
     snippet_stands: bool
     cache: str

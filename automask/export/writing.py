@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngImageFile
 
 from automask.errors import InputError, OutputError
 from automask.export.manifest import Entries, Entry
@@ -119,7 +119,7 @@ def _link(path: Path, target: Path) -> None:
 
 def _is_our_mask(path: Path) -> bool:
     try:
-        with PillowImage.open(path, formats=["PNG"]) as picture:
+        with PngImageFile(path) as picture:  # `PIL.Image.open` refuses masks of large images
             return POLARITY_KEY in picture.info
     except (OSError, ValueError, SyntaxError):
         return False

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
@@ -121,7 +123,7 @@ def _overlay(
 def small_picture(image: StoredImage, path: Path, *, longest_px: int) -> PillowImage.Image | None:
     """An upright RGB picture with the longer side at most `longest_px`, or None if the file is unreadable."""
     try:
-        with PillowImage.open(path, formats=("JPEG",)) as photograph:
+        with JpegImageFile(path) as photograph:  # `PIL.Image.open` refuses what a run may have taken
             if photograph.mode in ("L", "RGB"):
                 # JPEG decodes straight to a fraction of its size: ten times faster than decoding it whole
                 photograph.draft("RGB", (longest_px, longest_px))
@@ -149,7 +151,7 @@ def _read_mask(path: Path | None) -> PillowImage.Image | None:
     if path is None:
         return None
     try:
-        with PillowImage.open(path, formats=("PNG",)) as mask:
+        with PngImageFile(path) as mask:
             grey = mask.convert("L")
     except (OSError, SyntaxError, ValueError):
         return None

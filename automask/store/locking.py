@@ -96,6 +96,15 @@ def read_owner(path: Path) -> LockOwner | None:
         return None
 
 
+def living_owner(path: Path) -> LockOwner | None:
+    """The owner that a lock file names, or None where that process is known to be dead.
+
+    Killed processes leave their names. The lock itself is not tried: whoever wants it at that moment would not get it.
+    """
+    owner = read_owner(path)
+    return None if owner is None or _is_dead(owner) else owner
+
+
 def _locked(path: Path, owner: LockOwner | None) -> StoreLocked:
     return StoreLocked(
         f"Another run owns {path.parent} ({owner or 'it did not leave its name'}).",

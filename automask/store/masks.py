@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngImageFile
 
 from automask.errors import ImageError, OutputError
 from automask.store import images, queries
@@ -133,7 +133,7 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
 
 def _is_ours(path: Path) -> bool:
     try:
-        with PillowImage.open(path, formats=["PNG"]) as picture:
+        with PngImageFile(path) as picture:  # `PIL.Image.open` refuses masks of large images
             return is_as_written(picture)
     except (OSError, ValueError, SyntaxError):  # Pillow's words for missing, foreign and broken files
         return False

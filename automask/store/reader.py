@@ -8,7 +8,7 @@ from pathlib import Path
 
 from automask.store import corrections, decisions, masks, placing, queries, runs, verification
 from automask.store.database import Database, damaged
-from automask.store.locking import LockOwner, read_owner
+from automask.store.locking import LockOwner, living_owner
 from automask.store.records import (
     Correction,
     Counts,
@@ -181,8 +181,8 @@ class StoreReader:
             return runs.last(connection)
 
     def lock_owner(self) -> LockOwner | None:
-        """Who owns the lock at the moment, as its file tells; None when it is free."""
-        return read_owner(self.root / placing.LOCK_NAME)
+        """Who owns the lock at the moment, as its file tells; None when it is free, or its owner was killed."""
+        return living_owner(self.root / placing.LOCK_NAME)
 
     @contextlib.contextmanager
     def _no_damage(self, what: str) -> Iterator[None]:

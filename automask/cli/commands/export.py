@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from automask.export.summary import ExportSummary
+    from automask.export.unfinished import Unfinished
 
 _NAMED = 3
 
@@ -97,6 +99,8 @@ def export(
         exit_code = EXIT_INTERRUPTED
     else:
         exit_code = EXIT_SOME_FAILED if {FAILED, FILE_MISSING} & summary.left_out.keys() else EXIT_OK
+    if summary.unfinished is not None and not quiet:
+        console.print(_incomplete(summary.unfinished, store), style="yellow", markup=False)
     if as_json:
         typer.echo(json.dumps(_as_json(summary, exit_code=exit_code)))
     elif not quiet:
@@ -128,6 +132,8 @@ def _as_json(summary: ExportSummary, *, exit_code: int) -> dict[str, Any]:
         "unreviewed": list(summary.unreviewed),
         "left_out": {reason: list(ids) for reason, ids in summary.left_out.items()},
         "much_masked": list(summary.much_masked),
+        "without_mask": summary.unfinished.without_mask if summary.unfinished is not None else 0,
+        "last_run": summary.unfinished.status if summary.unfinished is not None else "done",
         "snippet": str(summary.output / snippet.name) if snippet is not None else None,
         "snippet_text": snippet.text if snippet is not None else None,
         "commands": list(snippet.command) if snippet is not None else [],
@@ -136,6 +142,23 @@ def _as_json(summary: ExportSummary, *, exit_code: int) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "exit_code": exit_code,
     }
+
+
+def _incomplete(unfinished: Unfinished, store: Path) -> str:
+    """What is missing because the last run did not end, and what to do."""
+    if unfinished.owner is not None:
+        state = f"is still at work (process {unfinished.owner.pid} on {unfinished.owner.host})"
+        advice = "Wait until it ends and export again"
+    else:
+        state = "failed" if unfinished.status == "failed" else "was interrupted"
+        command = shlex.join(["automask", "run", str(unfinished.input_root), "--output", str(store)])
+        advice = f"`{command}`, with the options of that run, finishes; then export again"
+    lack = "masks may lack what repeats across the images"
+    if unfinished.without_mask:
+        what = "1 image" if unfinished.without_mask == 1 else f"{unfinished.without_mask} images"
+        have = "has" if unfinished.without_mask == 1 else "have"
+        lack = f"{what} of {unfinished.input_root} {have} no mask yet, and trainers stop or train them whole"
+    return f"warning: the last run on {store} {state}: {lack}. {advice}."
 
 
 def _lines(summary: ExportSummary) -> Iterator[Text]:

@@ -95,7 +95,7 @@ def _corrected(store: Store, image_id: str, *, box: str | None, mode: str | None
 
     Raises:
         ConfigError: `mode` or `box` is wrong, or both kinds are there and none was chosen.
-        InputError: Nobody corrected the image there.
+        InputError: Nobody corrected the image there, or its whole mask was replaced.
     """
     from automask.errors import ConfigError, InputError
 
@@ -125,6 +125,17 @@ def _corrected(store: Store, image_id: str, *, box: str | None, mode: str | None
         )
     for chosen, part in found.items():
         return part, chosen
+    if (
+        layers is not None
+        and layers.replaces
+        and not any(layer is not None and layer.any() for layer in (layers.add, layers.remove))
+    ):
+        raise InputError(
+            f"The correction of {image_id} replaces its whole mask, as an imported mask does, and does not tell what "
+            "was put right: it cannot be propagated.",
+            advice="Mark the pixels on it in `automask review` and propagate those, or use `automask import` with "
+            "masks of the other images too.",
+        )
     raise InputError(
         f"Nobody corrected {image_id} there.",
         advice="Correct it in `automask review` first; names are those of `automask status` and of the masks.",

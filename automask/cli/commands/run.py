@@ -76,6 +76,7 @@ def run(
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
         options.policy_flags(policies=policies, weights=weights, accepts=accepts),
         options.review_flags(below=review_below, budget=review_budget),
+        stages_elsewhere=server is not None and not print_config,
     )
     if print_config:
         from automask.cli.toml_text import config_toml

@@ -25,6 +25,7 @@ def show(
     """Draw an image, full size, with its mask in red and its regions outlined, to a PNG."""
     import numpy as np
     from PIL import Image as PillowImage
+    from PIL.PngImagePlugin import PngImageFile
 
     from automask.config import DecodeConfig
     from automask.dataset.decode import decode
@@ -52,7 +53,7 @@ def show(
         levels = None
         mask_path = source.mask_path(row)
         if mask_path is not None and mask_path.is_file():
-            with PillowImage.open(mask_path, formats=("PNG",)) as mask:
+            with PngImageFile(mask_path) as mask:  # `PIL.Image.open` refuses masks of large images
                 levels = np.asarray(mask.convert("L"))
         if levels is not None and levels.shape != pixels.shape[:2]:
             raise InputError(
