@@ -145,6 +145,43 @@ def test_what_is_drawn_loses_the_texture_that_it_touches():
     assert whole.group is group
 
 
+class PartsAreLettering:
+    """A reader that reads nothing the first time and the same long word ever after, and counts."""
+
+    def __init__(self):
+        self.reads = 0
+
+    def read(self, pixels, ink, group):
+        self.reads += 1
+        return Recognition("", 0.0) if self.reads == 1 else Recognition("lettering", 0.95)
+
+
+def judged(cells):
+    ink = map_of(cells, mark=0.9)
+    (group,) = groups_of(ink)
+    reader = PartsAreLettering()
+    pixels = np.zeros((ink.height_px, ink.width_px, 3), np.uint8)
+    return GroupJudge(InkModel.bundled(), reader).judge(pixels, ink, group), reader.reads
+
+
+def test_a_part_that_runs_around_the_picture_is_an_ornament_whatever_is_read_in_it():
+    cells = np.full((100, 100), 0.45)
+    cells[:4] = cells[-4:] = cells[:, :4] = cells[:, -4:] = cells[40:46, 30:60] = 0.8
+    assert not next(groups_of(map_of(cells))).is_ring
+    parts, _ = judged(cells)
+    ring, word = sorted(parts, key=lambda part: -part.group.count)
+    assert ring.group.is_ring
+    assert ring.confidence <= 0.3
+    assert word.confidence >= 0.5
+
+
+def test_what_falls_into_many_parts_is_read_once():
+    cells = np.full((128, 128), 0.45)
+    cells[::7, ::7] = 0.7
+    _, reads = judged(cells)
+    assert reads <= 1
+
+
 def test_cells_go_to_the_nearest_part():
     cells = np.zeros((20, 60))
     cells[8:12, 5:55] = 0.45

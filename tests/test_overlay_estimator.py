@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -105,6 +107,27 @@ def test_an_answer_counts_beside_those_of_the_images_that_have_the_mark(monkeypa
     monkeypatch.setattr(finding, "match_anywhere", lambda *_: None)
     regions = find(template, Image("clean", picture(99)))
     assert [region.confidence >= 0.5 for region in regions] == ([] if drawn is None or score < 4 else [drawn])
+
+
+def test_a_mark_that_is_weak_at_its_place_is_looked_for_elsewhere(monkeypatch):
+    template = estimate([marked(seed, lettering(), opacity=1.0) for seed in range(10)])[0]
+    weak = Match(box=template.box, score=4.1, correlation=0.1)
+    monkeypatch.setattr(finding, "match_near", lambda *_: weak)
+    template = dataclasses.replace(template, typical_score=16.0, support=0.3)
+    (region,) = find(template, marked(60, lettering(at=(20, 40)), opacity=1.0))
+    assert region.attributes["placed"] == "elsewhere"
+    assert region.confidence >= 0.5
+    (region,) = find(template, Image("clean", picture(60)))
+    assert region.attributes["placed"] == "usual"
+    assert region.confidence < 0.5
+
+
+def test_a_template_without_a_typical_score_is_what_it_was_before_there_was_one():
+    template = estimate([marked(seed, lettering(), opacity=1.0) for seed in range(10)])[0]
+    plain = dataclasses.replace(template, typical_score=0.0)
+    assert b"typical_score" not in zipfile.ZipFile(io.BytesIO(plain.to_bytes())).read("header.npy")
+    assert Template.from_bytes(plain.to_bytes()).id == plain.id != template.id
+    assert Template.from_bytes(template.to_bytes()).typical_score == template.typical_score > 0
 
 
 def test_four_images_are_too_few():

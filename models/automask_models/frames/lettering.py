@@ -18,6 +18,8 @@ _LEVEL = 0.2
 _APART = 6.0
 """How far the upper or lower ends of neighbours in a row differ at most, and how far they stand apart, in heights."""
 _NEIGHBOURS = 2
+_MOST_COMPARED = 400
+"""Of more letters than this, so many of the middle are compared: they are numbered from above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def _in_rows(
     tops: NDArray[np.floating], bottoms: NDArray[np.floating], middles: NDArray[np.floating], *, height_px: float
 ) -> float:
     """Share of the letters, given by their rows and the middle of their columns, that have neighbours in a row."""
+    first = max(0, (len(tops) - _MOST_COMPARED) // 2)
+    tops, bottoms, middles = (each[first : first + _MOST_COMPARED] for each in (tops, bottoms, middles))
     close = np.abs(middles[:, None] - middles[None]) <= _APART * height_px
     np.fill_diagonal(close, val=False)
     level = [np.abs(ends[:, None] - ends[None]) <= _LEVEL * height_px for ends in (tops, bottoms)]

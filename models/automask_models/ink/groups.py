@@ -101,7 +101,10 @@ def parts_of(group: InkGroup, ink: InkMap, core_probability: float) -> list[InkG
 
 
 def without_parts(group: InkGroup, parts: Sequence[InkGroup], dropped: Sequence[InkGroup]) -> InkGroup:
-    """A group without the cells that lie nearer to dropped parts of it than to the others; at least one stays."""
+    """A group without the cells that lie nearer to dropped parts of it than to the others; at least one stays.
+
+    Its probabilities and its share of mark remain those of the whole.
+    """
     if not dropped:
         return group
     gone = _distance_to(group, dropped) < _distance_to(group, [part for part in parts if part not in dropped])

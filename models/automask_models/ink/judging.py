@@ -17,6 +17,8 @@ from automask_models.text.regions import Recognition
 _RING_CONFIDENCE = 0.3
 _LETTERING = 0.6
 """Evidence of a reading with which a part of something that is no lettering is drawn, and others that are read too."""
+_MOST_PARTS = 24
+"""What falls apart into more is foliage or a fence: to read it all would take longer than the rest of the image."""
 _TEXTURE = 0.3
 """Parts of something drawn that stay below this confidence, once read, are railings and roofs that it touches."""
 
@@ -63,7 +65,7 @@ class GroupJudge:
             StageError: The recogniser failed.
         """
         if group.is_ring:
-            return [Judged(group, min(self._model.of_group(group), _RING_CONFIDENCE))]
+            return [self._as_ring(group)]
         if self._reader is None:
             return [Judged(group, self._model.of_group(group))]
         whole = Judged(group, self._model.of_group(group))
@@ -75,7 +77,12 @@ class GroupJudge:
             return [whole]
         return [dataclasses.replace(whole, group=self._without_texture(self._reader, pixels, ink, group))]
 
+    def _as_ring(self, group: InkGroup) -> Judged:
+        return Judged(group, min(self._model.of_group(group), _RING_CONFIDENCE))
+
     def _read(self, reader: GroupReader, pixels: NDArray[np.uint8], ink: InkMap, group: InkGroup) -> Judged:
+        if group.is_ring:  # a part may be one where the whole is none
+            return self._as_ring(group)
         reading = reader.read(pixels, ink, group)
         return Judged(group, self._model.of_group(group, reading), reading)
 
@@ -83,7 +90,7 @@ class GroupJudge:
         """The parts of what is not drawn as a whole, where some of them are lettering."""
         for core_probability in PART_PROBABILITIES:
             parts = parts_of(whole.group, ink, core_probability)
-            if len(parts) < 2:
+            if not 1 < len(parts) <= _MOST_PARTS:
                 continue
             judged = [self._read(reader, pixels, ink, part) for part in parts]
             if any(each.is_lettering for each in judged):
@@ -98,7 +105,7 @@ class GroupJudge:
         for core_probability in PART_PROBABILITIES:
             parts = parts_of(left, ink, core_probability)
             weak = [part for part in parts if self._model.of_group(part) < DRAWN]
-            if 0 < len(weak) < len(parts):
+            if 0 < len(weak) < len(parts) <= _MOST_PARTS:
                 texture = [part for part in weak if self._read(reader, pixels, ink, part).confidence < _TEXTURE]
                 left = without_parts(left, parts, texture)
         return left

@@ -154,8 +154,8 @@ def _winner(rivals: Sequence[tuple[Template, _Fit]], views: _Views) -> tuple[Tem
             and other.area_share < template.area_share
         ]
         if all(has_plates(pixels, template.artefact, other.artefact) for other in poorer):
-            return template, fit
-    return ranked[0]
+            break  # the last one has no rival left
+    return template, fit
 
 
 def _agreement(template: Template, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -194,16 +194,20 @@ def _resized_mask(artefact: NDArray[np.bool_], *, width_px: int, height_px: int)
 
 
 def _find_mark(template: Template, views: _Views) -> list[Region]:
+    usual: list[Region] = []
     if views.aspect_distance(template) <= FRAME_ASPECT:
         width_px, height_px = template.width_px, template.height_px
         match = match_near(views.gradients(width_px, height_px), template.gradients, template.box)
         confidence = _confidence_near(template, match.score)
         if confidence is not None:
             scale = (views.image.width_px / width_px, views.image.height_px / height_px)
-            return _mark_region(template, views.image, match, scale=scale, confidence=confidence, placed="usual")
+            usual = _mark_region(template, views.image, match, scale=scale, confidence=confidence, placed="usual")
+            if confidence >= ACCEPT or template.confidence < ACCEPT:
+                return usual
     if template.confidence < ACCEPT or template.area_share > LARGEST_ELSEWHERE:
-        return []
-    return _find_elsewhere(template, views)
+        return usual
+    # What is weak at the usual place may be chance, and the mark be elsewhere.
+    return _find_elsewhere(template, views) or usual
 
 
 def _confidence_near(template: Template, score: float) -> float | None:

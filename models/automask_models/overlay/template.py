@@ -138,6 +138,8 @@ class Template:
 
     def _plain(self) -> Mapping[str, str | int | float | bool | list[int]]:
         names = [field.name for field in dataclasses.fields(self) if field.init and field.name not in _ARRAYS]
+        if not self.typical_score:  # as files and ids were before there was one
+            names.remove("typical_score")
         return {name: list(self.box.xyxy) if name == "box" else getattr(self, name) for name in names}
 
 
