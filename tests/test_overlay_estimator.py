@@ -102,7 +102,7 @@ def test_an_answer_counts_beside_those_of_the_images_that_have_the_mark(monkeypa
     ]
     assert template.typical_score > 8
     template = dataclasses.replace(template, typical_score=16.0, support=support)
-    answer = Match(box=template.box, score=score, correlation=0.1)
+    answer = Match(box=template.box, score=score, correlation=0.2)
     monkeypatch.setattr(finding, "match_near", lambda *_: answer)
     monkeypatch.setattr(finding, "match_anywhere", lambda *_: None)
     regions = find(template, Image("clean", picture(99)))

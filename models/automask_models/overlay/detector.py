@@ -41,7 +41,7 @@ class OverlayDetector:
     @property
     def fingerprint(self) -> str:
         """Hash of the algorithm's version and the options."""
-        return stage_fingerprint(self.name, algorithm_version=3, options=self._options)
+        return stage_fingerprint(self.name, algorithm_version=4, options=self._options)
 
     @property
     def notices(self) -> Sequence[Issue]:

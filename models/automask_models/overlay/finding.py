@@ -15,7 +15,7 @@ from automask.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
 from automask.types import Kind, Region
 from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
-from automask_models.overlay.reduction import Gradients, furthest, raw_gradients, resized, whitened
+from automask_models.overlay.reduction import Gradients, Shape, furthest, raw_gradients, resized, whitened
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 from automask_models.overlay.rivals import has_plates
 from automask_models.overlay.template import Template
@@ -31,6 +31,8 @@ LIKELY_TRUST = 0.85
 SURE_SHARE, LIKELY_SHARE = 0.3, 0.2
 """Shares of the typical answer of the images that a mark comes from, which an answer must reach as well: of 200
 pictures without the mark one answers by 4 deviations, where those with it typically answer by 16."""
+SURE_CORRELATION = 0.15
+"""What an image has in common with a mark at its usual place; by chance, images reach .14."""
 PROPOSED = 0.45
 """Greatest confidence in a mark whose answer would show it but is weak beside that of the others."""
 ALMOST_ALL = 0.85
@@ -38,6 +40,8 @@ ELSEWHERE_SCORE = 8.0
 ELSEWHERE_CORRELATION = 0.35
 """What a mark at another place or of another size must reach: a hundred thousand places are compared."""
 COARSE_SCORE = 6.0
+BOTH_DIRECTIONS = 0.25
+"""Least share of a mark's gradients along either axis for it to be looked for elsewhere: every picture has lines."""
 LARGEST_ELSEWHERE = 0.15
 """Marks that cover more are looked for at their usual place only: there is nowhere else for them."""
 SCALES = (0.5, 0.63, 0.79, 1.0, 1.26, 1.59, 2.0)
@@ -98,6 +102,12 @@ class _Views:
         if size not in self._gradients:
             self._gradients[size] = whitened(raw_gradients(self.pixels(*size)))
         return self._gradients[size]
+
+    def has_shape_of(self, template: Template) -> bool:
+        """Whether the image was, or would have been, compared with those that a template comes from."""
+        reduced_px = max(template.width_px, template.height_px)
+        shape = Shape.of(self.image.width_px, self.image.height_px, reduced_px=reduced_px)
+        return (shape.width_px, shape.height_px) == (template.width_px, template.height_px)
 
     def aspect_distance(self, template: Template) -> float:
         """Difference in log aspect to a template's reference frame."""
@@ -198,25 +208,39 @@ def _find_mark(template: Template, views: _Views) -> list[Region]:
     if views.aspect_distance(template) <= FRAME_ASPECT:
         width_px, height_px = template.width_px, template.height_px
         match = match_near(views.gradients(width_px, height_px), template.gradients, template.box)
-        confidence = _confidence_near(template, match.score)
+        confidence = _confidence_near(template, match, is_same_shape=views.has_shape_of(template))
         if confidence is not None:
             scale = (views.image.width_px / width_px, views.image.height_px / height_px)
             usual = _mark_region(template, views.image, match, scale=scale, confidence=confidence, placed="usual")
             if confidence >= ACCEPT or template.confidence < ACCEPT:
                 return usual
-    if template.confidence < ACCEPT or template.area_share > LARGEST_ELSEWHERE:
+    if template.confidence < ACCEPT or template.area_share > LARGEST_ELSEWHERE or _is_line(template):
         return usual
     # What is weak at the usual place may be chance, and the mark be elsewhere.
     return _find_elsewhere(template, views) or usual
 
 
-def _confidence_near(template: Template, score: float) -> float | None:
-    """Confidence in a mark at its usual place, from its answer there; None where there is none."""
-    if score >= max(SURE_SCORE, SURE_SHARE * template.typical_score):
+def _confidence_near(template: Template, match: Match, *, is_same_shape: bool) -> float | None:
+    """Confidence in a mark at its usual place, from what is there; None where there is nothing.
+
+    Args:
+        template: The mark.
+        match: What is at its place.
+        is_same_shape: Whether the image is one of those that the template's `support` is a share of.
+    """
+    typical = template.typical_score
+    if match.score >= max(SURE_SCORE, SURE_SHARE * typical) and match.correlation >= SURE_CORRELATION:
         return template.confidence
-    if template.support >= ALMOST_ALL and score >= max(LIKELY_SCORE, LIKELY_SHARE * template.typical_score):
+    is_likely = is_same_shape and template.support >= ALMOST_ALL
+    if is_likely and match.score >= max(LIKELY_SCORE, LIKELY_SHARE * typical):
         return template.confidence * LIKELY_TRUST
-    return min(template.confidence, PROPOSED) if score >= SURE_SCORE else None
+    return min(template.confidence, PROPOSED) if match.score >= SURE_SCORE else None
+
+
+def _is_line(template: Template) -> bool:
+    """Whether nearly all of a mark's edges run in one direction."""
+    across, down = (float(np.square(each).sum()) for each in template.gradients)
+    return min(across, down) < BOTH_DIRECTIONS * (across + down)
 
 
 def _find_elsewhere(template: Template, views: _Views) -> list[Region]:
