@@ -4,12 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
-from review_browser import Reviewer, browser
+from review_browser import Reviewer
 from review_cases import (
     EXAMPLES,
     begun,
-    make_store,
-    need_chromium,
     put_image,
     region_at,
     served,
@@ -21,35 +19,8 @@ from automask.store import Store
 from automask.types import Kind
 
 pytestmark = pytest.mark.slow
+pytest_plugins = ["review_fixtures"]
 pytest.importorskip("fastapi", reason="needs the extra api")
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    need_chromium()
-    with browser(tmp_path_factory.mktemp("profile")) as context:
-        yield context
-
-
-@pytest.fixture
-def root(tmp_path):
-    return make_store(tmp_path)
-
-
-@pytest.fixture
-def server(root):
-    with served(root) as server:
-        yield server
-
-
-@pytest.fixture
-def reviewer(context, server):
-    page = context.new_page()
-    reviewer = Reviewer(page)
-    reviewer.open(server.address)
-    yield reviewer
-    assert reviewer.errors == []
-    page.close()
 
 
 def decisions(root):

@@ -6,43 +6,16 @@ import json
 import numpy as np
 import pytest
 from cli_process import automask
-from review_browser import Reviewer, browser
-from review_cases import CONFIG, make_store, need_chromium, served, stored_levels
+from review_browser import Reviewer
+from review_cases import CONFIG, served, stored_levels
 
 from automask.config import PolicyConfig
 from automask.redraw import redraw_store
 from automask.store import Store
 
 pytestmark = pytest.mark.slow
+pytest_plugins = ["review_fixtures"]
 pytest.importorskip("fastapi", reason="needs the extra api")
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    need_chromium()
-    with browser(tmp_path_factory.mktemp("profile")) as context:
-        yield context
-
-
-@pytest.fixture
-def root(tmp_path):
-    return make_store(tmp_path)
-
-
-@pytest.fixture
-def server(root):
-    with served(root) as server:
-        yield server
-
-
-@pytest.fixture
-def reviewer(context, server):
-    page = context.new_page()
-    reviewer = Reviewer(page)
-    reviewer.open(server.address)
-    yield reviewer
-    assert reviewer.errors == []
-    page.close()
 
 
 def kind_of(reviewer):
