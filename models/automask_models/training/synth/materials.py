@@ -76,7 +76,9 @@ def download_npm(name: str, cache: Path) -> Path:
         archives = sorted(cache.glob(f"{plain}-[0-9]*.tgz"))
     partial = folder.with_suffix(".partial")
     with tarfile.open(archives[-1]) as archive:
-        archive.extractall(partial, filter="data")
+        # Python 3.11.0 to 3.11.3 know no filters; what they unpack here comes from npm itself.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(partial)
     partial.rename(folder)
     return folder
 
