@@ -103,13 +103,18 @@ def merged_with_a_blob(is_ink):
     return ink, group
 
 
-def test_a_word_that_touches_something_else_is_drawn_without_it(monkeypatch):
-    image, letters = lettered("Harbour", size_px=40, at=(300, 200), opacity=0.7)
-    ink, group = merged_with_a_blob(letters)
+def found_in(image, ink, monkeypatch):
+    """What the detector finds where the network sees that map."""
     monkeypatch.setattr(detector_module.InkNetwork, "map_of", lambda *_: ink)
     detector = InkDetector.from_options(InkOptions(), weights=WeightLibrary.discover(), runtime=RuntimeConfig())
     detector.load()
-    drawn = [region for region in detector.detect([image])[0] if region.confidence >= 0.5]
+    return detector.detect([image])[0]
+
+
+def test_a_word_that_touches_something_else_is_drawn_without_it(monkeypatch):
+    image, letters = lettered("Harbour", size_px=40, at=(300, 200), opacity=0.7)
+    ink, group = merged_with_a_blob(letters)
+    drawn = [region for region in found_in(image, ink, monkeypatch) if region.confidence >= 0.5]
     (word,) = drawn
     assert letters[word.box.slices].sum() > 0.9 * letters.sum()
     assert word.box.height_px < 0.5 * group.box_in(ink).height_px
@@ -118,10 +123,7 @@ def test_a_word_that_touches_something_else_is_drawn_without_it(monkeypatch):
 def test_a_part_that_is_not_read_is_no_word(monkeypatch):
     plain, letters = lettered("Harbour", size_px=40, at=(300, 200), opacity=0.0)
     ink, _ = merged_with_a_blob(letters)
-    monkeypatch.setattr(detector_module.InkNetwork, "map_of", lambda *_: ink)
-    detector = InkDetector.from_options(InkOptions(), weights=WeightLibrary.discover(), runtime=RuntimeConfig())
-    detector.load()
-    (whole,) = detector.detect([plain])[0]
+    (whole,) = found_in(plain, ink, monkeypatch)
     assert whole.confidence < 0.5
 
 

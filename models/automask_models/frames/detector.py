@@ -13,7 +13,6 @@ from automask.geometry import Box
 from automask.protocols import WeightSource, stage_fingerprint
 from automask.types import Attribute, Image, Issue, Kind, Region
 from automask_models.frames.cards import CardWindow, find_card
-from automask_models.frames.evidence import JUST_PROPOSED
 from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow
 from automask_models.frames.openings import Opening, find_opening
 from automask_models.frames.picture import certainly_picture, detail_of
@@ -24,6 +23,7 @@ from automask_models.frames.strips import Strip, find_strips
 from automask_models.frames.tilt import levelled, tilt_of, turned_back
 from automask_models.frames.veils import Veil, find_veils
 from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
+from automask_models.proposing import JUST_PROPOSED
 
 ALGORITHM_VERSION = 5
 DRAWING_TRUST = 0.45

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-JUST_PROPOSED = 0.45
-"""Confidence of what is shown to a person and never drawn by itself."""
-
 
 def ramp(value: float, low: float, high: float) -> float:
     """0 below `low`, 1 above `high`, linear between; the two may be in falling order."""

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from automask.geometry import Box
 from automask_models.frames.channels import largest_channel
-from automask_models.frames.evidence import JUST_PROPOSED, ramp
+from automask_models.frames.evidence import ramp
 from automask_models.frames.lettering import ENOUGH, Letters, letters_in
 from automask_models.frames.sides import Side, oriented_pixels
+from automask_models.proposing import JUST_PROPOSED
 
 POSITIONS = 768
 DEEPEST = 0.34

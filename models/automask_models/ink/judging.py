@@ -66,9 +66,9 @@ class GroupJudge:
         """
         if group.is_ring:
             return [self._as_ring(group)]
-        if self._reader is None:
-            return [Judged(group, self._model.of_group(group))]
         whole = Judged(group, self._model.of_group(group))
+        if self._reader is None:
+            return [whole]
         if self._model.is_doubtful(group):
             whole = self._read(self._reader, pixels, ink, group)
             if whole.confidence < DRAWN:

@@ -19,6 +19,7 @@ from automask_models.overlay.reduction import Gradients, Shape, furthest, raw_gr
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 from automask_models.overlay.rivals import has_plates
 from automask_models.overlay.template import Template
+from automask_models.proposing import JUST_PROPOSED
 
 SOURCE = "overlay"
 ACCEPT = 0.5
@@ -33,8 +34,6 @@ SURE_SHARE, LIKELY_SHARE = 0.3, 0.2
 pictures without the mark one answers by 4 deviations, where those with it typically answer by 16."""
 SURE_CORRELATION = 0.15
 """What an image has in common with a mark at its usual place; by chance, images reach .14."""
-PROPOSED = 0.45
-"""Greatest confidence in a mark whose answer would show it but is weak beside that of the others."""
 ALMOST_ALL = 0.85
 ELSEWHERE_SCORE = 8.0
 ELSEWHERE_CORRELATION = 0.35
@@ -155,7 +154,6 @@ def _winner(rivals: Sequence[tuple[Template, _Fit]], views: _Views) -> tuple[Tem
         rivals, key=lambda each: (each[0].confidence >= ACCEPT, each[1].explained, each[0].id), reverse=True
     )
     for place, (template, fit) in enumerate(ranked):
-        pixels = fit.alignment.to_reference(views.pixels(template.width_px, template.height_px))
         poorer = [
             other
             for other, _ in ranked[place + 1 :]
@@ -163,8 +161,11 @@ def _winner(rivals: Sequence[tuple[Template, _Fit]], views: _Views) -> tuple[Tem
             and other.confidence >= ACCEPT
             and other.area_share < template.area_share
         ]
+        if not poorer:
+            break  # as with the last one
+        pixels = fit.alignment.to_reference(views.pixels(template.width_px, template.height_px))
         if all(has_plates(pixels, template.artefact, other.artefact) for other in poorer):
-            break  # the last one has no rival left
+            break
     return template, fit
 
 
@@ -234,7 +235,8 @@ def _confidence_near(template: Template, match: Match, *, is_same_shape: bool) -
     is_likely = is_same_shape and template.support >= ALMOST_ALL
     if is_likely and match.score >= max(LIKELY_SCORE, LIKELY_SHARE * typical):
         return template.confidence * LIKELY_TRUST
-    return min(template.confidence, PROPOSED) if match.score >= SURE_SCORE else None
+    # It would show the mark, but is weak beside the answers of the others.
+    return min(template.confidence, JUST_PROPOSED) if match.score >= SURE_SCORE else None
 
 
 def _is_line(template: Template) -> bool:

@@ -25,7 +25,7 @@ def has_plates(pixels: NDArray[np.uint8], artefact: NDArray[np.bool_], rival: ND
         rival: (h, w) bool, the frame that claims less.
 
     Returns:
-        True where the frame has no plate that its rival lacks.
+        True also where the frame has no plate that its rival lacks.
     """
     import cv2
 

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from automask.types import Attribute, Image, Kind, Region
+from automask_models.proposing import JUST_PROPOSED
 from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.text.lines import TextLine
 
 LARGEST_SHARE = 0.3
 READ_SCORE = 0.4
-PROPOSED = 0.45
-"""Greatest confidence in a line whose box takes more of the image than `LARGEST_SHARE` and that is read with a lower
-score than `READ_SCORE`: folds, bark and wallpaper look like one huge letter, which nobody can read."""
+"""A line whose box takes more of the image than `LARGEST_SHARE`, and that is read with a lower score than `READ_SCORE`,
+is only proposed: folds, bark and wallpaper look like one huge letter, which nobody can read."""
 SHAPES = frozenset("0Oo1Il一二三川口日曰回目田")
 """Rings, bars and boxes: characters that any drawing holds."""
 
@@ -73,5 +73,5 @@ def text_region(line: TextLine, read: Recognition, *, image: Image, model: Evide
         attributes["text"] = text
     confidence = model.confidence(evidence)
     if read.score < READ_SCORE and box.area_px > LARGEST_SHARE * image.width_px * image.height_px:
-        confidence = min(confidence, PROPOSED)
+        confidence = min(confidence, JUST_PROPOSED)
     return Region(Kind.TEXT, box, confidence, source, polygon=line.outline, attributes=attributes)

@@ -12,6 +12,7 @@ from pydantic import Field
 from automask.config import FrozenModel
 from automask.geometry import Box
 from automask.types import Image, Kind, Region
+from automask_models.proposing import JUST_PROPOSED
 from automask_models.stages import ConfiguredStage
 from automask_models.tiling.pattern import Pattern
 
@@ -23,9 +24,8 @@ TRUST = 0.95
 FULL_COVERAGE = 0.9
 """Share of the blocks from which a pattern counts as shown everywhere: some hide it."""
 LARGEST_SHARE = 0.5
-PROPOSED = 0.45
-"""Greatest confidence in a pattern that covers more of the picture than that: tiles of a game, dots on a dress,
-wallpapers. Whether there is a picture under it that can be learned is for a person to say."""
+"""A pattern that covers more of the picture than that is only proposed: tiles of a game, dots on a dress, wallpapers.
+Whether there is a picture under it that can be learned is for a person to say."""
 MIN_CONTRAST = 1.5
 """Grey levels. The steps of a plain gradient, which eight bits and the blocks of a JPEG file make, repeat as well."""
 MIN_SHARE = 0.005
@@ -67,7 +67,7 @@ class TilingDetector(ConfiguredStage[TilingOptions]):
             return []
         confidence = TRUST * (pattern.closure * min(1.0, pattern.coverage / FULL_COVERAGE)) ** 2
         if pattern.artefact.mean() > LARGEST_SHARE:
-            confidence = min(confidence, PROPOSED)
+            confidence = min(confidence, JUST_PROPOSED)
         if confidence < self._options.min_confidence:
             return []
         artefact = pattern.artefact
