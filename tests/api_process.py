@@ -21,12 +21,20 @@ class ServeProcess:
         arguments: More of the command line.
         config: The TOML file.
         cwd: Where it is started.
+        open_files: How many it may have; None = as this process.
         variables: Of its environment.
     """
 
     def __init__(
-        self, folder: Path, *arguments: object, config: str = CHEAP_CONFIG, cwd: Path | None = None, **variables: str
+        self,
+        folder: Path,
+        *arguments: object,
+        config: str = CHEAP_CONFIG,
+        cwd: Path | None = None,
+        open_files: int | None = None,
+        **variables: str,
     ) -> None:
+        self._limit = ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh"] if open_files is not None else []
         self.data, self.log, self.config = folder / "data", folder / "log", folder / "config.toml"
         self.config.write_text(config)
         self._arguments, self._cwd, self._variables = arguments, cwd, variables
@@ -36,9 +44,9 @@ class ServeProcess:
         """Start it and wait until its models are loaded."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command(
+                [*self._limit, *command(
                     "serve", "--port", "0", "--data-dir", self.data, "--config", self.config, *self._arguments
-                ),
+                )],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -12,6 +12,7 @@ from fakes import red_on_grey
 from PIL import Image
 
 from automask_api.app import create_app
+from automask_api.connections import guarded
 from automask_api.settings import ServiceSettings
 
 START_S = 60
@@ -30,7 +31,8 @@ def serving(data_dir, *, pipeline=None, routers=(), store=None, app=None, **sett
     if app is None:
         made = ServiceSettings(data_dir=data_dir, **settings)
         app = create_app(pipeline or red_pipeline(), store, made, routers=routers)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=5))
+    http = guarded(app.state.service.connections) if hasattr(app, "state") else "auto"
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=5, http=http))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -23,8 +23,10 @@ ZIP = {"Content-Type": "application/zip"}
 
 
 @pytest.fixture
-def impatient(tmp_path):
+def impatient(tmp_path, monkeypatch):
     """A server with one place, which waits 2 s for bytes and 2.5 s for slow bodies: a busy machine pauses for less."""
+    monkeypatch.setattr("automask_api.security.limits._TAKEN_BEFORE", 1)
+    monkeypatch.setattr("automask_api.security.limits.Arrival.gives_way_to", lambda *_: False)
     app = create_app(pipeline(), None, ServiceSettings(data_dir=tmp_path, queue_size=1))
     limits = BodyLimitMiddleware(app, by_path={}, otherwise=1 << 20, silence_s=2.0, grace_s=2.5)
     with serving(tmp_path, app=limits) as client:

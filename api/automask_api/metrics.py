@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import http
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
+from automask_api.connections import Reason
+from automask_api.jobs.records import JobState
+
 if TYPE_CHECKING:
     from automask_api.service import Service
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_STATUSES = frozenset(http.HTTPStatus)
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 
 
@@ -33,9 +39,10 @@ class Metrics:
         self._registry.register(_ServiceCollector(service))
 
     def observe(self, scope: Scope, *, status: int, seconds: float) -> None:
-        """Count a request under its route, never under its path: those have no bound."""
+        """Count a request. Every label is of a closed set: clients choose paths and methods, and the memory is ours."""
         route = getattr(scope.get("route"), "path", "none")
-        self._requests.labels(scope["method"], route, str(status)).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._requests.labels(method, route, str(status) if status in _STATUSES else "none").inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:
@@ -59,10 +66,15 @@ class _ServiceCollector(Collector):
         yield _counter("automask_model_calls", "Calls of models, each for a batch.", service.worker.calls)
         yield _counter("automask_cache_hits", "Images found in the result cache.", service.cache.hits)
         yield _counter("automask_cache_misses", "Images not found in the result cache.", service.cache.misses)
+        yield _gauge("automask_connections", "Connections that are open.", len(service.connections))
+        ended = CounterMetricFamily("automask_connections_ended", "Connections ended early.", labels=["reason"])
+        for reason in get_args(Reason):
+            ended.add_metric([reason], service.connections.ended[reason])
+        yield ended
         jobs = GaugeMetricFamily("automask_jobs", "Jobs that are kept, by state.", labels=["state"])
-        states = [job.state.value for job in service.jobs.jobs()]
-        for state in sorted(set(states)):
-            jobs.add_metric([state], states.count(state))
+        states = [job.state for job in service.jobs.jobs()]
+        for state in JobState:
+            jobs.add_metric([state.value], states.count(state))
         yield jobs
 
 

@@ -18,15 +18,17 @@ from automask.errors import EXIT_INTERRUPTED, OutputError, StoreLocked
 from automask.pipeline import MaskPipeline
 from automask.store.locking import exclusive_lock
 from automask_api.app import create_app
+from automask_api.connections import ACCEPTED_AT_ONCE, guarded, on_loop_error, within_open_files
+from automask_api.logs import log_to_stderr
 from automask_api.security.keys import KEYS_FILE, ApiKeys, add_key
 from automask_api.service import Service
 from automask_api.settings import ServiceSettings
 from automask_api.stopping import GRACE_S
-from automask_api.tracing import log_to_stderr
 
 _FIRST_KEY = "first"
-_LOCK_NAME = "server.lock"
 _BACKLOG = 512
+"""Connections that the system keeps until they are accepted."""
+_LOCK_NAME = "server.lock"
 
 
 def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
@@ -43,14 +45,20 @@ def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
     with _owning(settings.data_dir), _listening(settings) as listener:
         make_first_key(settings)
         app = create_app(MaskPipeline.from_config(config), None, settings)
+        service: Service = app.state.service
         log_to_stderr(settings.log_format)
+        service.connections.limits = within_open_files(service.connections.limits)
         host, port = listener.getsockname()[:2]
         sys.stdout.write(f"automask serves on http://{_shown(host)}:{port}, its API is at /docs. Ctrl-C ends it.\n")
         sys.stdout.flush()
         server = _Server(
-            app.state.service,
+            service,
             uvicorn.Config(
                 app,
+                http=guarded(service.connections),
+                ws="none",
+                loop="asyncio",
+                backlog=ACCEPTED_AT_ONCE,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -62,7 +70,7 @@ def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
         try:
             server.run(sockets=[listener])
         finally:
-            if server.interrupted and app.state.service.is_at_work:
+            if server.interrupted and service.is_at_work:
                 # A model is still busy, perhaps for minutes, and an interpreter that ends under it may crash. Whatever
                 # it works on is done again: files are written whole, and jobs still count as running on disk.
                 sys.stdout.flush()
@@ -77,6 +85,13 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.interrupted = False
         self._service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        asyncio.get_running_loop().set_exception_handler(on_loop_error)
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)  # asyncio has set the number that it accepts at once
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn: the handler of SIGINT and SIGTERM. A second SIGINT waits for nothing."""

@@ -11,6 +11,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from automask.config import PipelineConfig
 from automask.pipeline import MaskPipeline
@@ -18,12 +19,14 @@ from automask.request import MaskOptions
 from automask.store import Store
 from automask_api.assortment import Assortment
 from automask_api.cache import ResultCache
+from automask_api.connections import Connections
 from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy
 from automask_api.jobs.runner import JobRunner
 from automask_api.masking import MaskMaker
 from automask_api.metrics import Metrics
 from automask_api.refining.desk import RefineDesk
+from automask_api.security.limits import ARRIVAL, Arrival
 from automask_api.settings import ServiceSettings
 from automask_api.stopping import Stopping
 from automask_api.worker import ModelWorker, deadline_passed
@@ -69,10 +72,11 @@ class Service:
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
         self.jobs = JobRunner(self.assortment, self.worker, settings)
         self.stopping = Stopping()
-        self.admitted = 0
+        self._places: set[Arrival] = set()
         self._ender = threading.Thread(
             target=self.threads.shutdown, kwargs={"cancel_futures": True}, name="automask-end", daemon=True
         )
+        self.connections = Connections(settings.connection_limits)
         self.metrics = Metrics(self)
 
     @property
@@ -113,19 +117,32 @@ class Service:
         return self.jobs.is_at_work or self.worker.is_at_work or self._ender.is_alive()
 
     @contextlib.contextmanager
-    def admission(self) -> Iterator[None]:
+    def admission(self, scope: Scope) -> Iterator[None]:
         """A place for a request, taken before its body is read; on the event loop only.
 
+        When all are taken, the request whose body arrives slowest gives up its own.
+
         Raises:
-            Busy: All are taken.
+            Busy: All are taken by requests in work.
         """
+        place: Arrival = scope[ARRIVAL]
         if self.admitted >= self.settings.queue_size:
-            raise Busy("The server has as much work as it takes.", retry_after_s=_RETRY_AFTER_S)
-        self.admitted += 1
+            giving_way = (one for one in self._places if one.gives_way_to(place))
+            slowest = min(giving_way, key=lambda one: one.rate, default=None)
+            if slowest is None:
+                raise Busy("The server has as much work as it takes.", retry_after_s=_RETRY_AFTER_S)
+            slowest.give_up()
+        place.take_place()
+        self._places.add(place)
         try:
             yield
         finally:
-            self.admitted -= 1
+            self._places.discard(place)
+
+    @property
+    def admitted(self) -> int:
+        """Requests that have a place."""
+        return sum(not place.given_up for place in self._places)
 
 
 def service_of(connection: HTTPConnection) -> Service:

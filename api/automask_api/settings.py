@@ -6,6 +6,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,23 @@ def default_data_dir() -> Path:
         return (Path(base) if base else Path.home() / "AppData" / "Local") / "automask" / "service"
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "automask" / "service"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What connections may take.
+
+    Attributes:
+        most: At once.
+        most_per_address: Of one address that is not this machine's own; 0 = no limit.
+        header_s: Longest time for the head of a request, from its first byte or from the connection on.
+        write_s: Longest time in which a client takes nothing of its answer.
+    """
+
+    most: int = 512
+    most_per_address: int = 128
+    header_s: float = 10.0
+    write_s: float = 60.0
 
 
 class ServiceSettings(BaseSettings):
@@ -60,6 +78,11 @@ class ServiceSettings(BaseSettings):
     )
     batch_size: int = Field(4, ge=1, le=256, description="Waiting images that one model call takes together at most.")
     queue_size: int = Field(64, ge=1, le=4096, description="Requests in work or waiting; more get 503.")
+    connections: int = Field(512, ge=8, le=65536, description="Connections at once; those that only wait make room.")
+    connections_per_address: int = Field(
+        128, ge=0, description="The same for one address that is not this machine's; 0 = no limit, as behind a proxy."
+    )
+    header_s: float = Field(10.0, gt=0, le=600, description="Longest time for the head of a request to arrive.")
     deadline_s: float = Field(120.0, gt=0, le=3600, description="Longest time for one image, and the default.")
     max_image_bytes: int = Field(64 * MIB, ge=1024, description="Largest image file.")
     max_megapixels: float = Field(100.0, gt=0, le=1000, description="Largest image, checked before decoding.")
@@ -85,6 +108,11 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _resolve(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(root.expanduser().resolve() for root in value)
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """What connections may take."""
+        return ConnectionLimits(self.connections, self.connections_per_address, self.header_s)
 
     @property
     def is_loopback(self) -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import secrets
-import sys
 import time
-from typing import Literal
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -21,7 +18,6 @@ logger = logging.getLogger("automask_api.access")
 
 _HEADER = b"x-request-id"
 _GOOD_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_EXTRA = ("request_id", "method", "path", "status", "seconds", "client", "key")
 
 
 class TracingMiddleware:
@@ -83,44 +79,3 @@ def _request_id(scope: Scope) -> str:
         if name == _HEADER and _GOOD_ID.fullmatch(value):
             return str(value.decode("ascii"))
     return secrets.token_hex(8)
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        line: dict[str, object] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line.update((name, getattr(record, name)) for name in _EXTRA if getattr(record, name, None) is not None)
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-class TextFormatter(logging.Formatter):
-    """For people."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        facts = " ".join(
-            f"{name}={getattr(record, name)}" for name in _EXTRA if getattr(record, name, None) is not None
-        )
-        line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.levelname.lower()} "
-        line += f"{record.getMessage()} {facts}".strip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-def log_to_stderr(log_format: Literal["json", "text"]) -> None:
-    """Send the records of this package and of uvicorn to stderr; for the process that only serves."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
-    for name in ("automask", "automask_models", "automask_api", "uvicorn.error"):
-        logger_of_package = logging.getLogger(name)
-        logger_of_package.handlers[:] = [handler]
-        logger_of_package.propagate = False
-        logger_of_package.setLevel(logging.INFO if name != "uvicorn.error" else logging.WARNING)

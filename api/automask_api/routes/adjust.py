@@ -29,7 +29,7 @@ async def adjust(request: Request, service: ServiceDep, adjustments: Annotated[A
     The body is the mask (any image file; colours count by their brightness), or a form with it as `image`.
     """
     settings = service.settings
-    with service.admission():
+    with service.admission(request.scope):
         form = await read_image(request, max_bytes=settings.max_image_bytes)
         adjustments = model_of(adjustments, form.fields)
         making = service.masks.adjusted(form.files["image"], adjustments)

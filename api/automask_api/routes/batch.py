@@ -61,7 +61,7 @@ async def make_masks(
     """
     media_type = preferred(request.headers.get("accept", ""), (ZIP, NDJSON))
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(service.admission())
+        stack.enter_context(service.admission(request.scope))
         batch = await stack.enter_async_context(read_batch(request, service.settings))
         body = _answered(batch, service, model_of(options, batch.fields), media_type)
         return StreamingResponse(_with(stack.pop_all(), body), media_type=media_type)

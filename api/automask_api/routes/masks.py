@@ -51,7 +51,7 @@ async def make_mask(request: Request, service: ServiceDep, options: Annotated[Re
     regions, verdict and timings instead of the PNG.
     """
     media_type = preferred(request.headers.get("accept", ""), (PNG, JSON))
-    with service.admission():
+    with service.admission(request.scope):
         form = await read_image(request, max_bytes=service.settings.max_image_bytes)
         options = model_of(options, form.fields)
         config = service.configured(options)

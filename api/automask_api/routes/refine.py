@@ -97,7 +97,7 @@ async def refine(request: Request, service: ServiceDep, options: Annotated[Refin
     media_type = preferred(request.headers.get("accept", ""), (PNG, JSON))
     if media_type_of(request) not in _FORMS:
         raise UnsupportedType("Refinements are forms.", advice="Send -F image=@picture.png -F points=120,80.")
-    with service.admission():
+    with service.admission(request.scope):
         form = await read_form(request, max_files=len(_FILES), max_bytes=service.settings.max_image_bytes)
         options = model_of(options, form.fields)
         if unknown := sorted(set(form.files) - set(_FILES)):

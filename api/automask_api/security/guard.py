@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -70,7 +71,7 @@ class GuardMiddleware:
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         origin = headers.get("origin")
         if origin is not None:
-            if origin in self._origins or urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != "":
+            if origin in self._origins or network_location(origin) == headers.get("host", "").lower() != "":
                 return
         elif headers.get("sec-fetch-site", "none") in _OWN_SITES or _is_navigation(scope, headers):
             return
@@ -81,7 +82,10 @@ class GuardMiddleware:
 
     def _key_name(self, headers: Headers) -> str:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        if scheme.lower() == "basic":
+            key = _password(bearer)
+        else:
+            key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         name = self._keys.name_of(key) if key else None
         if name is None:
             raise KeyRequired(
@@ -89,6 +93,14 @@ class GuardMiddleware:
                 advice="Send it as `Authorization: Bearer KEY`; `automask serve keys add NAME` makes one.",
             )
         return name
+
+
+def _password(basic: str) -> str:
+    """The password of HTTP's basic authentication, for programs that know no other; empty where it is malformed."""
+    try:
+        return base64.b64decode(basic.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def host_name(header: str) -> str:
@@ -100,6 +112,14 @@ def host_name(header: str) -> str:
         return ""
 
 
+def network_location(origin: str) -> str:
+    """The lower-case host and port of an `Origin` header; empty for one that is malformed."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
 def _is_navigation(scope: Scope, headers: Headers) -> bool:
     """Somebody followed a link to this server: the other page cannot read what it gets."""
-    return bool(scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate")
+    return bool(scope["method"] in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate")

@@ -3,18 +3,91 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import time
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from automask_api.errors import TooLarge, TooSlow
+from automask_api.errors import ServiceError, TooLarge, TooSlow
 from automask_api.problems import problem_of
+
+ARRIVAL = "automask.arrival"
+"""Key of the request's `Arrival` in its ASGI scope."""
 
 _SILENCE_S = 30.0
 _GRACE_S = 60.0
 _LEAST_BYTES_PER_S = 4096
+_TAKEN_BEFORE = 65_536
+"""Bytes of a body that are read before its request asks for a place: small ones need none while they arrive."""
+_HEAD_START_S = 0.25
+_SLOW_BYTES_PER_S = 32_768
+"""Larger bodies that arrive slower than this lose their place when all are taken."""
+
+
+class Arrival:
+    """How the body of a request arrives, kept in its scope. On the event loop only.
+
+    Attributes:
+        seen: Bytes so far.
+        complete: Nothing more will come.
+        given_up: Its place was given to somebody else.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.complete = False
+        self.given_up = False
+        self._started_s = self._placed_s = time.monotonic()
+        self._placed_at = 0
+        self._waiting: asyncio.Timeout | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Since the head of the request was there."""
+        return time.monotonic() - self._started_s
+
+    def take_place(self) -> None:
+        """Its request has a place from now on."""
+        self._placed_s, self._placed_at = time.monotonic(), self.seen
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second since it has a place."""
+        return (self.seen - self._placed_at) / max(time.monotonic() - self._placed_s, 1e-3)
+
+    def gives_way_to(self, newcomer: Arrival) -> bool:
+        """Whether another request would make more of its place: one that is there already, or where this one stalls."""
+        if self.complete or self.given_up:
+            return False
+        stalls = time.monotonic() - self._placed_s > _HEAD_START_S and self.rate < _SLOW_BYTES_PER_S
+        return newcomer.complete or stalls
+
+    def give_up(self) -> None:
+        """Let the request end as too slow."""
+        self.given_up = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    async def next(self, receive: Receive, *, silence_s: float) -> Message:
+        """The next message of the body.
+
+        Raises:
+            TooSlow: It did not come in time, or was given up.
+        """
+        if self.given_up:
+            raise _too_slow()
+        try:
+            async with asyncio.timeout(silence_s) as self._waiting:  # wait_for of 3.11 may swallow a cancellation
+                message = await receive()
+        except TimeoutError as error:
+            raise _too_slow() from error
+        finally:
+            self._waiting = None
+        self.seen += len(message.get("body", b""))
+        self.complete = not message.get("more_body", False)
+        return message
 
 
 class BodyLimitMiddleware:
@@ -55,27 +128,29 @@ class BodyLimitMiddleware:
         if declared.isdecimal() and int(declared) > limit:
             await problem_of(_too_large(limit), scope)(scope, receive, send)
             return
-        seen = 0
-        complete = False
-        started = time.monotonic()
+        arrival = scope[ARRIVAL] = Arrival()
 
-        async def receive_counted() -> Message:
-            nonlocal seen, complete
-            if complete:  # all that can come is that the client goes away
-                return await receive()
-            try:
-                async with asyncio.timeout(self._silence_s):  # wait_for of Python 3.11 may swallow a cancellation
-                    message = await receive()
-            except TimeoutError as error:
-                raise _too_slow() from error
-            seen += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if seen > limit:
+        async def receive_checked() -> Message:
+            message = await arrival.next(receive, silence_s=self._silence_s)
+            if arrival.seen > limit:
                 raise _too_large(limit)
-            late_s = time.monotonic() - started - self._grace_s
-            if not complete and late_s > 0 and seen < late_s * _LEAST_BYTES_PER_S:
+            late_s = arrival.age_s - self._grace_s
+            if not arrival.complete and late_s > 0 and arrival.seen < late_s * _LEAST_BYTES_PER_S:
                 raise _too_slow()
             return message
+
+        begun: collections.deque[Message] = collections.deque()
+        try:
+            while not arrival.complete and arrival.seen < _TAKEN_BEFORE:
+                begun.append(await receive_checked())
+        except ServiceError as error:
+            await problem_of(error, scope)(scope, receive, send)
+            return
+
+        async def receive_counted() -> Message:
+            if begun:
+                return begun.popleft()
+            return await (receive() if arrival.complete else receive_checked())
 
         await self._app(scope, receive_counted, send)
 
