@@ -15,7 +15,8 @@ from automask.store import Store
 from automask.wire import WireResult
 from automask_api import problems
 from automask_api.description import DescribedApp
-from automask_api.routes import adjust, batch, health, jobs, masks, models, reference, refine
+from automask_api.head import HeadMiddleware
+from automask_api.routes import adjust, batch, health, jobs, labelstudio, masks, models, reference, refine
 from automask_api.routes.refine import RefineAnswer
 from automask_api.security.guard import GuardMiddleware
 from automask_api.security.keys import KEYS_FILE, ApiKeys
@@ -33,6 +34,7 @@ _ROUTERS = (
     adjust.router,
     jobs.router,
     refine.router,
+    labelstudio.router,
     reference.router,
 )
 
@@ -81,6 +83,7 @@ def create_app(
     problems.install(app)
     for router in (*_ROUTERS, *routers):
         app.include_router(router)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(
         BodyLimitMiddleware,
         by_path={
@@ -88,6 +91,7 @@ def create_app(
             "/v1/adjust": settings.max_image_bytes + MIB,
             "/v1/refine": 3 * settings.max_image_bytes + MIB,
             "/v1/masks/batch": settings.max_batch_bytes,
+            "/v1/jobs/upload": settings.max_batch_bytes,
         },
         otherwise=settings.max_body_bytes,
     )
@@ -102,7 +106,7 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=["*"],
         )

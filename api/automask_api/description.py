@@ -10,13 +10,39 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from automask_api.problems import MEDIA_TYPE, Problem
+from automask_api.security.guard import OPEN_PATHS
 
 _TEMPLATE = "#/components/schemas/{model}"
 _OTHERWISE = {"description": "What went wrong, and what to do.", "content": {}}
 _FRAMEWORK_MODELS = ("HTTPValidationError", "ValidationError")
 
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `automask serve keys add NAME`."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password, under any name."},
+}
+
 BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 """The schema of a file."""
+
+
+BATCH_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"images": {"type": "array", "items": BINARY, "minItems": 1}},
+                    "required": ["images"],
+                    "additionalProperties": {"type": "string", "description": "Any option of the query."},
+                }
+            },
+            "application/zip": {"schema": BINARY},
+        },
+    }
+}
+"""A body of many images."""
 
 
 def image_body(description: str) -> dict[str, Any]:
@@ -61,9 +87,12 @@ class DescribedApp(FastAPI):
             schemas.setdefault(name, schema)
         for name in _FRAMEWORK_MODELS:
             schemas.pop(name, None)
+        document["components"]["securitySchemes"] = SECURITY_SCHEMES
         problem = {**_OTHERWISE, "content": {MEDIA_TYPE: {"schema": reference(Problem)}}}
-        for methods in document["paths"].values():
+        for path, methods in document["paths"].items():
             for operation in methods.values():
+                # `{}`: on loopback nobody needs a key until there is one.
+                operation["security"] = [] if path in OPEN_PATHS else [{}, *({name: []} for name in SECURITY_SCHEMES)]
                 operation["responses"].pop("422", None)
                 operation["responses"]["default"] = problem
         return document

@@ -13,8 +13,10 @@
         +-- Conflict               HTTP 409   not in the state that this needs
         +-- TooLarge               HTTP 413   more bytes, parts or images than allowed
         +-- UnsupportedType        HTTP 415   a body of another kind
+        +-- UnusableKey            HTTP 422   an Idempotency-Key that belongs to another request
         +-- Busy                   HTTP 503   the queue is full, or the server starts or stops; Retry-After says when
         +-- DeadlinePassed         HTTP 504   not done in the time that the request allowed
+        +-- StorageFull            HTTP 507   the uploads that are kept leave no room for another
 """
 
 from __future__ import annotations
@@ -91,6 +93,13 @@ class UnsupportedType(ServiceError):
     default_code = "unsupported-type"
 
 
+class UnusableKey(ServiceError):
+    """An `Idempotency-Key` that belongs to another request."""
+
+    http_status = 422
+    default_code = "idempotency-key-reused"
+
+
 class Busy(ServiceError):
     """The queue is full, or the server starts or stops.
 
@@ -105,6 +114,13 @@ class Busy(ServiceError):
     def __init__(self, message: str, *, retry_after_s: int = 1, code: str | None = None) -> None:
         super().__init__(message, advice=f"Try again in {retry_after_s} s.", code=code)
         self.retry_after_s = retry_after_s
+
+
+class StorageFull(ServiceError):
+    """The uploads that are kept leave no room for another."""
+
+    http_status = 507
+    default_code = "storage-full"
 
 
 class DeadlinePassed(ServiceError):

@@ -95,6 +95,9 @@ def install(app: FastAPI) -> None:
             FieldProblem(field=".".join(str(part) for part in detail["loc"][1:]), message=str(detail["msg"]))
             for detail in error.errors()
         ]
+        if any(detail["loc"][0] == "path" for detail in error.errors()):  # there is nothing of such a name
+            detail = "; ".join(f"{f.field}: {f.message}" for f in fields)
+            return _response(request.scope, 404, code="not-found", detail=f"There is no such thing: {detail}.")
         return _response(
             request.scope,
             422,

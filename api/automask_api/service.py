@@ -23,18 +23,17 @@ from automask_api.connections import Connections
 from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy
 from automask_api.jobs.runner import JobRunner
+from automask_api.labelstudio.backend import LabelStudioBackend
 from automask_api.masking import MaskMaker
 from automask_api.metrics import Metrics
 from automask_api.refining.desk import RefineDesk
 from automask_api.security.limits import ARRIVAL, Arrival
-from automask_api.settings import ServiceSettings
+from automask_api.settings import TEMPORARY_FOLDER, ServiceSettings
 from automask_api.stopping import Stopping
 from automask_api.worker import ModelWorker, deadline_passed
 
 __all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
 
-TEMPORARY_FOLDER = "temporary"
-"""Below the data folder; emptied at the start."""
 _DECODED_AHEAD_PX = 120_000_000
 _OPEN_PX = 200_000_000
 _THREADS = 2
@@ -71,6 +70,7 @@ class Service:
         refiners = self.assortment.more_refiners.values()
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
         self.jobs = JobRunner(self.assortment, self.worker, settings)
+        self.label_studio = LabelStudioBackend(self.masks, settings)
         self.stopping = Stopping()
         self._places: set[Arrival] = set()
         self._ender = threading.Thread(

@@ -18,6 +18,8 @@ from automask.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "AUTOMASK_SERVE_"
 MIB = 1 << 20
+TEMPORARY_FOLDER = "temporary"
+"""Below the data folder; emptied at the start."""
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Folders = Annotated[tuple[Path, ...], NoDecode]
@@ -64,6 +66,9 @@ class ServiceSettings(BaseSettings):
     roots: Folders = Field((), description="Folders that jobs may read, separated as in PATH. None by default.")
     allowed_hosts: Names = Field((), description="More host names by which this server is called, separated by commas.")
     cors_origins: Names = Field((), description="Web origins whose pages may call this server; none by default.")
+    image_origins: Names = Field(
+        (), description="Web origins that images of Label Studio's tasks may be fetched from; none by default."
+    )
     open_metrics: bool = Field(False, description="Let /metrics be read without an API key.")
     devices: Annotated[tuple[Literal["auto", "cpu", "cuda", "mps"], ...], NoDecode] = Field(
         ("auto",), min_length=1, max_length=16, description="One model thread per entry, each with its own models."
@@ -91,6 +96,7 @@ class ServiceSettings(BaseSettings):
     max_body_bytes: int = Field(16 * MIB, ge=1024, description="Largest body of any other request.")
     cache_bytes: int = Field(512 * MIB, ge=0, description="Disk for results of images seen before; 0 = none.")
     embeddings: int = Field(8, ge=1, le=1024, description="Encoded images kept in memory for /v1/refine.")
+    upload_bytes: int = Field(8192 * MIB, ge=0, description="Disk for the images of all jobs from uploads.")
     jobs_kept: int = Field(100, ge=1, le=100_000, description="Finished jobs kept; the oldest are removed.")
     log_format: Literal["json", "text"] = Field("json", description="Format of the log on stderr.")
 
@@ -99,7 +105,9 @@ class ServiceSettings(BaseSettings):
     def _split_folders(cls, value: object) -> object:
         return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
-    @field_validator("allowed_hosts", "cors_origins", "devices", "more_detectors", "more_refiners", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "image_origins", "devices", "more_detectors", "more_refiners", mode="before"
+    )
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

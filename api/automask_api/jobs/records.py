@@ -40,6 +40,16 @@ class JobRequest(BaseModel):
     options: MaskOptions = MaskOptions()
 
 
+class UploadRequest(BaseModel):
+    """Masks for images that were sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upload_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the names and contents of all images.")
+    images: int = Field(ge=1, description="How many were sent.")
+    options: MaskOptions = MaskOptions()
+
+
 class JobProgress(BaseModel):
     """How far a job is; begins anew when the server is started again, with what was done counted as reused."""
 
@@ -71,7 +81,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: JobId
-    request: JobRequest
+    request: JobRequest | UploadRequest
     state: JobState
     folder: str = Field(description="The folder without links.")
     store: str = Field(description="Name of the store that holds its masks; equal requests share one.")
@@ -82,3 +92,4 @@ class Job(BaseModel):
     progress: JobProgress = JobProgress()
     notices: list[WireIssue] = Field(default_factory=list, description="About the run as a whole.")
     problem: JobProblem | None = None
+    idempotency: str = Field("", description="Hash of the Idempotency-Key that it came with, or empty.")

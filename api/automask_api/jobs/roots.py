@@ -11,6 +11,7 @@ from automask.dataset.codes import SkipReason
 from automask.dataset.walk import ImageFile, real_path
 from automask.errors import InputError
 from automask_api.errors import OriginRefused
+from automask_api.jobs.records import JobRequest, UploadRequest
 
 
 def allowed_folder(name: str, roots: Sequence[Path]) -> Path:
@@ -42,6 +43,11 @@ def allowed_folder(name: str, roots: Sequence[Path]) -> Path:
     raise InputError(
         f"{name!r} is not a folder.", advice="Check the path, as the server sees it.", code="input-not-a-folder"
     )
+
+
+def pattern_of(request: JobRequest | UploadRequest) -> str | None:
+    """Which images a job takes; all of an upload."""
+    return request.pattern if isinstance(request, JobRequest) else None
 
 
 class Choice:

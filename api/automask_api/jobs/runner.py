@@ -14,18 +14,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from automask.config import PipelineConfig
+from automask.dataset.walk import real_path
 from automask.errors import AutomaskError
 from automask.events import Counted, FileSkipped, ImageDone, ImageFailed, ImageReused, Notice, RunEvent
 from automask.pipeline import MaskPipeline
+from automask.request import MaskOptions
 from automask.runner import run_dataset
 from automask.types import Image, Issue, MaskResult, Region, Verdict
 from automask.wire import WireIssue
 from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, Conflict, NotFound
-from automask_api.jobs.records import Job, JobProblem, JobProgress, JobRequest, JobState
-from automask_api.jobs.roots import Choice, allowed_folder
+from automask_api.jobs.records import Job, JobProblem, JobProgress, JobRequest, JobState, UploadRequest
+from automask_api.jobs.repeats import Submitted, key_reused
+from automask_api.jobs.roots import Choice, allowed_folder, pattern_of
 from automask_api.jobs.shelf import JobShelf
-from automask_api.settings import ServiceSettings
+from automask_api.jobs.uploads import Staged, UploadShelf
+from automask_api.settings import TEMPORARY_FOLDER, ServiceSettings
 from automask_api.worker import ModelWorker
 
 logger = logging.getLogger(__name__)
@@ -81,6 +85,7 @@ class JobRunner:
         self._worker = worker
         self._settings = settings
         self._shelf = JobShelf(settings.data_dir)
+        self.uploads = UploadShelf(settings, temporary=settings.data_dir / TEMPORARY_FOLDER)
         self._condition = threading.Condition()
         self._jobs: dict[str, Job] = {}
         self._queue: collections.deque[str] = collections.deque()
@@ -94,6 +99,7 @@ class JobRunner:
             self._jobs[job.id] = job
             if not job.state.is_final:
                 self._queue.append(job.id)
+        self.uploads.sweep(self._jobs.values())
         self._thread.start()
 
     def begin_stop(self) -> None:
@@ -121,19 +127,37 @@ class JobRunner:
         with self._condition:
             return sum(not job.state.is_final for job in self._jobs.values())
 
-    def submit(self, request: JobRequest) -> Job:
-        """Take a job.
+    def submit(self, request: JobRequest, *, idempotency: str = "") -> Submitted:
+        """Take a job for a folder.
+
+        Args:
+            request: What is asked for.
+            idempotency: From `idempotency_of`; the same again gives the job that is there.
 
         Raises:
             OriginRefused: Its folder is in none of the roots.
             InputError: Its folder is not one.
-            ConfigError: An option is wrong.
+            ConfigError: An option is wrong, or the key came with another request.
             Busy: Too many jobs wait.
             OutputError: It cannot be kept.
         """
+        with self._condition:
+            known = self._known(idempotency, request)
+        if known is not None:
+            return known
         folder = allowed_folder(request.folder, self._settings.roots)
+        return self._submit(request, folder, idempotency=idempotency)
+
+    def submit_upload(self, staged: Staged, options: MaskOptions, *, idempotency: str = "") -> Submitted:
+        """Take a job for images that were sent; raises as `submit` does."""
+        request = UploadRequest(upload_sha256=staged.sha256, images=staged.images, options=options)
+        return self._submit(request, self.uploads.folder_of(request), idempotency=idempotency, staged=staged)
+
+    def _submit(
+        self, request: JobRequest | UploadRequest, folder: Path, *, idempotency: str, staged: Staged | None = None
+    ) -> Submitted:
         config = self._configured(request)
-        same = "\n".join((str(folder), request.pattern or "", config.model_dump_json()))
+        same = "\n".join((str(folder), pattern_of(request) or "", config.model_dump_json()))
         job = Job(
             id=secrets.token_hex(8),
             request=request,
@@ -141,16 +165,22 @@ class JobRunner:
             folder=str(folder),
             store=hashlib.sha256(same.encode("utf-8", "surrogateescape")).hexdigest()[:16],
             created_s=time.time(),
+            idempotency=idempotency,
         )
         with self._condition:
+            known = self._known(idempotency, request)
+            if known is not None:
+                return known
             if len(self._queue) >= _MOST_WAITING:
                 raise Busy("Too many jobs are waiting.", retry_after_s=60)
+            if staged is not None:
+                self.uploads.keep(staged)
             self._shelf.write(job)
             self._jobs[job.id] = job
             self._queue.append(job.id)
             self._drop_oldest()
             self._condition.notify_all()
-        return job
+        return Submitted(job, is_new=True)
 
     def job(self, job_id: str) -> Job:
         """A job as it is now.
@@ -218,12 +248,21 @@ class JobRunner:
         """Folder of the store with a job's masks."""
         return self._shelf.store_root(job)
 
-    def _configured(self, request: JobRequest) -> PipelineConfig:
+    def _known(self, idempotency: str, request: JobRequest | UploadRequest) -> Submitted | None:
+        """The job that came with a key before."""
+        job = next((one for one in self._jobs.values() if idempotency and one.idempotency == idempotency), None)
+        if job is not None and job.request != request:
+            raise key_reused()
+        return None if job is None else Submitted(job, is_new=False)
+
+    def _configured(self, request: JobRequest | UploadRequest) -> PipelineConfig:
         return self._assortment.checked(request.options.applied_to(self._assortment.pipeline.config))
 
     def _forget(self, job: Job) -> None:
         del self._jobs[job.id]
         self._shelf.remove(job, others=self._jobs.values())
+        if isinstance(job.request, UploadRequest):
+            self.uploads.remove(job.request, others=self._jobs.values())
 
     def _drop_oldest(self) -> None:
         finished = sorted((job for job in self._jobs.values() if job.state.is_final), key=lambda job: job.created_s)
@@ -267,13 +306,18 @@ class JobRunner:
         counting = _Counting(lambda progress: self._tell(job.id, progress))
         problem = None
         try:
-            folder = allowed_folder(job.folder, self._settings.roots)  # the roots may be others than when it came
+            if isinstance(job.request, UploadRequest):
+                folder = self.uploads.folder_of(job.request)
+                roots: tuple[Path, ...] = (real_path(folder),)
+            else:
+                roots = self._settings.roots  # they may be others than when it came
+                folder = allowed_folder(job.folder, roots)
             config = self._configured(job.request)
             run_dataset(
                 folder,
                 self._shelf.store_root(job),
                 config,
-                choose=Choice(self._settings.roots, job.request.pattern),
+                choose=Choice(roots, pattern_of(job.request)),
                 events=counting,
                 stop=stop,
                 pipeline=QueuedPipeline(self._assortment.of_choice(StageChoice.of(config)), config, self._worker),

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 import automask
 from automask.errors import OutputError
 from automask_api import problems
+from automask_api.head import HeadMiddleware
 from automask_api.review.routes import PREFIX, build_router
 from automask_api.review.source import ReviewSource
 from automask_api.security.guard import GuardMiddleware
@@ -62,6 +63,7 @@ def build_app(source: ReviewSource) -> FastAPI:
     )
     problems.install(app)
     app.include_router(build_router(source))
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware, by_path={}, otherwise=_MOST_BODY_BYTES)
     app.add_middleware(GuardMiddleware, keys=ApiKeys({}), hosts=(), origins=(), open_paths=())
     app.add_middleware(TracingMiddleware)

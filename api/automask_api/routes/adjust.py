@@ -19,6 +19,7 @@ router = APIRouter(prefix="/v1", tags=["masks"])
 
 @router.post(
     "/adjust",
+    operation_id="adjustMask",
     response_class=Response,
     openapi_extra=image_body("The mask, white = train."),
     responses={200: {"description": "The mask.", "content": {"image/png": {"schema": BINARY}}}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from automask_api.accept import preferred
 from automask_api.batch.sources import ZIP_TYPES, Batch, read_batch
 from automask_api.batch.working import as_lines, as_zip, outcomes
-from automask_api.description import BINARY
+from automask_api.description import BATCH_BODY, BINARY
 from automask_api.options import RequestOptions, model_of
 from automask_api.service import Service, ServiceDep
 
@@ -21,28 +21,12 @@ router = APIRouter(prefix="/v1", tags=["masks"])
 
 ZIP, NDJSON = ZIP_TYPES[0], "application/x-ndjson"
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"images": {"type": "array", "items": BINARY, "minItems": 1}},
-                    "required": ["images"],
-                    "additionalProperties": {"type": "string", "description": "Any option of the query."},
-                }
-            },
-            ZIP: {"schema": BINARY},
-        },
-    }
-}
-
 
 @router.post(
     "/masks/batch",
+    operation_id="makeMasks",
     response_class=StreamingResponse,
-    openapi_extra=_BODY,
+    openapi_extra=BATCH_BODY,
     responses={
         200: {
             "description": "The masks with a manifest, or a line per image; streamed.",

@@ -17,13 +17,13 @@ class Health(BaseModel):
     status: str
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="isAlive")
 async def healthz() -> Health:
     """Whether the process answers."""
     return Health(status="ok")
 
 
-@router.get("/readyz")
+@router.get("/readyz", operation_id="isReady")
 async def readyz(service: ServiceDep) -> Health:
     """Whether all models are loaded; 503 until then, with the reason where that failed."""
     if service.worker.load_error is not None:

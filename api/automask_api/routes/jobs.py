@@ -1,59 +1,127 @@
-"""Masks for folders that the server can see."""
+"""Masks for folders that the server can see, or that are sent."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from automask_api.description import BINARY
+from automask.request import MaskOptions
+from automask_api.batch.sources import read_batch
+from automask_api.description import BATCH_BODY, BINARY
 from automask_api.errors import NotFound
+from automask_api.jobs.paging import page_of
 from automask_api.jobs.records import Job, JobRequest
+from automask_api.jobs.repeats import Submitted, idempotency_of
 from automask_api.jobs.results import export_zip, manifest_lines, mask_zip
-from automask_api.service import TEMPORARY_FOLDER, ServiceDep
+from automask_api.options import model_of
+from automask_api.service import ServiceDep
+from automask_api.settings import TEMPORARY_FOLDER
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-JobIdPath = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="From the answer that took the job.")]
+JobIdPath = Annotated[
+    str, Path(json_schema_extra={"pattern": "^[0-9a-f]{16}$"}, description="From the answer that took the job.")
+]
 ZIP, NDJSON = "application/zip", "application/x-ndjson"
+
+MOST_JOBS = 100
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=255, description="Of this request alone: sent again with the same key, it is the same job."),
+]
+LINK = {"schema": {"type": "string"}, "description": "RFC 8288: the next page."}
+REPLAYED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "headers": {
+            "Location": {"schema": {"type": "string"}, "description": "The job."},
+            "Idempotency-Replayed": {"schema": {"type": "string"}, "description": "true: the job was there already."},
+        }
+    }
+}
 
 _POLL_S = 0.2
 
 
-@router.post("", status_code=202)
-async def submit(request: JobRequest, service: ServiceDep, response: Response) -> Job:
+@router.post("", status_code=202, operation_id="createJob", responses=REPLAYED)
+async def submit(
+    request: JobRequest, http: Request, service: ServiceDep, response: Response, idempotency_key: IdempotencyKey = None
+) -> Job:
     """Take a folder: its masks are made one after the other, whoever watches, and whether the server stops or not."""
-    job = await service.masks.in_thread(service.jobs.submit, request)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return job
+    key = idempotency_of(idempotency_key, caller=http.scope.get("automask.key"))
+    return _taken(await service.masks.in_thread(service.jobs.submit, request, idempotency=key), response)
 
 
-@router.get("")
-async def list_jobs(service: ServiceDep) -> list[Job]:
-    """All jobs that are kept, newest first."""
-    return service.jobs.jobs()
+@router.post(
+    "/upload", status_code=202, operation_id="createJobFromUpload", responses=REPLAYED, openapi_extra=BATCH_BODY
+)
+async def upload(
+    request: Request,
+    service: ServiceDep,
+    response: Response,
+    options: Annotated[MaskOptions, Query()],
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
+    """Take images that are sent: a zip, or a form with files named `images` and any options.
+
+    The server keeps them, and their masks, until the job is deleted or makes room for newer ones.
+    """
+    key = idempotency_of(idempotency_key, caller=request.scope.get("automask.key"))
+    with service.admission(request.scope):
+        async with read_batch(request, service.settings) as batch:
+            chosen = model_of(options, batch.fields)
+
+            def taken() -> Submitted:
+                with service.jobs.uploads.staged(batch.items) as staged:
+                    return service.jobs.submit_upload(staged, chosen, idempotency=key)
+
+            return _taken(await asyncio.to_thread(taken), response)
 
 
-@router.get("/{job_id}")
+@router.get("", operation_id="listJobs", responses={200: {"headers": {"Link": LINK}}})
+async def list_jobs(
+    request: Request,
+    service: ServiceDep,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=MOST_JOBS, description="Most jobs of a page.")] = MOST_JOBS,
+    cursor: Annotated[str | None, Query(max_length=256, description="Of the next page, from a Link header.")] = None,
+) -> list[Job]:
+    """The jobs that are kept, newest first, in pages: while there are more, `Link` has the next one (`rel="next"`)."""
+    page, following = page_of(service.jobs.jobs(), cursor=cursor, limit=limit)
+    if following is not None:
+        response.headers["Link"] = f'</v1/jobs?limit={limit}&cursor={following}>; rel="next"'
+    return page
+
+
+@router.get("/{job_id}", operation_id="getJob")
 async def show(job_id: JobIdPath, service: ServiceDep) -> Job:
     """A job and where it stands."""
     return service.jobs.job(job_id)
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", operation_id="cancelJob")
 async def cancel(job_id: JobIdPath, service: ServiceDep) -> Job:
     """End a job after the image in hand. What it made is kept: the same request goes on from there."""
     return await service.masks.in_thread(service.jobs.cancel, job_id)
 
 
-@router.delete("/{job_id}", status_code=204)
+@router.delete("/{job_id}", status_code=204, operation_id="deleteJob")
 async def remove(job_id: JobIdPath, service: ServiceDep) -> None:
     """Forget a finished job and its masks."""
     await service.masks.in_thread(service.jobs.remove, job_id)
+
+
+def _taken(submitted: Submitted, response: Response) -> Job:
+    response.headers["Location"] = f"/v1/jobs/{submitted.job.id}"
+    if not submitted.is_new:
+        response.headers["Idempotency-Replayed"] = "true"
+    return submitted.job
 
 
 def known_job(job_id: JobIdPath, service: ServiceDep) -> Job:
@@ -61,7 +129,7 @@ def known_job(job_id: JobIdPath, service: ServiceDep) -> Job:
     return service.jobs.job(job_id)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, operation_id="watchJob")
 async def events(job: Annotated[Job, Depends(known_job)], service: ServiceDep) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: `progress` with the job whenever it changes, and `end` when it is finished."""
     last = None
@@ -80,6 +148,7 @@ async def events(job: Annotated[Job, Depends(known_job)], service: ServiceDep) -
 
 @router.get(
     "/{job_id}/manifest",
+    operation_id="getJobManifest",
     response_class=StreamingResponse,
     responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}, "description": "A line per image."}},
 )
@@ -91,6 +160,7 @@ async def manifest(job_id: JobIdPath, service: ServiceDep) -> StreamingResponse:
 
 @router.get(
     "/{job_id}/masks",
+    operation_id="getJobMasks",
     response_class=StreamingResponse,
     responses={200: {"content": {ZIP: {"schema": BINARY}}, "description": "The masks."}},
 )
@@ -102,6 +172,7 @@ async def masks(job_id: JobIdPath, service: ServiceDep) -> StreamingResponse:
 
 @router.get(
     "/{job_id}/export",
+    operation_id="exportJob",
     response_class=StreamingResponse,
     responses={200: {"content": {ZIP: {"schema": BINARY}}, "description": "The trainer's files."}},
 )

@@ -33,6 +33,7 @@ _HEADERS: dict[str, Any] = {
 
 @router.post(
     "/masks",
+    operation_id="makeMask",
     response_class=Response,
     openapi_extra=image_body("The image file."),
     responses={

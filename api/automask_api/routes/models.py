@@ -31,7 +31,7 @@ class ModelsInfo(WireServer):
     notices: list[WireIssue] = Field(description="What is missing, and what that means.")
 
 
-@router.get("/models")
+@router.get("/models", operation_id="getModels")
 async def models(service: ServiceDep) -> ModelsInfo:
     """Detectors and refiner with their versions."""
     pipeline, assortment = service.pipelines[0], service.assortment

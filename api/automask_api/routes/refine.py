@@ -79,6 +79,7 @@ class RefineAnswer(BaseModel):
 
 @router.post(
     "/refine",
+    operation_id="refineMask",
     response_class=Response,
     openapi_extra=_BODY,
     responses={

@@ -14,7 +14,8 @@ from automask_api.problems import problem_of
 from automask_api.security.keys import ApiKeys
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""They need no key."""
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 
@@ -40,7 +41,7 @@ class GuardMiddleware:
         self._keys = keys
         self._hosts = _LOOPBACK_HOSTS | {host.lower() for host in hosts}
         self._origins = frozenset(origins)
-        self._open_paths = _OPEN_PATHS | frozenset(open_paths)
+        self._open_paths = OPEN_PATHS | frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; see ASGI."""
