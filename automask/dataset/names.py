@@ -16,6 +16,7 @@ IMAGE_SUFFIXES = frozenset(
 _SIDECAR_ENDINGS = ("-masklabel.png", "-condlabel.png", "_wmask.png", ".mask")
 _NAME_LIMIT_BYTES = 255  # of ext4, XFS, Btrfs, APFS and, in characters, NTFS
 _DIGITS = re.compile(r"[0-9]+")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -67,6 +68,11 @@ def printable_name(name: str) -> str:
     Ids and mask names go into a database, into JSON and onto terminals, none of which take lone surrogates.
     """
     return name if name.isascii() else _SURROGATES.sub(lambda match: f"%{ord(match[0]):x}", name)
+
+
+def xml_name(name: str) -> str:
+    """The name with every character that XML 1.0 cannot hold, not even escaped, written as `%` and hex digits."""
+    return _NOT_IN_XML.sub(lambda match: f"%{ord(match[0]):02x}", name)
 
 
 def folded(name: str) -> str:

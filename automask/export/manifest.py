@@ -17,6 +17,7 @@ from typing import Any, Self, TextIO
 
 from automask.errors import OutputError
 from automask.export.protocol import Root
+from automask.export.snippets import json_line
 from automask.store.atomic import output_error, write_atomic
 
 MANIFEST_NAME = "automask-export.jsonl"
@@ -94,7 +95,7 @@ def write_manifest(output: Path, entries: Iterable[Entry], *, exporter: str) -> 
         OutputError: It cannot be written.
     """
     text = io.StringIO()
-    text.write(json.dumps({"exporter": exporter, "format": _FORMAT}) + "\n")
+    text.write(json_line({"exporter": exporter, "format": _FORMAT}))
     for entry in entries:
         text.write(_line(entry))
     write_atomic(output / MANIFEST_NAME, text.getvalue().encode())
@@ -134,7 +135,7 @@ def _line(entry: Entry) -> str:
     found: dict[str, object] = {"root": entry.root.value, "name": entry.name}
     if entry.size_bytes is not None:
         found |= {"key": entry.key, "size": entry.size_bytes, "mtime_ns": entry.mtime_ns}
-    return json.dumps(found, ensure_ascii=False) + "\n"
+    return json_line(found)
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

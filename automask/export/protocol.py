@@ -70,6 +70,7 @@ class ExportRules:
         flat: All images must end up in one folder (`--flatten`), or have unique stems.
         shares_stems: Two images with one stem get different mask names, so that they do not collide.
         in_place: Masks may be written beside the user's images.
+        xml_names: Names of images go into XML: characters that it forbids are written as `%1b`, in the file names, too.
         keeps_blank: Images without anything to train take part: the format is about things, not about weights.
     """
 
@@ -85,6 +86,7 @@ class ExportRules:
     shares_stems: bool = False
     in_place: bool = False
     keeps_blank: bool = False
+    xml_names: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

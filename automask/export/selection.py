@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from automask.dataset.names import folded, stem_of, suffix_of
+from automask.dataset.names import folded, stem_of, suffix_of, xml_name
 from automask.errors import ConfigError, InputError
 from automask.export.images import Chosen
 from automask.export.protocol import Exporter, ExportOptions, ExportRules, ImageMode
@@ -89,6 +89,8 @@ def select(
             code="export-needs-images",
         )
     names = _names([stored.image_id for stored, _ in rows], flatten=options.flatten)
+    if rules.xml_names:
+        names = [xml_name(name) for name in names]
     stems = _shared_stems(names)
     if stems and not rules.shares_stems:
         raise _collision(names, stems, [stored.image_id for stored, _ in rows], flat=rules.flat)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.dataset.names import folded, stem_of
+from automask.dataset.names import folded, stem_of, xml_name
 from automask.errors import InputError
 from automask.importing.brush import decode_brush
 from automask.importing.found import FoundMask, FoundMasks, Names, Shape
@@ -76,7 +76,7 @@ def read_labelstudio(source: Path, names: Names) -> FoundMasks:
 
 def match_by_name(names: Names, found: Mapping[str, FoundMask]) -> FoundMasks:
     """Ungrown outlines by the image names of a file, with or without the folder `images/` before them."""
-    by_key = {folded(name): name for name in names}
+    by_key = {folded(key): name for name in names for key in (xml_name(name), name)}
     masks: dict[str, FoundMask] = {}
     unmatched: list[str] = []
     for name, mask in found.items():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from automask.config import PipelineConfig
 from automask.dataset.names import mask_file_name, names_with_long_masks
 from automask.errors import AutomaskError
+from automask.export.snippets import unbroken
 from automask.wire import WireBatchLine, WireError
 from automask_api.batch.archive import StreamedZip
 from automask_api.batch.sources import BatchItem
@@ -72,7 +73,7 @@ async def as_zip(found: AsyncGenerator[Outcome], names: list[str]) -> AsyncItera
         async with contextlib.aclosing(found) as outcomes_:
             async for outcome in outcomes_:
                 mask = masks[outcome.name] if outcome.answer is not None else None
-                lines.append(outcome.line(mask=mask).model_dump_json(exclude_none=True))
+                lines.append(unbroken(outcome.line(mask=mask).model_dump_json(exclude_none=True)))
                 if outcome.answer is not None and mask is not None:
                     yield archive.entry(mask, outcome.answer.png)
         yield archive.entry(MANIFEST, ("\n".join(lines) + "\n").encode(), is_text=True)
@@ -83,7 +84,7 @@ async def as_lines(found: AsyncGenerator[Outcome]) -> AsyncIterator[bytes]:
     """One JSON object per image and line, as soon as it is known."""
     async with contextlib.aclosing(found) as outcomes_:
         async for outcome in outcomes_:
-            yield outcome.line(with_png=True).model_dump_json(exclude_none=True).encode() + b"\n"
+            yield unbroken(outcome.line(with_png=True).model_dump_json(exclude_none=True)).encode() + b"\n"
 
 
 def mask_names(names: list[str]) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from automask.export.run import build_exporter, export_store
+from automask.export.snippets import json_line
 from automask.store import Status, Store, StoredImage
 from automask_api.batch.archive import StreamedZip
 
@@ -18,7 +18,7 @@ def manifest_lines(store_root: Path) -> Iterator[bytes]:
     with Store.open(store_root, read_only=True) as store:
         for stored in store.images():
             if stored.status is not Status.MISSING:
-                yield json.dumps(_row(store, stored), ensure_ascii=False).encode() + b"\n"
+                yield json_line(_row(store, stored)).encode()
 
 
 def mask_zip(store_root: Path) -> Iterator[bytes]:

@@ -24,7 +24,9 @@ class CvatExporter(BaseExporter[ExportOptions]):
     @property
     def rules(self) -> ExportRules:
         """A task is made of a folder of images."""
-        return ExportRules(images="link", takes_captions=False, lists_images=True, shares_stems=True, keeps_blank=True)
+        return ExportRules(
+            images="link", takes_captions=False, lists_images=True, shares_stems=True, keeps_blank=True, xml_names=True
+        )
 
     def files(self, image: ExportImage) -> Sequence[OutputFile]:
         """None of its own."""
