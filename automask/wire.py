@@ -238,6 +238,21 @@ class WireError(WireModel):
         )
 
 
+class WireRefined(WireModel):
+    """What was meant."""
+
+    content_sha256: str = Field(description="Send it instead of the image with the next click.")
+    method: str = Field(
+        description="Who answered: a refiner (ink, sam), or grabcut or region-growing, which go by colour."
+    )
+    note: str = Field("", description="Why there is no network.")
+    score: float
+    box: XyXy | None = Field(description="Around the thing; null where nothing was found.")
+    rle: WireRle | None = Field(description="The thing inside the box, not grown.")
+    mask_png: str = Field(description="The new mask, a PNG in base64.")
+    seconds: float
+
+
 class WireBatchLine(WireModel):
     """One image of a batch: `result` or `error`."""
 

@@ -6,20 +6,27 @@ Needs httpx: `pip install 'automask[client]'`. It is imported when a client is m
 from automask.client.aio import AsyncClient
 from automask.client.answers import Analysis, BatchAnswer, BatchRefusal, ImageSource, MaskAnswer, ServerFacts
 from automask.client.cache import MaskCache
+from automask.client.edits import Adjustment, Prompt, RefinedMask
 from automask.client.retries import RetryPolicy
 from automask.client.sync import Client
 from automask.request import MaskOptions
+from automask.wire_jobs import JobState, WireJob
 
 __all__ = [
+    "Adjustment",
     "Analysis",
     "AsyncClient",
     "BatchAnswer",
     "BatchRefusal",
     "Client",
     "ImageSource",
+    "JobState",
     "MaskAnswer",
     "MaskCache",
     "MaskOptions",
+    "Prompt",
+    "RefinedMask",
     "RetryPolicy",
     "ServerFacts",
+    "WireJob",
 ]

@@ -44,6 +44,8 @@ class BaseClient(abc.ABC, Generic[Http, Transport]):
         """
         connection = calls.connection(url, api_key=api_key, timeout_s=timeout_s)
         self._url = connection.base_url
+        self._remembered: set[str] = set()
+        """Hashes of the images that the server may remember, for `refine`."""
         self._retries = retries or RetryPolicy()
         self._http: Http = self._opened(connection, transport)
 
@@ -52,7 +54,7 @@ class BaseClient(abc.ABC, Generic[Http, Transport]):
         """The client of httpx that sends."""
 
     def _asking(self, call: calls.Call) -> Asking:
-        return Asking(call.request(self._http), Patience(self._retries, url=self._url))
+        return Asking(call.request(self._http), Patience(self._retries, url=self._url), gone_is_done=call.gone_is_done)
 
 
 class Asking:
@@ -67,11 +69,13 @@ class Asking:
         answer: The response that is a success or a 304, once there is one.
     """
 
-    def __init__(self, request: httpx.Request, patience: Patience) -> None:
+    def __init__(self, request: httpx.Request, patience: Patience, *, gone_is_done: bool = False) -> None:
         self.request = request
         self.pause_s = 0.0
         self.answer: httpx.Response | None = None
         self._patience = patience
+        self._gone_is_done = gone_is_done
+        self._attempts = 0
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
@@ -82,6 +86,7 @@ class Asking:
         """
         import httpx
 
+        self._attempts += 1
         try:
             yield
         except httpx.TransportError as error:
@@ -94,7 +99,8 @@ class Asking:
             ServerError: The server stays too busy, or answers what no automask server says.
             AutomaskError: What the server says is wrong with the request.
         """
-        if response.is_success or response.status_code == 304:
+        is_gone = self._gone_is_done and self._attempts > 1 and response.status_code == 404
+        if response.is_success or response.status_code == 304 or is_gone:
             self.answer = response
         else:
             self.pause_s = self._patience.after_refusal(response)

@@ -73,7 +73,7 @@ class Batch:
             "/v1/masks/batch",
             query=self._options.fields() if self._options is not None else {},
             headers={"Accept": _NDJSON},
-            files=list(self._waiting.items()),
+            parts=[("images", name, data) for name, data in self._waiting.items()],
         )
 
     @contextlib.contextmanager

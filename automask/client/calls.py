@@ -32,12 +32,14 @@ class Call:
     """One request.
 
     Attributes:
-        method: GET or POST.
+        method: GET, POST or DELETE.
         path: Under the server's address.
         query: Fields; lists are repeated.
         headers: Beside those of the connection.
         content: The body.
-        files: Or a form with files: (name, bytes) of each field `images`.
+        parts: Or a form with files: (field, name, bytes) of each.
+        json: Or a JSON document.
+        gone_is_done: That there is no such thing any more is success, where the request had to be sent again.
     """
 
     method: str
@@ -45,18 +47,19 @@ class Call:
     query: Mapping[str, str | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
-    files: Sequence[tuple[str, bytes]] = ()
+    parts: Sequence[tuple[str, str, bytes]] = ()
+    json: Mapping[str, object] | None = None
+    gone_is_done: bool = False
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """As httpx sends it."""
-        if self.files:
-            files = [("images", (name, data, "application/octet-stream")) for name, data in self.files]
-            return http.build_request(
-                self.method, self.path, params=dict(self.query), headers=dict(self.headers), files=files
-            )
-        return http.build_request(
-            self.method, self.path, params=dict(self.query), headers=dict(self.headers), content=self.content
-        )
+        query, headers = dict(self.query), dict(self.headers)
+        if self.parts:
+            files = [(field, (name, data, "application/octet-stream")) for field, name, data in self.parts]
+            return http.build_request(self.method, self.path, params=query, headers=headers, files=files)
+        if self.json is not None:
+            return http.build_request(self.method, self.path, params=query, headers=headers, json=dict(self.json))
+        return http.build_request(self.method, self.path, params=query, headers=headers, content=self.content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,10 @@ _PASSING = (429, 502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a client is. Analysing the same image twice does no harm, so every request may be repeated.
+    """How patient a client is.
+
+    Every request may be repeated: masking the same image twice does no harm, what begins a job has a key by which the
+    server knows it again, and to forget or cancel a job twice is to do it once.
 
     Attributes:
         attempts: Most requests for one answer, 1 = never again.

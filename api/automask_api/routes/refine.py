@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,7 +20,7 @@ from automask.geometry import Box
 from automask.protocols import PromptAnswer
 from automask.store.png import encode_mask
 from automask.types import Image
-from automask.wire import WireRle, XyXy
+from automask.wire import WireRefined, WireRle
 from automask_api.accept import preferred
 from automask_api.description import BINARY, reference
 from automask_api.errors import NotFound, UnsupportedType
@@ -62,19 +61,8 @@ _BODY: dict[str, Any] = {
 }
 
 
-class RefineAnswer(BaseModel):
+class RefineAnswer(WireRefined):
     """What was meant."""
-
-    content_sha256: str = Field(description="Send it instead of the image with the next click.")
-    method: str = Field(
-        description="Who answered: a refiner (ink, sam), or grabcut or region-growing, which go by colour."
-    )
-    note: str = Field("", description="Why there is no network.")
-    score: float
-    box: XyXy | None = Field(description="Around the thing; null where nothing was found.")
-    rle: WireRle | None = Field(description="The thing inside the box, not grown.")
-    mask_png: str = Field(description="The new mask, a PNG in base64.")
-    seconds: float
 
 
 @router.post(
