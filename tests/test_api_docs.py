@@ -84,6 +84,13 @@ def check_files(here: Path) -> None:
         "photo.jpg",
         "poster.jpg",
     ]
+    assert json.loads((here / "upload.json").read_text())["id"] == json.loads((here / "again.json").read_text())["id"]
+    assert len(json.loads((here / "page.json").read_text())) == 1
+    assert 'rel="next"' in (here / "page-headers.txt").read_text()
+    version = json.loads((here / "setup.json").read_text())["model_version"]
+    predictions = json.loads((here / "predictions.json").read_text())
+    assert predictions["model_version"] == version
+    assert predictions["results"][0]["result"][0]["value"]["brushlabels"] == ["text"]
     assert json.loads((here / "done.json").read_text())["state"] == "done"
     assert len((here / "manifest.ndjson").read_text().splitlines()) == 2
     for name in ("job-masks.zip", "kohya.zip"):

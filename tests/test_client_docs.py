@@ -111,7 +111,7 @@ def test_the_masked_training_keeps_the_bars_out_and_finds_its_masks_again_withou
     pytest.importorskip("torch")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # two threads that wait for each other are slow on a busy machine
     barred_pictures(tmp_path)
-    _, definitions, use = blocks("python")
+    *_, definitions, use = blocks("python")
     with automask_serve(tmp_path) as url:
         script = definitions + use.replace(ADDRESS, url) + MEASURE
         masked, unmasked = map(float, carried_out([sys.executable, "-c", script, "compare"], tmp_path).split())
@@ -149,3 +149,8 @@ def test_python(url, folder):
     assert (levels(folder / "mask.png") == 255).all()  # frames are not among the kinds that it asks for
     assert (levels(folder / "photo.mask.png") == 0).any()
     assert (levels(folder / "poster.mask.png") == 0).any()
+    said = carried_out([sys.executable, "-c", blocks("python")[1].replace(ADDRESS, url)], folder)
+    assert said.split() == ["done", "2"]
+    with zipfile.ZipFile(folder / "masks.zip") as archive:
+        assert {"masks/photo.png", "masks/poster.png"} <= set(archive.namelist())
+    assert levels(folder / "smaller.png").shape == levels(folder / "mask.png").shape

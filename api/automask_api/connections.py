@@ -13,10 +13,12 @@ import errno
 import ipaddress
 import json
 import logging
+import socket
 from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from automask_api.problems import MEDIA_TYPE
@@ -24,6 +26,8 @@ from automask_api.settings import ConnectionLimits
 
 logger = logging.getLogger(__name__)
 
+BACKLOG = 512
+"""Connections that the system keeps until they are accepted."""
 ACCEPTED_AT_ONCE = 16
 """Connections that the loop accepts before it does anything else, closing those that are too many included."""
 _SPARE_FILES = 64 + 4 * ACCEPTED_AT_ONCE
@@ -190,6 +194,17 @@ class GuardedProtocol(H11Protocol):
                 timer.cancel()
         self._head_timer = self._write_timer = None
         self._unset_keepalive_if_required()
+
+
+class GuardedServer(uvicorn.Server):
+    """A server whose event loop writes no tracebacks about connections."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        asyncio.get_running_loop().set_exception_handler(on_loop_error)
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)  # asyncio has set the number that it accepts at once
 
 
 def guarded(connections: Connections) -> type[asyncio.Protocol]:

@@ -117,10 +117,14 @@ class _Bucket:
         return True
 
 
-def log_to_stderr(log_format: Literal["json", "text"]) -> None:
+def log_to_stderr(log_format: Literal["json", "text"], *, level: int = logging.INFO) -> None:
     """Send all records to stderr, those of libraries from warnings on; for the process that only serves.
 
     Python's own warnings and what ends a thread become records, too: nothing else writes lines there.
+
+    Args:
+        log_format: Of the lines.
+        level: Of our own packages; requests are at INFO.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
@@ -132,7 +136,7 @@ def log_to_stderr(log_format: Literal["json", "text"]) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.INFO if name in _OWN else logging.WARNING)
+        logger.setLevel(level if name in _OWN else logging.WARNING)
     logging.captureWarnings(True)
     threading.excepthook = _thread_ended
 

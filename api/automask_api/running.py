@@ -18,7 +18,7 @@ from automask.errors import EXIT_INTERRUPTED, OutputError, StoreLocked
 from automask.pipeline import MaskPipeline
 from automask.store.locking import exclusive_lock
 from automask_api.app import create_app
-from automask_api.connections import ACCEPTED_AT_ONCE, guarded, on_loop_error, within_open_files
+from automask_api.connections import ACCEPTED_AT_ONCE, BACKLOG, GuardedServer, guarded, within_open_files
 from automask_api.logs import log_to_stderr
 from automask_api.security.keys import KEYS_FILE, ApiKeys, add_key
 from automask_api.service import Service
@@ -26,8 +26,6 @@ from automask_api.settings import ServiceSettings
 from automask_api.stopping import GRACE_S
 
 _FIRST_KEY = "first"
-_BACKLOG = 512
-"""Connections that the system keeps until they are accepted."""
 _LOCK_NAME = "server.lock"
 
 
@@ -78,20 +76,13 @@ def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
                 os._exit(EXIT_INTERRUPTED)
 
 
-class _Server(uvicorn.Server):
+class _Server(GuardedServer):
     """Tells the service and whoever looks on when it is asked to end."""
 
     def __init__(self, service: Service, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.interrupted = False
         self._service = service
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
-        asyncio.get_running_loop().set_exception_handler(on_loop_error)
-        await super().startup(sockets)
-        for listener in sockets or ():
-            listener.listen(_BACKLOG)  # asyncio has set the number that it accepts at once
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn: the handler of SIGINT and SIGTERM. A second SIGINT waits for nothing."""
@@ -161,7 +152,7 @@ def _owning(data_dir: Path) -> Iterator[None]:
 def _listening(settings: ServiceSettings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host.strip("[]"), settings.port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((settings.host.strip("[]"), settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise OutputError(
             f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}.",

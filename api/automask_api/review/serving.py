@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import sys
 import webbrowser
@@ -15,12 +16,15 @@ from fastapi import FastAPI
 import automask
 from automask.errors import OutputError
 from automask_api import problems
+from automask_api.connections import ACCEPTED_AT_ONCE, Connections, GuardedServer, guarded, within_open_files
 from automask_api.head import HeadMiddleware
+from automask_api.logs import log_to_stderr
 from automask_api.review.routes import PREFIX, build_router
 from automask_api.review.source import ReviewSource
 from automask_api.security.guard import GuardMiddleware
 from automask_api.security.keys import ApiKeys
 from automask_api.security.limits import BodyLimitMiddleware
+from automask_api.settings import ConnectionLimits
 from automask_api.tracing import TracingMiddleware
 
 HOST = "127.0.0.1"
@@ -48,12 +52,22 @@ def serve_review(root: Path, *, port: int | None, opens_browser: bool, author: s
         _listening(own_port(source.store_id) if port is None else port) as listener,
     ):
         address = f"http://{HOST}:{listener.getsockname()[1]}{PREFIX}/"
-        config = uvicorn.Config(build_app(source), log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        log_to_stderr("text", level=logging.WARNING)
+        config = uvicorn.Config(
+            build_app(source),
+            http=guarded(Connections(within_open_files(ConnectionLimits()))),
+            ws="none",
+            loop="asyncio",
+            backlog=ACCEPTED_AT_ONCE,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
         sys.stderr.write(f"Review page: {address}  (Ctrl-C ends it)\n")
         sys.stderr.flush()
         if opens_browser:
             webbrowser.open(address)  # the socket listens already, so the page cannot come too early
-        uvicorn.Server(config).run(sockets=[listener])
+        GuardedServer(config).run(sockets=[listener])
 
 
 def build_app(source: ReviewSource) -> FastAPI:
