@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import resource
 import select
 import socket
 import threading
@@ -18,10 +17,10 @@ from api_process import ServeProcess
 from api_server import png, serving
 
 from automask_api.app import create_app
-from automask_api.connections import within_open_files
+from automask_api.connections import Connections, within_open_files
 from automask_api.settings import ConnectionLimits, ServiceSettings
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+resource = pytest.importorskip("resource")  # limits of POSIX
 
 OPEN_FILES = 320
 HALF_OPEN = 400
@@ -235,6 +234,38 @@ def test_a_process_without_a_file_left_says_so_in_a_few_lines_and_goes_on(tmp_pa
     }
     assert len(lines) < 60
     assert any("left_out" in line for line in lines)
+
+
+class Caller:
+    """A connection as `Connections` sees it."""
+
+    def __init__(self, address, *, is_waiting=True, since_s=0.0):
+        self.address, self.is_waiting, self.is_arriving = address, is_waiting, False
+        self.waiting_since_s = self.heard_s = since_s
+        self.ended = None
+
+    def end(self, reason):
+        self.ended = reason
+
+
+def test_one_address_cannot_take_all_but_this_machine_s_own_may():
+    limits = ConnectionLimits(most=10, most_per_address=3)
+    connections = Connections(limits)
+    at_work = [Caller("10.0.0.1", is_waiting=False) for _ in range(3)]
+    assert [connections.admit(one) for one in at_work] == [True] * 3
+    assert not connections.admit(Caller("10.0.0.1"))
+    idle = [Caller("10.0.0.2", since_s=second) for second in (3.0, 1.0, 2.0)]
+    assert [connections.admit(one) for one in [*idle, Caller("10.0.0.2", since_s=4.0)]] == [True] * 4
+    assert [one.ended for one in idle] == [None, "made-room", None]
+    assert all(connections.admit(Caller("127.0.0.1", is_waiting=False)) for _ in range(4))
+    assert len(connections) == 10
+    assert connections.admit(Caller("::1"))  # of all of them, the one that has waited longest goes
+    assert idle[2].ended == "made-room"
+    assert len(connections) == 10
+    assert all(one.ended is None for one in at_work)
+    without = Connections(ConnectionLimits(most=10, most_per_address=0))
+    assert all(without.admit(Caller("10.0.0.1", is_waiting=False)) for _ in range(10))
+    assert not without.admit(Caller("10.0.0.1", is_waiting=False))
 
 
 def test_connections_leave_files_for_everything_else():

@@ -70,10 +70,18 @@ class UploadShelf:
             shutil.rmtree(folder, ignore_errors=True)
 
     def keep(self, staged: Staged) -> None:
-        """Take an upload in; one of the same names and contents may be there already."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):  # the same is there
-            staged.folder.rename(self._root / staged.sha256)
+        """Take an upload in; one of the same names and contents may be there already.
+
+        Raises:
+            OutputError: The data folder cannot be written.
+        """
+        target = self._root / staged.sha256
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            if not target.is_dir():
+                staged.folder.rename(target)
+        except OSError as error:
+            raise no_room(error) from error
 
     def remove(self, request: UploadRequest, *, others: Iterable[Job]) -> None:
         """Remove an upload that no other job needs."""

@@ -86,7 +86,6 @@ async def upload(
 
 @router.get("", operation_id="listJobs", responses={200: {"headers": {"Link": LINK}}})
 async def list_jobs(
-    request: Request,
     service: ServiceDep,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=MOST_JOBS, description="Most jobs of a page.")] = MOST_JOBS,
