@@ -171,6 +171,24 @@ def test_requests_in_work_keep_their_connections(tmp_path):
                 assert answer_on(one).startswith(b"HTTP/1.1 200 ")
 
 
+def test_who_watches_jobs_leaves_connections_to_others(tmp_path):
+    (tmp_path / "root" / "set").mkdir(parents=True)
+    (tmp_path / "root" / "set" / "a.png").write_bytes(png())
+    settings = {"roots": (tmp_path / "root",), "connections": 8, "pipeline": pipeline(Slow(3.0))}
+    with serving(tmp_path / "data", **settings) as client:
+        address = f"/v1/jobs/{client.post('/v1/jobs', json={'folder': 'set'}).json()['id']}/events"
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stream = stack.enter_context(client.stream("GET", address))
+                assert stream.status_code == 200
+            refused = client.get(address)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+            assert client.head("/healthz").status_code == 200
+        time.sleep(0.5)  # it has noticed that they are gone
+        with client.stream("GET", address) as stream:
+            assert stream.status_code == 200
+
+
 def test_who_takes_no_answer_is_cut_off(tmp_path):
     app = create_app(pipeline(), None, ServiceSettings(data_dir=tmp_path))
     service = app.state.service

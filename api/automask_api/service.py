@@ -38,6 +38,7 @@ _DECODED_AHEAD_PX = 120_000_000
 _OPEN_PX = 200_000_000
 _THREADS = 2
 _RETRY_AFTER_S = 2
+_WATCHING_SHARE = 4
 _LAST_S = 1.5
 
 
@@ -73,6 +74,7 @@ class Service:
         self.label_studio = LabelStudioBackend(self.masks, settings)
         self.stopping = Stopping()
         self._places: set[Arrival] = set()
+        self._watchers = 0
         self._ender = threading.Thread(
             target=self.threads.shutdown, kwargs={"cancel_futures": True}, name="automask-end", daemon=True
         )
@@ -138,6 +140,21 @@ class Service:
             yield
         finally:
             self._places.discard(place)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """A place for a stream that may have no end: all of them together leave most connections to others.
+
+        Raises:
+            Busy: All are taken.
+        """
+        if self._watchers >= max(1, self.connections.limits.most // _WATCHING_SHARE):
+            raise Busy("As many clients watch jobs as the server lets.", retry_after_s=_RETRY_AFTER_S)
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
 
     @property
     def admitted(self) -> int:

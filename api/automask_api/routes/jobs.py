@@ -128,7 +128,15 @@ def known_job(job_id: JobIdPath, service: ServiceDep) -> Job:
     return service.jobs.job(job_id)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, operation_id="watchJob")
+async def watcher(service: ServiceDep) -> AsyncIterator[None]:
+    """A place among those who watch, until nothing more is sent."""
+    with service.watching():
+        yield
+
+
+@router.get(
+    "/{job_id}/events", response_class=EventSourceResponse, operation_id="watchJob", dependencies=[Depends(watcher)]
+)
 async def events(job: Annotated[Job, Depends(known_job)], service: ServiceDep) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: `progress` with the job whenever it changes, and `end` when it is finished."""
     last = None
