@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 
+import httpx
 import pytest
 from fakes import Slow, pipeline
 
@@ -15,6 +16,8 @@ pytest.importorskip("fastapi")
 
 from api_process import ServeProcess
 from api_server import png, serving
+from export_cases import make_store
+from review_cases import served
 
 from automask_api.app import create_app
 from automask_api.connections import Connections, within_open_files
@@ -252,6 +255,25 @@ def test_a_process_without_a_file_left_says_so_in_a_few_lines_and_goes_on(tmp_pa
     }
     assert len(lines) < 60
     assert any("left_out" in line for line in lines)
+
+
+def test_the_review_page_is_not_starved_either(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(png())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # which the server inherits, as most users have it
+        server = stack.enter_context(served(make_store(tmp_path / "images")))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard > 0 else 4096, hard))
+        for _ in range(1100):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10)).send(b"GET /")
+        assert httpx.get(server.address, timeout=ANSWER_S).status_code == 200
+        server.process.terminate()
+        said = server.process.communicate()[1].decode()
+        server.process = None
+    assert "Traceback" not in said
+    assert len(said) < 2000
 
 
 class Caller:
