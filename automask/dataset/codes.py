@@ -63,7 +63,9 @@ class Refusal(enum.StrEnum):
     CORRUPT = "image-corrupt"
     """The file is damaged, or uses a part of its format that the decoder does not know."""
     OUT_OF_MEMORY = "image-out-of-memory"
-    """Decoding it needs more memory than there is."""
+    """Decoding it needs more memory than there is, or than a server gives one image."""
+    TOO_COSTLY = "image-too-costly"
+    """Decoding it takes a bomb's time: a JPEG of hundreds of scans, or longer than a server gives one image."""
 
 
 class Remark(enum.StrEnum):
