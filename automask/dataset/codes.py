@@ -83,5 +83,7 @@ class Remark(enum.StrEnum):
     """Wide or floating-point values without a stated range were stretched from their lowest to their highest."""
     NAME_ESCAPED = "name-not-unicode"
     """The file's name is not valid Unicode; the mask's name has the wrong bytes written as `%hex`."""
+    REDUCED = "analysed-reduced"
+    """A server analysed a very large image at a fraction of its size; its mask is of the full size."""
     MIRRORED_FOLDER = "mirrored-folder"
     """A folder repeats the file names of its neighbour: perhaps it holds masks or control images."""

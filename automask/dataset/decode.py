@@ -20,8 +20,8 @@ from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal, Remark
 from automask.dataset.complete import ends_early
 from automask.dataset.exif import UPRIGHT, orientation_of
-from automask.dataset.names import printable_name, suffix_of
 from automask.dataset.jpeg import MOST_MARKERS, MOST_SCANS, is_costly
+from automask.dataset.names import printable_name, suffix_of
 from automask.dataset.pixels import to_picture, upright
 from automask.dataset.plugins import (
     draft,
@@ -44,6 +44,8 @@ _UNSUPPORTED_REASONS = frozenset(  # Pillow's words for a sound file that it can
     ("unknown pixel mode", "image file could not be opened because AVIF support not installed")
 )
 _METADATA_LIMIT_REASONS = ("MAX_TEXT_CHUNK", "Too much memory used in text chunks")
+_MEMORY_REASON = "out of memory"
+"""Pillow's word where a library could not get memory."""
 _TOO_LARGE_ADVICE = "Scale it down or raise decode.max_megapixels."
 
 
@@ -104,9 +106,7 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: i
     except ImageError:
         raise
     except MemoryError as error:
-        raise _refused(
-            image_id, Refusal.OUT_OF_MEMORY, "needs more memory than there is", "Scale it down or lower prefetch."
-        ) from error
+        raise _out_of_memory(image_id) from error
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
         raise _refused(
             image_id,
@@ -118,6 +118,8 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: i
         if content is Format.PNG and any(words in str(error) for words in _METADATA_LIMIT_REASONS):
             decoded = decode_bytes(png_without_metadata(data), image_id=image_id, config=config, most_px=most_px)
             return dataclasses.replace(decoded, content_sha256=hashlib.sha256(data).hexdigest())
+        if _MEMORY_REASON in str(error):
+            raise _out_of_memory(image_id) from error
         raise _damaged(data, content, image_id, error) from error
 
 
@@ -305,6 +307,11 @@ def _damaged(data: bytes, content: Format, image_id: str, error: Exception) -> I
         f"cannot be decoded as {content.upper()} ({reason})",
         "Download the file again, or save it anew with an image editor.",
     )
+
+
+def _out_of_memory(image_id: str) -> ImageError:
+    advice = "Scale it down or lower prefetch."
+    return _refused(image_id, Refusal.OUT_OF_MEMORY, "needs more memory than there is", advice)
 
 
 def _refused(image_id: str, code: Refusal, what: str, advice: str) -> ImageError:

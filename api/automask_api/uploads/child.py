@@ -73,7 +73,7 @@ def _say(answers: IO[bytes], answer: dict[str, Any]) -> None:
 
 
 def _send(answers: IO[bytes], array: NDArray[np.uint8]) -> None:
-    flat = memoryview(np.ascontiguousarray(array)).cast("B")
+    flat = np.ascontiguousarray(array).data.cast("B")
     for at in range(0, len(flat), _STRIP_BYTES):
         answers.write(flat[at : at + _STRIP_BYTES])
     answers.flush()
