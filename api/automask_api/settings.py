@@ -67,7 +67,7 @@ class ServiceSettings(BaseSettings):
         25.0,
         gt=0,
         le=1000,
-        description="Larger images are analysed at 1/2, 1/3, ... of their size; see Memory and time.",
+        description="Larger images are analysed at 1/2, 1/3, ... of their width.",
     )
     max_decode_bytes: int = Field(640 * MIB, ge=32 * MIB, description="Memory that the decoding of one image may take.")
     max_decode_s: float = Field(10.0, gt=0, le=600, description="Time on a core that decoding one image may take.")

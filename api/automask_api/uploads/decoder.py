@@ -98,8 +98,8 @@ class UploadDecoder:
     ) -> Future[Decoded]:
         """Decode an image. Who cancels the future ends the work.
 
-        The future fails with `ImageError` where the image cannot be used, `ImageTooLarge` where it is too large or needs too much memory,
-        and `Busy` where too many slow ones wait.
+        The future fails with `ImageError` where the image cannot be used, `ImageTooLarge` where it has too many pixels
+        or needs too much memory, and `Busy` where too many slow ones wait.
 
         Args:
             data: The file.

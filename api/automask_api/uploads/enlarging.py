@@ -38,8 +38,8 @@ class Scale:
         if self.by == 1:
             return ()
         message = (
-            f"The image has {self.width_px * self.height_px / 1e6:.0f} megapixels and was analysed at 1/{self.by} of its "
-            f"width and height: edges of the mask are exact to {self.by} pixels."
+            f"The image has {self.width_px * self.height_px / 1e6:.0f} megapixels and was analysed at 1/{self.by} of "
+            f"its width and height: edges of the mask are exact to {self.by} pixels."
         )
         return (Issue(stage="decode", code=Remark.REDUCED.value, message=message),)
 

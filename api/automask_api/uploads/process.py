@@ -25,7 +25,7 @@ _COMMAND = (sys.executable, "-P", "-m", "automask_api.uploads.child")
 _MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 """Have glibc give the memory of a large picture back when it is done."""
 _CLOCK_SLACK = 2 if sys.platform == "win32" else 10
-"""The time of the clock that stands for a second on a core; where the process bounds itself, only for one that hangs."""
+"""Seconds of the clock for one on a core; where the process bounds itself, only for one that hangs."""
 _LINE_BYTES = 1 << 20
 
 
