@@ -179,7 +179,7 @@ def grow(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
 
 
 def _spread(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
-    """Grow up and down. Each step doubles the reach: OpenCV's dilation costs as much per pixel as its square is wide."""
+    """Grow up and down, twice as far with each step: OpenCV's dilation costs a pixel as much as its square is wide."""
     out = np.ascontiguousarray(artefact)
     reach_px = 0
     while reach_px < min(radius_px, len(out)):

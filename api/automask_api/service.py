@@ -26,6 +26,7 @@ from automask_api.metrics import Metrics
 from automask_api.refining.desk import RefineDesk
 from automask_api.settings import ServiceSettings
 from automask_api.stopping import Stopping
+from automask_api.trimming import Trimmer
 from automask_api.uploads.decoder import UploadDecoder
 from automask_api.worker import ModelWorker, deadline_passed
 
@@ -74,6 +75,9 @@ class Service:
         self.jobs = JobRunner(self.assortment, self.worker, settings)
         self.stopping = Stopping()
         self.admitted = 0
+        self.admissions = 0
+        """Requests that ever got a place."""
+        self._trimmer = Trimmer(lambda: self.admissions)
         self._ender = threading.Thread(
             target=self.threads.shutdown, kwargs={"cancel_futures": True}, name="automask-end", daemon=True
         )
@@ -96,6 +100,7 @@ class Service:
         """Start all threads, after what a killed server left half-made is gone."""
         shutil.rmtree(self.settings.data_dir / TEMPORARY_FOLDER, ignore_errors=True)
         self.decoder.start()
+        self._trimmer.start()
         self.worker.start()
         self.jobs.start()
 
@@ -110,6 +115,7 @@ class Service:
         self.jobs.stop(timeout_s=_LAST_S)
         self.worker.close(timeout_s=_LAST_S)
         self.decoder.close()
+        self._trimmer.close()
         self._ender.start()
         self._ender.join(_LAST_S)
 
@@ -128,6 +134,7 @@ class Service:
         if self.admitted >= self.settings.queue_size:
             raise Busy("The server has as much work as it takes.", retry_after_s=_RETRY_AFTER_S)
         self.admitted += 1
+        self.admissions += 1
         try:
             yield
         finally:

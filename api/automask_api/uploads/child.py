@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import signal
 import sys
 from typing import IO, Any
@@ -21,12 +22,17 @@ from automask.config import DecodeConfig
 from automask.dataset.decode import decode_bytes, size_px
 from automask.errors import ImageError
 
+YIELDS = "--yields"
+"""Argument that lets everything else on the machine go first."""
+_LEAST_URGENT = 19
 _STRIP_BYTES = 1 << 22
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 def main() -> None:
     """Answer until the server closes the pipe."""
+    if sys.argv[1:] == [YIELDS] and sys.platform != "win32":
+        os.nice(_LEAST_URGENT)
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches it, too: the server ends it
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # one core decodes; Pillow would take all

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -18,6 +19,7 @@ from typing import Any
 from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal
 from automask.dataset.decode import Decoded
+from automask.dataset.sniff import HEAD_BYTES, Unknown, recognise
 from automask.errors import AutomaskError, ImageError
 from automask_api.errors import Busy, ImageTooLarge
 from automask_api.stopping import stopping_error
@@ -52,7 +54,7 @@ class UploadDecoder:
         self._quick: collections.deque[_Task] = collections.deque()
         self._slow: collections.deque[_Task] = collections.deque()
         self._quick_lane = _Lane()
-        self._slow_lane = _Lane()
+        self._slow_lane = _Lane(yields=True)
         self._is_quick_at_work = False
         self._is_closed = False
         works = (("quick", self._work_quickly), ("slow", self._work_slowly))
@@ -112,6 +114,8 @@ class UploadDecoder:
         return self._asked(Question(data, name, config, most_px=most_px), is_slow=is_slow)
 
     def _asked(self, question: Question, *, is_slow: bool) -> Future[Any]:
+        if isinstance(recognise(question.data[:HEAD_BYTES]), Unknown):  # its beginning is all that it takes to say so
+            question = dataclasses.replace(question, data=question.data[:HEAD_BYTES])
         task = _Task(question, Future())
         with self._condition:
             if self._is_closed:
@@ -226,7 +230,8 @@ class UploadDecoder:
 class _Lane:
     """A process that is made when it is needed, and made again when it ended. One thread asks it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, yields: bool = False) -> None:
+        self._yields = yields
         self._process: DecodeProcess | None = None
         self._spare: DecodeProcess | None = None
         self._mutex = threading.Lock()
@@ -241,7 +246,7 @@ class _Lane:
         """Its process."""
         with self._mutex:
             if self._process is None:
-                self._process, self._spare = self._spare or DecodeProcess(), None
+                self._process, self._spare = self._spare or DecodeProcess(yields=self._yields), None
             return self._process
 
     def answer(self, question: Question, seconds: float, memory_bytes: int) -> object:
@@ -258,7 +263,7 @@ class _Lane:
         except ProcessEnded:
             with self._mutex:
                 self._process = None
-                self._spare = self._spare or DecodeProcess()  # starts while others are asked
+                self._spare = self._spare or DecodeProcess(yields=self._yields)  # starts while others are asked
             process.close()
             raise
 

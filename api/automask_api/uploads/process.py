@@ -26,6 +26,7 @@ _MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_
 """Have glibc give the memory of a large picture back when it is done."""
 _CLOCK_SLACK = 2 if sys.platform == "win32" else 10
 """Seconds of the clock for one on a core; where the process bounds itself, only for one that hangs."""
+_YIELDS = "--yields"
 _LINE_BYTES = 1 << 20
 
 
@@ -61,11 +62,15 @@ class Question:
 
 
 class DecodeProcess:
-    """Answers one question at a time. Belongs to one thread, but any thread may end, pause and resume it."""
+    """Answers one question at a time. Belongs to one thread, but any thread may end, pause and resume it.
 
-    def __init__(self) -> None:
+    Args:
+        yields: Everything else on the machine goes first.
+    """
+
+    def __init__(self, *, yields: bool = False) -> None:
         self._process = subprocess.Popen(
-            _COMMAND,
+            (*_COMMAND, *([_YIELDS] if yields else [])),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
