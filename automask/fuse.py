@@ -19,6 +19,7 @@ FUSE_VERSION = 4
 """Raised with every change that alters rendered masks."""
 
 _MOST_WINDOWS = 32
+_LARGE_RADIUS_PX = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,15 +162,32 @@ def grow(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
     box = Box.of_artefact(artefact)
     if box is None:
         return artefact.copy()
-    import cv2
-
     height_px, width_px = artefact.shape
     window = box.padded(radius_px, width_px=width_px, height_px=height_px)
+    if radius_px > _LARGE_RADIUS_PX:
+        out = np.zeros_like(artefact)
+        out[window.slices] = _spread(_spread(artefact[window.slices], radius_px).T, radius_px).T
+        return out
+    import cv2
+
     side_px = 2 * radius_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side_px, side_px))
     out = np.zeros_like(artefact)
     dilated = cv2.dilate(artefact[window.slices].view(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     out[window.slices] = dilated.astype(np.bool_)
+    return out
+
+
+def _spread(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
+    """Grow up and down, twice as far with each step: OpenCV's dilation costs a pixel as much as its square is wide."""
+    out = np.ascontiguousarray(artefact)
+    reach_px = 0
+    while reach_px < min(radius_px, len(out)):
+        step_px = min(reach_px + 1, radius_px - reach_px)
+        before, out = out, out.copy()
+        out[step_px:] |= before[:-step_px]
+        out[:-step_px] |= before[step_px:]
+        reach_px += step_px
     return out
 
 

@@ -154,7 +154,7 @@ def test_large_images_are_refused_before_they_are_decoded(tmp_path):
     Image.new("1", (12_000, 12_000)).save(out, "PNG")
     with serving(tmp_path) as client:
         answer = client.post("/v1/masks", content=out.getvalue())
-    assert (answer.status_code, answer.json()["code"]) == (422, "image-too-large")
+    assert (answer.status_code, answer.json()["code"]) == (413, "image-too-large")
 
 
 def test_a_stage_that_fails_is_an_error_of_the_server_and_harms_nobody_else(tmp_path):

@@ -7,9 +7,6 @@ import collections
 import contextlib
 from collections.abc import AsyncIterator
 
-from automask.dataset.plugins import gif_size_px, open_header
-from automask.dataset.sniff import HEAD_BYTES, Format, Unknown, recognise
-
 
 class PixelBudget:
     """Lets images in one after the other, as long as their pixels together stay within a bound.
@@ -55,15 +52,3 @@ class PixelBudget:
             if not turn.done():
                 self._taken_px += pixels
                 turn.set_result(None)
-
-
-def size_px(data: bytes) -> int:
-    """Pixels of an image file by its header, at least 1; 1 for files that decoding will refuse."""
-    content = recognise(data[:HEAD_BYTES]) if data else None
-    if content is None or isinstance(content, Unknown):
-        return 1
-    try:
-        width_px, height_px = gif_size_px(data) if content is Format.GIF else open_header(data, content).size
-    except Exception:  # Pillow's plug-ins raise a dozen unrelated types on damaged files
-        return 1
-    return max(1, width_px * height_px)

@@ -3,6 +3,7 @@
 ::
 
     AutomaskError
+    +-- ImageTooLarge              HTTP 413   an image with too many pixels, or one that takes too much memory
     +-- ServiceError               HTTP 500
         +-- RequestInvalid         HTTP 400   the request cannot be read
         +-- KeyRequired            HTTP 401   no API key, or a wrong one
@@ -21,7 +22,14 @@
 
 from __future__ import annotations
 
-from automask.errors import AutomaskError
+from automask.errors import AutomaskError, ImageError
+
+
+class ImageTooLarge(ImageError):
+    """An image with too many pixels, or one that takes too much memory."""
+
+    http_status = 413
+    default_code = "image-too-large"
 
 
 class ServiceError(AutomaskError):

@@ -189,16 +189,25 @@ def serving(temporary: Path, config_file: Path | None) -> Iterator[tuple[str, su
         process.wait()
 
 
+async def ready(client: httpx.AsyncClient) -> None:
+    """Wait until a server has loaded its models.
+
+    Raises:
+        RuntimeError: That takes too long.
+    """
+    deadline = time.perf_counter() + _START_S
+    while (await client.get("/readyz")).status_code != 200:
+        if time.perf_counter() > deadline:
+            raise RuntimeError("the server did not get ready")
+        await asyncio.sleep(0.1)
+
+
 async def _ask(url: str, pid: int, baseline: Baseline, tally: Tally, *, clients: int, seconds: float) -> float:
     import httpx
 
     limits = httpx.Limits(max_connections=clients + 1, max_keepalive_connections=clients + 1)
     async with httpx.AsyncClient(base_url=url, timeout=_START_S, limits=limits) as client:
-        deadline = time.perf_counter() + _START_S
-        while (await client.get("/readyz")).status_code != 200:
-            if time.perf_counter() > deadline:
-                raise RuntimeError("the server did not get ready")
-            await asyncio.sleep(0.1)
+        await ready(client)
         turns = itertools.count()
         started = time.perf_counter()
         watcher = asyncio.create_task(_watch(pid, tally))

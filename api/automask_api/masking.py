@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from automask.config import DecodeConfig, PipelineConfig
-from automask.dataset.decode import Decoded, decode_bytes
+from automask.dataset.codes import Refusal
+from automask.dataset.decode import Decoded
 from automask.errors import StageError
 from automask.fuse import Mask
 from automask.pipeline import draw, fuse_fingerprint
@@ -23,7 +24,10 @@ from automask.wire import WireResult
 from automask_api.adjusting import Adjustments, adjusted_png
 from automask_api.assortment import StageChoice
 from automask_api.cache import ResultCache
-from automask_api.decoding import PixelBudget, size_px
+from automask_api.decoding import PixelBudget
+from automask_api.errors import ImageTooLarge
+from automask_api.uploads.decoder import UploadDecoder
+from automask_api.uploads.enlarging import Scale
 from automask_api.worker import ModelWorker
 
 P = ParamSpec("P")
@@ -54,19 +58,22 @@ class Answer:
 
     Attributes:
         facts: Hashes.
-        result: As judged under the request's configuration.
-        mask: Rendered.
-        png: The mask file, the same to the byte as the command line's.
+        result: As judged under the request's configuration; at a fraction of the file's size where `scale` says so.
+        mask: Rendered, of the size of `result`.
+        png: The mask file, of the file's size.
+        scale: How large images were reduced.
     """
 
     facts: ImageFacts
     result: MaskResult
     mask: Mask
     png: bytes
+    scale: Scale
 
     def wire(self) -> WireResult:
-        """For JSON."""
-        return WireResult.of(self.result, content_sha256=self.facts.content_sha256, masked_share=self.mask.masked_share)
+        """For JSON, in pixels of the file."""
+        result = self.scale.result(self.result)
+        return WireResult.of(result, content_sha256=self.facts.content_sha256, masked_share=self.mask.masked_share)
 
 
 class MaskMaker:
@@ -77,8 +84,10 @@ class MaskMaker:
         config: The server's.
         cache: Results of images seen before.
         threads: For everything that costs time but no model.
+        decoder: Decodes what was sent.
         budget: Bounds decoded pixels.
         max_megapixels: Refuse larger images before decoding them.
+        reduce_above_megapixels: Analyse larger images at a fraction of their size.
     """
 
     def __init__(
@@ -88,14 +97,18 @@ class MaskMaker:
         *,
         cache: ResultCache,
         threads: ThreadPoolExecutor,
+        decoder: UploadDecoder,
         budget: PixelBudget,
         max_megapixels: float,
+        reduce_above_megapixels: float,
     ) -> None:
         self.config = config
         self._worker = worker
         self._cache = cache
         self._threads = threads
+        self._decoder = decoder
         self._budget = budget
+        self._most_px = int(reduce_above_megapixels * 1e6)
         most = min(max_megapixels, config.decode.max_megapixels)
         self._decode: DecodeConfig = config.decode.model_copy(update={"max_megapixels": most})
 
@@ -133,24 +146,41 @@ class MaskMaker:
         stages = StageChoice.of(config)
         key = f"{facts.content_sha256}-{self._worker.models_fingerprint(stages)}"
         result = await self.in_thread(self._cache.get, key)
-        if result is None:
-            result = await self._analyse(data, stages, name=name, timeout_s=timeout_s, in_background=in_background)
-            await self.in_thread(self._cache.put, key, result, facts.content_sha256)
-        return await self.in_thread(_drawn, dataclasses.replace(result, image_id=name), facts, config)
-
-    async def decoded(self, data: bytes, *, name: str) -> Decoded:
-        """The pixels of an image; the caller holds budget for them."""
-        return await self.in_thread(decode_bytes, data, image_id=name, config=self._decode)
+        if result is not None:
+            scale = Scale(1, result.width_px, result.height_px)
+        else:
+            result, scale = await self._analyse(
+                data, stages, name=name, timeout_s=timeout_s, in_background=in_background
+            )
+            if scale.by == 1:  # the cache knows one size only
+                await self.in_thread(self._cache.put, key, result, facts.content_sha256)
+        return await self.in_thread(_drawn, dataclasses.replace(result, image_id=name), facts, config, scale)
 
     @contextlib.asynccontextmanager
     async def pixels_of(self, data: bytes, *, name: str) -> AsyncIterator[Decoded]:
-        """The pixels of an image, with budget for as long as they are held.
+        """The pixels of an image at its full size, with budget for as long as they are held.
 
         Raises:
             ImageError: It is not an image that can be used.
+            ImageTooLarge: It is too large for what is done at full size.
         """
-        async with self._budget.taken(size_px(data)):
-            yield await self.decoded(data, name=name)
+        async with self._decoded(data, name=name, reduces=False) as decoded:
+            yield decoded
+
+    @contextlib.asynccontextmanager
+    async def _decoded(self, data: bytes, *, name: str, reduces: bool) -> AsyncIterator[Decoded]:
+        size_px = await asyncio.wrap_future(self._decoder.size_px(data, name=name, config=self._decode))
+        if size_px > self._most_px and not reduces:
+            raise ImageTooLarge(
+                f"{name} has {size_px / 1e6:.0f} megapixels, and the limit here is {self._most_px / 1e6:g}.",
+                advice="Scale it down, or raise AUTOMASK_SERVE_REDUCE_ABOVE_MEGAPIXELS.",
+                code=Refusal.TOO_LARGE.value,
+            )
+        async with self._budget.taken(min(size_px, self._most_px)):
+            future = self._decoder.decode(
+                data, name=name, config=self._decode, size_px=size_px, most_px=self._most_px if reduces else None
+            )
+            yield await asyncio.wrap_future(future)
 
     async def adjusted(self, data: bytes, adjustments: Adjustments) -> bytes:
         """A finished mask after adjustments, as a mask file.
@@ -163,10 +193,9 @@ class MaskMaker:
 
     async def _analyse(
         self, data: bytes, stages: StageChoice, *, name: str, timeout_s: float, in_background: bool
-    ) -> MaskResult:
-        async with self._budget.taken(size_px(data)):
-            started = time.perf_counter()
-            decoded = await self.decoded(data, name=name)
+    ) -> tuple[MaskResult, Scale]:
+        started = time.perf_counter()
+        async with self._decoded(data, name=name, reduces=True) as decoded:
             decode_s = time.perf_counter() - started
             future = self._worker.analyse(
                 decoded.image, timeout_s=timeout_s, in_background=in_background, stages=stages
@@ -175,9 +204,9 @@ class MaskMaker:
         for issue in result.issues:
             if issue.severity == "error":
                 raise StageError(issue.message, advice="The server's log has the details.", code=issue.code)
-        return dataclasses.replace(
-            result, issues=(*decoded.issues, *result.issues), timings_s={"decode": decode_s, **result.timings_s}
-        )
+        scale = Scale.of(decoded)
+        issues = (*decoded.issues, *scale.issues(), *result.issues)
+        return dataclasses.replace(result, issues=issues, timings_s={"decode": decode_s, **result.timings_s}), scale
 
     async def in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do something that takes time, beside the event loop."""
@@ -185,6 +214,6 @@ class MaskMaker:
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
 
 
-def _drawn(result: MaskResult, facts: ImageFacts, config: PipelineConfig) -> Answer:
+def _drawn(result: MaskResult, facts: ImageFacts, config: PipelineConfig, scale: Scale) -> Answer:
     mask, judged = draw(result, config)
-    return Answer(facts=facts, result=judged, mask=mask, png=encode_mask(mask.levels))
+    return Answer(facts=facts, result=judged, mask=mask, png=encode_mask(scale.levels(mask.levels)), scale=scale)

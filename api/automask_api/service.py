@@ -30,12 +30,14 @@ from automask_api.refining.desk import RefineDesk
 from automask_api.security.limits import ARRIVAL, Arrival
 from automask_api.settings import TEMPORARY_FOLDER, ServiceSettings
 from automask_api.stopping import Stopping
+from automask_api.trimming import Trimmer
+from automask_api.uploads.decoder import UploadDecoder
 from automask_api.worker import ModelWorker, deadline_passed
 
 __all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
 
-_DECODED_AHEAD_PX = 120_000_000
-_OPEN_PX = 200_000_000
+_DECODED_AHEAD_PX = 50_000_000
+_OPEN_PX = 100_000_000
 _THREADS = 2
 _RETRY_AFTER_S = 2
 _WATCHING_SHARE = 4
@@ -59,14 +61,17 @@ class Service:
         self.assortment = assortments[0]
         self.worker = ModelWorker(assortments, batch_size=settings.batch_size, capacity=settings.queue_size)
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-api")
+        self.decoder = UploadDecoder(seconds=settings.max_decode_s, memory_bytes=settings.max_decode_bytes)
         self.cache = ResultCache(settings.data_dir / "cache", most_bytes=settings.cache_bytes)
         self.masks = MaskMaker(
             self.worker,
             pipeline.config,
             cache=self.cache,
             threads=self.threads,
+            decoder=self.decoder,
             budget=PixelBudget(_DECODED_AHEAD_PX),
             max_megapixels=settings.max_megapixels,
+            reduce_above_megapixels=settings.reduce_above_megapixels,
         )
         refiners = self.assortment.more_refiners.values()
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
@@ -75,6 +80,9 @@ class Service:
         self.stopping = Stopping()
         self._places: set[Arrival] = set()
         self._watchers = 0
+        self.admissions = 0
+        """Requests that ever got a place."""
+        self._trimmer = Trimmer(lambda: self.admissions)
         self._ender = threading.Thread(
             target=self.threads.shutdown, kwargs={"cancel_futures": True}, name="automask-end", daemon=True
         )
@@ -97,6 +105,8 @@ class Service:
     def start(self) -> None:
         """Start all threads, after what a killed server left half-made is gone."""
         shutil.rmtree(self.settings.data_dir / TEMPORARY_FOLDER, ignore_errors=True)
+        self.decoder.start()
+        self._trimmer.start()
         self.worker.start()
         self.jobs.start()
 
@@ -110,6 +120,8 @@ class Service:
         """End all threads, but wait for no longer than a few seconds: nothing can interrupt a model."""
         self.jobs.stop(timeout_s=_LAST_S)
         self.worker.close(timeout_s=_LAST_S)
+        self.decoder.close()
+        self._trimmer.close()
         self._ender.start()
         self._ender.join(_LAST_S)
 
@@ -136,6 +148,7 @@ class Service:
             slowest.give_up()
         place.take_place()
         self._places.add(place)
+        self.admissions += 1
         try:
             yield
         finally:

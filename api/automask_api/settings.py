@@ -91,6 +91,14 @@ class ServiceSettings(BaseSettings):
     deadline_s: float = Field(120.0, gt=0, le=3600, description="Longest time for one image, and the default.")
     max_image_bytes: int = Field(64 * MIB, ge=1024, description="Largest image file.")
     max_megapixels: float = Field(100.0, gt=0, le=1000, description="Largest image, checked before decoding.")
+    reduce_above_megapixels: float = Field(
+        25.0,
+        gt=0,
+        le=1000,
+        description="Larger images are analysed at 1/2, 1/3, ... of their width.",
+    )
+    max_decode_bytes: int = Field(640 * MIB, ge=32 * MIB, description="Memory that the decoding of one image may take.")
+    max_decode_s: float = Field(10.0, gt=0, le=600, description="Time on a core that decoding one image may take.")
     max_batch_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of a batch.")
     max_batch_images: int = Field(1000, ge=1, le=100_000, description="Images per batch.")
     max_body_bytes: int = Field(16 * MIB, ge=1024, description="Largest body of any other request.")

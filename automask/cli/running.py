@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import signal
 import sys
 import threading
@@ -38,7 +39,13 @@ def narrated(*, quiet: bool, log_file: Path | None) -> Iterator[tuple[RunNarrato
         if not quiet:
             console.print(f"Stopping after the image in hand. {again} ends at once; finished work is kept.")
 
-    with protected_stdout(), stop_on_interrupt(announce_stop) as stop, narrator:
+    def announce_end() -> None:
+        if not quiet:
+            again = shlex.join(["automask", *sys.argv[1:]])
+            console.print("Ended in the middle of an image that takes long; finished work is kept.")
+            console.print(f"To go on: {again}", markup=False, soft_wrap=True)
+
+    with protected_stdout(), stop_on_interrupt(announce_stop, on_grace_over=announce_end) as stop, narrator:
         yield narrator, stop
 
 

@@ -63,7 +63,9 @@ class Refusal(enum.StrEnum):
     CORRUPT = "image-corrupt"
     """The file is damaged, or uses a part of its format that the decoder does not know."""
     OUT_OF_MEMORY = "image-out-of-memory"
-    """Decoding it needs more memory than there is."""
+    """Decoding it needs more memory than there is, or than a server gives one image."""
+    TOO_COSTLY = "image-too-costly"
+    """Decoding it takes a bomb's time: a JPEG of hundreds of scans, or longer than a server gives one image."""
 
 
 class Remark(enum.StrEnum):
@@ -81,5 +83,7 @@ class Remark(enum.StrEnum):
     """Wide or floating-point values without a stated range were stretched from their lowest to their highest."""
     NAME_ESCAPED = "name-not-unicode"
     """The file's name is not valid Unicode; the mask's name has the wrong bytes written as `%hex`."""
+    REDUCED = "analysed-reduced"
+    """A server analysed a very large image at a fraction of its size; its mask is of the full size."""
     MIRRORED_FOLDER = "mirrored-folder"
     """A folder repeats the file names of its neighbour: perhaps it holds masks or control images."""

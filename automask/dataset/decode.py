@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import stat
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile as PillowImageFile
 
@@ -18,9 +20,11 @@ from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal, Remark
 from automask.dataset.complete import ends_early
 from automask.dataset.exif import UPRIGHT, orientation_of
+from automask.dataset.jpeg import MOST_MARKERS, MOST_SCANS, is_costly
 from automask.dataset.names import printable_name, suffix_of
-from automask.dataset.pixels import composited, to_picture, upright
+from automask.dataset.pixels import to_picture, upright
 from automask.dataset.plugins import (
+    draft,
     gif_size_px,
     layout_of,
     open_header,
@@ -34,10 +38,14 @@ from automask.types import Image, Issue
 
 _MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
 _METADATA_BYTES = 256_000_000
+_FIRST_TURNED = 5
+"""EXIF orientations from here on swap width and height."""
 _UNSUPPORTED_REASONS = frozenset(  # Pillow's words for a sound file that it cannot read
     ("unknown pixel mode", "image file could not be opened because AVIF support not installed")
 )
 _METADATA_LIMIT_REASONS = ("MAX_TEXT_CHUNK", "Too much memory used in text chunks")
+_MEMORY_REASON = "out of memory"
+"""Pillow's word where a library could not get memory."""
 _TOO_LARGE_ADVICE = "Scale it down or raise decode.max_megapixels."
 
 
@@ -50,16 +58,21 @@ class Decoded:
         content_sha256: Hash of the file's bytes.
         orientation: EXIF orientation of the file, 1..8, already applied to `image`.
         format: png, jpeg, webp, avif, bmp, gif or tiff: what the content is.
-        frames: Frames or pages in the file.
+        has_more_frames: The file holds further frames or pages; they are not counted, since a small file may have
+            tens of thousands.
         issues: Warnings.
+        reduced_by: Every square of so many pixels of the file is one pixel of `image`.
+        size_px: Width and height of the upright picture before it was reduced.
     """
 
     image: Image
     content_sha256: str
     orientation: int
     format: str
-    frames: int
+    has_more_frames: bool
     issues: tuple[Issue, ...]
+    reduced_by: int
+    size_px: tuple[int, int]
 
 
 def decode(file: ImageFile, config: DecodeConfig) -> Decoded:
@@ -73,13 +86,14 @@ def decode(file: ImageFile, config: DecodeConfig) -> Decoded:
     return dataclasses.replace(decoded, image=dataclasses.replace(decoded.image, path=file.path), issues=issues)
 
 
-def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded:
+def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: int | None = None) -> Decoded:
     """Decode one image.
 
     Args:
         data: The bytes of the whole file.
         image_id: How messages and the result call it.
         config: Limit on pixels, and the background of transparent images.
+        most_px: Reduce an image with more pixels by a whole number until it has no more; None = never.
 
     Raises:
         ImageError: It cannot be used; the code is a `Refusal`.
@@ -88,13 +102,11 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded
         raise _refused(image_id, Refusal.EMPTY, "is empty", "Restore or remove the file.")
     content = _recognised(data[:HEAD_BYTES], image_id)
     try:
-        return _decode(data, content, image_id=image_id, config=config)
+        return _decode(data, content, image_id=image_id, config=config, most_px=most_px)
     except ImageError:
         raise
     except MemoryError as error:
-        raise _refused(
-            image_id, Refusal.OUT_OF_MEMORY, "needs more memory than there is", "Scale it down or lower prefetch."
-        ) from error
+        raise _out_of_memory(image_id) from error
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
         raise _refused(
             image_id,
@@ -104,39 +116,87 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded
         ) from error
     except Exception as error:  # Pillow's plug-ins raise a dozen unrelated types on damaged files
         if content is Format.PNG and any(words in str(error) for words in _METADATA_LIMIT_REASONS):
-            decoded = decode_bytes(png_without_metadata(data), image_id=image_id, config=config)
+            decoded = decode_bytes(png_without_metadata(data), image_id=image_id, config=config, most_px=most_px)
             return dataclasses.replace(decoded, content_sha256=hashlib.sha256(data).hexdigest())
+        if _MEMORY_REASON in str(error):
+            raise _out_of_memory(image_id) from error
         raise _damaged(data, content, image_id, error) from error
 
 
-def _decode(data: bytes, content: Format, *, image_id: str, config: DecodeConfig) -> Decoded:
+def size_px(data: bytes, *, image_id: str, config: DecodeConfig) -> tuple[int, int]:
+    """Width and height of an image as its file says, before it is turned upright and without decoding it.
+
+    Raises:
+        ImageError: It cannot be used, as far as its first bytes tell.
+    """
+    if not data:
+        raise _refused(image_id, Refusal.EMPTY, "is empty", "Restore or remove the file.")
+    content = _recognised(data[:HEAD_BYTES], image_id)
+    try:
+        return _opened(data, content, image_id=image_id, config=config).size
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's plug-ins raise a dozen unrelated types on damaged files
+        if content is Format.PNG and any(words in str(error) for words in _METADATA_LIMIT_REASONS):
+            return size_px(png_without_metadata(data), image_id=image_id, config=config)
+        raise _damaged(data, content, image_id, error) from error
+
+
+def _opened(data: bytes, content: Format, *, image_id: str, config: DecodeConfig) -> PillowImageFile.ImageFile:
+    """A file of which nothing is decoded yet, and whose size and structure are within bounds."""
     if content is Format.GIF:
         _check_gif_size(data, image_id, config)
+    if content is Format.JPEG and is_costly(data):
+        raise _refused(
+            image_id,
+            Refusal.TOO_COSTLY,
+            f"has more than {MOST_SCANS} scans or {MOST_MARKERS} markers, each of which costs as much as an image",
+            "Save it anew with an image editor.",
+        )
     source = open_header(data, content)
     _check_size(source.size, image_id, config)
+    return source
+
+
+def _decode(data: bytes, content: Format, *, image_id: str, config: DecodeConfig, most_px: int | None) -> Decoded:
+    source = _opened(data, content, image_id=image_id, config=config)
     layout = layout_of(source)
     tiff_orientation = tiff_orientation_of(source)
+    whole_px = source.size
+    reduce_by = _reduction(whole_px, most_px)
+    drafted_by = draft(source, reduce_by)
     source.load()
     if content in (Format.JPEG, Format.PNG) and ends_early(data, content):
         # Where a crash left zeros instead of the rest, both decoders fill in something and say nothing.
         raise EOFError("the end of the picture is missing")
     issues: list[Issue] = []
     orientation = UPRIGHT if tiff_orientation is not None else _orientation_of(source, issues)
-    picture = upright(to_picture(source, layout), orientation)
-    pixels, alpha = composited(picture, config.background)
+    reduced = to_picture(source, layout, background=config.background, reduce_by=reduce_by // drafted_by)
+    picture = upright(reduced, orientation)
     issues += picture.issues
-    frames = _count_frames(source)
-    if frames > 1:
+    more = _has_more_frames(source)
+    if more:
         parts = "pages" if content is Format.TIFF else "frames"
-        issues.append(_warning(Remark.ANIMATED, f"The file holds {frames} {parts}; the mask is that of the first one."))
+        issues.append(_warning(Remark.ANIMATED, f"The file holds several {parts}; the mask is that of the first one."))
+    alpha = None if picture.alpha is None else np.array(picture.alpha)
     return Decoded(
-        image=Image(id=image_id, pixels=pixels, alpha=alpha),
+        image=Image(id=image_id, pixels=np.array(picture.colour), alpha=alpha),
         content_sha256=hashlib.sha256(data).hexdigest(),
         orientation=tiff_orientation or orientation,
         format=content.value,
-        frames=frames,
+        has_more_frames=more,
         issues=tuple(issues),
+        reduced_by=reduce_by,
+        size_px=whole_px[::-1] if (tiff_orientation or orientation) >= _FIRST_TURNED else whole_px,
     )
+
+
+def _reduction(size_px: tuple[int, int], most_px: int | None) -> int:
+    """The smallest whole number by which a picture has to be reduced to have at most so many pixels."""
+    by = 1
+    while most_px is not None and math.ceil(size_px[0] / by) * math.ceil(size_px[1] / by) > most_px:
+        by += 1
+    return by
 
 
 def _read(file: ImageFile, config: DecodeConfig) -> bytes:
@@ -199,11 +259,12 @@ def _orientation_of(source: PillowImageFile.ImageFile, issues: list[Issue]) -> i
         return UPRIGHT
 
 
-def _count_frames(source: PillowImageFile.ImageFile) -> int:
+def _has_more_frames(source: PillowImageFile.ImageFile) -> bool:
+    """Whether there is a second frame or page. `n_frames` would read the headers of all."""
     try:
-        return int(getattr(source, "n_frames", 1))
+        return bool(getattr(source, "is_animated", False))
     except Exception:  # the first frame is good, and a later one is not wanted
-        return 1
+        return False
 
 
 def _issues_of_name(file: ImageFile, content: Format) -> list[Issue]:
@@ -246,6 +307,11 @@ def _damaged(data: bytes, content: Format, image_id: str, error: Exception) -> I
         f"cannot be decoded as {content.upper()} ({reason})",
         "Download the file again, or save it anew with an image editor.",
     )
+
+
+def _out_of_memory(image_id: str) -> ImageError:
+    advice = "Scale it down or lower prefetch."
+    return _refused(image_id, Refusal.OUT_OF_MEMORY, "needs more memory than there is", advice)
 
 
 def _refused(image_id: str, code: Refusal, what: str, advice: str) -> ImageError:

@@ -13,6 +13,8 @@ from automask.dataset.profile import to_srgb
 from automask.types import Issue
 
 _OPAQUE = 255
+_STRIP_PX = 1 << 22
+"""Pixels that are converted at once."""
 _ORIENTATIONS = {
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
     3: PillowImage.Transpose.ROTATE_180,
@@ -42,7 +44,7 @@ class Picture:
     """A picture on its way to arrays.
 
     Attributes:
-        colour: Mode RGB, transparency not yet applied.
+        colour: Mode RGB, laid on the background where anything is transparent.
         alpha: Mode L, or None where every pixel is opaque.
         issues: What was noticed.
     """
@@ -52,25 +54,42 @@ class Picture:
     issues: tuple[Issue, ...] = ()
 
 
-def to_picture(image: PillowImage.Image, layout: Layout) -> Picture:
-    """Split a loaded picture into 8-bit sRGB colour and alpha."""
-    issues: list[Issue] = []
-    profile = image.info.get("icc_profile")
-    colour, alpha = _split(image, layout, issues)
-    if profile:
-        try:
-            colour = to_srgb(colour, profile)
-        except ValueError as error:
-            issues.append(
-                Issue(
-                    stage="decode",
-                    code=Remark.ICC_IGNORED.value,
-                    message=f"The embedded colour profile cannot be used ({error}): colours were taken as sRGB.",
-                )
-            )
-    if alpha is not None and alpha.getextrema() == (_OPAQUE, _OPAQUE):
-        alpha = None
-    return Picture(colour if colour.mode == "RGB" else colour.convert("RGB"), alpha, tuple(issues))
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The values of a wide picture that become black and white."""
+
+    low: float
+    high: float
+
+
+def to_picture(image: PillowImage.Image, layout: Layout, *, background: str, reduce_by: int = 1) -> Picture:
+    """Turn a loaded picture into 8-bit sRGB on a background colour, and alpha.
+
+    Strip by strip: what a conversion needs beside the picture itself does not grow with it.
+
+    Args:
+        image: Loaded, of any mode.
+        layout: What its file says about its values.
+        background: `#rrggbb`, seen where the picture is transparent.
+        reduce_by: Every square of so many pixels becomes one, the mean of them.
+    """
+    issues: dict[str, Issue] = {}
+    span = _range_of(image, issues)
+    width_px, height_px = image.size
+    rows = max(1, _STRIP_PX // (width_px * reduce_by)) * reduce_by
+    if rows >= height_px or (reduce_by == 1 and _is_as_wanted(image)):
+        colour, alpha = _converted(image, layout, span, issues, background=background, reduce_by=reduce_by)
+    else:
+        size_px = (-(-width_px // reduce_by), -(-height_px // reduce_by))
+        colour, alpha = PillowImage.new("RGB", size_px), None
+        for top in range(0, height_px, rows):
+            strip = image.crop((0, top, width_px, min(top + rows, height_px)))
+            part, part_alpha = _converted(strip, layout, span, issues, background=background, reduce_by=reduce_by)
+            colour.paste(part, (0, top // reduce_by))
+            if part_alpha is not None:
+                alpha = alpha or PillowImage.new("L", size_px, _OPAQUE)
+                alpha.paste(part_alpha, (0, top // reduce_by))
+    return Picture(colour, alpha, tuple(issues.values()))
 
 
 def upright(picture: Picture, orientation: int) -> Picture:
@@ -82,24 +101,49 @@ def upright(picture: Picture, orientation: int) -> Picture:
     return Picture(picture.colour.transpose(method), alpha, picture.issues)
 
 
-def composited(picture: Picture, background: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Lay a picture on a background colour (`#rrggbb`).
+def _is_as_wanted(image: PillowImage.Image) -> bool:
+    return image.mode == "RGB" and not image.info.get("icc_profile") and image.info.get("transparency") is None
 
-    Returns:
-        (H, W, 3) uint8 RGB, and (H, W) uint8 alpha or None.
-    """
-    if picture.alpha is None:
-        return np.array(picture.colour), None
-    ground = PillowImage.new("RGB", picture.colour.size, background)
-    return np.array(PillowImage.composite(picture.colour, ground, picture.alpha)), np.array(picture.alpha)
+
+def _converted(
+    image: PillowImage.Image,
+    layout: Layout,
+    span: _Range | None,
+    issues: dict[str, Issue],
+    *,
+    background: str,
+    reduce_by: int,
+) -> tuple[PillowImage.Image, PillowImage.Image | None]:
+    """A picture, or a strip of one, as `to_picture` gives it."""
+    profile = image.info.get("icc_profile")
+    colour, alpha = _split(image, layout, span)
+    if profile:
+        try:
+            colour = to_srgb(colour, profile)
+        except ValueError as error:
+            message = f"The embedded colour profile cannot be used ({error}): colours were taken as sRGB."
+            _note(issues, Remark.ICC_IGNORED, message)
+    if colour.mode != "RGB":
+        colour = colour.convert("RGB")
+    if alpha is not None and alpha.getextrema() == (_OPAQUE, _OPAQUE):
+        alpha = None
+    if alpha is not None:
+        colour = PillowImage.composite(colour, PillowImage.new("RGB", colour.size, background), alpha)
+    if reduce_by > 1:
+        colour, alpha = colour.reduce(reduce_by), None if alpha is None else alpha.reduce(reduce_by)
+    return colour, alpha
+
+
+def _note(issues: dict[str, Issue], code: Remark, message: str) -> None:
+    issues.setdefault(code.value, Issue(stage="decode", code=code.value, message=message))
 
 
 def _split(
-    image: PillowImage.Image, layout: Layout, issues: list[Issue]
+    image: PillowImage.Image, layout: Layout, span: _Range | None
 ) -> tuple[PillowImage.Image, PillowImage.Image | None]:
     """Colour of mode RGB, L or CMYK (whatever an embedded profile may describe), and alpha of mode L or None."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _split_wide(image, layout, issues)
+        return _split_wide(image, layout, span)
     if image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())  # undoes the multiplication with alpha
     if image.mode == "LA":
@@ -118,46 +162,43 @@ def _split(
 
 
 def _split_wide(
-    image: PillowImage.Image, layout: Layout, issues: list[Issue]
+    image: PillowImage.Image, layout: Layout, span: _Range | None
 ) -> tuple[PillowImage.Image, PillowImage.Image | None]:
     values = np.asarray(image)
     key = image.info.get("transparency")
     alpha = _opaque_unless(values, np.asarray(key)) if isinstance(key, int) else None
-    if image.mode.startswith("I;16"):
+    if span is None:
         full = (1 << layout.bits) - 1 if 8 < layout.bits <= 16 else 65535
         levels = _scaled(values, low=0.0, high=float(full))
     else:
-        levels, is_guessed = _levels_of_unknown_range(values)
-        if is_guessed:
-            issues.append(
-                Issue(
-                    stage="decode",
-                    code=Remark.RANGE_GUESSED.value,
-                    message="The pixel values have no usual range, so they were stretched from lowest to highest: "
-                    "convert the image to 8 bits for the brightness that you mean.",
-                )
-            )
+        levels = _scaled(np.where(np.isfinite(values), values, 0), low=span.low, high=span.high)
     if layout.is_white_zero:
         levels = _OPAQUE - levels
     return PillowImage.fromarray(levels), alpha
 
 
-def _levels_of_unknown_range(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], bool]:
-    """Scale 32-bit values to 0..255 by the smallest usual range that holds them, else by their own range.
-
-    Returns:
-        (H, W) uint8, and whether the values' own range had to be taken.
-    """
-    finite = np.where(np.isfinite(values), values, 0)
-    low, high = float(finite.min()), float(finite.max())
-    is_odd = low < 0 or bool((~np.isfinite(values)).any())
-    ranges: tuple[float, ...] = (255.0, 65535.0)
-    if np.issubdtype(values.dtype, np.floating):
-        ranges = (1.0, *ranges)
+def _range_of(image: PillowImage.Image, issues: dict[str, Issue]) -> _Range | None:
+    """The smallest usual range that holds the 32-bit values of a picture, else their own; None for other pictures."""
+    if image.mode not in ("I", "F"):
+        return None
+    low, high, is_odd = np.inf, -np.inf, False
+    rows = max(1, _STRIP_PX // image.width)
+    for top in range(0, image.height, rows):
+        values = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        is_finite = np.isfinite(values)
+        finite = np.where(is_finite, values, 0)
+        low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+        is_odd = is_odd or not is_finite.all()
+    ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
     usual = next((top for top in ranges if high <= top), None)
-    if low >= 0 and usual is not None:
-        return _scaled(finite, low=0.0, high=usual), is_odd
-    return _scaled(finite, low=low, high=high), True
+    is_usual = low >= 0 and usual is not None
+    if is_odd or not is_usual:
+        message = (
+            "The pixel values have no usual range, so they were stretched from lowest to highest: convert the image to "
+            "8 bits for the brightness that you mean."
+        )
+        _note(issues, Remark.RANGE_GUESSED, message)
+    return _Range(0.0, usual) if low >= 0 and usual is not None else _Range(low, high)
 
 
 def _scaled(values: NDArray[np.generic], *, low: float, high: float) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 
 from PIL import Image as PillowImage
@@ -59,6 +60,26 @@ def open_header(data: bytes, content: Format) -> PillowImageFile.ImageFile:
         Exception: Of many types; Pillow has no common one for damaged files.
     """
     return _OPENERS[content](io.BytesIO(data))
+
+
+def draft(source: PillowImageFile.ImageFile, reduce_by: int) -> int:
+    """Have a JPEG decoded at a fraction of its size, where that is a step towards a reduction.
+
+    Args:
+        source: Opened and not loaded.
+        reduce_by: The reduction that is wanted.
+
+    Returns:
+        By how much the picture will be smaller than its file says: 1, or a divisor of `reduce_by`.
+    """
+    by = math.gcd(reduce_by, 8)
+    if by == 1 or not isinstance(source, JpegImageFile):
+        return 1
+    width_px, height_px = source.size
+    if min(width_px, height_px) < by:
+        return 1
+    source.draft(source.mode, (width_px // by, height_px // by))
+    return by if source.size == (-(-width_px // by), -(-height_px // by)) else 1
 
 
 def layout_of(source: PillowImageFile.ImageFile) -> Layout:

@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from automask.dataset.names import is_image_name
+from automask.dataset.sniff import HEAD_BYTES, Unknown, recognise
 from automask_api.errors import RequestInvalid, TooLarge, UnsupportedType
 from automask_api.intake import MULTIPART, media_type_of, no_room, parsed_form
 from automask_api.settings import ServiceSettings
@@ -197,7 +198,12 @@ def _packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, settings
     def read() -> bytes:
         try:
             with archive.open(info) as stream:
-                data = stream.read(settings.max_image_bytes + 1)  # what the entry says of its size may be a lie
+                head = stream.read(HEAD_BYTES)
+                if isinstance(recognise(head), Unknown):
+                    return head  # decoding says what it is instead, by these bytes
+                data = head + stream.read(
+                    settings.max_image_bytes + 1 - len(head)
+                )  # what the entry says of its size may be a lie
         except Exception as error:  # zipfile and its decompressors raise a dozen unrelated types on damaged entries
             raise _damaged(error) from error
         if len(data) > settings.max_image_bytes:

@@ -19,6 +19,8 @@ from automask_models.stages import ConfiguredStage
 
 _SAMPLES = 8192
 _ITERATIONS = 12
+_CHUNK = 1 << 20
+"""Points that are converted and compared at once."""
 
 
 class ClusterOptions(FrozenModel):
@@ -80,38 +82,70 @@ def find_ink(image: Image, box: Box, filled: NDArray[np.bool_], *, colours: int 
     Returns:
         The ink, or None where no cluster is apart from the surroundings.
     """
-    import cv2
-
     margin_px = max(2, min(box.shape) // 4)
     window = box.padded(margin_px, width_px=image.width_px, height_px=image.height_px)
     inside = np.zeros(window.shape, dtype=np.bool_)
     offset_y, offset_x = box.y0 - window.y0, box.x0 - window.x0
     inside[offset_y : offset_y + box.height_px, offset_x : offset_x + box.width_px] = filled
     around = grow(inside, margin_px) & ~inside
-    lab = cv2.cvtColor(image.pixels[window.slices].astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
-    within, outside = lab[inside], lab[around]
+    pixels = image.pixels[window.slices]
+    within, outside = _colours(pixels, inside), _colours(pixels, around)
     if len(within) < colours or len(outside) == 0:
         return None
-    centres = k_means(within, count=colours)
-    labels = nearest(within, centres)
+    centres = k_means(_lab(within[:: _step(within)]), count=colours)
+    labels, total, rest = _labelled(within, centres)
     inside_share = np.bincount(labels, minlength=len(centres)) / len(labels)
-    around_share = np.bincount(nearest(outside, centres), minlength=len(centres)) / len(outside)
+    around_share = np.bincount(_labelled(outside, centres)[0], minlength=len(centres)) / len(outside)
     is_ink = around_share < 0.5 * inside_share
     if not is_ink.any():
         return None
     artefact = np.zeros(window.shape, dtype=np.bool_)
     artefact[inside] = is_ink[labels]
-    total = float(np.square(within - within.mean(axis=0)).sum())
-    rest = float(np.square(within - centres[labels]).sum())
     return Ink(
         artefact=artefact[offset_y : offset_y + box.height_px, offset_x : offset_x + box.width_px],
         separation=min(1.0, max(0.0, 1.0 - rest / total)) if total > 0 else 0.0,
     )
 
 
+def _colours(pixels: NDArray[np.uint8], where: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(N, 3) uint8 colours of the True pixels, row by row; numpy would take 16 bytes more for each, all at once."""
+    rows = max(1, _CHUNK // where.shape[1])
+    parts = [pixels[top : top + rows][where[top : top + rows]] for top in range(0, len(where), rows)]
+    return np.concatenate(parts)
+
+
+def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 3) float32 CIE Lab of (N, 3) uint8 RGB."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(rgb[None].astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)[0], dtype=np.float32)
+
+
+def _step(points: NDArray[np.generic]) -> int:
+    """Every so many points are looked at for the centres."""
+    return max(1, len(points) // _SAMPLES)
+
+
+def _labelled(rgb: NDArray[np.uint8], centres: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float, float]:
+    """Index of the nearest centre, (N,) uint8, and the squared distances of (N, 3) colours to their mean and to it.
+
+    A part at a time: a region may be the whole of a large image.
+    """
+    labels = np.empty(len(rgb), dtype=np.uint8)
+    sums, squares, rest = np.zeros(3), 0.0, 0.0
+    for at in range(0, len(rgb), _CHUNK):
+        lab = _lab(rgb[at : at + _CHUNK])
+        found = nearest(lab, centres)
+        labels[at : at + _CHUNK] = found
+        rest += float(np.square(lab - centres[found]).sum(dtype=np.float64))
+        sums += lab.sum(axis=0, dtype=np.float64)
+        squares += float(np.square(lab).sum(dtype=np.float64))
+    return labels, squares - float(np.square(sums).sum()) / len(rgb), rest
+
+
 def k_means(points: NDArray[np.float32], *, count: int) -> NDArray[np.float32]:
     """Cluster centres, (count, channels) float32; deterministic, started at quantiles along the main axis."""
-    sample = points[:: max(1, len(points) // _SAMPLES)].astype(np.float64)
+    sample = points[:: _step(points)].astype(np.float64)
     centred = sample - sample.mean(axis=0)
     _, _, axes = np.linalg.svd(centred.T @ centred)
     order = np.argsort(centred @ axes[0], kind="stable")

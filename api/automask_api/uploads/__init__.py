@@ -1,0 +1,1 @@
+"""Decoding of what strangers send: in processes of their own, with bounds on time and memory."""
