@@ -16,12 +16,11 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from automask import __version__
-from automask.bench.manifest import Manifest, ManifestEntry
+from automask.bench.manifest import Manifest, ManifestEntry, unreadable
 from automask.confidence.model import is_fine
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
-from automask.errors import InputError
 from automask.fuse import is_drawn
 from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline
@@ -29,7 +28,7 @@ from automask.types import Image, MaskResult
 
 CASE_TOLERANCE = 1e-4
 
-BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), refiner="polygon")
+BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), dataset_detectors=(), refiner="polygon")
 """What a person gets without automask: everything RapidOCR detects by its own defaults, grown by one cell."""
 
 
@@ -58,8 +57,8 @@ class ImageFigures(FrozenModel):
 
     @property
     def is_fine(self) -> bool:
-        """Whether nobody has to look at the mask."""
-        return is_fine(self.leak, self.waste)
+        """Whether there is a mask and nobody has to look at it: see `automask.confidence.model.is_fine`."""
+        return not self.error and is_fine(self.leak, self.waste)
 
 
 class BenchRun(FrozenModel):
@@ -88,19 +87,12 @@ def run_bench(
         progress: Called with (images done, images in all).
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    pipelines: dict[str, MaskPipeline] = {}
-    load_seconds: dict[str, float] = {}
-    for name, config in configs.items():
-        pipelines[name] = MaskPipeline.from_config(config)
-        clock = time.perf_counter()
-        pipelines[name].load()
-        load_seconds[name] = time.perf_counter() - clock
+    pipelines, load_seconds = load_pipelines(configs)
     figures: list[ImageFigures] = []
     for index, entry in enumerate(manifest.entries):
         image = load_image(manifest.root, entry, next(iter(configs.values())))
-        truth = manifest.truth_of(entry)
         for name, pipeline in pipelines.items():
-            figures.append(_measure(name, pipeline, entry, image, truth=truth))
+            figures.append(_measure(name, pipeline, manifest, entry, image))
         progress(index + 1, len(manifest.entries))
     return BenchRun(
         automask=__version__,
@@ -113,13 +105,25 @@ def run_bench(
     )
 
 
+def load_pipelines(configs: Mapping[str, PipelineConfig]) -> tuple[dict[str, MaskPipeline], dict[str, float]]:
+    """Build and load pipelines, and tell how many seconds the loading of each took."""
+    pipelines: dict[str, MaskPipeline] = {}
+    load_seconds: dict[str, float] = {}
+    for name, config in configs.items():
+        pipelines[name] = MaskPipeline.from_config(config)
+        clock = time.perf_counter()
+        pipelines[name].load()
+        load_seconds[name] = time.perf_counter() - clock
+    return pipelines, load_seconds
+
+
 def load_image(root: Path, entry: ManifestEntry, config: PipelineConfig) -> Image:
     """Decode a manifest image the way a run does."""
     path = root / entry.image
     try:
         status = path.stat()
     except OSError as error:
-        raise InputError(f"The manifest names {path}, which cannot be read.", advice="Check the manifest.") from error
+        raise unreadable(path) from error
     file = ImageFile(
         id=entry.image,
         path=path,
@@ -154,6 +158,11 @@ def scored_pairs(run: BenchRun, pipeline: str, manifest: Manifest) -> list[tuple
     return [(entry, figure) for entry, figure in pairs if entry.truth != "unknown"]
 
 
+def pipeline_names(run: BenchRun) -> list[str]:
+    """The pipelines of a run, in order."""
+    return list(dict.fromkeys(figure.pipeline for figure in run.images))
+
+
 def peak_memory_mb() -> float:
     """Peak resident memory of this process so far, in MiB (0 where the system does not tell)."""
     if sys.platform == "win32":
@@ -164,15 +173,13 @@ def peak_memory_mb() -> float:
     return peak / 1024 if sys.platform != "darwin" else peak / 1024**2
 
 
-def _measure(
-    name: str, pipeline: MaskPipeline, entry: ManifestEntry, image: Image, *, truth: np.ndarray | None
-) -> ImageFigures:
+def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: ManifestEntry, image: Image) -> ImageFigures:
     clock = time.perf_counter()
     result = pipeline.run([image])[0]
     mask = pipeline.render(result)
     result = pipeline.judged(result, mask)
     seconds = time.perf_counter() - clock
-    score = score_mask(mask.levels, truth)
+    score = manifest.score(entry, mask.levels)
     failed = next((issue.code for issue in result.issues if issue.severity == "error"), "")
     return ImageFigures(
         pipeline=name,
