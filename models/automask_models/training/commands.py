@@ -13,6 +13,7 @@ import typer
 
 from automask.cli import options
 from automask.errors import EXIT_INTERRUPTED, AutomaskError, ConfigError, PluginError, WeightsError
+from automask.extras import install_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,7 +165,7 @@ def _use_of(table: dict[str, Any], recipe: str) -> TaskUse:
     if missing:
         raise PluginError(
             f"Training needs {', '.join(missing)}, which this machine does not have.",
-            advice="Install the extra: pip install 'automask[train]'.",
+            advice=f"Install the extra: {install_command('train')}.",
         )
     return use
 
