@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +73,7 @@ def crop(
             "other_masked_things_left": image.text_left,
         }
 
-    limits = {"most_lost": most_lost, "least_side_px": least_side_px}
+    why = partial(_why, most_lost=most_lost, least_side_px=least_side_px)
     listed = [image for image in making.images if image.crop is not None]
     if as_json:
         content = {
@@ -81,7 +82,7 @@ def crop(
             "captions": captions,
             "crops": [facts(image) for image in listed],
             "whole": [
-                {"image": image.image_id, "reason": image.reason.value, "why": _why(image.reason, **limits)}
+                {"image": image.image_id, "reason": image.reason.value, "why": why(image.reason)}
                 for image in making.images
                 if image.reason is not None
             ],
@@ -89,7 +90,7 @@ def crop(
         typer.echo(json.dumps(content, ensure_ascii=False))
     elif not quiet:
         for image in listed[:SHOWN]:
-            kept = f" - kept whole: {_why(image.reason, **limits)}" if image.reason is not None else ""
+            kept = f" - kept whole: {why(image.reason)}" if image.reason is not None else ""
             typer.echo(_line(image.image_id, facts(image)) + kept)
         if len(listed) > SHOWN:
             typer.echo(f"... and {len(listed) - SHOWN} more; --json lists all")
@@ -100,7 +101,7 @@ def crop(
             image.reason for image in making.images if image.outcome not in told_below
         ).items():
             if reason is not None:
-                typer.echo(f"{count} not cropped: {_why(reason, **limits)}")
+                typer.echo(f"{count} not cropped: {why(reason)}")
     show_making(making)
 
 
