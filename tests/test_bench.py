@@ -1,16 +1,21 @@
 """`automask bench`: which masks are fine, folders beside single images, and what cannot be combined."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from bench_cases import table_rows, top_environment, write_manifest
-from cli_process import CHEAP, automask
+from cli_process import CHEAP, automask, install_detector
 from PIL import Image
 
+from automask.bench import beside
 from automask.bench.manifest import Manifest, ManifestEntry, read_manifest
 from automask.bench.outcomes import Outcomes, outcomes_table
-from automask.bench.run import BenchRun, ImageFigures
+from automask.bench.run import BenchRun, ImageFigures, JudgedImage
+from automask.bench.worst import IGNORED, LEAK, RIGHT, UNWANTED, WASTE, WorstImages, tinted_mask, tinted_truth
+from automask.config import PipelineConfig
 
 ALONE = ("--detectors", "top")
 FOLDERS = ("--detectors", "top", "--dataset-detectors", "none", "--as-folders")
@@ -127,6 +132,12 @@ def test_the_baseline_runs_in_folders_and_knows_nothing_that_repeats(tmp_path):
         (["--as-folders", "--overhead", "3"], "--overhead"),
         (["--compare", "automask=x.toml"], "--compare"),
         (["--compare", "rapidocr-baseline=x.toml", "--baseline"], "--compare"),
+        (["--beside", "python", "--compare", "a=a.toml"], "--compare"),
+        (["--beside", "python", "--baseline"], "--baseline"),
+        (["--beside", "python", "--as-folders", "--mixed"], "--mixed"),
+        (["--beside", "python", "--overhead", "3"], "--overhead"),
+        (["--beside", "python", "--worst", "w"], "--worst"),
+        (["--json", "--calibration"], "--calibration"),
     ],
 )
 def test_what_would_be_ignored_is_refused(tmp_path, flags, named):
@@ -149,3 +160,148 @@ def test_a_manifest_that_names_what_is_not_there(tmp_path, fault, folders):
     done = automask("bench", manifest, "--detectors", "edges", *folders)
     assert done.returncode == 3, done.stderr
     assert ("small.png" if fault == "size" else "nosuch.png") in done.stderr
+
+
+def test_the_worst_are_those_furthest_from_fine():
+    entry = ManifestEntry(kind="text", source="s", image="a.png", truth="pixels")
+    worst = WorstImages(most=3)
+    shown = [(0.1, 0.05), (0.3, 0.0), (0.0, 0.3), (0.2, 0.1), (None, 0.06), (0.99, None)]
+    for leak, waste in shown:
+        worst(JudgedImage.of(figures(leak, waste), entry, None, None, PipelineConfig()))
+    failed = figures(None, None, "review", error="image-corrupt")
+    worst(JudgedImage.of(failed, entry, None, None, PipelineConfig()))
+    unknown = ManifestEntry(kind="text", source="s", image="b.png", truth="unknown")
+    worst(JudgedImage.of(figures(1.0, 1.0), unknown, None, None, PipelineConfig()))
+    kept = [(judged.figures.leak, judged.figures.waste, judged.figures.error) for judged in worst.worst_first]
+    assert kept == [(None, None, "image-corrupt"), (0.99, None, ""), (0.0, 0.3, "")]
+
+
+def test_colours_of_truth_and_mask():
+    pixels = np.full((1, 5, 3), 100, dtype=np.uint8)
+    truth = np.array([[255, 255, 0, 0, 128]], dtype=np.uint8)
+    levels = np.array([[0, 255, 0, 255, 0]], dtype=np.uint8)
+
+    def is_painted(painted, at, colour):
+        return np.allclose(painted[0, at], 0.4 * 100 + 0.6 * np.array(colour), atol=1)
+
+    mask = tinted_mask(pixels, levels, truth)
+    for at, colour in enumerate((RIGHT, LEAK, WASTE, None, IGNORED)):
+        assert is_painted(mask, at, colour) if colour else (mask[0, at] == 100).all()
+    shown = tinted_truth(pixels, truth)
+    assert is_painted(shown, 0, UNWANTED)
+    assert is_painted(shown, 4, IGNORED)
+    assert (shown[0, 2:4] == 100).all()
+    assert (tinted_mask(pixels, levels, None)[0, 1] == 100).all()  # nothing unwanted: nothing leaks
+
+
+@pytest.mark.parametrize("how", [ALONE, FOLDERS], ids=["alone", "folders"])
+def test_a_page_of_the_worst(tmp_path, how):
+    data = tmp_path / "data"
+    manifest = write_manifest(data, barred=1, clean=2)
+    (data / "<b>&.png").write_bytes((data / "2.png").read_bytes())
+    entries = json.loads(manifest.read_text())
+    entries[2]["image"] = "<b>&.png"
+    manifest.write_text(json.dumps(entries))
+    page = tmp_path / "worst"
+    page.mkdir()
+    (page / "worst-19-image.jpg").touch()  # of an earlier page
+    (page / "mine.jpg").touch()
+    env = top_environment(tmp_path / "plugins")
+    done = automask("bench", manifest, *how, "--worst", page, "--save", tmp_path / "f.json", env=env)
+    assert done.returncode == 0, done.stderr
+    html = (page / "index.html").read_text()
+    assert html.count("<article>") == 2  # the barred one is fine
+    assert "&lt;b&gt;&amp;.png" in html
+    assert "<b>&" not in html
+    assert "waste 0.2" in html
+    assert "probability of a fine mask" in html
+    assert {path.name for path in page.glob("*.jpg")} == {
+        "mine.jpg", *(f"worst-0{number}-{what}.jpg" for number in (1, 2) for what in ("image", "truth", "mask"))
+    }  # fmt: skip
+    red, green, blue = np.asarray(Image.open(page / "worst-01-mask.jpg"))[20, 20].astype(int)
+    assert min(red, green) > blue + 40  # waste is yellow
+    images = json.loads((tmp_path / "f.json").read_text())
+    assert all(image["reasons"] for image in images.get("bench", images)["images"])
+
+
+def other_python(folder, body="return [[] for image in images]"):
+    """Another installation: the same program with another detector `top`."""
+    plugins = install_detector(folder / "other", "top", body)
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={plugins} exec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("how", [ALONE, FOLDERS], ids=["alone", "folders"])
+def test_another_installation_on_the_same_images(tmp_path, how):
+    manifest = write_manifest(tmp_path / "data")
+    env = top_environment(tmp_path / "plugins")
+    done = automask(
+        "bench", manifest, *how, "--beside", other_python(tmp_path), "--calibration", "--save", tmp_path / "f.json",
+        env=env, cwd=tmp_path / "data",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = {row["kind / source"]: row for row in table_rows(done.stdout, "s / image")}
+    assert rows["frame/bars"]["leak"] == "0.0000 : 1.0000 (0.00)"
+    assert rows["frame/bars"]["fine"] == "2 : 0"
+    assert rows["clean/plain"]["fine"] == "0 : 1 (0.00)"
+    assert rows["all"]["fine"] == "2 : 1 (2.00)"
+    assert float(rows["all"]["s / image"].split()[0]) > 0
+    assert [row["set"] for row in table_rows(done.stdout, "AUROC")] == ["here", "beside"]
+    assert "seconds here / beside, median of" in done.stdout
+    saved = json.loads((tmp_path / "f.json").read_text())
+    assert [group["images"] for group in saved["groups"]] == ([3] if how is ALONE else [2, 1])
+    assert {image["image"] for image in saved["bench"]["images"]} == {"0.png", "1.png", "2.png"}
+    assert saved["installations"]["here"]["version"] == saved["installations"]["beside"]["version"]
+
+
+def test_groups_alternate(tmp_path, monkeypatch):
+    """Whoever runs second may find the files in memory: each of both does as often."""
+    order = []
+
+    def run(side, installation, root, entries, flags):
+        order.append((side, len(entries)))
+        images = [figures(0, 0).model_copy(update={"pipeline": side, "image": entry.image}) for entry in entries]
+        return beside._Group(images=images, folders=[], load_s=0.0, peak_memory_mb=1.0)
+
+    monkeypatch.setattr(beside, "_run", run)
+    monkeypatch.setattr(beside, "GROUP_IMAGES", 2)
+    manifest = read_manifest(write_manifest(tmp_path, barred=3, clean=2))
+    result = beside.run_beside(manifest, Path(sys.executable), [], as_folders=False)
+    assert order == [("here", 2), ("beside", 2), ("beside", 2), ("here", 2), ("here", 1), ("beside", 1)]
+    names = [entry.image for entry in manifest.entries]
+    assert [image.image for image in result.bench.images] == names * 2
+    assert [image.pipeline for image in result.bench.images] == ["here"] * 5 + ["beside"] * 5
+
+
+def test_figures_of_other_versions_are_understood():
+    """An older one has fewer keys and other names, a newer one more keys."""
+    entry = ManifestEntry(kind="text", source="s", image="a.png", truth="pixels")
+    image = figures(0.1, 0.2).model_dump()
+    del image["reasons"]
+    image |= {"pipeline": "alone", "image": "/x/a.png", "novel": 1}
+    bench = {"images": [image, {**image, "pipeline": "mixed"}], "load_seconds": {}, "peak_memory_mb": 5.0}
+    folder = {"folder": "text/s", "images": 1, "applied": 0, "proposed": 0, "updated": 0, "run_s": 2.0,
+              "second_pass_s": 0.0, "novel": 2}  # fmt: skip
+    group = beside._group_of("beside", {"bench": bench, "folders": [folder]}, [entry])
+    assert (group.images[0].pipeline, group.images[0].image, group.images[0].leak) == ("beside", "a.png", 0.1)
+    assert (group.folders[0].pipeline, group.seconds) == ("beside", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        (None, 2, "cannot be started"),
+        ("#!/bin/sh\nexit 3\n", 2, "no automask"),
+        ('#!/bin/sh\necho \'["9.9", "/there/automask/__init__.py"]\'\n[ "$2" = -c ] || exit 7\n', 2, "exit code 7"),
+    ],
+)
+def test_an_interpreter_that_does_not_do(tmp_path, script, code, said):
+    other = tmp_path / "python"
+    if script is not None:
+        other.write_text(script)
+        other.chmod(0o755)
+    done = automask("bench", write_manifest(tmp_path / "data"), *CHEAP, "--beside", other)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in " ".join(done.stderr.split())

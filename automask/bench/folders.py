@@ -15,9 +15,11 @@ from PIL import Image as PillowImage
 
 from automask import __version__
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
+from automask.bench.reasons import reasons_of
 from automask.bench.run import (
     BenchRun,
     ImageFigures,
+    JudgedImage,
     load_pipelines,
     machine,
     package_versions,
@@ -97,6 +99,7 @@ def run_folders(
     *,
     mixes: bool,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seen: Callable[[JudgedImage], None] = lambda judged: None,
 ) -> FolderRun:
     """Run every source as one folder, and all of them as one where `mixes`; every pipeline on a folder in turn.
 
@@ -105,6 +108,7 @@ def run_folders(
         configs: Pipelines by the name that the tables show.
         mixes: Whether the sources are also run in one folder.
         progress: Called with (images done, images in all).
+        seen: Called with every image and the mask that the first pipeline made of it with its source alone.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     pipelines, load_seconds = load_pipelines(configs)
@@ -130,7 +134,10 @@ def run_folders(
                 summary = run_dataset(images, output, pipeline.config, pipeline=pipeline, events=count)
                 with Store.open(output, read_only=True) as store:
                     for position, entry, image_id in zip(folder.positions, entries, ids, strict=True):
-                        figures[shown, position] = _figures(shown, store, manifest, entry, image_id, pipeline.config)
+                        judged = _judged(shown, store, manifest, entry, image_id, pipeline.config)
+                        figures[shown, position] = judged.figures
+                        if shown == next(iter(pipelines)):
+                            seen(judged)
                     of_folders.append(_folder_figures(shown, folder.sources, store, summary, pipeline))
     names = [name + suffix for suffix in dict.fromkeys(folder.suffix for folder in folders) for name in pipelines]
     return FolderRun(
@@ -157,7 +164,7 @@ def _folders_of(manifest: Manifest, *, mixes: bool) -> list[_Folder]:
     return folders
 
 
-def folders_table(run: FolderRun) -> str:
+def folders_table(folders: Sequence[FolderFigures]) -> str:
     """Per folder: images, templates applied and proposed, masks drawn again, seconds, and the second pass's share."""
     header = ["pipeline", "folder", "images", "applied", "proposed", "drawn again", "run s", "second pass s", "adds"]
     rows = [
@@ -172,7 +179,7 @@ def folders_table(run: FolderRun) -> str:
             f"{each.second_pass_s:.1f}",
             f"{each.second_pass_s / max(1e-9, each.run_s - each.second_pass_s):.0%}",
         ]
-        for each in run.folders
+        for each in folders
     ]
     return markdown_table(header, rows)
 
@@ -194,20 +201,24 @@ def _put_images(manifest: Manifest, entries: Sequence[ManifestEntry], folder: Pa
     return names
 
 
-def _figures(
+def _judged(
     name: str, store: Store, manifest: Manifest, entry: ManifestEntry, image_id: str, config: PipelineConfig
-) -> ImageFigures:
+) -> JudgedImage:
     row = store.lookup(image_id)
     result = store.result(image_id)
     leak = waste = None
     drawn: Mapping[str, int] = {}
+    levels = None
+    reasons: tuple[str, ...] = ()
     if row is not None and result is not None and row.mask_name is not None:
         with PillowImage.open(store.mask_path(row.mask_name)) as picture:
-            score = manifest.score(entry, np.asarray(picture.convert("L")))
+            levels = np.asarray(picture.convert("L"))
+        score = manifest.score(entry, levels)
+        reasons = reasons_of(result, config, confidence=row.confidence or 0.0, masked_share=row.masked_share or 0.0)
         leak, waste, drawn = score.leak, score.waste, regions_by_kind(result, config)
     timings = dict(row.timings_s) if row is not None else {}
     issues = store.issues(image_id)
-    return ImageFigures(
+    figures = ImageFigures(
         pipeline=name,
         kind=entry.kind,
         source=entry.source,
@@ -221,7 +232,9 @@ def _figures(
         drawn=dict(drawn),
         seconds={**timings, "total": sum(timings.values())},
         error=next((issue.code for issue in issues if issue.severity == "error"), ""),
+        reasons=reasons or tuple(f"{issue.code}: {issue.message}" for issue in issues),
     )
+    return JudgedImage.of(figures, entry, levels, result, config)
 
 
 def _folder_figures(

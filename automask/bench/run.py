@@ -8,15 +8,18 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from automask import __version__
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
+from automask.bench.reasons import reasons_of
 from automask.confidence.model import is_fine
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
@@ -24,6 +27,7 @@ from automask.dataset.walk import ImageFile
 from automask.fuse import is_drawn
 from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline
+from automask.report.overlay import Mark
 from automask.types import Image, MaskResult
 
 CASE_TOLERANCE = 1e-4
@@ -39,6 +43,7 @@ class ImageFigures(FrozenModel):
         drawn: Number of regions drawn, by kind.
         seconds: Time per stage, with `total`.
         error: Code of the issue that left the image without a mask, or empty.
+        reasons: Why the verdict is what it is, in words.
     """
 
     pipeline: str
@@ -54,11 +59,43 @@ class ImageFigures(FrozenModel):
     drawn: dict[str, int]
     seconds: dict[str, float]
     error: str = ""
+    reasons: tuple[str, ...] = ()
 
     @property
     def is_fine(self) -> bool:
         """Whether there is a mask and nobody has to look at it: see `automask.confidence.model.is_fine`."""
         return not self.error and is_fine(self.leak, self.waste)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedImage:
+    """One image of a bench with the mask that was judged, for those who want to look at it.
+
+    Attributes:
+        figures: What came out.
+        entry: What is known of it.
+        levels: (H, W) uint8 mask, 255 = train, or None where there is none.
+        marks: What was found.
+    """
+
+    figures: ImageFigures
+    entry: ManifestEntry
+    levels: NDArray[np.uint8] | None
+    marks: Sequence[Mark]
+
+    @classmethod
+    def of(
+        cls,
+        figures: ImageFigures,
+        entry: ManifestEntry,
+        levels: NDArray[np.uint8] | None,
+        result: MaskResult | None,
+        config: PipelineConfig,
+    ) -> JudgedImage:
+        """Gather what there is to look at."""
+        regions = result.regions if result is not None else ()
+        marks = [Mark(region=region, drawn=is_drawn(region, config.policy)) for region in regions]
+        return cls(figures, entry, levels, marks)
 
 
 class BenchRun(FrozenModel):
@@ -78,6 +115,7 @@ def run_bench(
     configs: Mapping[str, PipelineConfig],
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seen: Callable[[JudgedImage], None] = lambda judged: None,
 ) -> BenchRun:
     """Run every pipeline on every image, image by image in turn so that a slow minute hits all of them alike.
 
@@ -85,6 +123,7 @@ def run_bench(
         manifest: Images with truth.
         configs: Pipelines by the name that the tables show.
         progress: Called with (images done, images in all).
+        seen: Called with every image and the mask that the first pipeline made of it.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     pipelines, load_seconds = load_pipelines(configs)
@@ -92,7 +131,10 @@ def run_bench(
     for index, entry in enumerate(manifest.entries):
         image = load_image(manifest.root, entry, next(iter(configs.values())))
         for name, pipeline in pipelines.items():
-            figures.append(_measure(name, pipeline, manifest, entry, image))
+            judged = _measure(name, pipeline, manifest, entry, image)
+            figures.append(judged.figures)
+            if name == next(iter(pipelines)):
+                seen(judged)
         progress(index + 1, len(manifest.entries))
     return BenchRun(
         automask=__version__,
@@ -173,7 +215,7 @@ def peak_memory_mb() -> float:
     return peak / 1024 if sys.platform != "darwin" else peak / 1024**2
 
 
-def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: ManifestEntry, image: Image) -> ImageFigures:
+def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: ManifestEntry, image: Image) -> JudgedImage:
     clock = time.perf_counter()
     result = pipeline.run([image])[0]
     mask = pipeline.render(result)
@@ -181,7 +223,7 @@ def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: Manif
     seconds = time.perf_counter() - clock
     score = manifest.score(entry, mask.levels)
     failed = next((issue.code for issue in result.issues if issue.severity == "error"), "")
-    return ImageFigures(
+    figures = ImageFigures(
         pipeline=name,
         kind=entry.kind,
         source=entry.source,
@@ -195,7 +237,9 @@ def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: Manif
         drawn=regions_by_kind(result, pipeline.config),
         seconds={**result.timings_s, "total": seconds},
         error=failed,
+        reasons=reasons_of(result, pipeline.config, confidence=result.confidence, masked_share=mask.masked_share),
     )
+    return JudgedImage.of(figures, entry, mask.levels, result, pipeline.config)
 
 
 def regions_by_kind(result: MaskResult, config: PipelineConfig) -> dict[str, int]:

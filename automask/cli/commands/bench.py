@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from automask.cli import options
 from automask.errors import ConfigError
 
 if TYPE_CHECKING:
+    from automask.bench.beside import BesideRun
     from automask.bench.folders import FolderRun
     from automask.bench.manifest import Manifest
     from automask.bench.run import BenchRun
@@ -61,6 +62,18 @@ def bench(
         bool, typer.Option("--mixed", help="With --as-folders: also run all sources in one folder.")
     ] = False,
     dataset_detectors: options.DatasetDetectors = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            "--beside",
+            metavar="PYTHON",
+            help="Run the automask of this interpreter on the same images, in alternating groups, and compare.",
+        ),
+    ] = None,
+    worst: Annotated[
+        Path | None,
+        typer.Option("--worst", metavar="DIR", help="Write a page of the twenty worst masks to this folder."),
+    ] = None,
     calibration: Annotated[
         bool,
         typer.Option("--calibration", help="Also tell how good the probabilities of a fine mask are."),
@@ -83,12 +96,18 @@ def bench(
         mixed=mixed,
         overhead=overhead > 0,
         repeats=bool(config.dataset_detectors) and dataset_detectors is not None,
-    )
+        beside=beside is not None,
+        alone={"--compare": bool(compare), "--baseline": baseline, "--mixed": mixed, "--overhead": overhead > 0,
+               "--worst": worst is not None},
+        untold=calibration and as_json,
+    )  # fmt: skip
     configs = _configs(config, compare=compare or (), baseline=baseline)
 
+    from automask.bench.beside import run_beside
     from automask.bench.folders import of_sources, run_folders
     from automask.bench.manifest import read_manifest
     from automask.bench.run import check_metric_cases, run_bench
+    from automask.bench.worst import WorstImages, write_worst
 
     manifest = of_sources(read_manifest(manifest_file), sources or ())
     if not manifest.entries:
@@ -96,13 +115,22 @@ def bench(
             f"{manifest_file} has no image of {', '.join(sources or ['any source'])}.",
             advice="Write --source KIND/SOURCE as the tables do, such as frame/tarot.",
         )
-    folder_run = measured = None
+    run: BenchRun | FolderRun | BesideRun
+    measured = None
+    seen = WorstImages()
     with _progress(quiet=quiet) as progress:
-        if as_folders:
-            folder_run = run_folders(manifest, configs, mixes=mixed, progress=progress)
-            figures = folder_run.bench
+        if beside is not None:
+            shared = _shared_flags(
+                {"--config": config_file, "--detectors": detectors, "--dataset-detectors": dataset_detectors,
+                 "--refiner": refiner, "--option": stage_options, "--device": device, "--threads": threads,
+                 "--training-px": training_px, "--cell-px": cell_px, "--growth-cells": growth_cells,
+                 "--policy": policies}
+            )  # fmt: skip
+            run = run_beside(manifest, beside, shared, as_folders=as_folders, progress=progress)
+        elif as_folders:
+            run = run_folders(manifest, configs, mixes=mixed, progress=progress, seen=seen)
         else:
-            figures = run_bench(manifest, configs, progress=progress)
+            run = run_bench(manifest, configs, progress=progress, seen=seen)
         if overhead > 0:
             from automask.bench.overhead import measure_overhead
 
@@ -110,16 +138,17 @@ def bench(
         cases_folder = manifest.root / METRIC_CASES
         cases = check_metric_cases(cases_folder) if cases_folder.is_dir() else {}
     wrong = sorted(name for name, (*_, agrees) in cases.items() if not agrees)
-    content = (folder_run or figures).model_dump_json(indent=None)
+    content = run.model_dump_json(indent=None)
     if save is not None:
         from automask.store.atomic import write_atomic
 
         write_atomic(save, content.encode())
+    page = write_worst(seen.worst_first, manifest, config, worst) if worst is not None else None
     if as_json:
         typer.echo(content)
     else:
-        parts = _tables(figures, manifest, folder_run=folder_run, calibration=calibration)
-        parts.append(f"peak memory {figures.peak_memory_mb:.0f} MiB")
+        parts = _tables(run, manifest, calibration=calibration)
+        parts.append(f"peak memory {_figures_of(run).peak_memory_mb:.0f} MiB")
         if measured is not None:
             parts.append(
                 f"whole run {measured.run_s:.1f} s, its model calls alone {measured.replay_s:.1f} s on "
@@ -127,6 +156,8 @@ def bench(
             )
         if cases:
             parts.append(f"metric cases: {len(cases) - len(wrong)} of {len(cases)} agree")
+        if page is not None:
+            parts.append(f"worst masks: {page}")
         typer.echo("\n\n".join(parts))
     if wrong:
         from automask.errors import AutomaskError
@@ -138,8 +169,26 @@ def bench(
         )
 
 
-def _check_combinations(*, as_folders: bool, mixed: bool, overhead: bool, repeats: bool) -> None:
+def _check_combinations(
+    *,
+    as_folders: bool,
+    mixed: bool,
+    overhead: bool,
+    repeats: bool,
+    beside: bool,
+    alone: Mapping[str, bool],
+    untold: bool,
+) -> None:
     """Refuse options that would do nothing beside each other.
+
+    Args:
+        as_folders: Sources are run as folders.
+        mixed: And in one folder.
+        overhead: A whole run is timed.
+        repeats: Detectors of what repeats were named.
+        beside: Another installation runs, too.
+        alone: Options that cannot go with that, and whether they were given.
+        untold: The calibration was asked for where no table is printed.
 
     Raises:
         ConfigError: One of them would be ignored.
@@ -155,6 +204,26 @@ def _check_combinations(*, as_folders: bool, mixed: bool, overhead: bool, repeat
             "--overhead and --as-folders exclude each other: it times a run of its own over a sample of all images.",
             advice="Give one of them.",
         )
+    excluded = [name for name, given in alone.items() if given] if beside else []
+    if excluded:
+        raise ConfigError(
+            f"--beside and {', '.join(excluded)} exclude each other: two installations run one configuration each.",
+            advice="Give one of them.",
+        )
+    if untold:
+        raise ConfigError(
+            "--json prints the figures of every image and no tables, so --calibration would add nothing.",
+            advice="Leave one of them out; --save writes the figures beside the tables.",
+        )
+
+
+def _shared_flags(options_given: Mapping[str, object]) -> list[str]:
+    """The options that were given, as words of a command line."""
+    words: list[str] = []
+    for name, value in options_given.items():
+        for one in value if isinstance(value, list) else [value] if value is not None else []:
+            words += [name, str(one)]
+    return words
 
 
 def _configs(config: PipelineConfig, *, compare: Sequence[str], baseline: bool) -> dict[str, PipelineConfig]:
@@ -178,13 +247,27 @@ def _configs(config: PipelineConfig, *, compare: Sequence[str], baseline: bool) 
     return configs
 
 
-def _tables(figures: BenchRun, manifest: Manifest, *, folder_run: FolderRun | None, calibration: bool) -> list[str]:
+def _figures_of(run: BenchRun | FolderRun | BesideRun) -> BenchRun:
+    from automask.bench.run import BenchRun
+
+    return run if isinstance(run, BenchRun) else run.bench
+
+
+def _tables(run: BenchRun | FolderRun | BesideRun, manifest: Manifest, *, calibration: bool) -> list[str]:
+    from automask.bench.beside import BesideRun, beside_table, speed_line
     from automask.bench.folders import folders_table
     from automask.bench.outcomes import outcomes_table
+    from automask.bench.run import BenchRun
     from automask.bench.tables import calibration_of, calibration_table, decisions_table, figures_table, stages_table
 
+    figures = _figures_of(run)
     parts = [figures_table(figures, manifest), outcomes_table(figures, manifest), decisions_table(figures)]
-    parts.append(folders_table(folder_run) if folder_run is not None else stages_table(figures))
+    if isinstance(run, BesideRun):
+        parts = [beside_table(run, manifest), speed_line(run), *parts]
+    if isinstance(run, BenchRun) or not run.folders:
+        parts.append(stages_table(figures))
+    else:
+        parts.append(folders_table(run.folders))
     if calibration:
         parts.append(calibration_table(calibration_of(figures, manifest)))
     return parts
