@@ -27,9 +27,10 @@ from automask.dataset.plugins import (
     png_without_metadata,
     tiff_orientation_of,
 )
-from automask.dataset.sniff import HEAD_BYTES, SUFFIXES_OF, Format, Unknown, recognise
+from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknown, recognise
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
+from automask.extras import install_command
 from automask.types import Image, Issue
 
 _MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
@@ -166,7 +167,10 @@ def _read(file: ImageFile, config: DecodeConfig) -> bytes:
 def _recognised(head: bytes, image_id: str) -> Format:
     content = recognise(head)
     if isinstance(content, Unknown):
-        raise _refused(image_id, Refusal.UNSUPPORTED, f"is {content.looks_like}", content.advice)
+        advice = content.advice
+        if content is HEIC:
+            advice = f"{advice.removesuffix('.')}, or install its decoder: {install_command('heif')}."
+        raise _refused(image_id, Refusal.UNSUPPORTED, f"is {content.looks_like}", advice)
     return content
 
 
