@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -15,6 +16,7 @@ from urllib.request import url2pathname
 import automask
 
 _NAME = "automask"
+_NAMED = re.compile(r"the (?P<what>extra|package) `(?P<name>[^`]+)`")
 
 
 def install_command(extra: str) -> str:
@@ -24,6 +26,20 @@ def install_command(extra: str) -> str:
     installed from there again (PEP 610 says where that was).
     """
     return pip_command(*requirement_of(extra))
+
+
+def command_for(advice: str) -> str | None:
+    """The command for what an advice says to install or to upgrade, or None where it says nothing of the kind.
+
+    Advice names "the extra `NAME`" or "the package `NAME`" and no more: it also goes over the wire, to people who have
+    no business with the paths of this machine.
+    """
+    named = _NAMED.search(advice)
+    if named is None:
+        return None
+    if named["what"] == "extra":
+        return install_command(named["name"])
+    return pip_command(*(["-U"] if "upgrade" in advice.lower() else []), named["name"])
 
 
 def pip_command(*arguments: str) -> str:

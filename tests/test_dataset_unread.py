@@ -111,7 +111,7 @@ def test_a_run_its_report_and_a_check_name_them(tmp_path, without_heif):
     summary = run_dataset(folder, tmp_path / "out", PipelineConfig(), pipeline=pipeline())
     assert summary.skipped == {"unread-image": 2, "not-an-image": 1, "mask-sidecar": 1}
     said = {notice.code: notice.message for notice in summary.notices}
-    for name in ("b.heic", "sub/c.jxl", "a HEIC image (1)", "a JPEG XL image (1)", "[heif]"):
+    for name in ("b.heic", "sub/c.jxl", "a HEIC image (1)", "a JPEG XL image (1)", "the extra `heif`"):
         assert name in said["unread-images"]
     for name in ("001_mask.png", "002-masklabel.png", "1 of them are left out", "1 of them are taken"):
         assert name in said["masks-among-images"]
@@ -280,4 +280,4 @@ def test_heic_without_its_extra_says_what_to_install(tmp_path, without_heif):
     with pytest.raises(ImageError) as caught:
         decode_bytes(HEIC, image_id="a.jpg", config=DecodeConfig())
     assert caught.value.code == "image-unsupported"
-    assert "[heif]" in caught.value.advice
+    assert "extra `heif`" in caught.value.advice

@@ -1,9 +1,12 @@
 """What a person is told to install when a package is missing."""
 
+import ast
 import json
+import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -98,15 +101,42 @@ def test_the_client_says_it_too(monkeypatch):
 
     with pytest.raises(PluginError) as caught:
         connection("http://127.0.0.1:1", api_key=None, timeout_s=1)
-    assert extras.install_command("client") in caught.value.advice
+    assert extras.command_for(caught.value.advice) == extras.install_command("client")
 
 
-def test_nobody_names_an_index_that_may_not_know_us():
-    folders = (ROOT / "automask", ROOT / "api", ROOT / "models")
-    broken = [
-        str(path.relative_to(ROOT))
-        for folder in folders
-        for path in folder.rglob("*.py")
-        if path.name != "extras.py" and "pip install 'automask[" in path.read_text(encoding="utf-8")
-    ]
-    assert broken == ["automask/client/__init__.py"]  # a docstring
+@pytest.mark.parametrize(
+    ("advice", "expected"),
+    [
+        ("Install the extra `api`.", extras.install_command("api")),
+        ("Install the package `rapidocr>=3`.", extras.pip_command("rapidocr>=3")),
+        ("Upgrade the package `transformers`.", extras.pip_command("-U", "transformers")),
+        ("Convert it to PNG or JPEG.", None),
+        ("Name a folder in the option `weights`.", None),
+    ],
+)
+def test_what_an_advice_names_becomes_a_command(advice, expected):
+    assert extras.command_for(advice) == expected
+
+
+def strings_of(path):
+    """The strings of a module, docstrings left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {id(node.body[0].value) for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body
+            and isinstance(node.body[0], ast.Expr)}  # fmt: skip
+    return [node.value for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs]  # fmt: skip
+
+
+def test_advice_names_extras_that_exist_and_no_index():
+    """An index may not know us; and advice goes over the wire, where no path of this machine belongs."""
+    known = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    )
+    paths = [path for folder in ("automask", "api", "models") for path in (ROOT / folder).rglob("*.py")]
+    told = [(path.name, text) for path in paths for text in strings_of(path)]
+    assert [where for where in told if "pip install 'automask" in where[1]] == []
+    named = {name for _, text in told for name in re.findall(r"the extra `([^`]+)`", text)}
+    assert {"api", "client", "heif", "sam", "train", "yolo"} <= named <= known
+    users = {path.relative_to(ROOT).as_posix() for path in paths if "automask.extras" in path.read_text("utf-8")}
+    assert users == {"automask/cli/console.py", "automask/cli/summary.py", "automask/cli/commands/check.py"}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automask.errors import PluginError
-from automask.extras import install_command
 
 if TYPE_CHECKING:
     from automask_api.settings import ServiceSettings
@@ -48,7 +47,7 @@ def serve(
     except ImportError as error:
         raise PluginError(
             f"The server needs packages that are not installed: {error}.",
-            advice=f"Install the extra: {install_command('api')}.",
+            advice="Install the extra `api`.",
         ) from error
     run_server(settings, config_file)
 

@@ -13,7 +13,6 @@ from automask import __version__
 from automask.client.answers import Analysis, ImageSource, MaskAnswer, ServerFacts, bytes_of
 from automask.client.problems import UNKNOWN_ANSWER
 from automask.errors import AutomaskError, ConfigError, PluginError, ServerError
-from automask.extras import install_command
 from automask.request import MaskOptions
 from automask.types import Verdict
 from automask.wire import WireResult, WireServer
@@ -99,7 +98,7 @@ def connection(url: str, *, api_key: str | None, timeout_s: float) -> Connection
     except ImportError as error:
         raise PluginError(
             "Talking to a server needs httpx, which is not installed.",
-            advice=f"Install the extra: {install_command('client')}.",
+            advice="Install the extra `client`.",
         ) from error
     try:
         parsed = httpx.URL(url)

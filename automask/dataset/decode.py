@@ -30,7 +30,6 @@ from automask.dataset.plugins import (
 from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknown, recognise
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
-from automask.extras import install_command
 from automask.types import Image, Issue
 
 _MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
@@ -169,7 +168,7 @@ def _recognised(head: bytes, image_id: str) -> Format:
     if isinstance(content, Unknown):
         advice = content.advice
         if content is HEIC:
-            advice = f"{advice.removesuffix('.')}, or install its decoder: {install_command('heif')}."
+            advice = f"{advice.removesuffix('.')}, or install the extra `heif`."
         raise _refused(image_id, Refusal.UNSUPPORTED, f"is {content.looks_like}", advice)
     return content
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from automask.dataset.codes import Remark
 from automask.dataset.names import HEIF_SUFFIXES, suffix_of
 from automask.dataset.sniff import HEAD_BYTES, HEIC, Format, recognise
-from automask.extras import install_command
 from automask.types import Issue
 
 NAMES_KEPT = 10
@@ -99,7 +98,7 @@ class UnreadImages:
         """What to do about them."""
         if not self.kinds[HEIC.looks_like]:
             return "Convert them to PNG or JPEG, or give them the extension of their content."
-        return f"HEIC is read after {install_command('heif')}; convert the others to PNG or JPEG."
+        return "To read HEIC install the extra `heif`; convert the others to PNG or JPEG."
 
     def issue(self) -> Issue | None:
         """The notice for a run, or None without any."""

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import PluginError, StageError
-from automask.extras import pip_command
 from automask.geometry import Box
 from automask.protocols import WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Kind, Region
@@ -67,7 +66,7 @@ class RapidOcrBaselineDetector:
             from rapidocr import RapidOCR
         except ImportError as error:
             raise PluginError(
-                "The package rapidocr is not installed.", advice=f"Run: {pip_command('rapidocr')}"
+                "The package rapidocr is not installed.", advice="Install the package `rapidocr`."
             ) from error
         threads = {"EngineConfig.onnxruntime.intra_op_num_threads": self._runtime.threads or -1}
         self._engine = RapidOCR(params=threads)

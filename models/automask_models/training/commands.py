@@ -13,7 +13,6 @@ import typer
 
 from automask.cli import options
 from automask.errors import EXIT_INTERRUPTED, AutomaskError, ConfigError, PluginError, WeightsError
-from automask.extras import install_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -165,7 +164,7 @@ def _use_of(table: dict[str, Any], recipe: str) -> TaskUse:
     if missing:
         raise PluginError(
             f"Training needs {', '.join(missing)}, which this machine does not have.",
-            advice=f"Install the extra: {install_command('train')}.",
+            advice="Install the extra `train`.",
         )
     return use
 

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask.extras import install_command
 from automask_models.device import import_torch, select_device, torch_threads
 from automask_models.onnx_session import thread_count
 
@@ -82,7 +81,7 @@ def open_checkpoint(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: 
         except ImportError as error:
             raise PluginError(
                 "A .pt file of ultralytics needs ultralytics, which is not installed.",
-                advice=f"Export to ONNX, or install the extra (its licence is AGPL-3.0): {install_command('yolo')}.",
+                advice="Export to ONNX, or install the extra `yolo` (its licence is AGPL-3.0).",
             ) from error
         try:
             checkpoint, _ = torch_safe_load(str(path), safe_only=not allow_unsafe_pickle)

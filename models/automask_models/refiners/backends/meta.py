@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask.extras import install_command
 from automask_models.device import import_torch, select_device, torch_threads
 from automask_models.onnx_session import thread_count
 from automask_models.refiners.backends.frame import SquareFrame
@@ -99,7 +98,7 @@ def open_meta(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) 
     except ImportError as error:
         raise PluginError(
             "Checkpoints in Meta's format need segment-anything, which is not installed.",
-            advice=f"Install the extra: {install_command('sam')}.",
+            advice="Install the extra `sam`.",
         ) from error
     state = load_state_dict(path, allow_unsafe_pickle=allow_unsafe_pickle)
     # Built without storage: filling three quarters of a gigabyte with random numbers first takes seconds for vit_h.

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask.extras import install_command, pip_command
 from automask_models.device import import_torch, select_device, torch_threads
 from automask_models.onnx_session import thread_count
 from automask_models.refiners.backends.frame import Fit, SquareFrame
@@ -151,13 +150,13 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
     except ImportError as error:
         raise PluginError(
             "The sam refiner needs transformers, which is not installed.",
-            advice=f"Install the extra: {install_command('sam')}.",
+            advice="Install the extra `sam`.",
         ) from error
     model_class = getattr(transformers, _CLASSES[family], None)
     if model_class is None:
         raise PluginError(
             f"This transformers ({transformers.__version__}) has no {_CLASSES[family]}.",
-            advice=f"Upgrade it: {pip_command('-U', 'transformers')}.",
+            advice="Upgrade the package `transformers`.",
         )
     with _quiet(transformers):
         try:
@@ -167,7 +166,7 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
         except ImportError as error:
             raise PluginError(
                 f"{folder} needs another package: {str(error).strip().splitlines()[0]}",
-                advice=f"Install the extra: {install_command('sam')}.",
+                advice="Install the extra `sam`.",
             ) from error
         except Exception as error:  # transformers, safetensors and torch each raise their own
             raise WeightsError(

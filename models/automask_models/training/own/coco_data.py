@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from automask.errors import InputError, PluginError
-from automask.extras import install_command
 from automask.store.rle import from_coco_counts
 from automask_models.training.own.images import LabelError, Labelled, OwnThing, filled_polygons, rectangle
 from automask_models.training.own.labels import labels_of_classes
@@ -143,7 +142,7 @@ def _decoded_string(counts: str, size: tuple[int, int]) -> NDArray[np.bool_]:
     except ImportError as error:
         raise PluginError(
             "Compressed run lengths need pycocotools, which is not installed.",
-            advice=f"Install the extra: {install_command('train')}.",
+            advice="Install the extra `train`.",
         ) from error
     packed: dict[str, Any] = {"counts": counts.encode(), "size": list(size)}
     return np.asarray(coco_mask.decode(packed), np.bool_)
