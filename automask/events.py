@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -181,6 +181,11 @@ class RunSummary:
         return sum(self.written.values()) + self.reused + self.failed
 
 
+def about_dataset(notices: Sequence[Issue]) -> tuple[Issue, ...]:
+    """Those of a run's notices that are about the folder of images itself."""
+    return tuple(notice for notice in notices if notice.stage == "walk")
+
+
 class Tally:
     """Adds events up into a `RunSummary` and passes them on."""
 
@@ -229,6 +234,11 @@ class Tally:
                 self.notices.append(event.issue)
             case StageProgress() | Counted():
                 pass
+
+    @property
+    def about_dataset(self) -> tuple[Issue, ...]:
+        """The notices about the folder itself, which stay true until somebody tidies it."""
+        return about_dataset(self.notices)
 
     def summary(self, *, output: Path, missing: int, seconds: float, interrupted: bool) -> RunSummary:
         """The run so far."""

@@ -33,6 +33,7 @@ from automask.pipeline import MaskPipeline
 from automask.second_pass import SecondPass
 from automask.spool import Spool
 from automask.store import Plan, Store, StoredImage, Work, is_store
+from automask.store.records import RunStatus
 from automask.templates import TEMPLATE_ATTRIBUTE
 from automask.types import Issue, Verdict
 from automask.writer import MaskWriter
@@ -108,7 +109,8 @@ def run_dataset(
             if finished:
                 store.apply_review_budget(config.review.budget)
         finally:
-            store.finish_run(run_id, status="done" if finished else "interrupted" if stop.is_set() else "failed")
+            status: RunStatus = "done" if finished else "interrupted" if stop.is_set() else "failed"
+            store.finish_run(run_id, status=status, notices=tally.about_dataset if finished else None)
     return tally.summary(
         output=output, missing=missing, seconds=time.perf_counter() - started, interrupted=not finished
     )

@@ -138,7 +138,6 @@ def test_empty_file(tmp_path):
         (b'<?xml version="1.0"?><svg xmlns="x"/>', "SVG"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "PostScript"),
-        (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "HEIC"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video"),
         (b"8BPS\0\x01", "Photoshop"),
         (bytes(5000), "zero bytes"),

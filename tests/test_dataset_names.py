@@ -81,7 +81,7 @@ def test_stem(name, stem):
 def test_image_names():
     suffixes = ("png", "jpg", "JPEG", "webp", "avif", "bmp", "gif", "tif", "TIFF", "jfif")
     assert all(is_image_name(f"a.{suffix}") for suffix in suffixes)
-    assert not any(is_image_name(name) for name in ("a.txt", "a.npz", "a", ".png", "a.mask", "a.heic", "a.png.part"))
+    assert not any(is_image_name(name) for name in ("a.txt", "a.npz", "a", ".png", "a.mask", "a.jxl", "a.png.part"))
 
 
 def test_mask_sidecars():

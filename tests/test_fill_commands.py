@@ -81,10 +81,36 @@ def test_crop_writes_when_told(made, tmp_path):
     assert (tmp_path / "out" / "001.txt").exists()
 
 
-def test_crops_that_are_too_small_are_not_made(made):
+@pytest.mark.parametrize(
+    ("flags", "reason", "word"),
+    [
+        ([], "small-already", "the image itself has a side under 512 px"),  # 512 px is the least side by default
+        (["--min-side-px", "90"], "too-small", "the crop would have a side under 90 px"),
+    ],
+)
+def test_crops_that_are_too_small_are_not_made(made, flags, reason, word):
     _, store = made
-    summary = json.loads(automask("crop", store, "--json").stdout)  # 512 px is the least side by default
+    summary = json.loads(automask("crop", store, "--json", *flags).stdout)
     assert (summary["changed"], summary["kept"]) == (0, 2)
+    reasons = {whole["image"]: whole["reason"] for whole in summary["whole"]}
+    assert reasons == {"001.jpg": reason, "sub/003.png": reason, "002.jpg": "nothing-masked",
+                       "sub/000.png": "nothing-masked"}  # fmt: skip
+    told = automask("crop", store, *flags).stdout
+    assert f"2 not cropped: {word}" in told
+    assert f"kept whole: {word}" in told
+    assert "2 not cropped: nothing is masked" in told
+    assert "lose" not in told.replace("loses", "")
+
+
+def test_crop_tells_of_images_that_a_person_left_out_and_of_lost_ones(tmp_path):
+    folder = draw_images(tmp_path / "set", 3)
+    assert automask("run", folder, *CHEAP).returncode == 0
+    with Store.open(tmp_path / "set-masks") as opened:
+        opened.decide(opened.lookup("001.jpg").content_sha256, Decision.EXCLUDED, author="a")
+    (folder / "002.jpg").unlink()
+    done = automask("crop", tmp_path / "set-masks", "--write", "--json")
+    reasons = {whole["image"]: whole["reason"] for whole in json.loads(done.stdout)["whole"]}
+    assert reasons == {"001.jpg": "excluded", "002.jpg": "unreadable", "sub/000.png": "nothing-masked"}
 
 
 def test_a_changed_image_is_named_and_the_others_are_done(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from automask.fill.crops import propose_crop
+from automask.fill.crops import Reason, propose_crop, why_not
 from automask.fill.methods import Fill, painted_over
 
 PAINTING = [fill for fill in Fill if fill is not Fill.NONE]
@@ -87,6 +87,30 @@ def test_a_title_band_inside_a_frame_costs_what_is_beside_it():
     crop = propose_crop(frame)
     assert crop.box.xyxy == (20, 20, 380, 480)
     assert 0.05 < crop.content_lost < 0.25
+
+
+@pytest.mark.parametrize(
+    ("frame", "other", "reason"),
+    [
+        ([], [], Reason.NOTHING_MASKED),
+        ([], [np.s_[10:20, 10:20]], Reason.NO_FRAME),
+        ([np.s_[:, :]], [], Reason.ALL_FRAME),
+        ([np.s_[:20]], [], None),
+        ([np.s_[:60]], [], Reason.TOO_SMALL),
+        ([np.s_[:60], np.s_[50:, 30:40]], [], Reason.TOO_SMALL),
+        ([np.s_[:3], np.s_[50:, 50:53]], [], Reason.CONTENT_LOST),  # the picture goes on beside what is masked
+    ],
+)
+def test_why_an_image_is_not_cropped(frame, other, reason):
+    drawn = [np.zeros((100, 100), dtype=bool) for _ in range(2)]
+    for place in frame:
+        drawn[0][place] = True
+    for place in other:
+        drawn[1][place] = True
+    crop = propose_crop(drawn[0])
+    assert why_not(*drawn, crop, most_lost=0.25, least_side_px=45) is reason
+    if crop is not None:
+        assert why_not(*drawn, crop, most_lost=1.0, least_side_px=101) is Reason.SMALL_ALREADY
 
 
 def test_no_frame_and_nothing_but_frame_give_no_crop():

@@ -19,7 +19,7 @@ FORBIDDEN = {
 }
 HEAVY = {
     "torch", "torchvision", "transformers", "ultralytics", "easyocr", "rapidocr", "onnxruntime", "cv2", "timm",
-    "segment_anything", "skimage", "scipy", "shapely", "onnx", "fastapi", "uvicorn", "httpx",
+    "segment_anything", "pillow_heif", "skimage", "scipy", "shapely", "onnx", "fastapi", "uvicorn", "httpx",
 }  # fmt: skip
 WEB = {"fastapi", "uvicorn"}
 WITHOUT_WEB = (

@@ -47,7 +47,7 @@ def serve(
     except ImportError as error:
         raise PluginError(
             f"The server needs packages that are not installed: {error}.",
-            advice="Install the extra: pip install 'automask[api]'.",
+            advice="Install the extra `api`.",
         ) from error
     run_server(settings, config_file)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,24 +14,35 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from automask import __version__
-from automask.bench.manifest import Manifest, ManifestEntry
-from automask.bench.run import BenchRun, ImageFigures, machine, package_versions, peak_memory_mb, regions_by_kind
+from automask.bench.manifest import Manifest, ManifestEntry, unreadable
+from automask.bench.reasons import reasons_of
+from automask.bench.run import (
+    BenchRun,
+    ImageFigures,
+    JudgedImage,
+    load_pipelines,
+    machine,
+    package_versions,
+    peak_memory_mb,
+    regions_by_kind,
+)
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel, PipelineConfig
 from automask.events import ImageDone, ImageReused, RunEvent, RunSummary
-from automask.metrics import score_mask
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.store import Store
 from automask.types import Verdict
 
-ALONE, MIXED = "alone", "mixed"
+MIXED_SUFFIX = ", mixed"
+"""What the name of a pipeline gets where all sources lay in one folder."""
 
 
 class FolderFigures(FrozenModel):
     """What a run over one folder found to repeat in it, and what that cost.
 
     Attributes:
+        pipeline: Which pipeline ran.
         folder: Sources in it.
         images: Number of images.
         applied: Templates that are masked in at least one image.
@@ -40,6 +52,7 @@ class FolderFigures(FrozenModel):
         second_pass_s: Seconds of its second pass.
     """
 
+    pipeline: str
     folder: str
     images: int
     applied: int
@@ -50,7 +63,7 @@ class FolderFigures(FrozenModel):
 
 
 class FolderRun(FrozenModel):
-    """Figures of every image, under the pipeline names `alone` and `mixed`, and of every folder."""
+    """Figures of every image, under the names of the pipelines (with `, mixed`), and of every folder."""
 
     bench: BenchRun
     folders: tuple[FolderFigures, ...]
@@ -65,31 +78,42 @@ def of_sources(manifest: Manifest, sources: Sequence[str]) -> Manifest:
     return Manifest(root=manifest.root, entries=entries)
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Images that lie in one folder.
+
+    Attributes:
+        sources: What it is called.
+        suffix: Of the pipeline's name.
+        positions: Indices of its images in the manifest.
+    """
+
+    sources: str
+    suffix: str
+    positions: Sequence[int]
+
+
 def run_folders(
     manifest: Manifest,
-    config: PipelineConfig,
+    configs: Mapping[str, PipelineConfig],
     *,
     mixes: bool,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seen: Callable[[JudgedImage], None] = lambda judged: None,
 ) -> FolderRun:
-    """Run every source as one folder, and all of them as one where `mixes`.
+    """Run every source as one folder, and all of them as one where `mixes`; every pipeline on a folder in turn.
 
     Args:
         manifest: Images with truth.
-        config: The pipeline.
+        configs: Pipelines by the name that the tables show.
         mixes: Whether the sources are also run in one folder.
         progress: Called with (images done, images in all).
+        seen: Called with every image and the mask that the first pipeline made of it with its source alone.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    pipeline = MaskPipeline.from_config(config)
-    pipeline.load()
-    by_source: dict[str, list[ManifestEntry]] = {}
-    for entry in manifest.entries:
-        by_source.setdefault(f"{entry.kind}/{entry.source}", []).append(entry)
-    jobs = [(ALONE, name, entries) for name, entries in by_source.items()]
-    if mixes:
-        jobs.append((MIXED, " + ".join(by_source), list(manifest.entries)))
-    total = sum(len(entries) for _, _, entries in jobs)
+    pipelines, load_seconds = load_pipelines(configs)
+    folders = _folders_of(manifest, mixes=mixes)
+    total = len(configs) * sum(len(folder.positions) for folder in folders)
     done = 0
 
     def count(event: RunEvent) -> None:
@@ -99,38 +123,53 @@ def run_folders(
             progress(done, total)
 
     figures: dict[tuple[str, int], ImageFigures] = {}
-    folders: list[FolderFigures] = []
-    position = {id(entry): index for index, entry in enumerate(manifest.entries)}
-    for name, sources, entries in jobs:
-        with tempfile.TemporaryDirectory(prefix="automask-bench-") as scratch:
-            folder, output = Path(scratch) / "images", Path(scratch) / "masks"
-            names = _put_images(manifest, entries, folder)
-            summary = run_dataset(folder, output, config, pipeline=pipeline, events=count)
-            with Store.open(output, read_only=True) as store:
-                for entry, image_id in zip(entries, names, strict=True):
-                    figures[name, position[id(entry)]] = _figures(name, store, manifest, entry, image_id, config)
-                folders.append(_folder_figures(sources, store, summary, pipeline))
-    ordered = [figures[name, index] for name in (ALONE, MIXED) for index in range(len(manifest.entries))
-               if (name, index) in figures]  # fmt: skip
+    of_folders: list[FolderFigures] = []
+    for folder in folders:
+        entries = [manifest.entries[position] for position in folder.positions]
+        for name, pipeline in pipelines.items():
+            shown = name + folder.suffix
+            with tempfile.TemporaryDirectory(prefix="automask-bench-") as scratch:
+                images, output = Path(scratch) / "images", Path(scratch) / "masks"
+                ids = _put_images(manifest, entries, images)
+                summary = run_dataset(images, output, pipeline.config, pipeline=pipeline, events=count)
+                with Store.open(output, read_only=True) as store:
+                    for position, entry, image_id in zip(folder.positions, entries, ids, strict=True):
+                        judged = _judged(shown, store, manifest, entry, image_id, pipeline.config)
+                        figures[shown, position] = judged.figures
+                        if shown == next(iter(pipelines)):
+                            seen(judged)
+                    of_folders.append(_folder_figures(shown, folder.sources, store, summary, pipeline))
+    names = [name + suffix for suffix in dict.fromkeys(folder.suffix for folder in folders) for name in pipelines]
     return FolderRun(
         bench=BenchRun(
             automask=__version__,
             started=started,
             machine=machine(),
             packages=package_versions(),
-            load_seconds={},
-            images=tuple(ordered),
+            load_seconds=load_seconds,
+            images=tuple(figures[name, position] for name in names for position in range(len(manifest.entries))),
             peak_memory_mb=peak_memory_mb(),
         ),
-        folders=tuple(folders),
+        folders=tuple(sorted(of_folders, key=lambda figures: names.index(figures.pipeline))),
     )
 
 
-def folders_table(run: FolderRun) -> str:
+def _folders_of(manifest: Manifest, *, mixes: bool) -> list[_Folder]:
+    by_source: dict[str, list[int]] = {}
+    for position, entry in enumerate(manifest.entries):
+        by_source.setdefault(f"{entry.kind}/{entry.source}", []).append(position)
+    folders = [_Folder(name, "", positions) for name, positions in by_source.items()]
+    if mixes:
+        folders.append(_Folder(" + ".join(by_source), MIXED_SUFFIX, range(len(manifest.entries))))
+    return folders
+
+
+def folders_table(folders: Sequence[FolderFigures]) -> str:
     """Per folder: images, templates applied and proposed, masks drawn again, seconds, and the second pass's share."""
-    header = ["folder", "images", "applied", "proposed", "drawn again", "run s", "second pass s", "adds"]
+    header = ["pipeline", "folder", "images", "applied", "proposed", "drawn again", "run s", "second pass s", "adds"]
     rows = [
         [
+            each.pipeline,
             each.folder,
             str(each.images),
             str(each.applied),
@@ -140,7 +179,7 @@ def folders_table(run: FolderRun) -> str:
             f"{each.second_pass_s:.1f}",
             f"{each.second_pass_s / max(1e-9, each.run_s - each.second_pass_s):.0%}",
         ]
-        for each in run.folders
+        for each in folders
     ]
     return markdown_table(header, rows)
 
@@ -154,25 +193,32 @@ def _put_images(manifest: Manifest, entries: Sequence[ManifestEntry], folder: Pa
         try:
             os.link(source, folder / name)
         except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, folder / name)
+            try:
+                shutil.copyfile(source, folder / name)
+            except OSError as error:
+                raise unreadable(source) from error
         names.append(name)
     return names
 
 
-def _figures(
+def _judged(
     name: str, store: Store, manifest: Manifest, entry: ManifestEntry, image_id: str, config: PipelineConfig
-) -> ImageFigures:
+) -> JudgedImage:
     row = store.lookup(image_id)
     result = store.result(image_id)
     leak = waste = None
     drawn: Mapping[str, int] = {}
+    levels = None
+    reasons: tuple[str, ...] = ()
     if row is not None and result is not None and row.mask_name is not None:
         with PillowImage.open(store.mask_path(row.mask_name)) as picture:
-            score = score_mask(np.asarray(picture.convert("L")), manifest.truth_of(entry))
+            levels = np.asarray(picture.convert("L"))
+        score = manifest.score(entry, levels)
+        reasons = reasons_of(result, config, confidence=row.confidence or 0.0, masked_share=row.masked_share or 0.0)
         leak, waste, drawn = score.leak, score.waste, regions_by_kind(result, config)
     timings = dict(row.timings_s) if row is not None else {}
     issues = store.issues(image_id)
-    return ImageFigures(
+    figures = ImageFigures(
         pipeline=name,
         kind=entry.kind,
         source=entry.source,
@@ -186,13 +232,18 @@ def _figures(
         drawn=dict(drawn),
         seconds={**timings, "total": sum(timings.values())},
         error=next((issue.code for issue in issues if issue.severity == "error"), ""),
+        reasons=reasons or tuple(f"{issue.code}: {issue.message}" for issue in issues),
     )
+    return JudgedImage.of(figures, entry, levels, result, config)
 
 
-def _folder_figures(sources: str, store: Store, summary: RunSummary, pipeline: MaskPipeline) -> FolderFigures:
+def _folder_figures(
+    name: str, sources: str, store: Store, summary: RunSummary, pipeline: MaskPipeline
+) -> FolderFigures:
     active = [each for each in store.templates.all() if each.is_active]
     stage = ", ".join(detector.name for detector in pipeline.dataset_detectors)
     return FolderFigures(
+        pipeline=name,
         folder=sources,
         images=summary.images,
         applied=sum(each.matches > 0 and not each.template.needs_review for each in active),

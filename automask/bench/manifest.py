@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from automask.config import FrozenModel
 from automask.errors import InputError
-from automask.metrics import mean_of
+from automask.metrics import MaskScore, mean_of, score_mask
 
 
 class ManifestEntry(FrozenModel):
@@ -44,11 +44,38 @@ class Manifest:
     entries: tuple[ManifestEntry, ...]
 
     def truth_of(self, entry: ManifestEntry) -> NDArray[np.uint8] | None:
-        """The (H, W) uint8 truth of an entry, or None for an image with nothing unwanted."""
+        """The (H, W) uint8 truth of an entry, or None for an image with nothing unwanted.
+
+        Raises:
+            InputError: The truth cannot be read.
+        """
         if entry.mask is None:
             return None
-        with PillowImage.open(self.root / entry.mask) as picture:
-            return np.asarray(picture.convert("L"))
+        try:
+            with PillowImage.open(self.root / entry.mask) as picture:
+                return np.asarray(picture.convert("L"))
+        except OSError as error:
+            raise unreadable(self.root / entry.mask) from error
+
+    def score(self, entry: ManifestEntry, levels: NDArray[np.uint8]) -> MaskScore:
+        """Score the (H, W) uint8 mask of an entry, 255 = train.
+
+        Raises:
+            InputError: The truth cannot be read, or is not of the image's size.
+        """
+        truth = self.truth_of(entry)
+        try:
+            return score_mask(levels, truth)
+        except ValueError as error:
+            raise InputError(
+                f"The truth {entry.mask} does not fit {entry.image}: {error}.",
+                advice="A truth is of the size of its upright image.",
+            ) from error
+
+
+def unreadable(path: Path) -> InputError:
+    """The error for a file that a manifest names."""
+    return InputError(f"The manifest names {path}, which cannot be read.", advice="Check the manifest.")
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -8,28 +8,31 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from automask import __version__
-from automask.bench.manifest import Manifest, ManifestEntry
+from automask.bench.manifest import Manifest, ManifestEntry, unreadable
+from automask.bench.reasons import reasons_of
 from automask.confidence.model import is_fine
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
-from automask.errors import InputError
 from automask.fuse import is_drawn
 from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline
+from automask.report.overlay import Mark
 from automask.types import Image, MaskResult
 
 CASE_TOLERANCE = 1e-4
 
-BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), refiner="polygon")
+BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), dataset_detectors=(), refiner="polygon")
 """What a person gets without automask: everything RapidOCR detects by its own defaults, grown by one cell."""
 
 
@@ -40,6 +43,7 @@ class ImageFigures(FrozenModel):
         drawn: Number of regions drawn, by kind.
         seconds: Time per stage, with `total`.
         error: Code of the issue that left the image without a mask, or empty.
+        reasons: Why the verdict is what it is, in words.
     """
 
     pipeline: str
@@ -55,11 +59,43 @@ class ImageFigures(FrozenModel):
     drawn: dict[str, int]
     seconds: dict[str, float]
     error: str = ""
+    reasons: tuple[str, ...] = ()
 
     @property
     def is_fine(self) -> bool:
-        """Whether nobody has to look at the mask."""
-        return is_fine(self.leak, self.waste)
+        """Whether there is a mask and nobody has to look at it: see `automask.confidence.model.is_fine`."""
+        return not self.error and is_fine(self.leak, self.waste)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedImage:
+    """One image of a bench with the mask that was judged, for those who want to look at it.
+
+    Attributes:
+        figures: What came out.
+        entry: What is known of it.
+        levels: (H, W) uint8 mask, 255 = train, or None where there is none.
+        marks: What was found.
+    """
+
+    figures: ImageFigures
+    entry: ManifestEntry
+    levels: NDArray[np.uint8] | None
+    marks: Sequence[Mark]
+
+    @classmethod
+    def of(
+        cls,
+        figures: ImageFigures,
+        entry: ManifestEntry,
+        levels: NDArray[np.uint8] | None,
+        result: MaskResult | None,
+        config: PipelineConfig,
+    ) -> JudgedImage:
+        """Gather what there is to look at."""
+        regions = result.regions if result is not None else ()
+        marks = [Mark(region=region, drawn=is_drawn(region, config.policy)) for region in regions]
+        return cls(figures, entry, levels, marks)
 
 
 class BenchRun(FrozenModel):
@@ -79,6 +115,7 @@ def run_bench(
     configs: Mapping[str, PipelineConfig],
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seen: Callable[[JudgedImage], None] = lambda judged: None,
 ) -> BenchRun:
     """Run every pipeline on every image, image by image in turn so that a slow minute hits all of them alike.
 
@@ -86,21 +123,18 @@ def run_bench(
         manifest: Images with truth.
         configs: Pipelines by the name that the tables show.
         progress: Called with (images done, images in all).
+        seen: Called with every image and the mask that the first pipeline made of it.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    pipelines: dict[str, MaskPipeline] = {}
-    load_seconds: dict[str, float] = {}
-    for name, config in configs.items():
-        pipelines[name] = MaskPipeline.from_config(config)
-        clock = time.perf_counter()
-        pipelines[name].load()
-        load_seconds[name] = time.perf_counter() - clock
+    pipelines, load_seconds = load_pipelines(configs)
     figures: list[ImageFigures] = []
     for index, entry in enumerate(manifest.entries):
         image = load_image(manifest.root, entry, next(iter(configs.values())))
-        truth = manifest.truth_of(entry)
         for name, pipeline in pipelines.items():
-            figures.append(_measure(name, pipeline, entry, image, truth=truth))
+            judged = _measure(name, pipeline, manifest, entry, image)
+            figures.append(judged.figures)
+            if name == next(iter(pipelines)):
+                seen(judged)
         progress(index + 1, len(manifest.entries))
     return BenchRun(
         automask=__version__,
@@ -113,13 +147,25 @@ def run_bench(
     )
 
 
+def load_pipelines(configs: Mapping[str, PipelineConfig]) -> tuple[dict[str, MaskPipeline], dict[str, float]]:
+    """Build and load pipelines, and tell how many seconds the loading of each took."""
+    pipelines: dict[str, MaskPipeline] = {}
+    load_seconds: dict[str, float] = {}
+    for name, config in configs.items():
+        pipelines[name] = MaskPipeline.from_config(config)
+        clock = time.perf_counter()
+        pipelines[name].load()
+        load_seconds[name] = time.perf_counter() - clock
+    return pipelines, load_seconds
+
+
 def load_image(root: Path, entry: ManifestEntry, config: PipelineConfig) -> Image:
     """Decode a manifest image the way a run does."""
     path = root / entry.image
     try:
         status = path.stat()
     except OSError as error:
-        raise InputError(f"The manifest names {path}, which cannot be read.", advice="Check the manifest.") from error
+        raise unreadable(path) from error
     file = ImageFile(
         id=entry.image,
         path=path,
@@ -154,6 +200,11 @@ def scored_pairs(run: BenchRun, pipeline: str, manifest: Manifest) -> list[tuple
     return [(entry, figure) for entry, figure in pairs if entry.truth != "unknown"]
 
 
+def pipeline_names(run: BenchRun) -> list[str]:
+    """The pipelines of a run, in order."""
+    return list(dict.fromkeys(figure.pipeline for figure in run.images))
+
+
 def peak_memory_mb() -> float:
     """Peak resident memory of this process so far, in MiB (0 where the system does not tell)."""
     if sys.platform == "win32":
@@ -164,17 +215,15 @@ def peak_memory_mb() -> float:
     return peak / 1024 if sys.platform != "darwin" else peak / 1024**2
 
 
-def _measure(
-    name: str, pipeline: MaskPipeline, entry: ManifestEntry, image: Image, *, truth: np.ndarray | None
-) -> ImageFigures:
+def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: ManifestEntry, image: Image) -> JudgedImage:
     clock = time.perf_counter()
     result = pipeline.run([image])[0]
     mask = pipeline.render(result)
     result = pipeline.judged(result, mask)
     seconds = time.perf_counter() - clock
-    score = score_mask(mask.levels, truth)
+    score = manifest.score(entry, mask.levels)
     failed = next((issue.code for issue in result.issues if issue.severity == "error"), "")
-    return ImageFigures(
+    figures = ImageFigures(
         pipeline=name,
         kind=entry.kind,
         source=entry.source,
@@ -188,7 +237,9 @@ def _measure(
         drawn=regions_by_kind(result, pipeline.config),
         seconds={**result.timings_s, "total": seconds},
         error=failed,
+        reasons=reasons_of(result, pipeline.config, confidence=result.confidence, masked_share=mask.masked_share),
     )
+    return JudgedImage.of(figures, entry, mask.levels, result, pipeline.config)
 
 
 def regions_by_kind(result: MaskResult, config: PipelineConfig) -> dict[str, int]:

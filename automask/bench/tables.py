@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from automask.bench.manifest import Manifest, summarise
-from automask.bench.run import BenchRun, ImageFigures, scored_pairs
+from automask.bench.run import BenchRun, ImageFigures, pipeline_names, scored_pairs
 from automask.confidence.calibration import Calibration, calibrate
 
 FOUND_LEAK = 0.2
@@ -16,7 +16,7 @@ FOUND_LEAK = 0.2
 
 def figures_table(run: BenchRun, manifest: Manifest) -> str:
     """Leak and waste per source and kind (row `*`: mean over the kind's sources), a pair of columns per pipeline."""
-    names = _pipelines(run)
+    names = pipeline_names(run)
     summaries = {
         name: {(row.kind, row.source): row for row in summarise(scored_pairs(run, name, manifest))} for name in names
     }
@@ -35,7 +35,7 @@ def decisions_table(run: BenchRun) -> str:
     """Per source: images found (leak <= 0.2), images with a drawn region of each kind, images for review, failures."""
     header = ["pipeline", "kind / source", "n", "found", "text", "frame", "watermark", "review", "failed"]
     rows: list[list[str]] = []
-    for name in _pipelines(run):
+    for name in pipeline_names(run):
         for source, group in _by_source(figure for figure in run.images if figure.pipeline == name):
             scored = [figure.leak for figure in group if figure.leak is not None]
             found = sum(leak <= FOUND_LEAK for leak in scored)
@@ -60,7 +60,7 @@ def stages_table(run: BenchRun) -> str:
     """Seconds per image, images per second and each stage's share of the time, per pipeline."""
     header = ["pipeline", "stage", "s / image", "share"]
     rows: list[list[str]] = []
-    for name in _pipelines(run):
+    for name in pipeline_names(run):
         group = [figure for figure in run.images if figure.pipeline == name]
         total = sum(figure.seconds["total"] for figure in group)
         stages = sorted({stage for figure in group for stage in figure.seconds} - {"total"})
@@ -74,7 +74,7 @@ def stages_table(run: BenchRun) -> str:
 def calibration_of(run: BenchRun, manifest: Manifest) -> dict[str, Calibration]:
     """How good each pipeline's confidence is, over all images with known truth."""
     found = {}
-    for name in _pipelines(run):
+    for name in pipeline_names(run):
         pairs = scored_pairs(run, name, manifest)
         found[name] = calibrate(
             np.array([figure.confidence for _, figure in pairs], dtype=np.float64),
@@ -112,10 +112,6 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
     rule = "| " + " | ".join("-" * width for width in widths) + " |"
     return "\n".join([line(table[0]), rule, *(line(row) for row in table[1:])])
-
-
-def _pipelines(run: BenchRun) -> list[str]:
-    return list(dict.fromkeys(figure.pipeline for figure in run.images))
 
 
 def _by_source(figures: Iterable[ImageFigures]) -> list[tuple[str, list[ImageFigures]]]:

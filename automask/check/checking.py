@@ -175,6 +175,15 @@ def _of_layout(layout: Layout, trainer: Trainer, *, has_masks: bool) -> Iterator
             message=f"Masks lie inside of the image folder: {read} images in sub-folders as training images.",
             fix="Move them beside the image folder.",
         )
+    if layout.unread.count:
+        yield Finding(
+            Code.IMAGES_UNREAD,
+            "warning",
+            layout.unread.sentence,
+            f"{layout.unread.advice} Few trainers read such files, and automask makes no masks for them.",
+            examples=tuple(layout.unread.names),
+            count=layout.unread.count,
+        )
     if layout.among:
         yield Finding.about(
             Code.MASKS_AMONG_IMAGES,

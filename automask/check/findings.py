@@ -37,6 +37,7 @@ class Code(enum.StrEnum):
     MODEL_UNSUPPORTED = "model-unsupported"
     CELL_SIZE = "cell-size"
     UNREADABLE = "file-unreadable"
+    IMAGES_UNREAD = "images-unread"
 
 
 @dataclass(frozen=True, slots=True)

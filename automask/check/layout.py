@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from automask.dataset.among import masks_among
+from automask.dataset.foreign import UnreadImages, unread_image
 from automask.dataset.names import is_image_name, is_mask_sidecar, stem_of, suffix_of
 from automask.dataset.siblings import SiblingIndex
 from automask.errors import InputError
@@ -45,6 +47,7 @@ class Layout:
         below: Images in sub-folders that need a configuration entry of their own and have no mask folder of their own.
         nested: Folders of masks inside of the dataset, relative.
         among: Masks between the images, under names that the trainer takes for images.
+        unread: Images among the files that are not read, by us or by name.
         misplaced: Missing masks that do exist under another name or in another folder, by image.
     """
 
@@ -56,6 +59,7 @@ class Layout:
     below: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
     among: tuple[str, ...] = ()
+    unread: UnreadImages = field(default_factory=UnreadImages)
     misplaced: dict[str, str] = field(default_factory=dict)
 
 
@@ -109,6 +113,7 @@ def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, lis
         below=tuple(below),
         nested=tuple(files.nested if trainer.name != "onetrainer" else ()),
         among=tuple(name for name in files.images if name in among),
+        unread=_unread(root, files.others, trainer),
         misplaced=masks.misplaced,
     )
 
@@ -197,16 +202,29 @@ def _collisions(trainer: Trainer, images: Sequence[str]) -> Iterator[tuple[str, 
     yield from (tuple(names) for names in groups.values() if len(names) > 1)
 
 
+def _unread(root: Path, others: Sequence[str], trainer: Trainer) -> UnreadImages:
+    """Images among the files that the trainer does not take for images; its own masks beside them are none."""
+    unread = UnreadImages()
+    for name in others:
+        base = name.rpartition("/")[2]
+        if is_mask_sidecar(base) or suffix_of(base) in trainer.reads:
+            continue
+        looks_like = unread_image(root / name)
+        if is_image_name(base):
+            looks_like = f"{suffix_of(base)} images, which this trainer does not read"
+        if looks_like is not None:
+            unread.add(name, looks_like)
+    return unread
+
+
 def _masks_among(images: Sequence[str]) -> list[str]:
     """Images whose name says that they are the mask of another one."""
-    stems = {_without_suffix(name) for name in images}
-    found = []
+    by_folder: dict[str, list[str]] = defaultdict(list)
     for name in images:
-        stem = _without_suffix(name)
-        tail = next((tail for tail in _MASK_TAILS if stem.lower().endswith(tail)), None)
-        if is_mask_sidecar(name) or (tail is not None and stem[: -len(tail)] in stems):
-            found.append(name)
-    return found
+        folder, slash, base = name.rpartition("/")
+        by_folder[folder + slash].append(base)
+    found = {folder + base for folder, names in by_folder.items() for base in masks_among(names)}
+    return [name for name in images if name in found or is_mask_sidecar(name)]
 
 
 @dataclass(slots=True)
@@ -239,13 +257,22 @@ class _Files:
             shown = sorted(name for name in names if not name.startswith("."))
             masks = {name for name in shown if own_ending is not None and name.endswith(own_ending)}
             images = [name for name in shown if suffix_of(name) in reads and name not in masks]
-            if siblings.add(str(relative), images) is not None:
-                files.nested.append(str(relative))
+            mirror = siblings.add(str(relative), images)
+            if mirror is not None and mirror.masks not in files.nested:
+                files.nested.append(mirror.masks)
+            if mirror is not None and mirror.masks == str(relative):
                 folders.clear()
                 continue
+            if mirror is not None:  # the masks came first, in the order of names
+                files._forget(mirror.masks)
             files.images += [str(relative / name) for name in images]
             files.others += [str(relative / name) for name in shown if suffix_of(name) not in reads or name in masks]
         return files
+
+    def _forget(self, folder: str) -> None:
+        """Take the files of a folder out again."""
+        for names in (self.images, self.others):
+            names[:] = [name for name in names if not name.startswith(f"{folder}/")]
 
 
 def _relative_files(folder: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from automask.errors import OutputError
+from automask.extras import command_for
 
 LOGGERS = ("automask", "automask_models", "automask_api")
 
@@ -28,11 +29,19 @@ def result_console() -> Console:
 
 
 def print_error(message: str, *, advice: str, code: str) -> None:
-    """One line on stderr that says what is wrong, and one that says what to do."""
+    """On stderr a line that says what is wrong, one that says what to do, and the command for it where there is one."""
     console = error_console()
     console.print(Text.assemble(("error ", "bold red"), (f"[{code}] ", "dim"), message))
     if advice:
         console.print(Text.assemble(("  ", ""), advice))
+        print_command_for(advice, console)
+
+
+def print_command_for(advice: str, console: Console) -> None:
+    """A line of its own with what to type to install what an advice names, if it names something; to be copied."""
+    command = command_for(advice)
+    if command is not None:
+        console.print(f"  {command}", soft_wrap=True, markup=False, highlight=False)
 
 
 def silence_library_logs(*, debug: bool) -> None:

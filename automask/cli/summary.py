@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
+from automask.events import about_dataset
+from automask.extras import command_for
 
 if TYPE_CHECKING:
     from automask.cli.progress import RunNarrator
@@ -83,6 +85,11 @@ def summary_lines(
     if summary.verdicts:
         yield _row("verdicts", _counts(summary.verdicts) + (_LOOK if summary.verdicts.get("review") else ""))
     yield from _issue_lines(summary, narrator)
+    for notice in about_dataset(summary.notices):
+        yield _row("dataset", f"[{notice.code}] {notice.message}", style="yellow")
+        command = command_for(notice.message)
+        if command is not None:
+            yield _row("", command)
     if narrator.much_masked_count:
         named = _named(narrator.much_masked, narrator.much_masked_count)
         text = f"{_count(narrator.much_masked_count, 'image')} masked over more than half of the area: {named}"

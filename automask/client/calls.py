@@ -101,7 +101,7 @@ def connection(url: str, *, api_key: str | None, timeout_s: float) -> Connection
     except ImportError as error:
         raise PluginError(
             "Talking to a server needs httpx, which is not installed.",
-            advice="Install the extra: pip install 'automask[client]'.",
+            advice="Install the extra `client`.",
         ) from error
     try:
         parsed = httpx.URL(url)

@@ -30,7 +30,7 @@ def ends_early(data: bytes, content: Format) -> bool:
             return len(data) < 12 or struct.unpack_from("<I", data, 4)[0] + 8 > len(data)
         case Format.BMP:
             return len(data) < 26 or struct.unpack_from("<I", data, 2)[0] > len(data)
-        case Format.AVIF:
+        case Format.AVIF | Format.HEIF:
             return _avif_ends_early(data)
         case Format.TIFF:
             return _tiff_ends_early(data)

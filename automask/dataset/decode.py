@@ -31,7 +31,7 @@ from automask.dataset.plugins import (
     png_without_metadata,
     tiff_orientation_of,
 )
-from automask.dataset.sniff import HEAD_BYTES, SUFFIXES_OF, Format, Unknown, recognise
+from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknown, recognise
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
 from automask.types import Image, Issue
@@ -226,7 +226,10 @@ def _read(file: ImageFile, config: DecodeConfig) -> bytes:
 def _recognised(head: bytes, image_id: str) -> Format:
     content = recognise(head)
     if isinstance(content, Unknown):
-        raise _refused(image_id, Refusal.UNSUPPORTED, f"is {content.looks_like}", content.advice)
+        advice = content.advice
+        if content is HEIC:
+            advice = f"{advice.removesuffix('.')}, or install the extra `heif`."
+        raise _refused(image_id, Refusal.UNSUPPORTED, f"is {content.looks_like}", advice)
     return content
 
 

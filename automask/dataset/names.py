@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
+from importlib.util import find_spec
 
 IMAGE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 )
-"""Lower-case extensions of the files that are taken as images."""
+"""Lower-case extensions of the files that are always taken as images."""
+HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
+"""Those that are taken as well where pillow-heif, the extra `heif`, is installed."""
 
+_MASK_TAILS = ("-masklabel", "-condlabel", "_wmask", "_masks", "_mask", "-mask", ".mask", " mask", "_matte")
+_MASK_HEADS = ("mask_", "mask-")
 _SIDECAR_ENDINGS = ("-masklabel.png", "-condlabel.png", "_wmask.png", ".mask")
 _NAME_LIMIT_BYTES = 255  # of ext4, XFS, Btrfs, APFS and, in characters, NTFS
 _DIGITS = re.compile(r"[0-9]+")
@@ -22,12 +28,35 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 def is_image_name(name: str) -> bool:
     """Whether a file of this name is taken as an image."""
-    return suffix_of(name) in IMAGE_SUFFIXES
+    suffix = suffix_of(name)
+    return suffix in IMAGE_SUFFIXES or (suffix in HEIF_SUFFIXES and reads_heif())
+
+
+@functools.cache
+def reads_heif() -> bool:
+    """Whether HEIC images can be decoded: `pillow_heif` is there. It is not imported."""
+    return find_spec("pillow_heif") is not None
 
 
 def is_mask_sidecar(name: str) -> bool:
     """Whether a file of this name is a trainer's mask beside its image."""
     return name.lower().endswith(_SIDECAR_ENDINGS)
+
+
+def stem_of_masked(name: str) -> str | None:
+    """The stem of the image whose mask a file is by its name, or None: `a` for `a_mask.png`, `mask_a.jpg`, `a.mask`."""
+    stem = stem_of(name)
+    if name.lower().endswith(".mask"):
+        return stem_of(stem) if is_image_name(stem) else stem
+    lower = stem.lower()
+    for tail in _MASK_TAILS:
+        if lower.endswith(tail) and len(lower) > len(tail):
+            core = stem[: -len(tail)]
+            return stem_of(core) if is_image_name(core) else core
+    for head in _MASK_HEADS:
+        if lower.startswith(head) and len(lower) > len(head):
+            return stem[len(head) :]
+    return None
 
 
 def suffix_of(name: str) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from automask.dataset.among import MasksAmong
 from automask.dataset.codes import SkipReason
+from automask.dataset.foreign import UnreadImages, unread_image
 from automask.dataset.names import (
     is_image_name,
     is_mask_sidecar,
@@ -95,7 +97,8 @@ def walk(
     Args:
         root: The dataset.
         exclude: Files and folders to leave out as our own output; they need not exist yet.
-        on_issue: Called with warnings about folders, such as one that mirrors its neighbour.
+        on_issue: Called with warnings: at once about a folder that mirrors its neighbour, at the end about images that
+            are not read and masks among the images. Without it nothing is looked for, and no file is opened.
 
     Raises:
         InputError: `root` is not a folder, or cannot be listed.
@@ -116,6 +119,8 @@ class _Walk:
     on_issue: Callable[[Issue], None] | None
     real_root: Path = field(init=False)
     followed: set[Path] = field(init=False, default_factory=set)
+    unread: UnreadImages = field(init=False, default_factory=UnreadImages)
+    among: MasksAmong = field(init=False, default_factory=MasksAmong)
 
     def __post_init__(self) -> None:
         self.real_root = real_path(self.root)
@@ -136,6 +141,9 @@ class _Walk:
                 self.followed.add(folder.real)
             subfolders = yield from self._images_of(folder)
             pending.append(subfolders)
+        for issue in (self.unread.issue(), self.among.issue()):
+            if issue is not None and self.on_issue is not None:
+                self.on_issue(issue)
 
     def _reason_to_skip(self, folder: _Folder) -> SkipReason | None:
         if folder.real in self.excluded or os.path.lexists(folder.path / DATABASE_NAME):
@@ -160,7 +168,8 @@ class _Walk:
                 for entry in entries:
                     reason = listing.add(entry)
                     if reason is not None:
-                        yield Skipped(folder.relative + printable_name(entry.name), reason)
+                        shown = folder.relative + printable_name(entry.name)
+                        yield Skipped(shown, self._looked_at(entry, shown, reason))
         except OSError as error:
             yield Skipped(folder.label, _folder_reason(error))
             return iter(())
@@ -168,12 +177,26 @@ class _Walk:
         sort_naturally(listing.folders)
         siblings = SiblingIndex()
         if self.on_issue is not None:
-            issue = folder.siblings.add(folder.label, listing.images)
+            mirror = folder.siblings.add(folder.label, listing.images)
             siblings.add(folder.label, listing.images)  # masks may also lie in a folder below their images
-            if issue is not None:
-                self.on_issue(issue)
+            if mirror is not None:
+                self.on_issue(mirror.issue)
+            self.among.add(
+                folder.relative,
+                *([printable_name(name) for name in names] for names in (listing.images, listing.sidecars)),
+            )
         yield from self._files_of(folder, listing.images, folders=listing.folders)
         return _subfolders(folder, listing.folders, links=listing.links, siblings=siblings)
+
+    def _looked_at(self, entry: os.DirEntry[str], shown: str, reason: SkipReason) -> SkipReason:
+        """The reason for leaving a file out, after a look at its content where it may be an image nevertheless."""
+        if reason is not SkipReason.NOT_AN_IMAGE or self.on_issue is None or not entry.is_file():
+            return reason
+        looks_like = unread_image(Path(entry.path))
+        if looks_like is None:
+            return reason
+        self.unread.add(shown, looks_like)
+        return SkipReason.UNREAD_IMAGE
 
     def _files_of(self, folder: _Folder, names: list[str], *, folders: list[str]) -> Iterator[ImageFile | Skipped]:
         shown = [printable_name(name) for name in names]
@@ -213,6 +236,8 @@ class _Listing:
     folders: list[str] = field(default_factory=list)
     links: set[str] = field(default_factory=set)
     """Those of `folders` that are symbolic links."""
+    sidecars: list[str] = field(default_factory=list)
+    """Masks of a trainer beside their images."""
 
     def add(self, entry: os.DirEntry[str]) -> SkipReason | None:
         """Sort one directory entry in, or say why it is left out."""
@@ -233,6 +258,7 @@ class _Listing:
                 self.links.add(name)
             return None
         if is_mask_sidecar(name):
+            self.sidecars.append(name)
             return SkipReason.MASK_SIDECAR
         if not is_image_name(name):
             return SkipReason.NOT_AN_IMAGE

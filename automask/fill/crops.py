@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,27 @@ from numpy.typing import NDArray
 from automask.geometry import Box
 
 _COARSE_CELLS = 256
+
+
+class Reason(enum.StrEnum):
+    """Why an image is not cropped."""
+
+    NOTHING_MASKED = "nothing-masked"
+    """Nothing of it is masked."""
+    NO_FRAME = "no-frame"
+    """What is masked is no frame: text, marks and the like, which a crop does not drop."""
+    ALL_FRAME = "all-frame"
+    """All of it is masked as frame: nothing would be left."""
+    SMALL_ALREADY = "small-already"
+    """The image itself has a shorter side than the crop must have."""
+    TOO_SMALL = "too-small"
+    """The crop would have a shorter side than it must have."""
+    CONTENT_LOST = "content-lost"
+    """Too much of the picture lies beside the crop, as where it reaches into the frame or the frame is crooked."""
+    EXCLUDED = "excluded"
+    """A person left the image out in review."""
+    UNREADABLE = "unreadable"
+    """The image is gone, damaged, or not the one that the mask was made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +47,29 @@ class Crop:
     box: Box
     area_lost: float
     content_lost: float
+
+
+def why_not(
+    frame: NDArray[np.bool_], other: NDArray[np.bool_], crop: Crop | None, *, most_lost: float, least_side_px: int
+) -> Reason | None:
+    """Why an image should stay whole, or None where it should be cropped.
+
+    Args:
+        frame: (H, W) bool, True = frame, border or bar.
+        other: (H, W) bool, True = anything else that is masked.
+        crop: What was proposed.
+        most_lost: The largest share of the content that a crop may cost, 0..1.
+        least_side_px: The shortest side that a crop may have.
+    """
+    if crop is None:
+        if frame.any():
+            return Reason.ALL_FRAME
+        return Reason.NO_FRAME if other.any() else Reason.NOTHING_MASKED
+    if min(frame.shape) < least_side_px:
+        return Reason.SMALL_ALREADY
+    if min(crop.box.shape) < least_side_px:
+        return Reason.TOO_SMALL
+    return Reason.CONTENT_LOST if crop.content_lost > most_lost else None
 
 
 def propose_crop(frame: NDArray[np.bool_]) -> Crop | None:

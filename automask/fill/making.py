@@ -7,7 +7,7 @@ import io
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from automask.errors import ImageError
-from automask.fill.crops import Crop, propose_crop
+from automask.fill.crops import Crop, Reason, propose_crop, why_not
 from automask.fill.folder import MadeFolder
 from automask.fill.methods import Fill, painted_over
 from automask.fill.source import StoreSource
@@ -35,7 +35,7 @@ class Outcome(enum.StrEnum):
     UNCHANGED = "unchanged"
     """There was nothing to do: copied byte for byte."""
     KEPT = "kept"
-    """A crop would lose too much: copied byte for byte."""
+    """It has a frame, but should not be cropped; see `MadeImage.reason`. Copied byte for byte."""
     EXCLUDED = "excluded"
     """A person left it out in review: there is no copy, and one of an earlier time is removed."""
     FAILED = "failed"
@@ -52,6 +52,7 @@ class MadeImage:
         crop: What was proposed, or None.
         text_left: Whether something else than frames is still masked inside the crop, and would be learned.
         issue: Why it failed, or None.
+        reason: Why it was not cropped, or None; `fill` gives none.
     """
 
     image_id: str
@@ -59,6 +60,7 @@ class MadeImage:
     crop: Crop | None = None
     text_left: bool = False
     issue: Issue | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +133,11 @@ def crop_images(
     def make(row: StoredImage) -> MadeImage:
         frame, other = _artefacts(source, row)
         crop = propose_crop(frame)
-        outcome = Outcome.UNCHANGED
-        if crop is not None:
-            is_good = crop.content_lost <= most_content_lost and min(crop.box.shape) >= least_side_px
-            outcome = Outcome.CHANGED if is_good else Outcome.KEPT
+        reason = why_not(frame, other, crop, most_lost=most_content_lost, least_side_px=least_side_px)
+        has_frame = crop is not None or reason is Reason.ALL_FRAME
+        outcome = Outcome.CHANGED if reason is None else Outcome.KEPT if has_frame else Outcome.UNCHANGED
         if folder is not None:
-            if crop is not None and outcome is Outcome.CHANGED:
+            if crop is not None and reason is None:
                 image = source.decoded(row).image
                 alpha = image.alpha[crop.box.slices] if image.alpha is not None else None
                 suffix = PurePosixPath(row.image_id).suffix
@@ -144,9 +145,15 @@ def crop_images(
             else:
                 _copy(source, row, folder)
         text_left = bool(other[crop.box.slices].any()) if crop is not None else False
-        return MadeImage(row.image_id, outcome, crop=crop, text_left=text_left)
+        return MadeImage(row.image_id, outcome, crop=crop, text_left=text_left, reason=reason)
 
-    return _made(source, folder, make, stop=stop, progress=progress)
+    making = _made(source, folder, make, stop=stop, progress=progress)
+    return replace(making, images=[_with_reason(image) for image in making.images])
+
+
+def _with_reason(image: MadeImage) -> MadeImage:
+    reason = {Outcome.EXCLUDED: Reason.EXCLUDED, Outcome.FAILED: Reason.UNREADABLE}.get(image.outcome, image.reason)
+    return replace(image, reason=reason)
 
 
 def encoded(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, *, suffix: str) -> bytes:

@@ -71,6 +71,7 @@ def page_html(
     page: int,
     page_names: Sequence[str],
     templates_page: str | None,
+    notices: Sequence[Issue],
     version: str,
     written: str,
 ) -> str:
@@ -88,6 +89,7 @@ def page_html(
         state_filters="\n".join(_state_filters(counts)),
         kind_filters="\n".join(_kind_filters(counts, kinds)),
         templates=f'<a href="{link(templates_page)}">what repeats</a>' if templates_page is not None else "",
+        notices=_issues(notices, label="About the folder"),
         pager=_pager(page, page_names),
         cards="\n".join(cards) or "<p>There are no images in this store yet.</p>",
         version=escape(version),
@@ -153,14 +155,14 @@ def _region(mark: Mark) -> str:
     )
 
 
-def _issues(issues: Sequence[Issue]) -> str:
+def _issues(issues: Sequence[Issue], *, label: str = "Issues") -> str:
     if not issues:
         return ""
     items = "".join(
         f'<li class="{issue.severity}"><code>{escape(issue.code)}</code> {escape(printable(issue.message))}</li>'
         for issue in issues
     )
-    return f'<ul class="issues" aria-label="Issues">{items}</ul>\n'
+    return f'<ul class="issues" aria-label="{label}">{items}</ul>\n'
 
 
 def _totals(counts: Counts) -> Iterator[str]:

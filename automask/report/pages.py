@@ -76,6 +76,7 @@ def write_report(
                 page=number,
                 page_names=[page_name(n) for n in range(1, pages + 1)],
                 templates_page=TEMPLATES_PAGE if repeats else None,
+                notices=source.store.dataset_notices() if number == 1 else (),
                 version=__version__,
                 written=written,
             )

@@ -175,6 +175,11 @@ class StoreReader:
         """Check everything: the database, every stored result, every mask file byte by byte, files of nobody."""
         return verification.verify(self._database, self.masks_root)
 
+    def dataset_notices(self) -> list[Issue]:
+        """What the last whole run had to say about the dataset: images that are not read, masks among the images."""
+        with self._database.reading() as connection:
+            return runs.notices(connection)
+
     def last_run(self) -> RunRecord | None:
         """The run that began last, or None."""
         with self._database.reading() as connection:

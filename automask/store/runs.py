@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from automask.errors import StoreError
 from automask.store.records import RunRecord, RunStatus
 from automask.store.rows import from_text, to_text
+from automask.types import Issue
+
+_NOTICES_KEY: Final = "dataset_notices"
 
 
 def begin(connection: sqlite3.Connection, *, config_json: str, input_root: str, version: str) -> int:
@@ -22,9 +29,20 @@ def begin(connection: sqlite3.Connection, *, config_json: str, input_root: str, 
     return run_id
 
 
-def finish(connection: sqlite3.Connection, run_id: int, *, status: RunStatus) -> None:
-    """Note how a run ended."""
+def finish(
+    connection: sqlite3.Connection, run_id: int, *, status: RunStatus, notices: Sequence[Issue] | None = None
+) -> None:
+    """Note how a run ended, and what it had to say about the dataset; None leaves what the one before said."""
     connection.execute("UPDATE runs SET finished_s = ?, status = ? WHERE run_id = ?", (time.time(), status, run_id))
+    if notices is not None:
+        kept = json.dumps([asdict(notice) for notice in notices])
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_NOTICES_KEY, kept))
+
+
+def notices(connection: sqlite3.Connection) -> list[Issue]:
+    """What the last whole run had to say about the dataset."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_NOTICES_KEY,)).fetchone()
+    return [Issue(**notice) for notice in json.loads(row[0])] if row is not None else []
 
 
 def last(connection: sqlite3.Connection) -> RunRecord | None:

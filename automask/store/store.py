@@ -106,10 +106,10 @@ class Store(StoreReader):
         self._run_id = run_id
         return run_id
 
-    def finish_run(self, run_id: int, *, status: RunStatus) -> None:
-        """Note the end of a run."""
+    def finish_run(self, run_id: int, *, status: RunStatus, notices: Sequence[Issue] | None = None) -> None:
+        """Note the end of a run, and what it had to say about the dataset; None leaves what the one before said."""
         with self._database.writing(durable=True) as connection:
-            runs.finish(connection, run_id, status=status)
+            runs.finish(connection, run_id, status=status, notices=notices)
 
     # What has to be done
 

@@ -65,7 +65,9 @@ class RapidOcrBaselineDetector:
         try:
             from rapidocr import RapidOCR
         except ImportError as error:
-            raise PluginError("The package rapidocr is not installed.", advice="Run `pip install rapidocr`.") from error
+            raise PluginError(
+                "The package rapidocr is not installed.", advice="Install the package `rapidocr`."
+            ) from error
         threads = {"EngineConfig.onnxruntime.intra_op_num_threads": self._runtime.threads or -1}
         self._engine = RapidOCR(params=threads)
         logging.getLogger("RapidOCR").setLevel(logging.ERROR)

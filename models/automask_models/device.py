@@ -48,7 +48,7 @@ def import_torch(user: str, *, extra: str = "sam") -> ModuleType:
     except ImportError as error:
         raise PluginError(
             f"{user} needs torch, which is not installed.",
-            advice=f"Install the extra: pip install 'automask[{extra}]'.",
+            advice=f"Install the extra `{extra}`.",
         ) from error
     module: ModuleType = torch
     return module

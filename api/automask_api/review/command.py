@@ -35,7 +35,7 @@ def review(
     except ImportError as error:
         raise PluginError(
             f"`automask review` needs a package that is not installed: {error.name}.",
-            advice="Install the extra: pip install 'automask[api]'.",
+            advice="Install the extra `api`.",
         ) from error
     serve_review(store, port=port, opens_browser=not no_browser, author=author or _login_name())
 

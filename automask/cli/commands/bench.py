@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +13,13 @@ from automask.cli import options
 from automask.errors import ConfigError
 
 if TYPE_CHECKING:
+    from automask.bench.beside import BesideRun
+    from automask.bench.folders import FolderRun
     from automask.bench.manifest import Manifest
+    from automask.bench.run import BenchRun
     from automask.config import PipelineConfig
 
+OURS, BASELINE_NAME = "automask", "rapidocr-baseline"
 METRIC_CASES = "metric_cases"
 """Folder of reference cases beside a manifest."""
 
@@ -56,6 +62,18 @@ def bench(
         bool, typer.Option("--mixed", help="With --as-folders: also run all sources in one folder.")
     ] = False,
     dataset_detectors: options.DatasetDetectors = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            "--beside",
+            metavar="PYTHON",
+            help="Run the automask of this interpreter on the same images, in alternating groups, and compare.",
+        ),
+    ] = None,
+    worst: Annotated[
+        Path | None,
+        typer.Option("--worst", metavar="DIR", help="Write a page of the twenty worst masks to this folder."),
+    ] = None,
     calibration: Annotated[
         bool,
         typer.Option("--calibration", help="Also tell how good the probabilities of a fine mask are."),
@@ -64,7 +82,7 @@ def bench(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Run the whole pipeline on images with truth and print leak, waste and stage times."""
+    """Run the whole pipeline on images with truth: leak and waste, how many masks are fine, and stage times."""
     config = options.load(
         config_file,
         options.stage_flags(detectors=detectors, refiner=refiner, stage_options=stage_options, keeps_text=True),
@@ -73,26 +91,23 @@ def bench(
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
         options.policy_flags(policies=policies, weights=None, accepts=None),
     )
-    from automask.bench.run import BASELINE
+    _check_combinations(
+        as_folders=as_folders,
+        mixed=mixed,
+        overhead=overhead > 0,
+        repeats=bool(config.dataset_detectors) and dataset_detectors is not None,
+        beside=beside is not None,
+        alone={"--compare": bool(compare), "--baseline": baseline, "--mixed": mixed, "--overhead": overhead > 0,
+               "--worst": worst is not None},
+        untold=calibration and as_json,
+    )  # fmt: skip
+    configs = _configs(config, compare=compare or (), baseline=baseline)
 
-    configs = {"automask": config}
-    for pair in compare or ():
-        name, equals, path = pair.partition("=")
-        if not equals or not name or name in configs:
-            raise ConfigError(
-                f"--compare {pair}: expected a new NAME=TOML.", advice="Write e.g. --compare base=base.toml."
-            )
-        configs[name] = options.load(Path(path))
-
-    if baseline:
-        configs["rapidocr-baseline"] = BASELINE
-
-    from rich.progress import Progress
-
-    from automask.bench.folders import of_sources
+    from automask.bench.beside import run_beside
+    from automask.bench.folders import of_sources, run_folders
     from automask.bench.manifest import read_manifest
     from automask.bench.run import check_metric_cases, run_bench
-    from automask.cli.console import error_console, protected_stdout
+    from automask.bench.worst import WorstImages, write_worst
 
     manifest = of_sources(read_manifest(manifest_file), sources or ())
     if not manifest.entries:
@@ -100,16 +115,22 @@ def bench(
             f"{manifest_file} has no image of {', '.join(sources or ['any source'])}.",
             advice="Write --source KIND/SOURCE as the tables do, such as frame/tarot.",
         )
-    if as_folders:
-        _bench_folders(manifest, config, mixes=mixed, save=save, as_json=as_json, quiet=quiet)
-        return
-    console = error_console()
-    with protected_stdout(), Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("bench", total=len(manifest.entries))
-        figures = run_bench(
-            manifest, configs, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
-        measured = None
+    run: BenchRun | FolderRun | BesideRun
+    measured = None
+    seen = WorstImages()
+    with _progress(quiet=quiet) as progress:
+        if beside is not None:
+            shared = _shared_flags(
+                {"--config": config_file, "--detectors": detectors, "--dataset-detectors": dataset_detectors,
+                 "--refiner": refiner, "--option": stage_options, "--device": device, "--threads": threads,
+                 "--training-px": training_px, "--cell-px": cell_px, "--growth-cells": growth_cells,
+                 "--policy": policies}
+            )  # fmt: skip
+            run = run_beside(manifest, beside, shared, as_folders=as_folders, progress=progress)
+        elif as_folders:
+            run = run_folders(manifest, configs, mixes=mixed, progress=progress, seen=seen)
+        else:
+            run = run_bench(manifest, configs, progress=progress, seen=seen)
         if overhead > 0:
             from automask.bench.overhead import measure_overhead
 
@@ -117,26 +138,17 @@ def bench(
         cases_folder = manifest.root / METRIC_CASES
         cases = check_metric_cases(cases_folder) if cases_folder.is_dir() else {}
     wrong = sorted(name for name, (*_, agrees) in cases.items() if not agrees)
-    content = figures.model_dump_json(indent=None)
+    content = run.model_dump_json(indent=None)
     if save is not None:
         from automask.store.atomic import write_atomic
 
         write_atomic(save, content.encode())
+    page = write_worst(seen.worst_first, manifest, config, worst) if worst is not None else None
     if as_json:
         typer.echo(content)
     else:
-        from automask.bench.tables import (
-            calibration_of,
-            calibration_table,
-            decisions_table,
-            figures_table,
-            stages_table,
-        )
-
-        parts = [figures_table(figures, manifest), decisions_table(figures), stages_table(figures)]
-        if calibration:
-            parts.append(calibration_table(calibration_of(figures, manifest)))
-        parts.append(f"peak memory {figures.peak_memory_mb:.0f} MiB")
+        parts = _tables(run, manifest, calibration=calibration)
+        parts.append(f"peak memory {_figures_of(run).peak_memory_mb:.0f} MiB")
         if measured is not None:
             parts.append(
                 f"whole run {measured.run_s:.1f} s, its model calls alone {measured.replay_s:.1f} s on "
@@ -144,6 +156,8 @@ def bench(
             )
         if cases:
             parts.append(f"metric cases: {len(cases) - len(wrong)} of {len(cases)} agree")
+        if page is not None:
+            parts.append(f"worst masks: {page}")
         typer.echo("\n\n".join(parts))
     if wrong:
         from automask.errors import AutomaskError
@@ -155,28 +169,117 @@ def bench(
         )
 
 
-def _bench_folders(
-    manifest: Manifest, config: PipelineConfig, *, mixes: bool, save: Path | None, as_json: bool, quiet: bool
+def _check_combinations(
+    *,
+    as_folders: bool,
+    mixed: bool,
+    overhead: bool,
+    repeats: bool,
+    beside: bool,
+    alone: Mapping[str, bool],
+    untold: bool,
 ) -> None:
+    """Refuse options that would do nothing beside each other.
+
+    Args:
+        as_folders: Sources are run as folders.
+        mixed: And in one folder.
+        overhead: A whole run is timed.
+        repeats: Detectors of what repeats were named.
+        beside: Another installation runs, too.
+        alone: Options that cannot go with that, and whether they were given.
+        untold: The calibration was asked for where no table is printed.
+
+    Raises:
+        ConfigError: One of them would be ignored.
+    """
+    if mixed and not as_folders:
+        raise ConfigError("--mixed mixes folders, and images are run one at a time.", advice="Add --as-folders.")
+    if repeats and not as_folders:
+        raise ConfigError(
+            "--dataset-detectors finds nothing where images are run one at a time.", advice="Add --as-folders."
+        )
+    if overhead and as_folders:
+        raise ConfigError(
+            "--overhead and --as-folders exclude each other: it times a run of its own over a sample of all images.",
+            advice="Give one of them.",
+        )
+    excluded = [name for name, given in alone.items() if given] if beside else []
+    if excluded:
+        raise ConfigError(
+            f"--beside and {', '.join(excluded)} exclude each other: two installations run one configuration each.",
+            advice="Give one of them.",
+        )
+    if untold:
+        raise ConfigError(
+            "--json prints the figures of every image and no tables, so --calibration would add nothing.",
+            advice="Leave one of them out; --save writes the figures beside the tables.",
+        )
+
+
+def _shared_flags(options_given: Mapping[str, object]) -> list[str]:
+    """The options that were given, as words of a command line."""
+    words: list[str] = []
+    for name, value in options_given.items():
+        for one in value if isinstance(value, list) else [value] if value is not None else []:
+            words += [name, str(one)]
+    return words
+
+
+def _configs(config: PipelineConfig, *, compare: Sequence[str], baseline: bool) -> dict[str, PipelineConfig]:
+    """The pipelines to run by the names that the tables show, ours first.
+
+    Raises:
+        ConfigError: A `--compare` is not a new NAME=TOML.
+    """
+    from automask.bench.run import BASELINE
+
+    configs = {OURS: config}
+    for pair in compare:
+        name, equals, path = pair.partition("=")
+        if not equals or not name or name in configs or (baseline and name == BASELINE_NAME):
+            raise ConfigError(
+                f"--compare {pair}: expected a new NAME=TOML.", advice="Write e.g. --compare base=base.toml."
+            )
+        configs[name] = options.load(Path(path))
+    if baseline:
+        configs[BASELINE_NAME] = BASELINE
+    return configs
+
+
+def _figures_of(run: BenchRun | FolderRun | BesideRun) -> BenchRun:
+    from automask.bench.run import BenchRun
+
+    return run if isinstance(run, BenchRun) else run.bench
+
+
+def _tables(run: BenchRun | FolderRun | BesideRun, manifest: Manifest, *, calibration: bool) -> list[str]:
+    from automask.bench.beside import BesideRun, beside_table, speed_line
+    from automask.bench.folders import folders_table
+    from automask.bench.outcomes import outcomes_table
+    from automask.bench.run import BenchRun
+    from automask.bench.tables import calibration_of, calibration_table, decisions_table, figures_table, stages_table
+
+    figures = _figures_of(run)
+    parts = [figures_table(figures, manifest), outcomes_table(figures, manifest), decisions_table(figures)]
+    if isinstance(run, BesideRun):
+        parts = [beside_table(run, manifest), speed_line(run), *parts]
+    if isinstance(run, BenchRun) or not run.folders:
+        parts.append(stages_table(figures))
+    else:
+        parts.append(folders_table(run.folders))
+    if calibration:
+        parts.append(calibration_table(calibration_of(figures, manifest)))
+    return parts
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress
 
-    from automask.bench.folders import folders_table, run_folders
-    from automask.bench.tables import decisions_table, figures_table
     from automask.cli.console import error_console, protected_stdout
 
     console = error_console()
     with protected_stdout(), Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("bench", total=None)
-        run = run_folders(
-            manifest, config, mixes=mixes, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
-    content = run.model_dump_json(indent=None)
-    if save is not None:
-        from automask.store.atomic import write_atomic
-
-        write_atomic(save, content.encode())
-    if as_json:
-        typer.echo(content)
-        return
-    parts = [figures_table(run.bench, manifest), decisions_table(run.bench), folders_table(run)]
-    typer.echo("\n\n".join([*parts, f"peak memory {run.bench.peak_memory_mb:.0f} MiB"]))
+        yield lambda done, total: bar.update(task, completed=done, total=total)

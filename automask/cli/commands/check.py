@@ -168,6 +168,8 @@ def _counts(report: CheckReport) -> dict[str, int]:
 
 
 def _lines(report: CheckReport, preview: Path | None) -> list[str]:
+    from automask.extras import command_for
+
     counts = _counts(report)
     weights = [image.effective_weight for image in report.images if image.regions]
     left = f"; weight left on them {sum(weights) / len(weights):.2f}, at worst {max(weights):.2f}" if weights else ""
@@ -185,6 +187,9 @@ def _lines(report: CheckReport, preview: Path | None) -> list[str]:
             more = f" and {finding.count - len(shown)} more" if finding.count > len(shown) else ""
             lines.append(f"  {'; '.join(shown)}{more}")
         lines.append(f"  {finding.fix}")
+        command = command_for(finding.fix)
+        if command is not None:
+            lines.append(f"  {command}")
     if preview is not None:
         lines.append(f"what the model sees: {preview}")
     if not report.findings:

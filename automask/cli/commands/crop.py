@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from automask.cli import options
+
+if TYPE_CHECKING:
+    from automask.fill.crops import Reason
 
 SHOWN = 20
 
@@ -68,6 +73,7 @@ def crop(
             "other_masked_things_left": image.text_left,
         }
 
+    why = partial(_why, most_lost=most_lost, least_side_px=least_side_px)
     listed = [image for image in making.images if image.crop is not None]
     if as_json:
         content = {
@@ -75,16 +81,27 @@ def crop(
             **{outcome.value: making.count(outcome) for outcome in Outcome},
             "captions": captions,
             "crops": [facts(image) for image in listed],
+            "whole": [
+                {"image": image.image_id, "reason": image.reason.value, "why": why(image.reason)}
+                for image in making.images
+                if image.reason is not None
+            ],
         }
         typer.echo(json.dumps(content, ensure_ascii=False))
     elif not quiet:
         for image in listed[:SHOWN]:
-            typer.echo(_line(image.image_id, facts(image)))
+            kept = f" - kept whole: {why(image.reason)}" if image.reason is not None else ""
+            typer.echo(_line(image.image_id, facts(image)) + kept)
         if len(listed) > SHOWN:
             typer.echo(f"... and {len(listed) - SHOWN} more; --json lists all")
         did = f"made in {folder.root}" if folder is not None else "proposed; --write makes them"
-        kept = making.count(Outcome.KEPT)
-        typer.echo(f"{making.count(Outcome.CHANGED)} crops {did}; {kept} kept whole because they would lose too much")
+        typer.echo(f"{making.count(Outcome.CHANGED)} crops {did}")
+        told_below = (Outcome.EXCLUDED, Outcome.FAILED)
+        for reason, count in Counter(
+            image.reason for image in making.images if image.outcome not in told_below
+        ).items():
+            if reason is not None:
+                typer.echo(f"{count} not cropped: {why(reason)}")
     show_making(making)
 
 
@@ -96,4 +113,19 @@ def _line(image_id: str, facts: dict[str, Any]) -> str:
     )
     if facts["other_masked_things_left"]:
         text += ", text or marks stay inside"
-    return text + (" - kept whole" if facts["outcome"] == "kept" else "")
+    return text
+
+
+def _why(reason: Reason, *, most_lost: float, least_side_px: int) -> str:
+    from automask.fill.crops import Reason
+
+    return {
+        Reason.NOTHING_MASKED: "nothing is masked",
+        Reason.NO_FRAME: "what is masked is no frame, and a crop would not drop it",
+        Reason.ALL_FRAME: "all of it is masked as frame",
+        Reason.SMALL_ALREADY: f"the image itself has a side under {least_side_px} px (--min-side-px)",
+        Reason.TOO_SMALL: f"the crop would have a side under {least_side_px} px (--min-side-px)",
+        Reason.CONTENT_LOST: f"the crop would lose over {most_lost:.0%} of the picture (--max-loss)",
+        Reason.EXCLUDED: "left out in review, so there is no copy of it either",
+        Reason.UNREADABLE: "the image cannot be used, see its error",
+    }[reason]

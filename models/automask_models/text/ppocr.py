@@ -39,7 +39,7 @@ def bundled_model(file_name: str) -> WeightFile:
     """
     spec = find_spec("rapidocr")
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError("The package rapidocr is not installed.", advice="Run `pip install 'rapidocr>=3.10,<4'`.")
+        raise WeightsError("The package rapidocr is not installed.", advice="Install the package `rapidocr>=3.10,<4`.")
     path = Path(next(iter(spec.submodule_search_locations))) / "models" / file_name
     if not path.is_file():
         raise WeightsError(

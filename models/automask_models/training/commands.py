@@ -164,7 +164,7 @@ def _use_of(table: dict[str, Any], recipe: str) -> TaskUse:
     if missing:
         raise PluginError(
             f"Training needs {', '.join(missing)}, which this machine does not have.",
-            advice="Install the extra: pip install 'automask[train]'.",
+            advice="Install the extra `train`.",
         )
     return use
 

@@ -81,7 +81,7 @@ def open_checkpoint(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: 
         except ImportError as error:
             raise PluginError(
                 "A .pt file of ultralytics needs ultralytics, which is not installed.",
-                advice="Install the extra (its licence is AGPL-3.0): pip install 'automask[yolo]', or export to ONNX.",
+                advice="Export to ONNX, or install the extra `yolo` (its licence is AGPL-3.0).",
             ) from error
         try:
             checkpoint, _ = torch_safe_load(str(path), safe_only=not allow_unsafe_pickle)

@@ -98,7 +98,7 @@ def open_meta(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) 
     except ImportError as error:
         raise PluginError(
             "Checkpoints in Meta's format need segment-anything, which is not installed.",
-            advice="Install the extra: pip install 'automask[sam]'.",
+            advice="Install the extra `sam`.",
         ) from error
     state = load_state_dict(path, allow_unsafe_pickle=allow_unsafe_pickle)
     # Built without storage: filling three quarters of a gigabyte with random numbers first takes seconds for vit_h.

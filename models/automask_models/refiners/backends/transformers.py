@@ -150,13 +150,13 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
     except ImportError as error:
         raise PluginError(
             "The sam refiner needs transformers, which is not installed.",
-            advice="Install the extra: pip install 'automask[sam]'.",
+            advice="Install the extra `sam`.",
         ) from error
     model_class = getattr(transformers, _CLASSES[family], None)
     if model_class is None:
         raise PluginError(
             f"This transformers ({transformers.__version__}) has no {_CLASSES[family]}.",
-            advice="Upgrade it: pip install -U 'automask[sam]'.",
+            advice="Upgrade the package `transformers`.",
         )
     with _quiet(transformers):
         try:
@@ -166,7 +166,7 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
         except ImportError as error:
             raise PluginError(
                 f"{folder} needs another package: {str(error).strip().splitlines()[0]}",
-                advice="Install the extra: pip install 'automask[sam]'.",
+                advice="Install the extra `sam`.",
             ) from error
         except Exception as error:  # transformers, safetensors and torch each raise their own
             raise WeightsError(

@@ -142,7 +142,7 @@ def _decoded_string(counts: str, size: tuple[int, int]) -> NDArray[np.bool_]:
     except ImportError as error:
         raise PluginError(
             "Compressed run lengths need pycocotools, which is not installed.",
-            advice="Install the extra: pip install 'automask[train]'.",
+            advice="Install the extra `train`.",
         ) from error
     packed: dict[str, Any] = {"counts": counts.encode(), "size": list(size)}
     return np.asarray(coco_mask.decode(packed), np.bool_)
