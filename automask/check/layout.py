@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from automask.dataset.names import is_image_name, is_mask_sidecar, stem_of, suffix_of
+from automask.dataset.names import is_image_name, is_mask_sidecar, stem_of
 from automask.dataset.siblings import SiblingIndex
 from automask.errors import InputError
 from automask.trainers import Place, Trainer
@@ -44,6 +44,7 @@ class Layout:
         collisions: Images that share one mask name, one group a mask.
         below: Images in sub-folders that need a configuration entry of their own and have no mask folder of their own.
         nested: Folders of masks inside of the dataset, relative.
+        unread: Images of other kinds, which the trainer does not take for images.
         among: Masks between the images, under names that the trainer takes for images.
         misplaced: Missing masks that do exist under another name or in another folder, by image.
     """
@@ -55,6 +56,7 @@ class Layout:
     collisions: tuple[tuple[str, ...], ...] = ()
     below: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     among: tuple[str, ...] = ()
     misplaced: dict[str, str] = field(default_factory=dict)
 
@@ -92,7 +94,7 @@ def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, lis
     if trainer.naming.place is Place.COLUMN:
         return _listed(root, listing or _only_list(root))
     own_ending = trainer.naming.ending if trainer.naming.place is Place.BESIDE else None
-    files = _Files.of(root, reads=trainer.reads, own_ending=own_ending, leave_out=masks_root)
+    files = _Files.of(root, trainer=trainer, own_ending=own_ending, leave_out=masks_root)
     among = set(_masks_among(files.images))
     images = [name for name in files.images if name not in among]
     if not images:
@@ -108,6 +110,7 @@ def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, lis
         collisions=tuple(_collisions(trainer, images)) + tuple(masks.doubled),
         below=tuple(below),
         nested=tuple(files.nested if trainer.name != "onetrainer" else ()),
+        unread=tuple(name for name in files.others if is_image_name(name) and not is_mask_sidecar(name)),
         among=tuple(name for name in files.images if name in among),
         misplaced=masks.misplaced,
     )
@@ -224,7 +227,7 @@ class _Files:
     nested: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, root: Path, *, reads: tuple[str, ...], own_ending: str | None, leave_out: Path | None) -> _Files:
+    def of(cls, root: Path, *, trainer: Trainer, own_ending: str | None, leave_out: Path | None) -> _Files:
         files = cls()
         masks_real = leave_out.resolve() if leave_out is not None else None
         siblings = SiblingIndex()
@@ -238,13 +241,14 @@ class _Files:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             shown = sorted(name for name in names if not name.startswith("."))
             masks = {name for name in shown if own_ending is not None and name.endswith(own_ending)}
-            images = [name for name in shown if suffix_of(name) in reads and name not in masks]
+            images = [name for name in shown if trainer.reads_name(name) and name not in masks]
             if siblings.add(str(relative), images) is not None:
                 files.nested.append(str(relative))
                 folders.clear()
                 continue
             files.images += [str(relative / name) for name in images]
-            files.others += [str(relative / name) for name in shown if suffix_of(name) not in reads or name in masks]
+            taken = set(images)
+            files.others += [str(relative / name) for name in shown if name not in taken]
         return files
 
 

@@ -70,6 +70,7 @@ class ExportRules:
         flat: All images must end up in one folder (`--flatten`), or have unique stems.
         shares_stems: Two images with one stem get different mask names, so that they do not collide.
         in_place: Masks may be written beside the user's images.
+        cell_px: Latent cell unless the user says otherwise; None = as in the store.
         keeps_blank: Images without anything to train take part: the format is about things, not about weights.
     """
 
@@ -84,6 +85,7 @@ class ExportRules:
     flat: bool = False
     shares_stems: bool = False
     in_place: bool = False
+    cell_px: int | None = None
     keeps_blank: bool = False
 
 
