@@ -320,8 +320,8 @@ def _of_cell(facts: ConfigFacts, cell_px: int | None) -> Iterator[Finding]:
 
 def _as_exported(layout: Layout, trainer: Trainer) -> frozenset[Path]:
     """The masks that are still as `automask export` to this trainer wrote them."""
-    start = layout.masks_root or layout.root
-    for folder in (start, start.resolve().parent, layout.root.resolve().parent):
+    first = next((pair.mask for pair in layout.pairs if pair.mask is not None), None)
+    for folder in first.resolve().parents if first is not None else ():
         try:
             entries = read_manifest(folder, exporter=trainer.name)
         except OutputError:

@@ -14,6 +14,8 @@ from automask.trainers import Trainer
 
 TOO_TIGHT_WEIGHT = 0.1
 """More than this over what the mask says, on average over the heart of a region, means that it is not masked."""
+_SHIFTED_WEIGHT = 0.03
+"""More than this is more than a resize leaves: a strip of the heart is trained."""
 _HEART_CELLS = 0.9
 _DUST_CELLS = 0.25
 _MOST_DARK_FOR_LIGHT = 0.35
@@ -93,7 +95,7 @@ def reduce_mask(
         if trainer.cropping_bucket(width_px, height_px, training_px) is not None:
             stretched = trainer.mode(bucket.stretched(weight), bucket.shape_cells(cell_px))
             found = parts.weighed(stretched, trainer, floor=floor, source_shape=levels.shape)
-            shifted = [region for region in found if region.is_too_tight]
+            shifted = [region for region in found if region.excess > _SHIFTED_WEIGHT]
     return Reduction(
         cells=trainer.lifted(bare, floor=floor),
         masked_share=float(1.0 - weight.mean(dtype=np.float64)),
