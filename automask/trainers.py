@@ -140,9 +140,9 @@ AI_TOOLKIT = Trainer(
     fully_masked_is_nan=True,
 )
 """Images by data_loader.py:39, in any case; same stem in `mask_path` (dataloader_mixins.py:71, 1576-1580), grey,
-`value_map(0..1 -> min..1)` (:1657), a random blur of up to 0.5 % of the short side (:1630), `interpolate` = nearest, then divided by the mean over the batch
-(SDTrainer.py:1497, 1504); zeros where only other images of the batch have one (data_loader.py:409). The blur asks for
-half a cell more."""
+`value_map(0..1 -> min..1)` (:1657), a random blur of up to 0.5 % of the short side (:1630), `interpolate` = nearest,
+then divided by the mean over the batch (SDTrainer.py:1497, 1504); zeros where only other images of the batch have one
+(data_loader.py:409). The blur asks for half a cell more."""
 
 SIMPLETUNER = Trainer(
     name="simpletuner",
@@ -227,8 +227,8 @@ MUSUBI = Trainer(
     fully_masked_is_nan=True,
 )
 """Upstream has no loss mask: a release stops at the key (`extra keys not allowed`, dataset/config_utils.py); masks
-beside images are no images to it, because they have no caption. The open request reads `<stem>_wmask.png` beside the image,
-reduces by area and divides by the mask's sum; missing = ones."""
+beside images are no images to it, because they have no caption. The open request reads `<stem>_wmask.png` beside the
+image, reduces by area and divides by the mask's sum; missing = ones."""
 
 MUSUBI_FORK = Trainer(
     name="musubi-fork",

@@ -41,7 +41,7 @@ GROWN = (80, 60, 200, 140)
 
 
 def told(report):
-    """Findings but one: kohya's buckets crop the small images here, and old versions would stretch masks made by hand."""
+    """Findings but one: kohya's buckets crop the images here, whose masks, made by hand, old versions would stretch."""
     return tuple(finding for finding in report.findings if finding.code != "masks-shifted")
 
 

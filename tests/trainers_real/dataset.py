@@ -24,7 +24,7 @@ FIFTEEN = {
     "turned6.jpg": (1080, 1440),
     "turned8.jpg": (1000, 1300),
     "turned3.jpg": (1280, 960),
-    "été 2 – 海報 (1).jpg": (800, 1201),
+    "été 2 – 海報 (1).jpg": (800, 1201),  # noqa: RUF001
     "wide.jpg": (1500, 500),
     "sub/deep/poster15.jpg": (1024, 1365),
     "sub/coffee.jpg": (600, 400),

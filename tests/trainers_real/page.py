@@ -8,7 +8,8 @@ from pathlib import Path
 from trainer_runs import CHECKOUTS, Checkout
 
 PAGE = Path(__file__).parents[2] / "docs" / "trainers" / "conformance.md"
-HEADER = "| trainer, commit | residual weight, mean of 15 | at most | worst image | wanted weight lost |\n| --- | --- | --- | --- | --- |"
+HEADER = """| trainer, commit | residual weight, mean of 15 | at most | worst image | wanted weight lost |
+| --- | --- | --- | --- | --- |"""
 
 
 def clone_commands() -> str:

@@ -16,13 +16,16 @@ def test_what_must_not_be_learned_weighs_nothing(run, needs_checkouts, images, s
         run, trainers=needs_checkouts, export=tmp_path / "export", images=images, out=tmp_path / "outcome.npz"
     )
     assert facts["errors"] == {}
+    assert facts["notes"].get("unknown keys", []) == []
+    assert facts["notes"].get("draws differ", True)
     fifteen, oriented = names_of(run)
     assert set(found) == {*fifteen, *oriented}
     means = {name: found[name].mean for name in fifteen}
     worst = max(means, key=means.__getitem__)
     mean, lost = float(np.mean(list(means.values()))), float(np.mean([found[name].lost for name in fifteen]))
     version = version_of(needs_checkouts / run.checkout)
-    report.append(f"| {run.title} ({version}) | {mean:.3f} | {run.most_left} | {means[worst]:.3f} {worst} | {lost:.3f} |")
+    figures = f"{mean:.4f} | {run.most_left} | {means[worst]:.4f}, {worst} | {lost:.3f}"
+    report.append(f"| {run.title} ({version}) | {figures} |")
     assert mean <= run.most_left
     for name in oriented:  # each of the eight, for a mean may hide one
         assert found[name].mean <= 2 * run.most_left, name

@@ -45,7 +45,11 @@ CHECKOUTS = {
         Checkout("ai-toolkit", GITHUB + "ostris/ai-toolkit", "27a03a91f23eb1b757d5ec2e80ee3e129cfcc350"),
         Checkout("diffusion-pipe", GITHUB + "tdrussell/diffusion-pipe", "8f83dbf25d03219df705570ec03e62be04bc402f"),
         Checkout("invoke-training", GITHUB + "invoke-ai/invoke-training", "99c673d0e453e1b5cfb2ed38959572867ed3ed22"),
-        Checkout("AnimaLoraStudio", GITHUB + "WalkingMeatAxolotl/AnimaLoraStudio", "d049ccfafbd3ce19cb65570e7172f84ae2195e61"),
+        Checkout(
+            "AnimaLoraStudio",
+            GITHUB + "WalkingMeatAxolotl/AnimaLoraStudio",
+            "d049ccfafbd3ce19cb65570e7172f84ae2195e61",
+        ),
         Checkout("musubi-tuner", GITHUB + "kohya-ss/musubi-tuner", "30c658c4f4b0bf05038b3346eff9670259b10fc7"),
         Checkout("musubi-fork", GITHUB + "AkaneTendo25/musubi-tuner", "e0e570f43104c9abbbc3758d81c54cd45c47f11b"),
     )
@@ -127,7 +131,7 @@ class Residual:
 
 
 def run_loader(run: Run, *, trainers: Path, export: Path, images: Path, out: Path) -> tuple[dict, dict[str, Residual]]:
-    """Run a trainer's code in a process of its own: facts, and the residual of each image by its name in the dataset."""
+    """Run a trainer's code in a process of its own: facts, and the residual of each image by its name."""
     command = [sys.executable, str(LOADERS / run.script), str(trainers / run.checkout), str(export), str(images)]
     done = subprocess.run(
         [*command, str(out), *run.arguments],

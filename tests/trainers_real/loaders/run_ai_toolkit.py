@@ -105,6 +105,7 @@ def main() -> None:
     for name, draws in weights.items():
         OUTCOME.add(name, torch.stack(draws).mean(dim=0), reds[name])
     OUTCOME.note("draws", DRAWS)
+    OUTCOME.note("draws differ", any(not torch.equal(draws[0], draw) for draws in weights.values() for draw in draws))
     OUTCOME.write()
 
 

@@ -35,10 +35,8 @@ utils.dataset.NUM_PROC = 1
 class Pipeline(models.base.BasePipeline):
     """Only its loss is wanted."""
 
-    config: dict[str, object] = {}
-
     def __init__(self) -> None:
-        pass
+        self.config: dict[str, object] = {}
 
 
 def model() -> SimpleNamespace:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import textwrap
+from pathlib import Path
 
 from outcome import arguments
 from stand_ins import stand_in_for
@@ -36,8 +37,8 @@ def main() -> None:
     config = yaml.safe_load((EXPORT / "invoke.yaml").read_text(encoding="utf-8"))
     loader_config = ImageCaptionSDDataLoaderConfig(**config["data_loader"], aspect_ratio_buckets=BUCKETS)
     listing = config["data_loader"]["dataset"]["jsonl_path"]
-    with open(listing, encoding="utf-8") as lines:
-        names = [os.path.relpath(json.loads(line)["image"], IMAGES) for line in lines]
+    lines = Path(listing).read_text(encoding="utf-8").splitlines()
+    names = [os.path.relpath(json.loads(line)["image"], IMAGES) for line in lines]
     step = compile(mask_lines(), "train.py", "exec")
     loader = build_image_caption_sd_dataloader(loader_config, 1, use_masks=config["use_masks"], shuffle=False)
     for batch in loader:

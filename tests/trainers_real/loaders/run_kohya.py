@@ -21,7 +21,7 @@ os.chdir(CHECKOUT)
 stand_in_for("bitsandbytes", "xformers", "lion_pytorch", "dadaptation", "prodigyopt", "schedulefree", "wandb", "ftfy")
 
 import torch  # noqa: E402
-from diffusers import StableDiffusionPipeline as _  # noqa: E402, F401  # it imports transformers anew
+from diffusers import StableDiffusionPipeline  # noqa: E402, F401  # it imports transformers anew
 
 lend("transformers", "CLIPFeatureExtractor")
 
@@ -49,14 +49,15 @@ def crop_masks_as_images() -> None:
     loaded: list[object] = []
 
     def load_image(path, *args, **kwargs):
-        loaded[:] = [BY_MASK[os.path.abspath(path)]] if os.path.abspath(path) in BY_MASK else []
+        loaded[:] = [info] if (info := BY_MASK.get(str(Path(path).resolve()))) is not None else []
         return load(path, *args, **kwargs)
 
     def resize_image(image, *args, **kwargs):
         if not loaded:
             return resize(image, *args, **kwargs)
         info = loaded.pop()
-        return trim(False, image, info.bucket_reso, info.resized_size, resize_interpolation=info.resize_interpolation)[0]
+        way = {"resize_interpolation": info.resize_interpolation}
+        return trim(False, image, info.bucket_reso, info.resized_size, **way)[0]
 
     train_util.load_image, train_util.resize_image = load_image, resize_image
 
@@ -81,7 +82,7 @@ def main() -> None:
     for dataset in group.datasets:
         inner = getattr(dataset, "dreambooth_dataset_delegate", dataset)
         BY_MASK.update(
-            {os.path.abspath(info.cond_img_path): info for info in inner.image_data.values() if info.cond_img_path}
+            {str(Path(info.cond_img_path).resolve()): info for info in inner.image_data.values() if info.cond_img_path}
         )
         for index in range(len(dataset)):
             place = inner.buckets_indices[index]

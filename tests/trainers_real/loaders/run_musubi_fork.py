@@ -11,7 +11,10 @@ from stand_ins import stand_in_for
 
 CHECKOUT, EXPORT, IMAGES, OUTCOME = arguments()
 sys.path.insert(0, str(CHECKOUT / "src"))
-stand_in_for("bitsandbytes", "av", "easydict", "sageattention", "flash_attn", "ascii_magic", "librosa", "soundfile", "torchaudio")
+stand_in_for(
+    *("bitsandbytes", "av", "easydict", "sageattention", "flash_attn", "ascii_magic", "librosa", "soundfile"),
+    "torchaudio",
+)
 
 import torch  # noqa: E402
 from musubi_tuner import ltx2_cache_latents  # noqa: E402

@@ -163,9 +163,8 @@ def one_image(path: Path, name: str, images: dict, masks: dict, model: Model) ->
     found = [pair for pair in pairs if not isinstance(pair, dict)]
     if not found:
         return OUTCOME.error(name, "no mask")
-    prepared = vae.prepare_sample(
-        image=images["data_backend"].read_image(str(path)), data_backend_id=images["id"], filepath=str(path), model=model
-    )
+    picture = images["data_backend"].read_image(str(path))
+    prepared = vae.prepare_sample(image=picture, data_backend_id=images["id"], filepath=str(path), model=model)
     prepared = prepared[0] if isinstance(prepared, tuple) else prepared
     pixels = getattr(prepared, "image", prepared)
     pixels = pixels if torch.is_tensor(pixels) else model.get_transforms()(pixels)
