@@ -80,6 +80,17 @@ def test_a_mask_that_was_turned_since_is_doubted(exported, edged):
         mask.write_bytes(before)
 
 
+@pytest.mark.parametrize("name", ["onetrainer", "ai-toolkit", "musubi"])
+def test_nearly_square_images_do_not_tell_which_way_their_mask_lies(tmp_path, name):
+    """These trainers compare shapes, not sizes."""
+    case = right(tmp_path, name)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(size_px=(300, 301)).save(case.images / "a.png", exif=exif)
+    case.put_mask("a.png", mask_of((60, 80, 140, 200), size_px=(301, 300)))
+    assert "exif-unsure" in case.codes()
+
+
 def test_a_thin_mask_is_still_too_tight_at_a_cropped_edge(tmp_path):
     case = right(tmp_path, "animalora")
     levels = mask_of((0, 100, 320, 104))

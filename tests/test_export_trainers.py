@@ -57,6 +57,21 @@ def test_masks_lie_as_the_trainer_decodes_the_image(name, turned, turned_store, 
         assert seen.cells.mean() > 0.5
 
 
+@pytest.mark.parametrize("name", ["grey", "rgba", "huggingface"])
+def test_other_formats_are_upright(name, turned, turned_store, tmp_path):
+    """Whoever opens these turns images upright; eight files of one picture have one mask."""
+    export(turned_store, name, output=tmp_path)
+    levels = []
+    for orientation in range(1, 9):
+        path = next(p for p in sorted(tmp_path.rglob(f"o{orientation}.png")) if not p.is_symlink())
+        with Image.open(path) as opened:
+            levels.append(np.asarray(opened.getchannel(opened.getbands()[-1])))
+    assert {one.shape for one in levels} == {(640, 900)}
+    assert levels[0].min() == 0
+    for one in levels[1:]:
+        assert (one != levels[0]).mean() < 0.01
+
+
 sides = st.integers(300, 2600)
 
 

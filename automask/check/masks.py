@@ -133,7 +133,7 @@ def _check_size(
     turned = image_px[::-1] if orientation in _TURNED else image_px
     wanted, other = (turned, image_px) if lens.trainer.transposes_exif else (image_px, turned)
     if _fits(mask_px, wanted, lens.trainer.size_rule):
-        is_told_apart = wanted != other
+        is_told_apart = not _fits(mask_px, other, lens.trainer.size_rule)
         if orientation != UPRIGHT and not (is_told_apart or is_known):
             codes[Code.EXIF_UNSURE] = f"EXIF orientation {orientation}"
         return

@@ -87,7 +87,7 @@ class Drawing:
 
     def key(self, stored: StoredImage, *, correction_revision: int | None) -> str:
         """Hash of everything that the mask depends on."""
-        known = stored.fingerprints
+        known, bucket = stored.fingerprints, self._cropping_bucket(stored)
         return digest(
             {
                 "fuse": FUSE_VERSION,
@@ -101,7 +101,7 @@ class Drawing:
                 "growth_px": self.growth_px(stored),
                 "correction": correction_revision,
                 "turned": stored.orientation if self.orientation is Orientation.STORED else None,
-                "both_ways": dataclasses.astuple(bucket) if (bucket := self._cropping_bucket(stored)) else None,
+                **({"both_ways": dataclasses.astuple(bucket)} if bucket is not None else {}),
             }
         )
 
