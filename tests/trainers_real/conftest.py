@@ -1,6 +1,5 @@
 """Paths of the helpers, the images, and what was measured, for the page."""
 
-import datetime
 import sys
 from pathlib import Path
 
@@ -40,10 +39,10 @@ def store(images):
 
 @pytest.fixture(scope="session")
 def report(request):
-    """Rows of the table; written to the page at the end where that was asked for and every trainer was there."""
+    """Rows of the table by the title of their run; written to the page at the end where that was asked for."""
     from page import write_results
 
-    rows: list[str] = []
+    rows: dict[str, str] = {}
     yield rows
     if request.config.getoption("--update-conformance"):
-        write_results(rows, today=datetime.date.today().isoformat())
+        write_results(rows)

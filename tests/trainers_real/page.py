@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from trainer_runs import CHECKOUTS, Checkout
+from trainer_runs import CHECKOUTS, RUNS, Checkout
 
 PAGE = Path(__file__).parents[2] / "docs" / "trainers" / "conformance.md"
-HEADER = """| trainer, commit | residual weight, mean of 15 | at most | worst image | wanted weight lost |
-| --- | --- | --- | --- | --- |"""
+HEADER = """| trainer (commit, its date) | residual weight | at most | worst image | wanted weight lost | run on |
+| --- | --- | --- | --- | --- | --- |"""
 
 
 def clone_commands() -> str:
@@ -33,10 +33,14 @@ def between(text: str, part: str) -> tuple[int, int]:
     return start, text.index(end, start)
 
 
-def write_results(rows: Sequence[str], *, today: str) -> None:
-    """Replace the table and the commands."""
+def write_results(rows: Mapping[str, str]) -> None:
+    """Put rows of the table, by the title of their run, in the place of earlier ones, and the commands anew."""
     text = PAGE.read_text(encoding="utf-8")
-    parts = {"results": f"Run on {today}.\n\n{HEADER}\n" + "\n".join(rows), "clone": f"```\n{clone_commands()}\n```"}
+    start, stop = between(text, "results")
+    earlier = [line for line in text[start:stop].splitlines() if line.startswith("| ")]
+    kept = {run.title: line for run in RUNS for line in earlier if line.startswith(f"| {run.title} (")}
+    lines = [line for run in RUNS if (line := rows.get(run.title, kept.get(run.title))) is not None]
+    parts = {"results": "\n".join([HEADER, *lines]), "clone": f"```\n{clone_commands()}\n```"}
     for part, content in parts.items():
         start, stop = between(text, part)
         text = text[:start] + content + "\n" + text[stop:]

@@ -1,5 +1,7 @@
 """Exports through the trainers' own loaders, mask code and losses: `pytest tests/trainers_real --trainers DIR`."""
 
+import datetime
+
 import numpy as np
 import pytest
 from export_cases import export
@@ -25,7 +27,7 @@ def test_what_must_not_be_learned_weighs_nothing(run, needs_checkouts, images, s
     mean, lost = float(np.mean(list(means.values()))), float(np.mean([found[name].lost for name in fifteen]))
     version = version_of(needs_checkouts / run.checkout)
     figures = f"{mean:.4f} | {run.most_left} | {means[worst]:.4f}, {worst} | {lost:.3f}"
-    report.append(f"| {run.title} ({version}) | {figures} |")
+    report[run.title] = f"| {run.title} ({version}) | {figures} | {datetime.date.today()} |"
     assert mean <= run.most_left
     for name in oriented:  # each of the eight, for a mean may hide one
         assert found[name].mean <= 2 * run.most_left, name
