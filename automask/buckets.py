@@ -10,11 +10,14 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from PIL import ImageFilter
 
+T = TypeVar("T", bound=np.generic)
 FloatArray = NDArray[np.float32]
 
 BucketOf = Callable[[int, int, int], "Bucket"]
@@ -60,15 +63,44 @@ class Bucket:
         """(rows, columns) in cells."""
         return max(1, self.height_px // cell_px), max(1, self.width_px // cell_px)
 
+    @property
+    def crops(self) -> bool:
+        """Whether something of the resized image does not fit in."""
+        return (self.resized_width_px, self.resized_height_px) != (self.width_px, self.height_px)
+
     def fitted(
         self, weight: FloatArray, *, resample: PillowImage.Resampling = PillowImage.Resampling.BILINEAR
     ) -> FloatArray:
         """Resize and crop an (H, W) float32 array of 0..1 to the bucket."""
-        resized = PillowImage.fromarray(weight).resize((self.resized_width_px, self.resized_height_px), resample)
+        return self.cropped(self.resized(weight, resample=resample))
+
+    def resized(
+        self, weight: FloatArray, *, resample: PillowImage.Resampling = PillowImage.Resampling.BILINEAR
+    ) -> FloatArray:
+        """Resize an (H, W) float32 array of 0..1 to cover the bucket."""
+        return _resized(weight, (self.resized_width_px, self.resized_height_px), resample)
+
+    def cropped(self, covering: NDArray[T]) -> NDArray[T]:
+        """The part of a resized (H, W) array that lies in the bucket."""
         left, top = self.crop_px
-        levels = np.asarray(resized, dtype=np.float32)[top : top + self.height_px, left : left + self.width_px]
-        clipped: FloatArray = np.clip(levels, 0.0, 1.0)
-        return clipped
+        return covering[top : top + self.height_px, left : left + self.width_px]
+
+    def stretched(self, weight: FloatArray) -> FloatArray:
+        """Squeeze a whole (H, W) float32 array of 0..1 into the bucket, as some trainers do with masks."""
+        return _resized(weight, (self.width_px, self.height_px), PillowImage.Resampling.BILINEAR)
+
+    def counter_stretched(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The part of an (H, W) uint8 mask that the bucket shows, drawn over all of it.
+
+        Stretched, it lies over the cropped image as the mask itself does when it is cropped. Black wins by a pixel.
+        """
+        left, top = self.crop_px
+        scale_x = levels.shape[1] / self.resized_width_px
+        scale_y = levels.shape[0] / self.resized_height_px
+        window = (left * scale_x, top * scale_y, (left + self.width_px) * scale_x, (top + self.height_px) * scale_y)
+        picture = PillowImage.fromarray(levels)
+        drawn = picture.resize(picture.size, PillowImage.Resampling.BILINEAR, box=window)
+        return np.asarray(drawn.filter(ImageFilter.MinFilter(3)))
 
 
 def kohya_bucket(width_px: int, height_px: int, training_px: int) -> Bucket:
@@ -127,6 +159,30 @@ def rounded_bucket(*, step_px: int) -> BucketOf:
     return bucket_of
 
 
+def animalora_bucket(width_px: int, height_px: int, training_px: int) -> Bucket:
+    """AnimaLoraStudio: the nearest ratio up to 2 : 1 among sizes in steps of 64 px and within 10 % of the area."""
+    aspect, area_px = width_px / height_px, training_px * training_px
+    nearest = min(
+        _animalora_sizes(training_px),
+        key=lambda size: (abs(aspect - size[0] / size[1]), abs(size[0] * size[1] - area_px)),
+        default=(training_px, training_px),
+    )
+    return Bucket.covered_by(width_px, height_px, bucket_px=nearest)
+
+
+@functools.lru_cache(maxsize=32)
+def _animalora_sizes(training_px: int, *, step_px: int = 64, most: float = 2.0) -> tuple[tuple[int, int], ...]:
+    span = math.sqrt(most)
+    least_px = max(step_px, math.floor(training_px / span / step_px) * step_px - step_px)
+    sides = range(least_px, math.ceil(training_px * span / step_px) * step_px + step_px + 1, step_px)
+    area_px = training_px * training_px
+    return tuple(
+        (width, height)
+        for width, height in itertools.product(sides, sides)
+        if abs(width * height - area_px) <= 0.1 * area_px and max(width / height, height / width) <= most
+    )
+
+
 @functools.lru_cache(maxsize=32)
 def _kohya_sizes(
     training_px: int, *, step_px: int = 64, smallest_px: int = 256, largest_px: int = 1024
@@ -149,3 +205,9 @@ def _rounded(side_px: float, step_px: int) -> int:
 def _both_ways(side_px: float, step_px: int) -> tuple[int, int]:
     down = max(step_px, math.floor(side_px / step_px) * step_px)
     return (down, max(down, math.ceil(side_px / step_px) * step_px))
+
+
+def _resized(weight: FloatArray, size_px: tuple[int, int], resample: PillowImage.Resampling) -> FloatArray:
+    resized = np.asarray(PillowImage.fromarray(weight).resize(size_px, resample), dtype=np.float32)
+    clipped: FloatArray = np.clip(resized, 0.0, 1.0)
+    return clipped

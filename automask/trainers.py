@@ -1,176 +1,41 @@
 """What each trainer does with a loss mask, read in its own source: names, sizes, reduction, settings, caches.
 
-Snapshots: sd-scripts 48d368fa, OneTrainer 23df3832, ai-toolkit 27a03a91, SimpleTuner bc8e6ab77, diffusion-pipe 8f83dbf,
-musubi-tuner 30c658c (open request 1062), invoke-training 99c673d, AnimaLoraStudio (requests 394, 395, 400); 2025-08 to
-2026-08. File and line of every fact are in the docstring of the trainer's entry. In all of them white = train.
+Snapshots: docs/trainers/conformance.md. File and line of every fact are in the docstring of the trainer's entry. In all
+of them white = train.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from automask import reducers
-from automask.buckets import Bucket, ai_toolkit_bucket, kohya_bucket, nearest_ratio_bucket, rounded_bucket
+from automask.buckets import (
+    ai_toolkit_bucket,
+    animalora_bucket,
+    kohya_bucket,
+    nearest_ratio_bucket,
+    rounded_bucket,
+)
+from automask.dataset.names import IMAGE_SUFFIXES
 from automask.errors import ConfigError
-from automask.reducers import FloatArray
+from automask.trainer_types import MaskNaming, MissingMask, Mode, Place, Setting, SizeRule, Trainer, Value
 
-
-class Place(enum.StrEnum):
-    """Where a trainer looks for masks."""
-
-    FOLDER = "folder"
-    """A folder of its own, never inside the image folder, where it would be read as training images."""
-    BESIDE = "beside"
-    """Next to the image."""
-    COLUMN = "column"
-    """Wherever the list of the dataset says."""
-    ALPHA = "alpha"
-    """The alpha channel of the image itself."""
-
-
-class SizeRule(enum.StrEnum):
-    """What the size of a mask must be."""
-
-    EQUAL = "equal"
-    """Width and height of the image as the trainer sees it."""
-    ASPECT = "aspect"
-    """The image's aspect ratio: the mask goes into the same bucket by itself."""
-    ANY = "any"
-    """Free: the mask is resized to the image."""
-
-
-class MissingMask(enum.StrEnum):
-    """What happens to an image without a mask."""
-
-    ERROR = "error"
-    UNMASKED = "unmasked"
-    """It is trained as a whole, and nothing says so."""
-    IGNORED = "ignored"
-    """Its mask is all zero as soon as another image of the batch has one: it is not trained at all."""
-
-
-Mode = Callable[[FloatArray, tuple[int, int]], FloatArray]
-Value = str | bool | float
-
-
-@dataclass(frozen=True, slots=True)
-class MaskNaming:
-    """How the path of a mask follows from the path of its image.
-
-    Attributes:
-        place: Where masks lie.
-        ending: What follows the stem of the image; the name as a whole stays where `keeps_name`.
-        keeps_name: The mask has the very name of the image, extension included.
-        extensions: Endings that the trainer accepts, lower case; `ending` is what we write.
-        follows_folders: Masks of sub-folders lie in sub-folders; otherwise the mask folder is flat, and stems must be
-            unique over the whole dataset.
-        one_entry_per_folder: The trainer reads no sub-folders: each folder needs an entry of its own in the dataset's
-            configuration, with its own mask folder.
-    """
-
-    place: Place
-    ending: str = ".png"
-    keeps_name: bool = False
-    extensions: tuple[str, ...] = (".png",)
-    follows_folders: bool = False
-    one_entry_per_folder: bool = False
-
-    def mask_name(self, image_id: str) -> str:
-        """Path of the mask relative to its root, for an image id relative to the dataset root."""
-        path = PurePosixPath(image_id)
-        name = path.name if self.keeps_name else path.stem + self.ending
-        return str(path.with_name(name)) if self.follows_folders else name
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A key that has to stand in a trainer's configuration so that masked areas count zero.
-
-    Attributes:
-        key: Name as the trainer spells it.
-        value: What it must be; a string in angle brackets stands for a path or name of the user's.
-        why: What happens otherwise.
-    """
-
-    key: str
-    value: Value
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Trainer:
-    """One way of one trainer to read masks.
-
-    Attributes:
-        name: As `--to` and `--for` take it.
-        title: For people.
-        naming: Names and places.
-        size_rule: Of the mask.
-        transposes_exif: Whether images are turned upright before the mask is laid over them. Where not, a mask must
-            have the orientation of the stored pixels.
-        missing: What an image without a mask means.
-        refuses_extra: Whether a mask without an image is an error.
-        mode: Reduction of the weight at bucket size to cells.
-        bucket: From (width_px, height_px, training_px) of an image to its bucket.
-        floor: From the trainer's own default settings: the least weight that they leave.
-        rescales_to_floor: Whether weights are mapped to floor..1 instead of clamped to at least the floor.
-        normalises: Whether the loss is divided by the mean of the mask; where not, a heavily masked image counts less.
-        growth_cells: Growth that leaves at most 3 % of the weight on any cell that holds something unwanted.
-        settings: Keys and values that make masked areas count zero.
-        cache: What has to be cleared or rebuilt after masks were added or changed; empty where masks are read anew.
-        reads: Extensions of the images that it takes, lower case. A mask of any other file is one too many.
-        cells_px: Latent cells of the models that it trains, the usual one first.
-        fully_masked_is_nan: Whether an all-black mask divides by zero.
-    """
-
-    name: str
-    title: str
-    naming: MaskNaming
-    size_rule: SizeRule
-    transposes_exif: bool
-    missing: MissingMask
-    mode: Mode
-    bucket: Callable[[int, int, int], Bucket]
-    settings: tuple[Setting, ...]
-    cache: str
-    refuses_extra: bool = False
-    floor: float = 0.0
-    rescales_to_floor: bool = False
-    normalises: bool = False
-    growth_cells: float = 1.0
-    cells_px: tuple[int, ...] = (8, 16, 32)
-    fully_masked_is_nan: bool = False
-    reads: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-
-    def cells(self, weight: FloatArray, *, training_px: int, cell_px: int, floor: float = 0.0) -> FloatArray:
-        """What is left of a mask on the latent grid, before any normalisation.
-
-        Args:
-            weight: (H, W) float32, 1 = train, in the orientation in which the trainer sees the image.
-            training_px: Training resolution.
-            cell_px: Latent cell.
-            floor: Least weight that the user's settings leave (`unmasked_weight`, `mask_min_value`); 0 as recommended.
-
-        Returns:
-            (rows, columns) float32 in cells of the image's bucket; what the bucket crops is not there.
-        """
-        height_px, width_px = weight.shape
-        bucket = self.bucket(width_px, height_px, training_px)
-        reduced = self.mode(bucket.fitted(weight), bucket.shape_cells(cell_px))
-        return self.lifted(reduced, floor=floor)
-
-    def lifted(self, cells: FloatArray, *, floor: float) -> FloatArray:
-        """Cells under a floor: clamped by OneTrainer, mapped to floor..1 by ai-toolkit."""
-        if floor <= 0.0:
-            return cells
-        return (reducers.rescale if self.rescales_to_floor else reducers.clamp)(cells, minimum=floor)
-
+__all__ = [
+    "TRAINERS",
+    "MaskNaming",
+    "MissingMask",
+    "Mode",
+    "Place",
+    "Setting",
+    "SizeRule",
+    "Trainer",
+    "Value",
+    "trainer_named",
+]
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_ANY = tuple(sorted(IMAGE_SUFFIXES))
 
 KOHYA = Trainer(
     name="kohya",
@@ -180,7 +45,9 @@ KOHYA = Trainer(
     transposes_exif=False,
     missing=MissingMask.ERROR,
     refuses_extra=True,
-    reads=(*_IMAGES, ".avif"),
+    stretches=True,
+    reads_mixed_case=False,
+    configs=(".toml", ".json"),
     mode=reducers.area,
     bucket=kohya_bucket,
     settings=(
@@ -190,8 +57,10 @@ KOHYA = Trainer(
     ),
     cache="nothing, masks are read at every step",
 )
-"""Same stem, flat glob of each subset (library/train_util.py:2466-2476), assertions on missing and extra masks
-(:2487-2492), equal size (:2537-2539), red channel / 255 and `interpolate(mode="area")`, plain mean
+"""Same stem, flat glob of each subset, endings all lower or all upper (library/train_util.py:104, 2466-2476; `.avif`
+only with a plug-in), assertions on missing and extra masks (:2487-2492), equal size (:2537-2539). Until request 2368 of
+2026-06-12 the mask was stretched to the bucket of a cropped image (:2541-2557); since then both are cropped, and an
+extra mask is a warning (library/controlnet_dataset.py). Red channel / 255 and `interpolate(mode="area")`, plain mean
 (custom_train_functions.py:490-501), no EXIF call in the loader. Buckets as `make_bucket_resolutions` and
 `select_bucket` with their defaults."""
 
@@ -202,10 +71,17 @@ KOHYA_ALPHA = Trainer(
     size_rule=SizeRule.EQUAL,
     transposes_exif=False,
     missing=MissingMask.UNMASKED,
+    reads_mixed_case=False,
+    configs=(".toml", ".json"),
     mode=reducers.area,
     bucket=kohya_bucket,
     settings=(
         Setting("alpha_mask", True, "without it transparency is dropped and everything is trained"),
+        Setting(
+            "resize_interpolation",
+            "bicubic",
+            "images smaller than their bucket are enlarged with premultiplied alpha: masked areas turn black",
+        ),
         Setting("random_crop", False, "masks are refused together with it"),
     ),
     cache="the latents: delete the *.npz files beside the images; alpha is stored in them and not compared",
@@ -220,6 +96,8 @@ ONETRAINER = Trainer(
     size_rule=SizeRule.ASPECT,
     transposes_exif=True,
     missing=MissingMask.UNMASKED,
+    reads=(*_IMAGES, ".tif", ".tiff", ".avif"),
+    configs=(".json",),
     mode=reducers.bilinear_antialias,
     bucket=nearest_ratio_bucket((1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0), step_px=64),
     floor=0.1,
@@ -244,6 +122,7 @@ AI_TOOLKIT = Trainer(
     transposes_exif=True,
     missing=MissingMask.IGNORED,
     reads=(".jpg", ".jpeg", ".png", ".webp"),
+    configs=(".yaml", ".yml", ".json"),
     mode=reducers.nearest,
     bucket=ai_toolkit_bucket,
     floor=0.1,
@@ -260,38 +139,47 @@ AI_TOOLKIT = Trainer(
     cache="nothing, masks are read with every image",
     fully_masked_is_nan=True,
 )
-"""Same stem in `mask_path` (dataloader_mixins.py:71, 1576-1580), grey, `value_map(0..1 -> min..1)` (:1657), a random
-blur of up to 0.5 % of the short side (:1630), `interpolate` = nearest, then divided by the mean over the batch
-(SDTrainer.py:1497, 1504); zeros where only other images of the batch have one (data_loader.py:409). The blur asks for
-half a cell more."""
+"""Images by data_loader.py:39, in any case; same stem in `mask_path` (dataloader_mixins.py:71, 1576-1580), grey,
+`value_map(0..1 -> min..1)` (:1657), a random blur of up to 0.5 % of the short side (:1630), `interpolate` = nearest,
+then divided by the mean over the batch (SDTrainer.py:1497, 1504); zeros where only other images of the batch have one
+(data_loader.py:409). The blur asks for half a cell more."""
 
 SIMPLETUNER = Trainer(
     name="simpletuner",
     title="SimpleTuner",
-    naming=MaskNaming(Place.FOLDER, ending="", keeps_name=True, extensions=_IMAGES, follows_folders=True),
+    naming=MaskNaming(Place.FOLDER, ending="", keeps_name=True, extensions=_ANY, follows_folders=True),
     size_rule=SizeRule.EQUAL,
-    transposes_exif=True,
+    transposes_exif=False,
     missing=MissingMask.ERROR,
+    reads=_ANY,
+    configs=(".json", ".toml"),
+    subfolders_since="4.9.2",
     mode=reducers.area,
     bucket=rounded_bucket(step_px=64),
     settings=(
         Setting("dataset_type", "conditioning", "for the mask dataset; otherwise masks are training images"),
         Setting("conditioning_type", "mask", "`segmentation` turns every weight above 0 into 1"),
         Setting("conditioning_data", "<id of the mask dataset>", "in the entry of the images"),
+        Setting("crop_style", "center", "in both entries; by default each is cropped at a random place of its own"),
     ),
     cache="the VAE cache and the metadata (aspect_ratio_bucket_*.json) of both datasets",
 )
 """Identical relative path, extension included (multiaspect/sampler.py:749-775); red channel, area
 (models/common.py:6411-6416), not normalised; geometry copied from the image set (factory.py:3284); a mask for every
-image (DREAMBOOTH.md:49). `masked_loss_probability` concerns `segmentation` only (:6419-6423)."""
+image (DREAMBOOTH.md:49). `masked_loss_probability` concerns `segmentation` only (:6419-6423). Images train as they are
+stored: EXIF is gone when `exif_transpose` is called (image_manipulation/load.py:115-155, training_sample.py:654-662).
+`crop_style` is `random` by default, with `crop: false` too. Versions up to 4.9.1 join the path of a mask in a
+sub-folder to the root (#3198)."""
 
 DIFFUSION_PIPE = Trainer(
     name="diffusion-pipe",
     title="diffusion-pipe",
-    naming=MaskNaming(Place.FOLDER, extensions=_IMAGES, follows_folders=True, one_entry_per_folder=True),
+    naming=MaskNaming(Place.FOLDER, extensions=_ANY, follows_folders=True, one_entry_per_folder=True),
     size_rule=SizeRule.EQUAL,
     transposes_exif=False,
     missing=MissingMask.UNMASKED,
+    reads=_ANY,
+    configs=(".toml",),
     mode=reducers.nearest_exact,
     bucket=nearest_ratio_bucket((1.0, 1.26, 1.587, 2.0), step_px=32),
     settings=(Setting("mask_path", "<masks>", "masks are not looked for without it"),),
@@ -308,6 +196,8 @@ INVOKE = Trainer(
     size_rule=SizeRule.EQUAL,
     transposes_exif=False,
     missing=MissingMask.ERROR,
+    reads=_ANY,
+    configs=(".yaml", ".yml"),
     mode=reducers.nearest,
     bucket=rounded_bucket(step_px=64),
     settings=(Setting("use_masks", True, "the column is not read without it; FLUX LoRA accepts it and ignores masks"),),
@@ -324,15 +214,48 @@ MUSUBI = Trainer(
     size_rule=SizeRule.ASPECT,
     transposes_exif=False,
     missing=MissingMask.UNMASKED,
+    reads=(*_IMAGES, ".avif"),
+    reads_mixed_case=False,
+    configs=(".toml", ".json"),
     mode=reducers.area,
     bucket=rounded_bucket(step_px=16),
     normalises=True,
-    settings=(Setting("watermark_mask_suffix", "_wmask.png", "masks are not looked for without it"),),
+    settings=(
+        Setting("watermark_mask_suffix", "_wmask.png", "masks are not looked for without it; releases refuse the key"),
+    ),
     cache="the latent cache: run the caching script again",
     fully_masked_is_nan=True,
 )
-"""Upstream has no loss mask; the open request reads `<stem>_wmask.png` beside the image, reduces by area and divides
-by the mask's sum; missing = ones."""
+"""Upstream has no loss mask: a release stops at the key (`extra keys not allowed`, dataset/config_utils.py); masks
+beside images are no images to it, because they have no caption. The open request reads `<stem>_wmask.png` beside the
+image, reduces by area and divides by the mask's sum; missing = ones."""
+
+MUSUBI_FORK = Trainer(
+    name="musubi-fork",
+    title="AkaneTendo25/musubi-tuner, branch ltx-2",
+    naming=MaskNaming(Place.FOLDER, extensions=(*_IMAGES, ".avif"), follows_folders=True, one_entry_per_folder=True),
+    size_rule=SizeRule.ASPECT,
+    transposes_exif=False,
+    missing=MissingMask.UNMASKED,
+    reads=(*_IMAGES, ".avif"),
+    reads_mixed_case=False,
+    configs=(".toml", ".json"),
+    mode=reducers.nearest_exact,
+    bucket=rounded_bucket(step_px=32),
+    normalises=True,
+    settings=(
+        Setting("loss_mask_directory", "<masks>", "masks are not looked for without it"),
+        Setting("loss_mask_invert", False, "white = train already"),
+        Setting("loss_mask_use_alpha", False, "used where there is no mask folder"),
+    ),
+    cache="the latent cache: run the caching script again, masks are in it",
+    cells_px=(32, 8, 16),
+)
+"""Same stem in `loss_mask_directory`, images from a flat glob with captions (dataset/image_video_dataset.py at e0e570f:
+109-176, 1315-1319), the alpha of a mask that has one, else grey (:179-189); image and mask each scaled to cover the
+bucket and cropped alike (:348-384), no EXIF call; `interpolate(mode="trilinear")` to the latents of 32 px
+(ltx2_cache_latents.py:106-170), which takes the pixels in the middle of a cell; divided by the mask's mean, and trained
+whole where that is 0 (training/losses.py:20-53)."""
 
 ANIMALORA = Trainer(
     name="animalora",
@@ -341,15 +264,18 @@ ANIMALORA = Trainer(
     size_rule=SizeRule.EQUAL,
     transposes_exif=False,
     missing=MissingMask.UNMASKED,
+    reads=(*_IMAGES, ".gif"),
+    configs=(".yaml", ".yml"),
     mode=reducers.area,
-    bucket=kohya_bucket,
+    bucket=animalora_bucket,
     normalises=True,
     settings=(Setting("masked_loss", True, "an explicit switch: masks alone do not turn it on"),),
     cache="the latent cache: masks are in it",
     fully_masked_is_nan=True,
 )
-"""`<stem>.mask` (the bytes of a grey PNG) beside the image; another size is a warning and no mask; area / 8,
-`(loss * mask).sum() / mask.sum()`; missing = 255 (docs/design/preprocess-inpaint-mask-design.md)."""
+"""`<stem>.mask` (the bytes of a grey PNG) beside the image; another size is a warning and no mask; resized to the
+bucket by nearest neighbour, then area / 8, `(loss * mask).sum() / mask.sum()`; missing = 255
+(docs/design/preprocess-inpaint-mask-design.md, runtime/training/dataset.py:163-245, 653-692, 773-807)."""
 
 TRAINERS: Mapping[str, Trainer] = MappingProxyType(
     {
@@ -363,6 +289,7 @@ TRAINERS: Mapping[str, Trainer] = MappingProxyType(
             DIFFUSION_PIPE,
             INVOKE,
             MUSUBI,
+            MUSUBI_FORK,
             ANIMALORA,
         )
     }

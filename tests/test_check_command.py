@@ -16,7 +16,7 @@ IN_PLACE = ("onetrainer", "musubi", "animalora")
 
 def test_a_right_dataset(tmp_path):
     case = right(tmp_path, "kohya")
-    done = automask("check", case.images, "--for", "kohya", "--masks", case.masks, "--training-px", "256")
+    done = automask("check", case.images, "--for", "kohya", "--masks", case.masks, "--training-px", "1024")
     assert done.returncode == 0, done.stderr
     assert "3 images, 3 with a mask" in done.stdout
     assert "nothing found" in done.stdout

@@ -1,7 +1,7 @@
 """`check` reads the trainers' configurations and names the line that is wrong."""
 
 import pytest
-from check_cases import ALL, mask_of, right
+from check_cases import ALL, mask_of, right, told
 
 from automask.check.config_rules import RULES
 from automask.check.settings import read_document
@@ -222,7 +222,7 @@ def test_one_entry_for_each_folder(tmp_path, trainer):
         case.mask_path(name).rename(case.masks / folder / name)
     path.write_text(head + "\n".join(entries))
     report = case.check()
-    assert report.findings == ()
+    assert told(report) == ()
     assert report.layout.masks_root == case.masks
     assert [pair.name for pair in report.layout.pairs] == ["one/a.png", "one/b.png", "two/c.png"]
 
@@ -237,6 +237,7 @@ def test_one_entry_for_each_folder(tmp_path, trainer):
         ("kohya", "resolution = 256", "resolution = [1024, 256]", 512),
         ("kohya-alpha", "[256, 256]", '"1024,256"', 512),
         ("musubi", "[256, 256]", "[1024, 256]", 512),
+        ("musubi-fork", "[256, 256]", "[1024, 256]", 512),
         ("simpletuner", '"resolution": 256', '"resolution": 0.25', 512),
         ("invoke", "resolution: 256", "resolution: 512", 512),
     ],

@@ -119,7 +119,7 @@ def test_a_run_its_report_and_a_check_name_them(tmp_path, without_heif):
     assert "b.heic, sub/c.jxl" in page
     assert "001_mask.png" in page
     (finding,) = [each for each in check_folder(folder, trainer_named("kohya"), masks_root=tmp_path / "out" / "masks")
-                  .findings if each.code == "images-unread"]  # fmt: skip
+                  .findings if each.code == "images-not-read"]  # fmt: skip
     assert (finding.count, set(finding.examples), finding.severity) == (2, {"b.heic", "sub/c.jxl"}, "warning")
     for path in (folder / "b.heic", folder / "sub" / "c.jxl", folder / "001_mask.png", folder / "002-masklabel.png"):
         path.unlink()

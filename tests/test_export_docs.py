@@ -22,7 +22,7 @@ def page(name):
 def test_the_list_of_formats_is_complete():
     listed = re.findall(r"^\| \[([a-z-]+)\]\(\1\.md\) \|", page("README"), re.MULTILINE)
     assert sorted(listed) == FORMATS
-    assert sorted(path.stem for path in PAGES.glob("*.md")) == sorted([*FORMATS, "README"])
+    assert sorted(path.stem for path in PAGES.glob("*.md")) == sorted([*FORMATS, "README", "conformance"])
 
 
 @pytest.mark.parametrize("name", FORMATS)

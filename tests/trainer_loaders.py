@@ -84,8 +84,17 @@ def orientation_of(path: Path) -> int:
 
 
 def raw(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """From upright to stored pixels; the one turned image of the tests has orientation 6."""
-    return {1: lambda array: array, 6: lambda array: np.rot90(array, 1)}[orientation_of(path)]
+    """From upright to stored pixels."""
+    return {
+        1: lambda array: array,
+        2: lambda array: array[:, ::-1],
+        3: lambda array: array[::-1, ::-1],
+        4: lambda array: array[::-1],
+        5: lambda array: array.T,
+        6: lambda array: np.rot90(array, 1),
+        7: lambda array: np.rot90(array, 2).T,
+        8: lambda array: np.rot90(array, -1),
+    }[orientation_of(path)]
 
 
 def same(array: np.ndarray) -> np.ndarray:
@@ -136,6 +145,15 @@ def ai_toolkit_bucket(size: tuple[int, int], training_px: int = 1024, step: int 
     return int(size[0] * scale // step * step), int(size[1] * scale // step * step)
 
 
+def animalora_bucket(size: tuple[int, int], training_px: int = 1024) -> tuple[int, int]:
+    """Every size in steps of 64 with an area within 10 % and a ratio of at most 2; the nearest ratio, then area."""
+    sides = range(576, 1600, 64)
+    found = [(w, h) for w in sides for h in sides if abs(w * h - training_px**2) <= 0.1 * training_px**2]
+    found = [(w, h) for w, h in found if max(w / h, h / w) <= 2.0]
+    aspect = size[0] / size[1]
+    return min(found, key=lambda bucket: (abs(aspect - bucket[0] / bucket[1]), abs(bucket[0] * bucket[1] - 1024**2)))
+
+
 def area_bucket(size: tuple[int, int], training_px: int = 1024, step: int = 64) -> tuple[int, int]:
     scale = training_px / math.sqrt(size[0] * size[1])
     return round(size[0] * scale / step) * step, round(size[1] * scale / step) * step
@@ -159,9 +177,10 @@ def kohya(image: Path, export: Path, images: Path) -> Seen:
     picture, mask = open_raw(image), open_raw(found[0])
     assert picture.size == mask.size, "image size mismatch"
     bucket = kohya_bucket(picture.size)
-    red = np.asarray(mask.convert("RGB"))[:, :, 0]
-    weight = cover_and_crop(np.ascontiguousarray(red), bucket, opencv_area).astype(np.float64) / 255
-    return Seen(blocks(weight), truth(bucket, raw(image)))
+    red = np.ascontiguousarray(np.asarray(mask.convert("RGB"))[:, :, 0])
+    cropped = blocks(cover_and_crop(red, bucket, opencv_area).astype(np.float64) / 255)
+    stretched = blocks(opencv_area(red, bucket).astype(np.float64) / 255)  # versions before request 2368
+    return Seen(np.maximum(cropped, stretched), truth(bucket, raw(image)))
 
 
 def kohya_alpha(image: Path, export: Path, images: Path) -> Seen:
@@ -204,12 +223,12 @@ def ai_toolkit(image: Path, export: Path, images: Path) -> Seen:
 
 def simpletuner(image: Path, export: Path, images: Path) -> Seen:
     mask = open_raw(export / "masks" / image.relative_to(images))
-    picture = ImageOps.exif_transpose(open_raw(image))
+    picture = open_raw(image)
     assert mask.size == picture.size, "the geometry of the image is applied to the mask"
     bucket = area_bucket(picture.size)
     red = np.ascontiguousarray(np.asarray(mask.convert("RGB"))[:, :, 0])
     signed = cover_and_crop(red, bucket, pillow(Image.Resampling.LANCZOS)).astype(np.float64) / 127.5 - 1
-    return Seen(blocks(signed / 2 + 0.5), truth(bucket, same))
+    return Seen(blocks(signed / 2 + 0.5), truth(bucket, raw(image)))
 
 
 def diffusion_pipe(image: Path, export: Path, images: Path) -> Seen:
@@ -249,8 +268,19 @@ def musubi(image: Path, export: Path, images: Path) -> Seen:
     return _beside(image, export, images, ending="_wmask.png", bucket_of=lambda size: area_bucket(size, step=16))
 
 
+def musubi_fork(image: Path, export: Path, images: Path) -> Seen:
+    """LTX-2: the four pixels in the middle of a cell of 32 px, returned for each of its 16 cells of 8 px."""
+    folder = export / "masks" / image.parent.relative_to(images)
+    mask, picture = open_raw(folder / f"{image.stem}.png").convert("L"), open_raw(image)
+    bucket = area_bucket(picture.size, step=32)
+    weight = cover_and_crop(np.asarray(mask), bucket, opencv_area).astype(np.float64) / 255
+    middle = (weight[15::32] + weight[16::32]) / 2
+    cells = (middle[:, 15::32] + middle[:, 16::32]) / 2
+    return Seen(np.kron(cells, np.ones((4, 4))), truth(bucket, raw(image)))
+
+
 def animalora(image: Path, export: Path, images: Path) -> Seen:
-    return _beside(image, export, images, ending=".mask", bucket_of=kohya_bucket)
+    return _beside(image, export, images, ending=".mask", bucket_of=animalora_bucket)
 
 
 LOADERS: dict[str, Callable[[Path, Path, Path], Seen]] = {
@@ -262,5 +292,6 @@ LOADERS: dict[str, Callable[[Path, Path, Path], Seen]] = {
     "diffusion-pipe": diffusion_pipe,
     "invoke": invoke,
     "musubi": musubi,
+    "musubi-fork": musubi_fork,
     "animalora": animalora,
 }

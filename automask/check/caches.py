@@ -14,6 +14,7 @@ from automask.trainers import Trainer
 _BESIDE_IMAGES = {
     "kohya-alpha": (".npz",),
     "musubi": (".safetensors",),
+    "musubi-fork": (".safetensors",),
     "animalora": (".npz", ".safetensors"),
 }
 """Endings of caches that lie beside the images, by trainer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,13 @@ from automask.check.findings import Code, Finding, Severity
 from automask.check.layout import Layout, Pair, check_image_folder, lay_out
 from automask.check.masks import CheckedImage, Lens, check_image, is_alpha
 from automask.check.preview import PREVIEW_IMAGES, preview_png
-from automask.errors import ConfigError
+from automask.errors import ConfigError, OutputError
+from automask.export.manifest import read_manifest
+from automask.export.protocol import Root
 from automask.trainers import MissingMask, Place, Trainer
 
 DEFAULT_TRAINING_PX = 1024
 _THREADS = 2
-_MANIFEST_NAME = "automask-export.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def check_folder(
         floor=facts.floor,
         inverted=facts.inverted,
         uses_alpha=uses_alpha,
-        knows_orientation=_is_our_export(layout, trainer),
+        as_exported=_as_exported(layout, trainer),
     )
     images, interrupted = _checked(layout.pairs, lens, stop or threading.Event(), progress)
     has_masks = masks_root is not None or trainer.naming.place is not Place.FOLDER or uses_alpha
@@ -165,6 +165,23 @@ def _of_layout(layout: Layout, trainer: Trainer, *, has_masks: bool) -> Iterator
             message="Images in sub-folders, which this trainer does not read from the folder above.",
             fix="Give each folder an entry of its own with its own mask folder, or export with --flatten.",
         )
+    since = trainer.subfolders_since
+    if since and (deep := [pair.name for pair in layout.pairs if "/" in pair.name]):
+        yield Finding.about(
+            Code.SUBFOLDERS_NOT_READ,
+            "warning",
+            deep,
+            message=f"Images in sub-folders: {trainer.title} before {since} finds no mask there.",
+            fix=f"Use version {since} or newer, or export with --flatten --images link.",
+        )
+    if layout.untrained:
+        yield Finding.about(
+            Code.IMAGES_NOT_READ,
+            "warning",
+            layout.untrained,
+            message="Images that this trainer does not read: they are not trained.",
+            fix=f"Convert or rename them: it reads {trainer.reads_in_words}.",
+        )
     if layout.nested:
         is_flat = trainer.naming.one_entry_per_folder
         read = "this trainer leaves them alone, but others read" if is_flat else "this trainer reads"
@@ -177,7 +194,7 @@ def _of_layout(layout: Layout, trainer: Trainer, *, has_masks: bool) -> Iterator
         )
     if layout.unread.count:
         yield Finding(
-            Code.IMAGES_UNREAD,
+            Code.IMAGES_NOT_READ,
             "warning",
             layout.unread.sentence,
             f"{layout.unread.advice} Few trainers read such files, and automask makes no masks for them.",
@@ -276,6 +293,12 @@ def _texts(lens: Lens) -> dict[Code, _Text]:
             f"Grow the masks by a cell: automask render or export --training-px {lens.training_px} "
             f"--cell-px {lens.cell_px}.",
         ),
+        Code.SHIFTED: _Text(
+            "warning",
+            "The bucket crops these images, and versions of this trainer from before 2026-06-12 stretch the mask "
+            "instead: there it lies beside what it should cover.",
+            "Update the trainer, or export with automask, whose masks fit both ways.",
+        ),
     }
 
 
@@ -304,13 +327,21 @@ def _of_cell(facts: ConfigFacts, cell_px: int | None) -> Iterator[Finding]:
         )
 
 
-def _is_our_export(layout: Layout, trainer: Trainer) -> bool:
-    """Whether the masks come from `automask export` to this trainer: it writes the orientation that is needed."""
-    start = layout.masks_root or layout.root
-    for folder in (start, start.resolve().parent):
+def _as_exported(layout: Layout, trainer: Trainer) -> frozenset[Path]:
+    """The masks that are still as `automask export` to this trainer wrote them."""
+    first = next((pair.mask for pair in layout.pairs if pair.mask is not None), None)
+    for folder in first.resolve().parents if first is not None else ():
         try:
-            with (folder / _MANIFEST_NAME).open(encoding="utf-8") as manifest:
-                return bool(json.loads(manifest.readline()).get("exporter") == trainer.name)
-        except (OSError, ValueError, AttributeError):
+            entries = read_manifest(folder, exporter=trainer.name)
+        except OutputError:
             continue
-    return False
+        roots = {Root.OUTPUT: folder, Root.IMAGES: layout.root}
+        standing = {
+            (roots[entry.root] / entry.name).resolve()
+            for entry in entries.values()
+            if entry.stands(roots[entry.root] / entry.name)
+        }
+        if standing:
+            masks = (pair.mask for pair in layout.pairs if pair.mask is not None)
+            return frozenset(mask for mask in masks if mask.resolve() in standing)
+    return frozenset()

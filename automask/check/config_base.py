@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from automask.check.findings import Code, Finding
+from automask.check.findings import Code, Finding, Severity
 from automask.check.settings import Document, Node, shown
 from automask.trainers import Setting, Trainer
 
@@ -55,23 +55,32 @@ class ConfigRules:
     facts: ConfigFacts
 
     def wrong(
-        self, document: Document, line: int | None, message: str, fix: str, *, code: Code = Code.CONFIG_KEY
+        self,
+        document: Document,
+        line: int | None,
+        message: str,
+        fix: str,
+        *,
+        code: Code = Code.CONFIG_KEY,
+        severity: Severity = "error",
     ) -> None:
         """Note a finding, once."""
-        found = Finding(code, "error", message, fix, file=str(document.path), line=line)
+        found = Finding(code, severity, message, fix, file=str(document.path), line=line)
         if found not in self.facts.findings:
             self.facts.findings.append(found)
 
-    def key(self, document: Document, node: Node, name: str, *, required: bool = False, inside: str = "") -> None:
+    def key(
+        self, document: Document, node: Node, name: str, *, required: bool = False, severity: Severity = "error"
+    ) -> None:
         """Hold one key of a mapping against the trainer's settings."""
         setting = self.setting(name)
         there = node.get(name)
         fix = f"Write {name} = {shown(setting.value)}."
         if there is None:
             if required:
-                self.wrong(document, node.line, f"{name} is not set{inside}: {setting.why}.", fix)
+                self.wrong(document, node.line, f"{name} is not set: {setting.why}.", fix, severity=severity)
         elif not is_as_needed(there, setting):
-            self.wrong(document, there.line, f"{name} is {shown(there.scalar)}: {setting.why}.", fix)
+            self.wrong(document, there.line, f"{name} is {shown(there.scalar)}: {setting.why}.", fix, severity=severity)
 
     def setting(self, name: str) -> Setting:
         """The trainer's setting of a name; it has one."""

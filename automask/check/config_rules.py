@@ -15,6 +15,9 @@ from automask.trainers import Trainer
 _CELLS_OF_MODELS = ((re.compile(r"hunyuan[-_ ]?image|(?:^|[^a-z])sana(?:[^a-z]|$)", re.IGNORECASE), 32),)
 """Models with other cells than 8 px (sd-scripts strategy_hunyuan_image.py:192, OneTrainer SanaBaseDataLoader.py:37)."""
 
+_KEEPS_COLOURS = ("bicubic", "bilinear", "linear", "cubic", "area", "nearest")
+"""Ways of resizing in sd-scripts that do not multiply colours with alpha: those of OpenCV."""
+
 _MODEL_KEYS = (
     "model_type",
     "model_family",
@@ -51,6 +54,14 @@ def read_config(paths: Sequence[Path], trainer: Trainer, root: Path) -> ConfigFa
     facts = ConfigFacts()
     rules = ConfigRules(trainer, root, facts)
     for document in documents:
+        if document.path.suffix.lower() not in trainer.configs:
+            rules.wrong(
+                document,
+                None,
+                f"{trainer.title} does not read {document.path.suffix} files: it stops at the first line.",
+                f"Write it as {' or '.join(trainer.configs)}; automask export prints what it has to say.",
+                code=Code.CONFIG_FORMAT,
+            )
         RULES[trainer.name](rules, document)
         _model(rules, document)
     return facts
@@ -77,6 +88,7 @@ def _kohya(rules: ConfigRules, document: Document) -> None:
             if is_alpha:
                 if not any(is_true(level.get("alpha_mask")) for level in (*levels, subset)):
                     rules.key(document, subset, "alpha_mask", required=True)
+                _kohya_resize(rules, document, [subset, *reversed(levels)])
                 if subset.get("conditioning_data_dir") is not None:
                     line = subset.mapping["conditioning_data_dir"].line
                     rules.wrong(document, line, "conditioning_data_dir wins over the alpha channel.", "Remove it.")
@@ -92,6 +104,14 @@ def _kohya(rules: ConfigRules, document: Document) -> None:
                     "Use image_dir with caption files instead.",
                     code=Code.MODEL_UNSUPPORTED,
                 )
+
+
+def _kohya_resize(rules: ConfigRules, document: Document, levels: list[Node]) -> None:
+    """Of the subset, its dataset and the file, the first that says how images are resized counts."""
+    said = next((level for level in levels if level.get("resize_interpolation") is not None), levels[0])
+    node = said.get("resize_interpolation")
+    if node is None or node.scalar not in _KEEPS_COLOURS:
+        rules.key(document, said, "resize_interpolation", required=True, severity="warning")
 
 
 def _kohya_arguments(rules: ConfigRules, document: Document) -> None:
@@ -151,8 +171,17 @@ def _ai_toolkit(rules: ConfigRules, document: Document) -> None:
 
 def _simpletuner(rules: ConfigRules, document: Document) -> None:
     backends = document.root.items
-    if not backends:
-        return  # the arguments of the trainer: everything about masks stands in the list of backends
+    if not backends:  # the arguments of the trainer: everything else about masks stands in the list of backends
+        family = document.root.get("model_family") or document.root.get("--model_family")
+        if family is not None and str(family.scalar).lower() == "omnigen":
+            rules.wrong(
+                document,
+                family.line,
+                "The loss of OmniGen never uses the mask.",
+                "Train another model family, or without masks.",
+                code=Code.MODEL_UNSUPPORTED,
+            )
+        return
     by_id = {backend.text("id"): backend for backend in backends}
     images = [b for b in backends if b.text("dataset_type") in (None, "image") and b.get("instance_data_dir")]
     for image in rules.chosen(document, images, "instance_data_dir"):
@@ -167,6 +196,8 @@ def _simpletuner(rules: ConfigRules, document: Document) -> None:
             fix = "Write the id of the mask dataset."
             rules.wrong(document, line, f"conditioning_data {problem}: no mask is read.", fix)
             continue
+        for entry in (image, mask):
+            rules.key(document, entry, "crop_style", required=True)
         rules.key(document, mask, "dataset_type", required=True)
         rules.key(document, mask, "conditioning_type", required=True)
         rules.masks(document, mask, "instance_data_dir", why_needed="it is the folder of the masks")
@@ -226,6 +257,20 @@ def _musubi(rules: ConfigRules, document: Document) -> None:
             rules.cache(document, level, "cache_directory")
 
 
+def _musubi_fork(rules: ConfigRules, document: Document) -> None:
+    general = document.root.get("general")
+    for dataset in rules.chosen(document, document.root.list_at("datasets"), "image_directory"):
+        levels = [level for level in (dataset, general) if level is not None]
+        why = rules.setting("loss_mask_directory").why
+        rules.masks(document, dataset, "loss_mask_directory", images_key="image_directory", why_needed=why)
+        for level in levels:
+            for key in ("loss_mask_invert", "loss_mask_use_alpha"):
+                rules.key(document, level, key)
+            rules.facts.inverted = rules.facts.inverted or is_true(level.get("loss_mask_invert"))
+            rules.resolution(area_side(level.get("resolution")))
+            rules.cache(document, level, "cache_directory")
+
+
 def _animalora(rules: ConfigRules, document: Document) -> None:
     found = list(document.root.find("masked_loss"))
     if not found:
@@ -248,6 +293,7 @@ RULES: dict[str, Callable[[ConfigRules, Document], None]] = {
     "diffusion-pipe": _diffusion_pipe,
     "invoke": _invoke,
     "musubi": _musubi,
+    "musubi-fork": _musubi_fork,
     "animalora": _animalora,
 }
 """By name of the trainer."""

@@ -19,7 +19,9 @@ class Code(enum.StrEnum):
     MASKS_EXTRA = "masks-extra"
     NOTHING_MASKED = "nothing-masked"
     TOO_TIGHT = "masks-too-tight"
+    SHIFTED = "masks-shifted"
     CONFIG_KEY = "config-key"
+    CONFIG_FORMAT = "config-format"
     CONFIG_FOLDER = "config-folder"
     POLARITY = "polarity"
     MUCH_MASKED = "much-masked"
@@ -32,12 +34,12 @@ class Code(enum.StrEnum):
     SIZE_MISMATCH = "size-mismatch"
     STEM_COLLISION = "stem-collision"
     SUBFOLDERS_NOT_READ = "subfolders-not-read"
+    IMAGES_NOT_READ = "images-not-read"
     ALPHA_MISSING = "alpha-missing"
     MASK_CHANNEL = "mask-channel"
     MODEL_UNSUPPORTED = "model-unsupported"
     CELL_SIZE = "cell-size"
     UNREADABLE = "file-unreadable"
-    IMAGES_UNREAD = "images-unread"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from automask.dataset.among import masks_among
 from automask.dataset.foreign import UnreadImages, unread_image
-from automask.dataset.names import is_image_name, is_mask_sidecar, stem_of, suffix_of
+from automask.dataset.names import is_image_name, is_mask_sidecar, stem_of
 from automask.dataset.siblings import SiblingIndex
 from automask.errors import InputError
 from automask.trainers import Place, Trainer
@@ -46,8 +46,9 @@ class Layout:
         collisions: Images that share one mask name, one group a mask.
         below: Images in sub-folders that need a configuration entry of their own and have no mask folder of their own.
         nested: Folders of masks inside of the dataset, relative.
+        untrained: Images of other kinds, which the trainer does not take for images.
         among: Masks between the images, under names that the trainer takes for images.
-        unread: Images among the files that are not read, by us or by name.
+        unread: Images of kinds that we do not read either, or under other names.
         misplaced: Missing masks that do exist under another name or in another folder, by image.
     """
 
@@ -58,6 +59,7 @@ class Layout:
     collisions: tuple[tuple[str, ...], ...] = ()
     below: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    untrained: tuple[str, ...] = ()
     among: tuple[str, ...] = ()
     unread: UnreadImages = field(default_factory=UnreadImages)
     misplaced: dict[str, str] = field(default_factory=dict)
@@ -96,7 +98,7 @@ def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, lis
     if trainer.naming.place is Place.COLUMN:
         return _listed(root, listing or _only_list(root))
     own_ending = trainer.naming.ending if trainer.naming.place is Place.BESIDE else None
-    files = _Files.of(root, reads=trainer.reads, own_ending=own_ending, leave_out=masks_root)
+    files = _Files.of(root, trainer=trainer, own_ending=own_ending, leave_out=masks_root)
     among = set(_masks_among(files.images))
     images = [name for name in files.images if name not in among]
     if not images:
@@ -112,8 +114,9 @@ def lay_out(root: Path, trainer: Trainer, *, masks_root: Path | None = None, lis
         collisions=tuple(_collisions(trainer, images)) + tuple(masks.doubled),
         below=tuple(below),
         nested=tuple(files.nested if trainer.name != "onetrainer" else ()),
+        untrained=tuple(name for name in files.others if is_image_name(name) and not is_mask_sidecar(name)),
         among=tuple(name for name in files.images if name in among),
-        unread=_unread(root, files.others, trainer),
+        unread=_unread(root, files.others),
         misplaced=masks.misplaced,
     )
 
@@ -202,16 +205,11 @@ def _collisions(trainer: Trainer, images: Sequence[str]) -> Iterator[tuple[str, 
     yield from (tuple(names) for names in groups.values() if len(names) > 1)
 
 
-def _unread(root: Path, others: Sequence[str], trainer: Trainer) -> UnreadImages:
-    """Images among the files that the trainer does not take for images; its own masks beside them are none."""
+def _unread(root: Path, others: Sequence[str]) -> UnreadImages:
+    """Images by their content among the files whose names are not those of images."""
     unread = UnreadImages()
     for name in others:
-        base = name.rpartition("/")[2]
-        if is_mask_sidecar(base) or suffix_of(base) in trainer.reads:
-            continue
-        looks_like = unread_image(root / name)
-        if is_image_name(base):
-            looks_like = f"{suffix_of(base)} images, which this trainer does not read"
+        looks_like = None if is_image_name(name) else unread_image(root / name)
         if looks_like is not None:
             unread.add(name, looks_like)
     return unread
@@ -242,7 +240,7 @@ class _Files:
     nested: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, root: Path, *, reads: tuple[str, ...], own_ending: str | None, leave_out: Path | None) -> _Files:
+    def of(cls, root: Path, *, trainer: Trainer, own_ending: str | None, leave_out: Path | None) -> _Files:
         files = cls()
         masks_real = leave_out.resolve() if leave_out is not None else None
         siblings = SiblingIndex()
@@ -256,7 +254,7 @@ class _Files:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             shown = sorted(name for name in names if not name.startswith("."))
             masks = {name for name in shown if own_ending is not None and name.endswith(own_ending)}
-            images = [name for name in shown if suffix_of(name) in reads and name not in masks]
+            images = [name for name in shown if trainer.reads_name(name) and name not in masks]
             mirror = siblings.add(str(relative), images)
             if mirror is not None and mirror.masks not in files.nested:
                 files.nested.append(mirror.masks)
@@ -266,7 +264,8 @@ class _Files:
             if mirror is not None:  # the masks came first, in the order of names
                 files._forget(mirror.masks)
             files.images += [str(relative / name) for name in images]
-            files.others += [str(relative / name) for name in shown if suffix_of(name) not in reads or name in masks]
+            taken = set(images)
+            files.others += [str(relative / name) for name in shown if name not in taken]
         return files
 
     def _forget(self, folder: str) -> None:

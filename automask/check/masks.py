@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ class Lens:
         floor: Least weight of the user's settings.
         inverted: The settings invert masks when they are loaded.
         uses_alpha: Masks are the alpha channels of the images.
-        knows_orientation: The masks were exported for this trainer, so that their orientation is right.
+        as_exported: Masks that are as the export for this trainer wrote them, so that their orientation is right, and
+            that fit its versions.
     """
 
     trainer: Trainer
@@ -45,7 +47,7 @@ class Lens:
     floor: float = 0.0
     inverted: bool = False
     uses_alpha: bool = False
-    knows_orientation: bool = False
+    as_exported: frozenset[Path] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ def check_image(pair: Pair, lens: Lens) -> CheckedImage:
     except _UNREADABLE as error:
         return CheckedImage(pair.name, {Code.UNREADABLE: f"the mask: {error}"})
     if pair.mask != pair.image:
-        _check_size(levels.shape[::-1], size_px, orientation, lens, codes, is_blank=bool((levels == 255).all()))
+        is_known = pair.mask in lens.as_exported or bool((levels == 255).all())
+        _check_size(levels.shape[::-1], size_px, orientation, lens, codes, is_known=is_known)
     if Code.SIZE_MISMATCH in codes or Code.EXIF_MISMATCH in codes:
         return CheckedImage(pair.name, codes)
     return _weighed(pair, levels, lens, codes)
@@ -125,13 +128,13 @@ def _check_size(
     lens: Lens,
     codes: dict[Code, str],
     *,
-    is_blank: bool,
+    is_known: bool,
 ) -> None:
     turned = image_px[::-1] if orientation in _TURNED else image_px
     wanted, other = (turned, image_px) if lens.trainer.transposes_exif else (image_px, turned)
     if _fits(mask_px, wanted, lens.trainer.size_rule):
-        is_told_apart = wanted != other
-        if orientation != UPRIGHT and not (is_told_apart or is_blank or lens.knows_orientation):
+        is_told_apart = not _fits(mask_px, other, lens.trainer.size_rule)
+        if orientation != UPRIGHT and not (is_told_apart or is_known):
             codes[Code.EXIF_UNSURE] = f"EXIF orientation {orientation}"
         return
     facts = f"mask {mask_px[0]} x {mask_px[1]}, image {wanted[0]} x {wanted[1]} px"
@@ -160,6 +163,9 @@ def _weighed(pair: Pair, levels: NDArray[np.uint8], lens: Lens, codes: dict[Code
     if tight:
         worst = max(tight, key=lambda region: region.excess)
         codes[Code.TOO_TIGHT] = f"{len(tight)} regions, weight {worst.intended + worst.excess:.2f}"
+    elif reduction.shifted and pair.mask not in lens.as_exported:
+        worst = max(reduction.shifted, key=lambda region: region.excess)
+        codes[Code.SHIFTED] = f"{len(reduction.shifted)} regions, weight {worst.intended + worst.excess:.2f}"
     return CheckedImage(
         name=pair.name,
         codes=codes,

@@ -69,6 +69,8 @@ class TrainerExporter(BaseExporter[ExportOptions]):
     """A format of a trainer that reads one grey mask per image."""
 
     trainer: ClassVar[Trainer]
+    cell_px: ClassVar[int | None] = None
+    """Latent cell unless the user says otherwise; None = as in the store."""
 
     @property
     def rules(self) -> ExportRules:
@@ -81,6 +83,7 @@ class TrainerExporter(BaseExporter[ExportOptions]):
             flat=not naming.follows_folders,
             shares_stems=naming.keeps_name,
             in_place=naming.place is Place.BESIDE,
+            cell_px=self.cell_px,
         )
 
     def files(self, image: ExportImage) -> Sequence[OutputFile]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.buckets import Bucket
 from automask.config import PipelineConfig, RenderConfig
 from automask.corrected import Touched, drawn_as_called
 from automask.evidence import fused
@@ -78,13 +79,15 @@ class Drawing:
             return False
         if self.orientation is Orientation.STORED and is_turned(stored):
             return False
+        if stored.masked_share and self._cropping_bucket(stored) is not None:
+            return False
         own = self.config.render
         same = (own.training_px, own.cell_px) == (self.render.training_px, self.render.cell_px)
         return same and self.growth_px(stored) == growth_px(self.grid(stored), own.growth_cells)
 
     def key(self, stored: StoredImage, *, correction_revision: int | None) -> str:
         """Hash of everything that the mask depends on."""
-        known = stored.fingerprints
+        known, bucket = stored.fingerprints, self._cropping_bucket(stored)
         return digest(
             {
                 "fuse": FUSE_VERSION,
@@ -98,6 +101,7 @@ class Drawing:
                 "growth_px": self.growth_px(stored),
                 "correction": correction_revision,
                 "turned": stored.orientation if self.orientation is Orientation.STORED else None,
+                **({"both_ways": dataclasses.astuple(bucket)} if bucket is not None else {}),
             }
         )
 
@@ -114,7 +118,14 @@ class Drawing:
             policy=self.config.policy,
             correction=correction,
         )
-        return self.turned(mask.levels, stored)
+        levels = self.turned(mask.levels, stored)
+        return self.trainer.fits_both_ways(levels, training_px=self.render.training_px) if self.trainer else levels
+
+    def _cropping_bucket(self, stored: StoredImage) -> Bucket | None:
+        """The bucket of an image whose mask has to fit whether the trainer crops or stretches it."""
+        if self.trainer is None:
+            return None
+        return self.trainer.cropping_bucket(*seen_size_px(stored, self.orientation), self.render.training_px)
 
     def turned(self, levels: NDArray[np.uint8], stored: StoredImage) -> NDArray[np.uint8]:
         """An upright array in the orientation of the export."""

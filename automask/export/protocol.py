@@ -71,6 +71,7 @@ class ExportRules:
         shares_stems: Two images with one stem get different mask names, so that they do not collide.
         in_place: Masks may be written beside the user's images.
         xml_names: Names of images go into XML: characters that it forbids are written as `%1b`, in the file names, too.
+        cell_px: Latent cell unless the user says otherwise; None = as in the store.
         keeps_blank: Images without anything to train take part: the format is about things, not about weights.
     """
 
@@ -85,6 +86,7 @@ class ExportRules:
     flat: bool = False
     shares_stems: bool = False
     in_place: bool = False
+    cell_px: int | None = None
     keeps_blank: bool = False
     xml_names: bool = False
 

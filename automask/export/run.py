@@ -140,7 +140,8 @@ class _Export:
         self._unfinished = unfinished(self._store, output=self._output)
         self._mode = image_mode(exporter)
         growth = options.growth_cells
-        changes = {"training_px": options.training_px, "cell_px": options.cell_px, "growth_cells": growth}
+        cell_px = options.cell_px or rules.cell_px
+        changes = {"training_px": options.training_px, "cell_px": cell_px, "growth_cells": growth}
         self._drawing = Drawing(
             config=config,
             render=config.render.model_copy(update={k: v for k, v in changes.items() if v is not None}),
@@ -333,6 +334,7 @@ class _Export:
             snippet=snippet,
             snippet_stands=stands,
             cache=trainer.cache if trainer is not None else "",
+            reads=trainer.reads_in_words if trainer is not None else "",
             seconds=time.perf_counter() - self._started,
             interrupted=self._stop.is_set(),
         )

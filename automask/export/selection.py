@@ -159,7 +159,7 @@ def _reason_to_leave_out(stored: StoredImage, path: Path, rules: ExportRules, *,
     if stored.status is Status.FAILED or stored.width_px is None:
         return FAILED
     trainer = rules.trainer
-    if trainer is not None and trainer.refuses_extra and suffix_of(stored.image_id) not in trainer.reads:
+    if trainer is not None and not rules.writes_images and not trainer.reads_name(stored.image_id):
         return NOT_READ
     if not path.is_file():
         return FILE_MISSING

@@ -28,6 +28,7 @@ class ExportSummary:
         snippet: The trainer's configuration, or None.
         snippet_stands: False where the file in the output was changed by somebody, so that it was left alone.
         cache: What to clear, or empty.
+        reads: The images that the trainer reads, in words, or empty.
         seconds: Wall time.
         interrupted: Stopped before the last image.
     """
@@ -46,5 +47,6 @@ class ExportSummary:
     snippet: Snippet | None
     snippet_stands: bool
     cache: str
+    reads: str
     seconds: float
     interrupted: bool

@@ -164,6 +164,8 @@ def _incomplete(unfinished: Unfinished, store: Path) -> str:
 def _lines(summary: ExportSummary) -> Iterator[Text]:
     from rich.text import Text
 
+    from automask.export.selection import NOT_READ
+
     yield Text(f"{summary.images} images for {summary.exporter} in {summary.output}", style="bold")
     counts = f"{summary.written} written, {summary.unchanged} up to date, {summary.removed} old ones removed"
     yield _row("files", counts)
@@ -171,6 +173,8 @@ def _lines(summary: ExportSummary) -> Iterator[Text]:
         yield _row("kept", f"{summary.kept} old files that were changed by somebody", style="yellow")
     for reason, ids in summary.left_out.items():
         yield _row("left out", f"{reason} x {len(ids)}: {_named(ids)}", style="yellow")
+        if reason == NOT_READ:
+            yield _row("advice", f"convert or rename them; {summary.exporter} reads {summary.reads}", style="yellow")
     if summary.unreviewed:
         text = f"{len(summary.unreviewed)} masks that nobody has looked at yet take part: {_named(summary.unreviewed)}"
         yield _row("review", text, style="yellow")

@@ -19,7 +19,7 @@ class AnimaLoraExporter(TrainerExporter):
     def snippet(self, context: ExportContext) -> Snippet:
         """The switch."""
         return Snippet(
-            "animalora.toml",
-            "# AnimaLoraStudio: in the training configuration.\nmasked_loss = true\n",
+            "animalora.yaml",
+            "# AnimaLoraStudio: in the training configuration.\nmasked_loss: true\n",
             (f"Images and masks: {context.images_root}",),
         )

@@ -11,7 +11,10 @@ from automask.trainers import KOHYA, Trainer
 
 
 class KohyaExporter(TrainerExporter):
-    """`masks/<folder>/<stem>.png`, one dataset subset for each folder of images."""
+    """`masks/<folder>/<stem>.png`, one dataset subset for each folder of images.
+
+    Masks fit both kinds of versions in use: those that stretch a mask to the bucket, and those that crop it.
+    """
 
     name = "kohya"
     about = "kohya sd-scripts, kohya_ss, LoRA_Easy_Training_Scripts: conditioning_data_dir"

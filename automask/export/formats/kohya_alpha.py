@@ -42,6 +42,7 @@ class KohyaAlphaExporter(TrainerExporter):
                 "[[datasets.subsets]]",
                 f"image_dir = {toml_string(joined(context.images_root, folder))}",
                 "alpha_mask = true",
+                'resize_interpolation = "bicubic"   # the default turns masked areas of enlarged images black',
                 'caption_extension = ".txt"',
                 "num_repeats = 1",
                 "random_crop = false",

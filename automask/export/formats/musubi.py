@@ -20,7 +20,7 @@ class MusubiExporter(TrainerExporter):
     def snippet(self, context: ExportContext) -> Snippet:
         """A dataset configuration."""
         lines = [
-            "# musubi-tuner with the changes of request 1062. Releases have no loss masks and ignore the suffix.",
+            "# musubi-tuner with the changes of request 1062. A release stops at the suffix: extra keys not allowed.",
             "[general]",
             f"resolution = [{context.training_px}, {context.training_px}]",
             "enable_bucket = true",

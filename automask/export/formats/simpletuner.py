@@ -19,7 +19,13 @@ class SimpleTunerExporter(TrainerExporter):
 
     def snippet(self, context: ExportContext) -> Snippet:
         """Two entries of the data backend configuration."""
-        common = {"type": "local", "resolution": context.training_px, "resolution_type": "pixel_area"}
+        common: dict[str, object] = {
+            "type": "local",
+            "resolution": context.training_px,
+            "resolution_type": "pixel_area",
+            "crop": False,
+            "crop_style": "center",
+        }
         entries = [
             {
                 "id": "images",
@@ -42,5 +48,16 @@ class SimpleTunerExporter(TrainerExporter):
         return Snippet(
             "multidatabackend.json",
             json_text(entries),
-            ("Never use conditioning_type segmentation: any weight above 0 becomes 1 there.",),
+            (
+                "Never use conditioning_type segmentation: any weight above 0 becomes 1 there.",
+                *self._about_folders(context),
+            ),
+        )
+
+    def _about_folders(self, context: ExportContext) -> tuple[str, ...]:
+        if context.folders == (".",):
+            return ()
+        return (
+            f"Sub-folders need SimpleTuner {SIMPLETUNER.subfolders_since} or newer: earlier versions find no mask "
+            "there; for those export with --flatten --images link.",
         )
