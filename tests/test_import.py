@@ -9,7 +9,7 @@ from fakes import red_on_grey
 from PIL import Image
 
 from automask.errors import ConfigError, InputError
-from automask.importing.annotations import _counts_of_text
+from automask.importing.coco import counts_of_text
 from automask.importing.brush import decode_brush, encode_brush
 from automask.importing.run import READERS, ImportOptions, import_masks
 from automask.store import Store
@@ -194,7 +194,7 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
     packed = mask.encode(np.asfortranarray(artefact.astype(np.uint8)))
     from automask.store.rle import coco_counts
 
-    assert _counts_of_text(packed["counts"].decode()) == coco_counts(artefact)
+    assert counts_of_text(packed["counts"].decode()) == coco_counts(artefact)
 
 
 def test_every_format_has_a_reader():
