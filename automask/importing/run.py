@@ -41,6 +41,7 @@ READERS: dict[str, Reader] = {
 }
 """By the name that `--format` takes."""
 
+_TOOL = "import-"
 _TRIES = 5
 """How often an import makes way for corrections that arrive while it is applied."""
 
@@ -133,7 +134,7 @@ def _apply(
     for _ in range(_TRIES):
         _make_way(store, planned, options, summary)
         try:
-            store.put_corrections(Changes(planned), author=options.author, tool=f"import-{options.format}")
+            store.put_corrections(Changes(planned), author=options.author, tool=f"{_TOOL}{options.format}")
         except CorrectionConflict:
             continue
         return
@@ -160,11 +161,14 @@ def _make_way(store: Store, planned: dict[str, Planned], options: ImportOptions,
 
 
 def _draw_again(store: Store, matched: list[StoredImage], config: PipelineConfig, stop: threading.Event) -> None:
-    """Draw the masks that are older than their correction, also those that an earlier, killed import left."""
+    """Draw the masks that are older than a correction by an import, be it an earlier one that was killed."""
     contents = {row.content_sha256 for row in matched}
     for image_id in store.outdated_masks():
         row = store.lookup(image_id)
-        if row is None or row.content_sha256 not in contents:
+        if row is None or row.content_sha256 is None or row.content_sha256 not in contents:
+            continue
+        newest = store.correction(row.content_sha256)
+        if newest is None or not newest.tool.startswith(_TOOL):
             continue
         if stop.is_set():
             return
