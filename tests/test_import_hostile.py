@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from cli_process import automask
+from export_cases import make_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from import_cases import (
@@ -23,7 +24,9 @@ from import_cases import (
 )
 from PIL import Image
 
+from automask.config import PipelineConfig
 from automask.errors import AutomaskError, ConfigError, InputError
+from automask.runner import run_dataset
 
 DATA = Path(__file__).parent / "data" / "import"
 
@@ -238,8 +241,6 @@ def test_masks_lie_as_their_trainer_reads_them(store, tmp_path):
 
 
 def test_two_copies_of_one_picture_with_two_masks(original, tmp_path):
-    from export_cases import make_store
-
     folder = tmp_path / "images"
     shutil.copytree(original.with_name("images"), folder)
     shutil.copy(folder / "a.png", folder / "copy.png")
@@ -251,19 +252,17 @@ def test_two_copies_of_one_picture_with_two_masks(original, tmp_path):
     assert np.array_equal(levels_of(root, "copy.png"), half(255)), "a correction belongs to the pixels"
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    shutil.copytree(DATA / "images", folder / "images")
+    config = PipelineConfig(detectors=("edges",), dataset_detectors=(), refiner="polygon")
+    run_dataset(folder / "images", folder / "store", config)
+    return folder / "store"
+
+
 class TestSmallInputs:
     """Files made after bug reports."""
-
-    @pytest.fixture(scope="class")
-    def pristine(self, tmp_path_factory):
-        from automask.config import PipelineConfig
-        from automask.runner import run_dataset
-
-        folder = tmp_path_factory.mktemp("small")
-        shutil.copytree(DATA / "images", folder / "images")
-        config = PipelineConfig(detectors=("edges",), dataset_detectors=(), refiner="polygon")
-        run_dataset(folder / "images", folder / "store", config)
-        return folder / "store"
 
     @pytest.fixture
     def small(self, pristine, tmp_path):

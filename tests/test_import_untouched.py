@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from import_cases import (
+    CORRECTED,
     NAMES,
     ROUNDS,
     SIZE_PX,
@@ -24,6 +25,7 @@ from PIL import Image
 from automask.errors import ConfigError, CorrectionConflict
 from automask.importing.run import READERS
 from automask.store import Store
+from automask.trainers import TRAINERS
 from automask.types import Verdict
 
 
@@ -70,6 +72,13 @@ def test_an_export_changes_nothing_and_a_touched_entry_only_its_own(original, tm
     assert run(root, source, case.format).imported == []
 
 
+@pytest.mark.parametrize("name", ["kohya", "onetrainer", "kohya-alpha", "coco-rle", "labelme", "labelstudio", "cvat"])
+def test_flat_names_are_known(store, tmp_path, name):
+    source = export_round(store, ROUNDS[name], tmp_path / "out", flatten=True, images="link")
+    summary = run(store, source, ROUNDS[name].format)
+    assert (summary.imported, summary.unmatched, summary.without) == ([], (), 0)
+
+
 @pytest.mark.parametrize("name", ["masks", "kohya", "onetrainer", "rgba"])
 def test_the_options_of_an_export_are_known_from_its_manifest(store, tmp_path, name):
     source = export_round(store, ROUNDS[name], tmp_path / "out", growth_cells=3.0, training_px=512)
@@ -83,6 +92,18 @@ def test_masks_packed_anew_are_the_same_masks(store, tmp_path):
     for path in source.rglob("*.png"):
         Image.open(path).convert("RGB").save(path, compress_level=9)
     assert run(store, source).imported == []
+
+
+@pytest.mark.parametrize("name", ["kohya", "onetrainer"])
+def test_masks_of_the_store_are_known_in_any_layout(store, tmp_path, name):
+    for image_id in NAMES:
+        wanted = tmp_path / "in" / TRAINERS[name].naming.mask_name(image_id)
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        levels = levels_of(store, image_id)
+        Image.fromarray(levels[::-1, ::-1] if (name, image_id) == ("kohya", "turned.jpg") else levels).save(wanted)
+    before = state_of(store)
+    assert run(store, tmp_path / "in", name).kept == [CORRECTED], "its mask was drawn before its correction"
+    assert state_of(store) == before
 
 
 def test_our_own_masks_settle_no_verdict(store, tmp_path):
@@ -125,7 +146,7 @@ importing.import_masks(Path(sys.argv[1]), Path(sys.argv[2]), ImportOptions(forma
 def test_a_killed_import_leaves_all_or_nothing(store, tmp_path, when):
     source = export_round(store, ROUNDS["masks"], tmp_path / "out")
     for image_id in NAMES:
-        ROUNDS["masks"].touch(source, image_id, (0, 0, 90, 60))
+        ROUNDS["masks"].touch(source, image_id, (0, 0, 40, 60))
     before = state_of(store)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(store), str(source), when], check=False)
     assert killed.returncode == -9
@@ -136,7 +157,7 @@ def test_a_killed_import_leaves_all_or_nothing(store, tmp_path, when):
     assert revisions == {0 if when == "corrections" else 1}
     summary = run(store, source, replaces=True)
     assert len(summary.imported if when == "corrections" else summary.unchanged) == len(NAMES)
-    assert all(levels_of(store, name)[30, 45] == 0 for name in NAMES)
+    assert all(levels_of(store, name)[30, 20] == 0 for name in NAMES)
     with Store.open(store, read_only=True) as opened:
         assert opened.outdated_masks() == []
         assert list(opened.verify()) == []

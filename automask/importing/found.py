@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,6 +101,6 @@ class FoundMasks:
     as_stored: bool = False
 
 
-Names = Iterable[str]
+Names = Collection[str]
 Reader = Callable[[Path, Names], FoundMasks]
 """Reads a folder or file for the image ids of a store. Raises InputError where it is of another format."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.dataset.names import folded, stem_of
+from automask.dataset.names import flat_name, folded, stem_of
 from automask.errors import InputError
 from automask.importing import foreign
 from automask.importing.found import FoundMask, FoundMasks, Names, NotAnAnnotation, Outlines, Target
@@ -34,8 +34,11 @@ def read_labelme(source: Path, names: Names) -> FoundMasks:
     if not source.is_dir():
         raise InputError(f"{source} is no folder of LabelMe files.", advice="Give the folder with the .json files.")
     by_stem: dict[str, list[str]] = {}
+    flat: dict[str, list[str]] = {}
     for name in names:
         by_stem.setdefault(_stem_key(name), []).append(name)
+        flat.setdefault(_stem_key(flat_name(name)), []).append(name)
+    by_stem = {**flat, **by_stem}
     masks: dict[str, FoundMask] = {}
     unmatched: list[str] = []
     for path in sorted(path for path in source.rglob("*") if path.suffix.lower() == ".json" and path.is_file()):

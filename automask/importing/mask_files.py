@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from automask.dataset.names import IMAGE_SUFFIXES, folded, stem_of
+from automask.dataset.names import IMAGE_SUFFIXES, flat_name, folded, stem_of
 from automask.errors import InputError
 from automask.importing.found import FoundMask, FoundMasks, Levels, Names
 from automask.importing.pictures import alpha_levels, grey_levels
@@ -80,9 +80,10 @@ def _matched(
     }
     taken: dict[str, str] = {}
     masks: dict[str, FoundMask] = {}
-    for image_id in names:
-        key = next((key for key in map(folded, candidates(image_id)) if key in files), None)
-        if key is None:
+    # Names of `automask export --flatten` come second: `sub__a.png` may be an image of that very name.
+    for image_id, name in [*((one, one) for one in names), *((one, flat_name(one)) for one in names if "/" in one)]:
+        key = None if image_id in masks else next((k for k in map(folded, candidates(name)) if k in files), None)
+        if key is None or (key in taken and name != image_id):
             continue
         if key in taken:
             raise InputError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from automask.dataset.names import folded
+from automask.dataset.names import flat_name, folded
 from automask.importing.found import FoundMask, FoundMasks, Levels, Names, Outlines, Target
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
@@ -32,6 +32,8 @@ class Entry:
 def match_by_name(names: Names, entries: Iterable[Entry], unusable: dict[str, str] | None = None) -> FoundMasks:
     """Find the image of each entry: equal paths, with or without `images/` before them, or the name of an upload.
 
+    `sub__a.png` is `sub/a.png` (`automask export --flatten`) unless there is an image of that very name.
+
     Two entries for one image are unusable: none of them is better than the other.
 
     Args:
@@ -40,10 +42,13 @@ def match_by_name(names: Names, entries: Iterable[Entry], unusable: dict[str, st
         unusable: Reason by entry, for those without a name.
     """
     exact: dict[str, str] = {}
+    flat: dict[str, str] = {}
     uploads: dict[str, list[str]] = {}
     for name in names:
         exact[folded(name)] = name
+        flat[folded(flat_name(name))] = name
         uploads.setdefault(folded(_uploaded(PurePosixPath(name).name)), []).append(name)
+    exact = {**flat, **exact}
     masks: dict[str, FoundMask] = {}
     unmatched: list[str] = []
     prefixed: set[str] = set()

@@ -35,7 +35,7 @@ def opened(source: Path | BinaryIO) -> Iterator[PillowImage.Image]:
         ValueError: It is damaged, too large, or no picture.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # half of what Pillow refuses
+        warnings.simplefilter("ignore")  # of damaged tags, and of sizes that Pillow takes
         try:
             with PillowImage.open(source) as picture:
                 picture.load()

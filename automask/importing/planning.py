@@ -239,6 +239,8 @@ class Planner:
             self._polarity_is_proven |= int(levels.min()) < 255
             return None
         fitted = fitted_levels(levels, shape, orientation=orientation, as_stored=self._found.as_stored)
+        if self._own.is_mask(stored, fitted):
+            return None
         self._note_size(stored, (levels.shape[0], levels.shape[1]), shape)
         self._dark += float(fitted.mean()) / 255.0 < _HALF
         self._light += float(fitted.mean()) / 255.0 >= _HALF

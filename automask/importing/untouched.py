@@ -51,12 +51,17 @@ class OwnExport:
         self._input_root = Path(last.input_root) if last is not None else Path()
         self._outdated = set(store.outdated_masks())
         self._exporters = list(_exporters("grey" if format_ == "masks" else format_, source))
+        self._grey = build_exporter("grey", options={})
 
     def has_levels(self, stored: StoredImage, levels: NDArray[np.uint8]) -> bool:
         """Whether a finished mask, as it lies in its file, is one that the export would write."""
         return any(
             np.array_equal(levels, own) for exporter in self._exporters for own in self._levels(exporter, stored)
         )
+
+    def is_mask(self, stored: StoredImage, levels: NDArray[np.uint8]) -> bool:
+        """Whether a finished, upright mask is the store's own."""
+        return np.array_equal(levels, self._image(self._grey, stored).levels())
 
     def has_outlines(self, stored: StoredImage, given: Outlines) -> bool:
         """Whether outlines are those that the export would write: pixel by pixel, and kind by kind."""
