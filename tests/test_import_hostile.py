@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from cli_process import automask
 from export_cases import make_store
+from fakes import red_on_grey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from import_cases import (
     ROUNDS,
     SIZE_PX,
+    added,
     export_round,
     levels_of,
     make_import_store,
@@ -22,7 +24,7 @@ from import_cases import (
     run,
     state_of,
 )
-from PIL import Image
+from PIL import Image, ImageOps
 
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError, ConfigError, InputError
@@ -238,6 +240,44 @@ def test_masks_lie_as_their_trainer_reads_them(store, tmp_path):
     assert np.array_equal(levels_of(store, "turned.jpg"), half(255)[::-1])
     run(store, tmp_path / "in", "masks", replaces=True)
     assert np.array_equal(levels_of(store, "turned.jpg"), half(255))
+
+
+def test_images_are_no_masks_of_themselves(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(half(255, masked=90)).save(tmp_path / "images" / "a.png")
+    root = make_store(tmp_path / "images")
+    summary = run(root, tmp_path / "images", keeps_polarity=True)
+    assert summary.imported == []
+    assert "the image itself" in next(iter(summary.unusable.values()))
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_files_on_their_side(tmp_path, orientation):
+    """Programs that ignore EXIF draw on the pixels as they lie in the file."""
+    (tmp_path / "images").mkdir()
+    picture = Image.fromarray(red_on_grey(*SIZE_PX))
+    exif = picture.getexif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "images" / "a.jpg", exif=exif)
+    root = make_store(tmp_path / "images")
+    mask = Image.fromarray(half(255, rows=10))
+    upright = np.asarray(ImageOps.exif_transpose(_with_exif(mask, exif)))
+    write_levels(tmp_path / "in", a=np.asarray(mask))
+    run(root, tmp_path / "in", "kohya")
+    assert np.array_equal(levels_of(root, "a.jpg"), upright)
+    if orientation >= 5:  # the size tells
+        image = {"id": 1, "file_name": "a.jpg", "width": SIZE_PX[0], "height": SIZE_PX[1]}
+        content = {"images": [image], "annotations": [{"image_id": 1, "bbox": [0, 0, SIZE_PX[0], 10]}]}
+        (tmp_path / "in.json").write_text(json.dumps(content))
+        run(root, tmp_path / "in.json", "coco", replaces=True)
+        assert (added(root, "a.jpg") != (upright == 0)).mean() < 0.02
+        run(root, tmp_path / "in", "masks", replaces=True)
+        assert np.array_equal(levels_of(root, "a.jpg"), upright)
+
+
+def _with_exif(picture, exif):
+    picture.getexif().update(exif)
+    return picture
 
 
 def test_two_copies_of_one_picture_with_two_masks(original, tmp_path):

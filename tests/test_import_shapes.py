@@ -113,7 +113,7 @@ TURNED[5:45, 25:55] = True  # BOX, turned by a right angle around its centre
 AROUND_CORNER = np.zeros((HIGH, WIDE), dtype=np.bool_)
 AROUND_CORNER[10:50, 30:60] = True  # the same around its first corner, which is at 60, 10
 ELLIPSE = {"x": 40 / WIDE * 100, "y": 25 / HIGH * 100, "radiusX": 20 / WIDE * 100, "radiusY": 15 / HIGH * 100}
-LINE = filled((6, 25, 84, 35))
+LINE = filled((10, 25, 80, 35))
 BRUSH = {"format": "rle", "rle": encode_brush(filled())}
 RUNS = "0, 1200"
 
@@ -177,8 +177,8 @@ def test_known_shapes_are_drawn(store, tmp_path, name):
 
 
 def test_lines_without_a_width_are_as_wide_as_the_user_says(store, tmp_path):
-    run(store, *labelme(tmp_path, shape("line", [[10, 30], [80, 30]])), line_width_px=3)
-    assert added(store, NAME).any(axis=1).sum() == 3
+    run(store, *labelme(tmp_path, shape("line", [[10, 30], [10, 30], [80, 30]])), line_width_px=4)
+    assert agree(added(store, NAME), filled((10, 28, 80, 32))) > 0.75
 
 
 REFUSED = {
@@ -202,6 +202,9 @@ REFUSED = {
     "labelme type": (labelme, [shape("cuboid", corners())], "cuboid"),
     "labelme two points": (labelme, [shape("polygon", corners()[:2])], "2 points"),
     "labelme no points": (labelme, [{"shape_type": "polygon"}], "points"),
+    "labelme line of one point": (labelme, [shape("line", [[3, 3]])], "no length"),
+    "labelme line without a length": (labelme, [shape("line", [[3, 3], [3, 3]])], "no length"),
+    "cvat wide": (cvat, ['<polyline points="3,3;9,9" width="1e9"/>'], "more than its image"),
     "labelme three corners": (labelme, [shape("rectangle", corners()[:3])], "3 points"),
     "labelme mask of text": (labelme, [shape("mask", [[20, 10], [59, 39]], mask="zebra")], "no picture"),
     "labelme mask elsewhere": (
@@ -310,6 +313,11 @@ class TestLabelStudioTasks:
         assert (summary.imported, summary.unusable) == ([], {})
         assert "predictions" in next(iter(summary.left_alone.values()))
         assert state_of(store) == before
+
+    def test_old_exports_call_annotations_completions(self, store, tmp_path):
+        one = task(result("rectangle", ls_box()))
+        one["completions"] = one.pop("annotations")
+        assert run(store, self.source(tmp_path, one), "labelstudio").imported == [NAME]
 
     def test_uploads_are_matched_without_their_prefix(self, store, tmp_path):
         one = task(result("rectangle", ls_box()), name="ignored", file_upload="7d56f811-c.png")

@@ -74,10 +74,12 @@ class FoundMask:
     Attributes:
         where: File and place, for messages.
         load: Reads it. Raises ValueError or OSError with the reason when it cannot.
+        picture: The file whose brightness is the mask, or None where it is no such file.
     """
 
     where: str
     load: Callable[[Target], Levels | Outlines]
+    picture: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from automask.importing.found import FoundMask, FoundMasks, Names, OnlyPredicted
 from automask.importing.names import Entry, match_by_name
 from automask.importing.shapes import Canvas, kind_of, turned
 
+_SUBMITTED = ("annotations", "completions")
+"""Where a task has what people submitted, in new and in old exports."""
 _SHAPES = ("rectangle", "ellipse", "polygon", "brush")
 _LABELS = "labels"
 """Ends the type of a shape that has its label with it, and is the type of a label that belongs to a shape of one id."""
@@ -41,7 +43,7 @@ def read_labelstudio(source: Path, names: Names) -> FoundMasks:
         except ValueError as error:
             unusable[f"{source}: task {position}"] = str(error)
             continue
-        if task.get("annotations") or task.get("predictions"):
+        if any(task.get(key) for key in (*_SUBMITTED, "predictions")):
             where = f"{source}: {images[0]}"
             entries.append(Entry(images, FoundMask(where, functools.partial(_outlines, task))))
     return match_by_name(names, entries, unusable)
@@ -79,9 +81,8 @@ def _path_of(address: str) -> str:
 
 def _outlines(task: Mapping[str, Any], target: Target) -> Outlines:
     """What the newest annotation with anything in it says."""
-    given = [
-        foreign.mapping(one, "an annotation") for one in foreign.sequence(task.get("annotations") or [], "annotations")
-    ]
+    submitted: object = next((task[key] for key in _SUBMITTED if task.get(key)), [])
+    given = [foreign.mapping(one, "an annotation") for one in foreign.sequence(submitted, "annotations")]
     given = [one for one in given if not one.get("was_cancelled")]
     if not given:
         raise OnlyPredicted(

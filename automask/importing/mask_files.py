@@ -98,4 +98,4 @@ def _matched(
 
 
 def _lazy(path: Path, load: Callable[[Path], Levels]) -> FoundMask:
-    return FoundMask(str(path), lambda target: load(path))
+    return FoundMask(str(path), lambda target: load(path), picture=path if load is grey_levels else None)

@@ -6,6 +6,7 @@ import dataclasses
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from automask.importing.untouched import OwnExport
 from automask.kinds import region_keys
 from automask.pipeline import draw
 from automask.store import Store, StoredImage, rle
+from automask.store.masks import hash_file
 from automask.types import Kind, MaskResult
 
 _HALF = 0.5
@@ -182,6 +184,8 @@ class Planner:
             result = self._store.result(stored.image_id)
             if result is None:
                 raise ValueError("what was found in its image is damaged: `automask run` analyses it again")
+            if mask.picture is not None and _is_image(mask.picture, stored):
+                raise ValueError("it is the image itself, not its mask")
             given = mask.load(Target(shape, self._options.line_width_px))
             layers = self._layers(stored, result, given, mask.where)
         except (NotAnAnnotation, OnlyPredicted) as reason:
@@ -296,6 +300,11 @@ def _called(result: MaskResult, outlines: Outlines) -> dict[str, Kind]:
         if kind is not None and covered[kind] > 0 and covered[kind] >= _HALF * patch.artefact.sum():
             found[key] = kind
     return found
+
+
+def _is_image(path: Path, stored: StoredImage) -> bool:
+    """Whether a file is an image of the store, or a copy of it: a grey photograph would pass for a mask."""
+    return path.stat().st_size == stored.size_bytes and hash_file(path) == stored.content_sha256
 
 
 def _of_levels(levels: NDArray[np.uint8], *, kinds: Mapping[str, Kind]) -> CorrectionLayers:

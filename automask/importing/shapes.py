@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -73,23 +74,27 @@ class Canvas:
         self.polygon(turned(edge, turn, around=centre), label)
 
     def line(self, points: Sequence[Point], label: object = None, *, width_px: float | None = None) -> None:
-        """A line of its own width in pixels, or without one of that which the user chose.
+        """A line of its own width in pixels, or without one of that which the user chose; corners are round.
 
         Raises:
-            ValueError: It has fewer than two points, or some far outside of the image.
+            ValueError: It has no length, or points far outside of the image.
         """
-        import cv2
-
         if width_px is None:
             width_px = self._line_width_px
             self.note(f"lines are drawn {width_px:g} px wide (--line-width)")
-        if len(points) < 2:
-            raise ValueError(f"a line of {len(points)} points has no length")
         if width_px > max(self.own_shape):
-            raise ValueError(f"a line is {width_px:.0f} px wide, more than its image")
-        thickness_px = max(1, round(width_px * sum(self._scales) / 2))
-        corners = self._corners(points)
-        cv2.polylines(self._of(label), [corners], isClosed=False, color=1, thickness=thickness_px, shift=_SHIFT)
+            raise ValueError(f"a line is {width_px:.6g} px wide, more than its image")
+        self._corners(points)  # those far outside end here
+        segments = [(one, other) for one, other in itertools.pairwise(points) if one != other]
+        if not segments:
+            raise ValueError("a line has no length")
+        half_px = width_px / 2
+        for (x0, y0), (x1, y1) in segments:
+            length_px = math.dist((x0, y0), (x1, y1))
+            dx, dy = (y1 - y0) / length_px * half_px, (x0 - x1) / length_px * half_px
+            self.polygon([(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)], label)
+        for corner, _ in segments[1:]:
+            self.ellipse(corner, (half_px, half_px), label)
 
     def raster(self, artefact: NDArray[np.bool_], label: object = None, *, left: int = 0, top: int = 0) -> None:
         """Pixels, with the place of their first one.
