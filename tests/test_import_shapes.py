@@ -225,6 +225,7 @@ REFUSED = {
     "coco odd": (coco, [{"segmentation": [FLAT[:7]]}], "pairs"),
     "coco size": (coco, [{"segmentation": {"counts": [6144], "size": [WIDE, HIGH]}}], "size"),
     "coco packed": (coco, [{"segmentation": {"counts": "zebra\u0000", "size": [HIGH, WIDE]}}], "run lengths"),
+    "cvat long runs": (cvat, ['<mask rle="1e308, 1e308" left="20" top="10" width="40" height="30"/>'], "fill its box"),
     "coco keypoints": (coco, [{"keypoints": [3, 3, 2], "num_keypoints": 1}], "bbox"),
 }  # fmt: skip
 
@@ -256,6 +257,14 @@ def test_the_label_of_a_shape_stands_in_another_result(store, tmp_path):
 def test_ids_of_coco_images_are_compared_as_texts(store, tmp_path, image_id, of):
     source, format_ = coco(tmp_path, {"bbox": [20, 10, 40, 30]}, image_id=image_id, of=of)
     assert run(store, source, format_).imported == [NAME]
+
+
+@pytest.mark.parametrize("side", [0, -1, 0.5, 1e300, None, "zebra", float("inf"), [], True])
+def test_sizes_that_cannot_be(store, tmp_path, side):
+    content = {"shapes": [shape("polygon", corners())], "imageHeight": side, "imageWidth": WIDE}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    summary = run(store, tmp_path, "labelme")
+    assert (summary.imported, len(summary.unusable)) == ([], 1)
 
 
 def test_annotations_of_no_listed_image_are_told(store, tmp_path):

@@ -23,6 +23,8 @@ from import_cases import (
 from PIL import Image
 
 from automask.errors import ConfigError, CorrectionConflict
+from automask.importing.found import FoundMask
+from automask.importing.names import Entry, match_by_name
 from automask.importing.run import READERS
 from automask.store import Store
 from automask.trainers import TRAINERS
@@ -72,6 +74,23 @@ def test_an_export_changes_nothing_and_a_touched_entry_only_its_own(original, tm
     assert run(root, source, case.format).imported == []
 
 
+UPLOADS = [
+    ("images/7d56f811-a.jpg", "a.jpg"), ("data/upload/3/7d56f811-a.jpg", "a.jpg"), ("7d56f811-b_c.png", "sub/b c.png"),
+    ("7d56f811-fünf.jpg", "fünf.jpg"), ("7d56f811-same.png", None), ("7d56f81-a.jpg", None), ("7D56F811-a.jpg", None),
+    ("x7d56f811-a.jpg", None), ("7d56f811-a.png", None), ("7d56f811-", None),
+    ("0badcafe-seen.png", "0badcafe-seen.png"),
+    ("sub__b c.png", "sub/b c.png"), ("images\\a.jpg", "a.jpg"), ("./a.jpg", "a.jpg"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "meant"), UPLOADS)
+def test_names_of_uploads(name, meant):
+    images = ["a.jpg", "sub/b c.png", "fünf.jpg", "x/same.png", "y/same.png", "0badcafe-seen.png", "seen.png"]
+    found = match_by_name(images, [Entry([name], FoundMask(name, lambda target: None))])
+    assert (list(found.masks), found.unmatched) == (([meant], ()) if meant else ([], (name,)))
+    assert list(found.prefixed) == ([meant] if meant and "7d56f811" in name else [])
+
+
 @pytest.mark.parametrize("name", ["kohya", "onetrainer", "kohya-alpha", "coco-rle", "labelme", "labelstudio", "cvat"])
 def test_flat_names_are_known(store, tmp_path, name):
     source = export_round(store, ROUNDS[name], tmp_path / "out", flatten=True, images="link")
@@ -85,6 +104,15 @@ def test_the_options_of_an_export_are_known_from_its_manifest(store, tmp_path, n
     before = state_of(store)
     assert run(store, source, ROUNDS[name].format).imported == []
     assert state_of(store) == before
+
+
+@pytest.mark.parametrize(
+    "header", ["", "[" * 100_000, "{}", '{"format": 1}', '{"format": 1, "exporter": "x", "options": 3}']
+)
+def test_a_strange_manifest_is_none(store, tmp_path, header):
+    source = export_round(store, ROUNDS["masks"], tmp_path / "out")
+    (tmp_path / "out" / "automask-export.jsonl").write_text(header)
+    assert run(store, source).imported == []
 
 
 def test_masks_packed_anew_are_the_same_masks(store, tmp_path):

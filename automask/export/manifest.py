@@ -21,6 +21,7 @@ from automask.store.atomic import output_error, write_atomic
 
 MANIFEST_NAME = "automask-export.jsonl"
 _FORMAT = 1
+_LONGEST_HEADER = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,8 @@ def header_of(path: Path) -> Mapping[str, Any] | None:
     """The header of a manifest of this format, or None where there is none."""
     try:
         with path.open(encoding="utf-8") as file:
-            header = _parsed(file.readline())
-    except (OSError, UnicodeDecodeError):
+            header = _parsed(file.readline(_LONGEST_HEADER))
+    except (OSError, UnicodeDecodeError, RecursionError):
         return None
     return header if header is not None and header.get("format") == _FORMAT else None
 

@@ -97,7 +97,7 @@ def _draw_mask(shape: Element, label: object, canvas: Canvas) -> None:
     area_px = width_px * height_px
     if min(width_px, height_px) <= 0 or area_px > canvas.own_shape[0] * canvas.own_shape[1]:
         raise ValueError("a mask is larger than its image, or has no size")
-    if (runs < 0).any() or (runs != runs.round()).any() or runs.sum() != area_px:
+    if ((runs < 0) | (runs > area_px) | (runs != runs.round())).any() or runs.sum() != area_px:
         raise ValueError("the run lengths of a mask do not fill its box")
     flat = np.repeat(np.arange(runs.size) % 2 == 1, runs.astype(np.int64))
     canvas.raster(flat.reshape(height_px, width_px), label, left=left, top=top)

@@ -111,7 +111,10 @@ def size_of(height: object, width: object) -> tuple[int, int] | None:
     """
     if height is None and width is None:
         return None
-    return int(positive(height, "the height")), int(positive(width, "the width"))
+    size = whole(height, "the height"), whole(width, "the width")
+    if min(size) < 1:
+        raise ValueError(f"a picture of {size[1]} x {size[0]} px has no pixel")
+    return size
 
 
 def shown(value: object) -> str:
@@ -121,7 +124,7 @@ def shown(value: object) -> str:
         return kinds[type(value)]
     try:
         text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):  # numbers of thousands of digits
+    except (TypeError, ValueError, RecursionError):  # numbers of thousands of digits, deep lists
         return f"some {type(value).__name__}"
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
 

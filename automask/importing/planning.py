@@ -227,22 +227,22 @@ class Planner:
         orientation = stored.orientation or 1
         if isinstance(given, Outlines):
             upright = fitted_outlines(given, shape, orientation=orientation)
-            self._note_size(stored, given.own_shape, shape)
             if given.notes:
                 self.summary.notes[where] = "; ".join(given.notes)
             if self._own.has_outlines(stored, upright):
                 return None
+            self._note_size(stored, given.own_shape, shape)
             add = np.zeros(shape, dtype=np.bool_)
             for drawn in upright.by_kind.values():
                 add |= drawn
             return CorrectionLayers(replaces=True, add=add, kinds=_called(result, upright))
         levels = 255 - given.levels if self._options.inverts else given.levels
-        if given.was_binary:
-            self.summary.binary.append(stored.image_id)
         if self._own.has_levels(stored, levels):
             self._polarity_is_proven |= int(levels.min()) < 255
             return None
         fitted = fitted_levels(levels, shape, orientation=orientation, as_stored=self._found.as_stored)
+        if given.was_binary:
+            self.summary.binary.append(stored.image_id)
         if self._own.is_mask(stored, fitted):
             return None
         self._note_size(stored, (levels.shape[0], levels.shape[1]), shape)

@@ -133,6 +133,8 @@ def _apply(
                 summary.notes[image_id] = issue.message
     for _ in range(_TRIES):
         _make_way(store, planned, options, summary)
+        if not planned:
+            return
         try:
             store.put_corrections(Changes(planned), author=options.author, tool=f"{_TOOL}{options.format}")
         except CorrectionConflict:
