@@ -72,6 +72,17 @@ def test_an_export_changes_nothing_and_a_touched_entry_only_its_own(original, tm
     centre = (SIZE_PX[0] - 1 - x, SIZE_PX[1] - 1 - y) if stored else (x, y)
     assert levels_of(root, touched)[centre[1], centre[0]] == 0
     assert run(root, source, case.format).imported == []
+    assert run(root, export_round(root, case, tmp_path / "out"), case.format, replaces=True).imported == []
+    assert state_of(root) == after
+
+
+def test_what_is_untouched_keeps_its_kind_beside_what_is_new(store, tmp_path):
+    source = export_round(store, ROUNDS["cvat"], tmp_path / "out")
+    ROUNDS["cvat"].touch(source, "a.png", (60, 40, 90, 60))
+    run(store, source, "cvat")
+    again = export_round(store, ROUNDS["cvat"], tmp_path / "again").read_text()
+    image = again[again.index('name="a.png"') : again.index('name="b.jpg"')]
+    assert [image.count(f'label="{kind}"') for kind in ("text", "custom")] == [1, 1]
 
 
 UPLOADS = [
