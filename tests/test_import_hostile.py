@@ -234,6 +234,14 @@ class TestBinaryMasks:
         assert levels_of(store, "b.jpg").max() == 0
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "RGB", "P", "1"])
+def test_modes_that_say_the_same(store, tmp_path, mode):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(half(255)).convert(mode).save(tmp_path / "in" / "a.png")
+    assert run(store, tmp_path / "in").imported == ["a.png"]
+    assert np.array_equal(levels_of(store, "a.png"), half(255))
+
+
 def test_masks_lie_as_their_trainer_reads_them(store, tmp_path):
     write_levels(tmp_path / "in", turned=half(255))
     run(store, tmp_path / "in", "kohya")  # reads the pixels of the file, which lie upside down

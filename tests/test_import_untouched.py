@@ -23,6 +23,7 @@ from import_cases import (
 from PIL import Image
 
 from automask.errors import ConfigError, CorrectionConflict
+from automask.fuse import CorrectionLayers
 from automask.importing.found import FoundMask
 from automask.importing.names import Entry, match_by_name
 from automask.importing.run import READERS
@@ -210,7 +211,7 @@ def test_a_correction_that_arrives_meanwhile_stays(store, tmp_path, monkeypatch)
 
     def slow(self, changes, **options):
         if len(changes) == 2:
-            layers = next(layers for layers, _ in changes.values())
+            layers = CorrectionLayers(add=np.eye(SIZE_PX[1], SIZE_PX[0], dtype=np.bool_))
             content = self.lookup("a.png").content_sha256
             self.put_correction(content, layers, author="bob", tool="review", based_on=None)
         real(self, changes, **options)

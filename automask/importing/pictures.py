@@ -56,7 +56,7 @@ def grey_levels(path: Path) -> Levels:
         ValueError: It is no grey mask of 8 bits.
     """
     with opened(path) as picture:
-        if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") and _is_transparent(picture):
             raise ValueError("it has an alpha channel, so that it is not clear which channel counts")
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"it has wide values ({picture.mode}); save it as 8-bit grey")
@@ -77,6 +77,11 @@ def alpha_levels(path: Path) -> Levels:
         if "A" not in picture.getbands():
             raise ValueError("it has no alpha channel")
         return _weights(np.asarray(picture.getchannel("A")))
+
+
+def _is_transparent(picture: PillowImage.Image) -> bool:
+    """Whether an alpha channel says anything: many editors add one that is opaque everywhere."""
+    return int(np.asarray(picture.convert("RGBA").getchannel("A")).min()) < 255
 
 
 def _weights(levels: NDArray[np.uint8]) -> Levels:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from automask.importing.found import (
 from automask.importing.untouched import OwnExport
 from automask.kinds import region_keys
 from automask.pipeline import draw
-from automask.store import Store, StoredImage, rle
+from automask.store import PackedLayers, Store, StoredImage
 from automask.store.masks import hash_file
 from automask.types import Kind, MaskResult
 
@@ -100,54 +99,17 @@ class ImportSummary:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A new correction that waits, packed: the masks of a whole dataset would not fit into memory.
+    """A new correction that waits; packed, since the masks of a whole dataset would not fit into memory.
 
     Attributes:
         image_ids: The images that have these pixels.
         based_on: Newest revision when it was planned.
+        layers: What changes.
     """
 
     image_ids: tuple[str, ...]
     based_on: int | None
-    shape: tuple[int, int]
-    add: bytes | None
-    levels: bytes | None
-    kinds: Mapping[str, Kind]
-
-    @classmethod
-    def of(cls, layers: CorrectionLayers, image_id: str, based_on: int | None) -> Planned:
-        """Pack the layers of an import: either outlines or the levels of every pixel."""
-        drawn = layers.add if layers.add is not None else layers.weight_levels
-        if drawn is None:
-            raise ValueError("an import has outlines or levels")
-        add = rle.encode(layers.add) if layers.add is not None else None
-        levels = zlib.compress(layers.weight_levels.tobytes(), 1) if layers.weight_levels is not None else None
-        return cls((image_id,), based_on, (drawn.shape[0], drawn.shape[1]), add, levels, layers.kinds)
-
-    @property
-    def layers(self) -> CorrectionLayers:
-        """The layers, unpacked."""
-        if self.add is not None:
-            return CorrectionLayers(replaces=True, add=rle.decode(self.add), kinds=self.kinds)
-        levels = np.frombuffer(zlib.decompress(self.levels or b""), dtype=np.uint8).reshape(self.shape)
-        return _of_levels(levels, kinds=self.kinds)
-
-
-class Changes(Mapping[str, tuple[CorrectionLayers, int | None]]):
-    """Planned corrections by content, unpacked one at a time."""
-
-    def __init__(self, planned: Mapping[str, Planned]) -> None:
-        self._planned = planned
-
-    def __getitem__(self, content_sha256: str) -> tuple[CorrectionLayers, int | None]:
-        one = self._planned[content_sha256]
-        return one.layers, one.based_on
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._planned)
-
-    def __len__(self) -> int:
-        return len(self._planned)
+    layers: PackedLayers
 
 
 class Planner:
@@ -266,10 +228,10 @@ class Planner:
         if is_empty and not self._options.allows_empty and self._masks_something(stored, result, before):
             summary.would_empty.append(image_id)
             return
-        planned = Planned.of(layers, image_id, newest.revision if newest is not None else None)
+        planned = Planned((image_id,), newest.revision if newest is not None else None, PackedLayers.of(layers))
         twin = self.planned.get(content)
         if twin is not None:
-            if dataclasses.replace(planned, image_ids=twin.image_ids) != twin:
+            if planned.layers != twin.layers:
                 summary.unusable[mask.where] = (
                     f"{image_id} is the same picture as {twin.image_ids[0]}, and its mask differs"
                 )

@@ -18,7 +18,7 @@ from automask.importing.foreign import printable
 from automask.importing.found import Reader
 from automask.importing.labelme import read_labelme
 from automask.importing.labelstudio import read_labelstudio
-from automask.importing.planning import Changes, ImportOptions, ImportSummary, Planned, Planner
+from automask.importing.planning import ImportOptions, ImportSummary, Planned, Planner
 from automask.importing.untouched import OwnExport
 from automask.plugins import EXPORTERS, available
 from automask.redraw import redraw_image, stored_config
@@ -136,7 +136,8 @@ def _apply(
         if not planned:
             return
         try:
-            store.put_corrections(Changes(planned), author=options.author, tool=f"{_TOOL}{options.format}")
+            changes = {content: (one.layers, one.based_on) for content, one in planned.items()}
+            store.put_corrections(changes, author=options.author, tool=f"{_TOOL}{options.format}")
         except CorrectionConflict:
             continue
         return
