@@ -1,6 +1,7 @@
 """Masks that were drawn elsewhere become corrections; nothing is guessed, nothing is lost."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from export_cases import artefact_of, export, make_store
 from fakes import red_on_grey
 from PIL import Image
 
+from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError
-from automask.importing.annotations import _counts_of_text
 from automask.importing.brush import decode_brush, encode_brush
+from automask.importing.coco import counts_of_text
 from automask.importing.run import READERS, ImportOptions, import_masks
 from automask.store import Store
 from automask.trainers import TRAINERS
@@ -122,11 +124,20 @@ def test_nothing_that_fits_is_an_error(store, tmp_path):
     assert caught.value.code == "import-nothing"
 
 
-@pytest.mark.parametrize("trainer", sorted(set(TRAINERS) - {"invoke"}))
-def test_masks_of_every_trainer_come_back(store, tmp_path, trainer):
+@pytest.fixture
+def bare_store(store, tmp_path):
+    """A store of the same images in which the person did without text."""
+    config = PipelineConfig(policy={"text": {"action": "keep"}})
+    shutil.copytree(tmp_path / "images", tmp_path / "bare")
+    return make_store(tmp_path / "bare", config=config)
+
+
+@pytest.mark.parametrize("trainer", sorted(set(TRAINERS)))
+def test_masks_of_every_trainer_come_back(store, bare_store, tmp_path, trainer):
     output = export(store, trainer, output=tmp_path / "out", images="link" if trainer != "invoke" else None).output
     folder = output / "masks" if (output / "masks").is_dir() else output / "images"
     before = {name: levels_of(store, name) for name in NAMES}
+    store = bare_store
     summary = run(store, folder, trainer)
     assert sorted(summary.imported) == NAMES, summary
     for name in NAMES:
@@ -138,9 +149,12 @@ def test_masks_of_every_trainer_come_back(store, tmp_path, trainer):
     ("coco", "annotations-rle.json"), ("coco", "annotations-polygons.json"),
     ("labelme", "images"), ("labelstudio", "tasks.json"), ("cvat", "annotations.xml"),
 ])  # fmt: skip
-def test_outlines_come_back_and_grow_as_before(store, tmp_path, format_, file):
+def test_outlines_come_back_and_grow_as_before(store, bare_store, tmp_path, format_, file):
     output = export(store, format_, output=tmp_path / "out").output
+    if format_ == "labelstudio":
+        submit(output / file)
     before = {name: (artefact_of(store, name), levels_of(store, name)) for name in NAMES}
+    store = bare_store
     summary = run(store, output / file, format_)
     assert sorted(summary.imported) == NAMES, summary
     for name, (artefact, levels) in before.items():
@@ -150,6 +164,14 @@ def test_outlines_come_back_and_grow_as_before(store, tmp_path, format_, file):
         agreement = (layers.add & artefact).sum() / (layers.add | artefact).sum()
         assert agreement == 1.0 if format_ in ("labelstudio", "cvat") or "rle" in file else agreement > 0.9
         assert (levels_of(store, name) != levels).mean() < 0.02
+
+
+def submit(path):
+    """What Label Studio exports once somebody accepted the predictions."""
+    tasks = json.loads(path.read_text())
+    for task in tasks:
+        task["annotations"] = task.pop("predictions")
+    path.write_text(json.dumps(tasks))
 
 
 def test_polygons_and_rectangles_that_label_studio_and_cvat_export(store, tmp_path):
@@ -194,7 +216,7 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
     packed = mask.encode(np.asfortranarray(artefact.astype(np.uint8)))
     from automask.store.rle import coco_counts
 
-    assert _counts_of_text(packed["counts"].decode()) == coco_counts(artefact)
+    assert counts_of_text(packed["counts"].decode()) == coco_counts(artefact)
 
 
 def test_every_format_has_a_reader():

@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from importlib.util import find_spec
+from pathlib import PurePosixPath
 
 IMAGE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -107,6 +108,11 @@ def xml_name(name: str) -> str:
 def folded(name: str) -> str:
     """The form in which two names are one on a file system that ignores case or Unicode normalisation."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+
+
+def flat_name(image_id: str) -> str:
+    """The name of an image in a folder without sub-folders: `sub__a.png` for `sub/a.png`."""
+    return "__".join(part for part in PurePosixPath(image_id).parts if part not in ("/", ".."))
 
 
 def names_with_long_masks(names: Sequence[str], *, folders: Collection[str] = ()) -> frozenset[str]:

@@ -16,7 +16,7 @@ from automask.buckets import Bucket
 from automask.config import PipelineConfig, RenderConfig
 from automask.corrected import Touched, drawn_as_called
 from automask.evidence import fused
-from automask.export.protocol import Instance, Orientation
+from automask.export.protocol import Exporter, Instance, Orientation
 from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, growth_px
 from automask.grid import LatentGrid
 from automask.kinds import noted
@@ -151,6 +151,21 @@ class Drawing:
         if added.any():
             found.append(Instance(Kind.CUSTOM, 1.0, added))
         return found
+
+
+def drawing_of(exporter: Exporter, config: PipelineConfig) -> Drawing:
+    """How an exporter draws the masks of a store whose last run had a configuration."""
+    rules, options = exporter.rules, exporter.options
+    growth = options.growth_cells
+    cell_px = options.cell_px or rules.cell_px
+    changes = {"training_px": options.training_px, "cell_px": cell_px, "growth_cells": growth}
+    return Drawing(
+        config=config,
+        render=config.render.model_copy(update={k: v for k, v in changes.items() if v is not None}),
+        trainer=rules.trainer,
+        least_growth_cells=rules.trainer.growth_cells if rules.trainer is not None and growth is None else 0.0,
+        orientation=rules.orientation,
+    )
 
 
 def page_growth_px(result: MaskResult, config: PipelineConfig) -> int:

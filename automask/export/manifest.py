@@ -1,15 +1,15 @@
 """What an export wrote: so that the next one redoes only what changed, and removes only what is ours.
 
-`automask-export.jsonl` in the output folder, one JSON object a line: first a header, then files; of several lines for
-one file the last counts. A line without `size` is a file that is about to be written: after a crash it is known as
-ours.
+`automask-export.jsonl` in the output folder, one JSON object a line: first a header with the exporter and its options,
+then files; of several lines for one file the last counts. A line without `size` is a file that is about to be written:
+after a crash it is known as ours.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from automask.store.atomic import output_error, write_atomic
 
 MANIFEST_NAME = "automask-export.jsonl"
 _FORMAT = 1
+_LONGEST_HEADER = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,32 @@ def read_manifest(output: Path, *, exporter: str) -> Entries:
     return entries
 
 
-def write_manifest(output: Path, entries: Iterable[Entry], *, exporter: str) -> None:
+def header_of(path: Path) -> Mapping[str, Any] | None:
+    """The header of a manifest of this format, or None where there is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            header = _parsed(file.readline(_LONGEST_HEADER))
+    except (OSError, UnicodeDecodeError, RecursionError):
+        return None
+    return header if header is not None and header.get("format") == _FORMAT else None
+
+
+def write_manifest(
+    output: Path, entries: Iterable[Entry], *, exporter: str, options: Mapping[str, object] | None = None
+) -> None:
     """Replace the manifest.
+
+    Args:
+        output: The folder of the export.
+        entries: All its files.
+        exporter: Its name.
+        options: Of the exporter, as JSON values: an import draws with them again what the export drew.
 
     Raises:
         OutputError: It cannot be written.
     """
     text = io.StringIO()
-    text.write(json_line({"exporter": exporter, "format": _FORMAT}))
+    text.write(json_line({"exporter": exporter, "format": _FORMAT, "options": dict(options or {})}))
     for entry in entries:
         text.write(_line(entry))
     write_atomic(output / MANIFEST_NAME, text.getvalue().encode())

@@ -18,7 +18,7 @@ from automask.config import PipelineConfig, config_error
 from automask.dataset.names import stem_of
 from automask.errors import ConfigError, InputError, OutputError, PluginError
 from automask.export.base import text_file
-from automask.export.drawing import Drawing, digest
+from automask.export.drawing import digest, drawing_of
 from automask.export.howto import HOWTO_NAME, howto
 from automask.export.images import Chosen, StoredExportImage
 from automask.export.manifest import Entries, Entry, Journal, read_manifest, write_manifest
@@ -139,16 +139,7 @@ class _Export:
         self._input_root = self._checked_input()
         self._unfinished = unfinished(self._store, output=self._output)
         self._mode = image_mode(exporter)
-        growth = options.growth_cells
-        cell_px = options.cell_px or rules.cell_px
-        changes = {"training_px": options.training_px, "cell_px": cell_px, "growth_cells": growth}
-        self._drawing = Drawing(
-            config=config,
-            render=config.render.model_copy(update={k: v for k, v in changes.items() if v is not None}),
-            trainer=rules.trainer,
-            least_growth_cells=rules.trainer.growth_cells if rules.trainer is not None and growth is None else 0.0,
-            orientation=rules.orientation,
-        )
+        self._drawing = drawing_of(exporter, config)
         known = read_manifest(self._output, exporter=exporter.name)
         if known:
             sweep_temporaries(self._output)
@@ -167,7 +158,7 @@ class _Export:
             )
         context = self._context(chosen)
         planned = self._planned(chosen, context)
-        write_manifest(self._output, [*known.values(), *planned], exporter=exporter.name)
+        self._note_files([*known.values(), *planned])
         return self._write(chosen, context, known)
 
     def _checked_input(self) -> Path:
@@ -317,7 +308,7 @@ class _Export:
                     removed += 1
                 elif os.path.lexists(self._writer.path(entry)):
                     kept += 1
-        write_manifest(self._output, entries.values(), exporter=self._exporter.name)
+        self._note_files(entries.values())
         trainer = self._exporter.rules.trainer
         return ExportSummary(
             exporter=self._exporter.name,
@@ -338,6 +329,11 @@ class _Export:
             seconds=time.perf_counter() - self._started,
             interrupted=self._stop.is_set(),
         )
+
+    def _note_files(self, entries: Iterable[Entry]) -> None:
+        exporter = self._exporter
+        options = exporter.options.model_dump(mode="json", exclude_defaults=True)
+        write_manifest(self._output, entries, exporter=exporter.name, options=options)
 
     @staticmethod
     def _may_stay(file: OutputFile, snippet: Snippet | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from automask.dataset.names import folded, stem_of, suffix_of, xml_name
+from automask.dataset.names import flat_name, folded, stem_of, suffix_of, xml_name
 from automask.errors import ConfigError, InputError
 from automask.export.images import Chosen
 from automask.export.protocol import Exporter, ExportOptions, ExportRules, ImageMode
@@ -178,7 +178,7 @@ def _names(ids: Sequence[str], *, flatten: bool) -> list[str]:
         )
     if not flatten:
         return list(ids)
-    flat = ["__".join(part for part in PurePosixPath(one).parts if part not in ("/", "..")) for one in ids]
+    flat = [flat_name(one) for one in ids]
     shared = _shared_stems(flat)
     taken: set[str] = set()
     names: list[str] = []

@@ -14,15 +14,19 @@ _WORD_BITS = 8
 _VISIBLE = 128
 
 
-def decode_brush(rle: Sequence[int], *, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def decode_brush(rle: Sequence[object], *, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """(H, W) bool of a `rle` list.
 
     Raises:
         ValueError: It is damaged or of another size.
     """
+    if any(isinstance(one, bool) or not isinstance(one, int) or not 0 <= one <= 255 for one in rle):
+        raise ValueError("the rle of a brush is no list of bytes")
     bits = _Bits(np.unpackbits(np.array(rle, dtype=np.uint8)))
     total = bits.take(32)
     word = bits.take(5) + 1
+    if word != _WORD_BITS:
+        raise ValueError(f"the brush has values of {word} bits, not {_WORD_BITS}")
     lengths = [bits.take(4) + 1 for _ in range(4)]
     if total != shape[0] * shape[1] * _CHANNELS:
         raise ValueError(f"the brush covers {total // _CHANNELS} px, the image has {shape[0] * shape[1]}")

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
-
-from automask.dataset.names import IMAGE_SUFFIXES, folded, stem_of
+from automask.dataset.names import IMAGE_SUFFIXES, flat_name, folded, stem_of
 from automask.errors import InputError
-from automask.importing.found import FoundMask, FoundMasks, Names, Shape
+from automask.importing.found import FoundMask, FoundMasks, Levels, Names
+from automask.importing.pictures import alpha_levels, grey_levels
 from automask.trainers import TRAINERS, Place
 
 MASK_SUFFIXES = (*sorted(IMAGE_SUFFIXES), ".mask")
 
 
-def read_folder(source: Path, names: Names) -> FoundMasks:
-    """Masks under the path of their image: `sub/a.png` or `sub/a.jpg.png` for `sub/a.jpg`."""
+def read_folder(source: Path, names: Names, *, as_stored: bool = False) -> FoundMasks:
+    """Masks under the path of their image: `sub/a.png` or `sub/a.jpg.png` for `sub/a.jpg`.
+
+    Args:
+        source: The folder.
+        names: Image ids of the store.
+        as_stored: They lie as the pixels in the image file do, whatever its EXIF orientation.
+    """
 
     def candidates(image_id: str) -> list[str]:
         path = PurePosixPath(image_id)
@@ -29,12 +31,14 @@ def read_folder(source: Path, names: Names) -> FoundMasks:
             *(str(path.with_name(stem + suffix)) for suffix in MASK_SUFFIXES),
         ]
 
-    return _matched(source, names, candidates)
+    return _matched(source, names, candidates, as_stored=as_stored)
 
 
 def read_trainer(source: Path, names: Names, *, trainer: str) -> FoundMasks:
     """Masks where a trainer looks for them, in the folder that the trainer is given."""
     naming = TRAINERS[trainer].naming
+    if naming.place is Place.COLUMN:  # a list names the masks, which our own has under names for any program
+        return read_folder(source, names, as_stored=not TRAINERS[trainer].transposes_exif)
 
     def candidates(image_id: str) -> list[str]:
         expected = PurePosixPath(naming.mask_name(image_id))
@@ -42,7 +46,9 @@ def read_trainer(source: Path, names: Names, *, trainer: str) -> FoundMasks:
             return [str(expected)]
         return [str(expected), *(str(expected.with_suffix(suffix)) for suffix in naming.extensions)]
 
-    return _matched(source, names, candidates, only_ending=naming.ending if naming.place is Place.BESIDE else "")
+    only_ending = naming.ending if naming.place is Place.BESIDE else ""
+    as_stored = not TRAINERS[trainer].transposes_exif
+    return _matched(source, names, candidates, only_ending=only_ending, as_stored=as_stored)
 
 
 def read_alpha(source: Path, names: Names) -> FoundMasks:
@@ -50,9 +56,10 @@ def read_alpha(source: Path, names: Names) -> FoundMasks:
 
     def candidates(image_id: str) -> list[str]:
         path = PurePosixPath(image_id)
-        return [image_id, *(str(path.with_name(stem_of(path.name) + suffix)) for suffix in (".png", ".webp", ".avif"))]
+        others = (str(path.with_name(stem_of(path.name) + suffix)) for suffix in (".png", ".webp", ".avif"))
+        return [image_id, f"{image_id}.png", *others]
 
-    return _matched(source, names, candidates, load=_load_alpha)
+    return _matched(source, names, candidates, load=alpha_levels)
 
 
 def _matched(
@@ -61,11 +68,11 @@ def _matched(
     candidates: Callable[[str], list[str]],
     *,
     only_ending: str = "",
-    load: Callable[[Path], NDArray[np.uint8]] | None = None,
+    load: Callable[[Path], Levels] = grey_levels,
+    as_stored: bool = False,
 ) -> FoundMasks:
     if not source.is_dir():
         raise InputError(f"{source} is no folder of masks.", advice="Give the folder that holds the masks.")
-    load = load or _load_levels
     files = {
         folded(path.relative_to(source).as_posix()): path
         for path in sorted(source.rglob("*"))
@@ -73,9 +80,10 @@ def _matched(
     }
     taken: dict[str, str] = {}
     masks: dict[str, FoundMask] = {}
-    for image_id in names:
-        key = next((key for key in map(folded, candidates(image_id)) if key in files), None)
-        if key is None:
+    # Names of `automask export --flatten` come second: `sub__a.png` may be an image of that very name.
+    for image_id, name in [*((one, one) for one in names), *((one, flat_name(one)) for one in names if "/" in one)]:
+        key = None if image_id in masks else next((k for k in map(folded, candidates(name)) if k in files), None)
+        if key is None or (key in taken and name != image_id):
             continue
         if key in taken:
             raise InputError(
@@ -86,33 +94,8 @@ def _matched(
         taken[key] = image_id
         masks[image_id] = _lazy(files[key], load)
     unmatched = tuple(path.relative_to(source).as_posix() for key, path in files.items() if key not in taken)
-    return FoundMasks(masks, unmatched)
+    return FoundMasks(masks, unmatched, as_stored=as_stored)
 
 
-def _lazy(path: Path, load: Callable[[Path], NDArray[np.uint8]]) -> FoundMask:
-    def levels(shape: Shape) -> NDArray[np.uint8]:
-        try:
-            return load(path)
-        except (UnidentifiedImageError, PillowImage.DecompressionBombError) as error:
-            raise ValueError(f"it is no image ({error})") from error
-
-    return FoundMask(str(path), levels)
-
-
-def _load_levels(path: Path) -> NDArray[np.uint8]:
-    with PillowImage.open(path) as picture:
-        if picture.mode in ("RGBA", "LA", "PA"):
-            raise ValueError("it has an alpha channel, so that it is not clear which channel counts")
-        if picture.mode.startswith(("I", "F")):
-            raise ValueError(f"it has wide values ({picture.mode}); save it as 8-bit grey")
-        colours = np.asarray(picture.convert("RGB"))
-        if (colours != colours[..., :1]).any():
-            raise ValueError("it is coloured, no grey mask")
-        return np.ascontiguousarray(colours[..., 0])
-
-
-def _load_alpha(path: Path) -> NDArray[np.uint8]:
-    with PillowImage.open(path) as picture:
-        if "A" not in picture.getbands():
-            raise ValueError("it has no alpha channel")
-        return np.asarray(picture.getchannel("A"))
+def _lazy(path: Path, load: Callable[[Path], Levels]) -> FoundMask:
+    return FoundMask(str(path), lambda target: load(path), picture=path if load is grey_levels else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from automask.store.atomic import WrittenFile, write_atomic
+from automask.store.corrections import PackedLayers
 from automask.store.locking import LockOwner
 from automask.store.placing import DATABASE_NAME, LOCK_NAME, MASKS_FOLDER, is_store
 from automask.store.records import (
@@ -34,6 +35,7 @@ __all__ = [
     "DecisionRecord",
     "FileFacts",
     "LockOwner",
+    "PackedLayers",
     "Plan",
     "Problem",
     "RunRecord",

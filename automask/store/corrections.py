@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,51 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PackedLayers:
+    """Correction layers as the database keeps them: small enough to hold those of a whole dataset.
+
+    Attributes:
+        shape: (H, W) of the layers, or None where there is none.
+        replaces: As in `CorrectionLayers`; so are all others.
+    """
+
+    shape: tuple[int, int] | None
+    replaces: bool
+    already_grown: bool
+    add: bytes | None
+    remove: bytes | None
+    weight_set: bytes | None
+    weight_levels: bytes | None
+    kinds: Mapping[str, Kind]
+
+    @classmethod
+    def of(cls, layers: AnyLayers) -> PackedLayers:
+        """Pack layers, unless they are.
+
+        Raises:
+            ValueError: They do not fit each other.
+        """
+        if isinstance(layers, PackedLayers):
+            return layers
+        shape = layers_shape(layers)
+        weight_set, levels = None, None
+        if layers.weight_levels is not None and layers.weight_set is not None:
+            if layers.weight_levels.dtype != np.uint8:
+                raise ValueError(f"weight_levels must be uint8, got {layers.weight_levels.dtype}")
+            weight_set = rle.encode(layers.weight_set)
+            levels = rle.encode_levels(layers.weight_levels, layers.weight_set)
+        add, remove = _encode(layers.add), _encode(layers.remove)
+        return cls(shape, layers.replaces, layers.already_grown, add, remove, weight_set, levels, dict(layers.kinds))
+
+
+AnyLayers = CorrectionLayers | PackedLayers
+
+
 def append(
     connection: sqlite3.Connection,
     content_sha256: str,
-    layers: CorrectionLayers | None,
+    layers: AnyLayers | None,
     *,
     author: str,
     tool: str,
@@ -55,7 +97,8 @@ def append(
             f"The correction was changed by somebody else: its newest revision is {newest_revision}, not {based_on}.",
             advice="Load the image again and repeat the change.",
         )
-    packed = _packed(layers) if layers is not None else (None, None, None, None)
+    packed = PackedLayers.of(layers) if layers is not None else None
+    kinds: Mapping[str, Kind] = packed.kinds if packed is not None else {}
     number = (newest_revision or 0) + 1
     connection.execute(
         f"INSERT INTO corrections ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -65,11 +108,14 @@ def append(
             time.time(),
             to_text(author),
             to_text(tool),
-            int(layers is None),
-            int(layers is not None and layers.replaces),
-            int(layers is not None and layers.already_grown),
-            *packed,
-            _kinds_json(layers),
+            int(packed is None),
+            int(packed is not None and packed.replaces),
+            int(packed is not None and packed.already_grown),
+            packed.add if packed is not None else None,
+            packed.remove if packed is not None else None,
+            packed.weight_set if packed is not None else None,
+            packed.weight_levels if packed is not None else None,
+            json.dumps({key: kind.value for key, kind in sorted(kinds.items())}),
         ),
     )
     return number
@@ -157,19 +203,6 @@ def layers_shape(layers: CorrectionLayers) -> tuple[int, int] | None:
     return None
 
 
-def _packed(layers: CorrectionLayers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
-    layers_shape(layers)
-    levels = None
-    if layers.weight_levels is not None and layers.weight_set is not None:
-        if layers.weight_levels.dtype != np.uint8:
-            raise ValueError(f"weight_levels must be uint8, got {layers.weight_levels.dtype}")
-        weight_set = rle.encode(layers.weight_set)
-        levels = rle.encode_levels(layers.weight_levels, layers.weight_set)
-    else:
-        weight_set = None
-    return _encode(layers.add), _encode(layers.remove), weight_set, levels
-
-
 def _correction(row: sqlite3.Row) -> Correction:
     layers = None
     if not row["withdrawn"]:
@@ -191,11 +224,6 @@ def _correction(row: sqlite3.Row) -> Correction:
         tool=from_text(row["tool"]),
         created_s=row["created_s"],
     )
-
-
-def _kinds_json(layers: CorrectionLayers | None) -> str:
-    kinds: Mapping[str, Kind] = layers.kinds if layers is not None else {}
-    return json.dumps({key: kind.value for key, kind in sorted(kinds.items())})
 
 
 def _kinds(text: str) -> dict[str, Kind]:

@@ -16,6 +16,7 @@ from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
 from automask.store import corrections, decisions, images, masks, placing, planning, queries, runs, stale
 from automask.store.atomic import sweep_temporaries
+from automask.store.corrections import AnyLayers, PackedLayers
 from automask.store.database import Database
 from automask.store.locking import exclusive_lock
 from automask.store.reader import StoreReader
@@ -299,7 +300,7 @@ class Store(StoreReader):
         return revision
 
     def put_corrections(
-        self, changes: Mapping[str, tuple[CorrectionLayers | None, int | None]], *, author: str, tool: str
+        self, changes: Mapping[str, tuple[AnyLayers | None, int | None]], *, author: str, tool: str
     ) -> None:
         """Keep new revisions of several contents, all or none.
 
@@ -312,10 +313,11 @@ class Store(StoreReader):
             CorrectionConflict: Somebody else was faster with one of them.
             ValueError: Layers differ in shape from each other or from their image.
         """
+        packed = {content: (PackedLayers.of(one) if one else None, known) for content, (one, known) in changes.items()}
         with self._database.writing(durable=True) as connection:
-            for content, (layers, based_on) in changes.items():
+            for content, (layers, based_on) in packed.items():
                 if layers is not None:
-                    images.check_shape(connection, content, corrections.layers_shape(layers))
+                    images.check_shape(connection, content, layers.shape)
                 corrections.append(connection, content, layers, author=author, tool=tool, based_on=based_on)
             stale.settle_corrected(connection, *changes)
 
