@@ -23,8 +23,8 @@ from PIL import Image as PillowImage
 from store_cases import file_at
 
 from automask.config import PipelineConfig
+from automask.drawing import draw, fuse_fingerprint
 from automask.geometry import Box
-from automask.pipeline import draw, fuse_fingerprint
 from automask.store import Store
 from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
@@ -58,7 +58,7 @@ def put_image(store: Store, images: Path, name: str, pairs: list[tuple[Region, P
         issues=(),
         fingerprints=FINGERPRINTS,
     )
-    mask, _ = draw(result, CONFIG)
+    mask = draw(result, CONFIG).mask
     store.put_result(file, result, mask.levels, content_sha256=hashlib.sha256(file.path.read_bytes()).hexdigest())
 
 

@@ -14,9 +14,9 @@ from typing import ParamSpec, TypeVar
 
 from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import Decoded, decode_bytes
+from automask.drawing import draw, fuse_fingerprint
 from automask.errors import StageError
 from automask.fuse import Mask
-from automask.pipeline import draw, fuse_fingerprint
 from automask.store.png import encode_mask
 from automask.types import MaskResult
 from automask.wire import WireResult
@@ -186,5 +186,5 @@ class MaskMaker:
 
 
 def _drawn(result: MaskResult, facts: ImageFacts, config: PipelineConfig) -> Answer:
-    mask, judged = draw(result, config)
-    return Answer(facts=facts, result=judged, mask=mask, png=encode_mask(mask.levels))
+    drawn = draw(result, config)
+    return Answer(facts=facts, result=drawn.judged, mask=drawn.mask, png=encode_mask(drawn.mask.levels))

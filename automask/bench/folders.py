@@ -18,6 +18,7 @@ from automask.bench.run import BenchRun, ImageFigures, machine, package_versions
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel, PipelineConfig
 from automask.events import ImageDone, ImageReused, RunEvent, RunSummary
+from automask.evidence import fused
 from automask.metrics import score_mask
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
@@ -169,7 +170,7 @@ def _figures(
     if row is not None and result is not None and row.mask_name is not None:
         with PillowImage.open(store.mask_path(row.mask_name)) as picture:
             score = score_mask(np.asarray(picture.convert("L")), manifest.truth_of(entry))
-        leak, waste, drawn = score.leak, score.waste, regions_by_kind(result, config)
+        leak, waste, drawn = score.leak, score.waste, regions_by_kind(fused(result, config.policy), config)
     timings = dict(row.timings_s) if row is not None else {}
     issues = store.issues(image_id)
     return ImageFigures(

@@ -21,6 +21,7 @@ from automask.confidence.model import is_fine
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
+from automask.drawing import draw
 from automask.errors import InputError
 from automask.fuse import is_drawn
 from automask.metrics import MaskScore, score_mask
@@ -169,8 +170,8 @@ def _measure(
 ) -> ImageFigures:
     clock = time.perf_counter()
     result = pipeline.run([image])[0]
-    mask = pipeline.render(result)
-    result = pipeline.judged(result, mask)
+    drawn = draw(result, pipeline.config)
+    mask, result = drawn.mask, drawn.judged
     seconds = time.perf_counter() - clock
     score = score_mask(mask.levels, truth)
     failed = next((issue.code for issue in result.issues if issue.severity == "error"), "")
@@ -185,7 +186,7 @@ def _measure(
         verdict=result.verdict.value,
         masked_share=mask.masked_share,
         megapixels=image.width_px * image.height_px / 1e6,
-        drawn=regions_by_kind(result, pipeline.config),
+        drawn=regions_by_kind(drawn.shown, pipeline.config),
         seconds={**result.timings_s, "total": seconds},
         error=failed,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 
 from automask.config import PipelineConfig, RenderConfig
 from automask.corrected import Touched, drawn_as_called
-from automask.evidence import fused
 from automask.export.protocol import Instance, Orientation
-from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, growth_px
+from automask.fuse import FUSE_VERSION, CorrectionLayers, growth_px
 from automask.grid import LatentGrid
-from automask.kinds import noted
-from automask.pipeline import fuse_fingerprint
+from automask.loaded import Loaded, is_current
 from automask.store import Store, StoredImage
 from automask.trainers import Trainer
 from automask.types import Kind, MaskResult
@@ -68,13 +65,9 @@ class Drawing:
         width_px, height_px = upright_size_px(stored)
         return LatentGrid.of(width_px, height_px, training_px=self.render.training_px, cell_px=self.render.cell_px)
 
-    def takes_stored_mask(self, stored: StoredImage) -> bool:
-        """Whether the mask file of the store shows what this export would draw."""
-        known = stored.fingerprints
-        if stored.mask_name is None or known is None:
-            return False
-        untouched = dataclasses.replace(known, fuse=fuse_fingerprint(self.config, known.refine))
-        if known != untouched.with_templates(stored.template_set):
+    def takes_stored_mask(self, stored: StoredImage, *, correction_revision: int | None) -> bool:
+        """Whether the mask file of the store shows what this export would draw, with the newest correction."""
+        if stored.mask_name is None or not is_current(stored, self.config, correction_revision=correction_revision):
             return False
         if self.orientation is Orientation.STORED and is_turned(stored):
             return False
@@ -101,20 +94,11 @@ class Drawing:
             }
         )
 
-    def levels(self, stored: StoredImage, result: MaskResult, correction: CorrectionLayers | None) -> NDArray[np.uint8]:
+    def levels(self, stored: StoredImage, loaded: Loaded) -> NDArray[np.uint8]:
         """(H, W) uint8 mask, 255 = train, in the orientation of the export."""
         growth_cells = self.growth_px(stored) / self.grid(stored).source_px(1.0)
-        shown = fused(result, self.config.policy)
-        mask = Mask.from_patches(
-            shown.patches,
-            shown.regions,
-            width_px=result.width_px,
-            height_px=result.height_px,
-            render=self.render.model_copy(update={"growth_cells": growth_cells}),
-            policy=self.config.policy,
-            correction=correction,
-        )
-        return self.turned(mask.levels, stored)
+        drawn = loaded.drawn(self.config, render=self.render.model_copy(update={"growth_cells": growth_cells}))
+        return self.turned(drawn.mask.levels, stored)
 
     def turned(self, levels: NDArray[np.uint8], stored: StoredImage) -> NDArray[np.uint8]:
         """An upright array in the orientation of the export."""
@@ -128,8 +112,7 @@ class Drawing:
         Regions are of the kinds that a person gave them.
         """
         touched = Touched.by(correction, shape=(result.height_px, result.width_px))
-        shown = fused(noted(result, correction.kinds if correction is not None else {}), self.config.policy)
-        pairs = list(drawn_as_called(shown, self.config.policy, correction))
+        pairs = list(drawn_as_called(result, self.config, correction))
         found: list[Instance] = []
         for region, patch in pairs:
             artefact = np.zeros_like(touched.added)

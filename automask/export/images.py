@@ -15,10 +15,9 @@ from automask.dataset.walk import ImageFile
 from automask.errors import StoreError
 from automask.export.drawing import Drawing, digest, seen_size_px, stored_mask_bytes
 from automask.export.protocol import Instance
-from automask.fuse import CorrectionLayers
+from automask.loaded import Loaded
 from automask.store import Store, StoredImage
 from automask.store.png import encode_mask
-from automask.types import MaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,7 @@ class StoredExportImage:
         """Hash of everything that the mask and the instances depend on."""
         if self._takes_stored_mask:
             return f"store:{self.stored.mask_sha256}{self._called}"
-        revision = self.stored.correction_revision
-        if self._is_outdated and self.stored.content_sha256 is not None:
-            newest = self._store.correction(self.stored.content_sha256)
-            revision = newest.revision if newest is not None else None
-        return self._drawing.key(self.stored, correction_revision=revision)
+        return self._drawing.key(self.stored, correction_revision=self._newest_revision)
 
     @functools.cached_property
     def image_key(self) -> str:
@@ -89,7 +84,7 @@ class StoredExportImage:
 
     def instances(self) -> list[Instance]:
         """Masked regions under the kinds that people gave them and other corrections, ungrown, upright."""
-        return self._drawing.instances(self._result, self._correction)
+        return self._drawing.instances(self._loaded.found, self._loaded.layers)
 
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 upright RGB.
@@ -128,7 +123,7 @@ class StoredExportImage:
 
     @functools.cached_property
     def _takes_stored_mask(self) -> bool:
-        return not self._is_outdated and self._drawing.takes_stored_mask(self.stored)
+        return self._drawing.takes_stored_mask(self.stored, correction_revision=self._newest_revision)
 
     @property
     def _called(self) -> str:
@@ -140,20 +135,20 @@ class StoredExportImage:
 
     @functools.cached_property
     def _levels(self) -> NDArray[np.uint8]:
-        return self._drawing.levels(self.stored, self._result, self._correction)
+        return self._drawing.levels(self.stored, self._loaded)
 
     @functools.cached_property
-    def _result(self) -> MaskResult:
-        result = self._store.result(self.image_id)
-        if result is None:
+    def _newest_revision(self) -> int | None:
+        if not self._is_outdated or self.stored.content_sha256 is None:
+            return self.stored.correction_revision
+        newest = self._store.correction(self.stored.content_sha256)
+        return newest.revision if newest is not None else None
+
+    @functools.cached_property
+    def _loaded(self) -> Loaded:
+        loaded = Loaded.of(self._store, self.stored)
+        if loaded is None:
             raise StoreError(
                 f"What was found in {self.image_id} is damaged.", advice="`automask run` analyses it again."
             )
-        return result
-
-    @functools.cached_property
-    def _correction(self) -> CorrectionLayers | None:
-        if self.stored.content_sha256 is None:
-            return None
-        correction = self._store.correction(self.stored.content_sha256)
-        return correction.layers if correction is not None else None
+        return loaded

@@ -30,9 +30,8 @@ def plan(database: Database, masks_root: Path, file: FileFacts, fingerprints: Fi
         return Plan(Work.REFINE, stored)
     if (
         stored.status is not Status.DONE
-        or known.fuse != fingerprints.with_templates(stored.template_set).fuse
+        or not stored.shows(fingerprints, revision)
         or stored.mask_name != file.mask_name
-        or stored.correction_revision != revision
     ):
         return Plan(Work.RENDER, stored)
     intact, new_mtime_ns = masks.is_intact(masks_root, stored)

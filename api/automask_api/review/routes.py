@@ -25,6 +25,7 @@ from automask_api.review.documents import (
     RevertBody,
     SavedDocument,
     ThingDocument,
+    kind_levels,
     kind_weights,
     region_documents,
     short_hash,
@@ -239,6 +240,7 @@ def image_document(source: ReviewSource, stored: StoredImage) -> ImageDocument:
         ],
         grid=GridDocument.of(result.width_px, result.height_px, source.config),
         weights=kind_weights(source.config),
+        levels=kind_levels(source.config),
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from automask.config import PipelineConfig
 from automask.dataset.walk import ImageFile
 from automask.errors import ConfigError, InputError, WeightsError
-from automask.evidence import fused
+from automask.loaded import Loaded
 from automask.pipeline import MaskPipeline
 from automask.protocols import PromptAnswer, PromptSession
 from automask.redraw import redraw_image, stored_config
@@ -148,12 +148,8 @@ class ReviewSource:
 
     def _masked(self, stored: StoredImage) -> NDArray[np.bool_] | None:
         """(H, W) bool, what is masked in the store, before growth; None where nothing is known of the image."""
-        result = self.store.result(stored.image_id)
-        if result is None:
-            return None
-        correction = self.store.correction(self.content_of(stored))
-        layers = correction.layers if correction is not None else None
-        return masked_before_growth(fused(result, self.config.policy), self.config.policy, layers)
+        loaded = Loaded.of(self.store, stored)
+        return masked_before_growth(loaded.found, self.config, loaded.layers) if loaded is not None else None
 
     def _desk_of_today(self) -> RefineDesk:
         with self._opening:

@@ -1,6 +1,7 @@
 // The mask of one image as it is edited: what the program found, and what a person changed on top of it.
 
 import { eachRun, framed, overlap } from "./bitmaps.js";
+import { grownRows, holesOf, rowsOf } from "./holes.js";
 import { Plane, union } from "./plane.js";
 import { deflate, fromBase64, inflate, packRuns, toBase64, unpackRuns } from "./packing.js";
 import { readRegion, renamed } from "./regions.js";
@@ -17,6 +18,7 @@ export const KIND_BITS = 7;
 export const ADD = 8;
 export const REMOVE = 16;
 export const WEIGHT = 32;
+export const ADDED_HOLE = 128;
 const ALMOST = 0.98;
 
 export class MaskDocument {
@@ -24,6 +26,7 @@ export class MaskDocument {
   static async open(description) {
     const doc = new MaskDocument(description);
     for (const [index, region] of description.regions.entries()) doc.regions.push(await readRegion(region, index));
+    for (const region of doc.regions) doc.#note(region);
     await doc.setLayers(description.correction?.layers ?? null);
     return doc;
   }
@@ -36,12 +39,18 @@ export class MaskDocument {
     this.grid = description.grid;
     this.flags = new Plane(this.width, this.height);
     this.levels = new Plane(this.width, this.height);
+    /** what the automatic mask is made of: a bit for each kind, since kinds of several weights may share a pixel */
+    this.found = new Plane(this.width, this.height);
+    /** small holes of the grown mask: the bits of the kinds of one weight, or ADDED_HOLE; up to date between changes */
+    this.holes = new Plane(this.width, this.height);
     this.replaces = false;
     this.alreadyGrown = false;
     /** @type {Kinds} replaced, never changed */ this.kinds = new Map();
     /** @type {Region[]} */ this.regions = [];
     /** weight levels by kind bits */
-    this.kindLevels = Uint8Array.from([255, ...KINDS.map((kind) => Math.round(255 * description.weights[kind]))]);
+    this.kindLevels = Uint8Array.from([255, ...KINDS.map((kind) => description.levels[kind])]);
+    /** kinds of one weight with their bits in `found`: each weight grows by itself, the lowest one last */
+    this.weights = groupsOf(description.weights, description.levels);
     /** @type {Rect|null} */
     this.dirty = null;
   }
@@ -77,7 +86,7 @@ export class MaskDocument {
       });
     }
     this.dirty = this.bounds;
-    this.#judgeRegions(this.bounds);
+    this.#settle();
   }
 
   /** The layers as the server wants them, or null where nothing differs from the automatic mask. */
@@ -115,8 +124,8 @@ export class MaskDocument {
       flags: this.flags.recorded(), levels: this.levels.recorded(), replaces: this.startedReplacing ?? false,
       kinds: this.startedKinds ?? this.kinds,
     };
-    this.#judgeRegions(this.bounds);
     const pixels = snapshot.flags.size || snapshot.levels.size;
+    this.#settle();
     return pixels || snapshot.replaces !== this.replaces || snapshot.kinds !== this.kinds ? snapshot : null;
   }
 
@@ -129,7 +138,7 @@ export class MaskDocument {
     this.replaces = snapshot.replaces;
     this.#name(snapshot.kinds);
     this.dirty = this.bounds;
-    this.#judgeRegions(this.bounds);
+    this.#settle();
     return back;
   }
 
@@ -313,6 +322,31 @@ export class MaskDocument {
     for (const region of drawn) this.#paint(region.runs, region.patchBox, 255 & ~KIND_BITS, this.#bitsOf(region));
   }
 
+  /** @param {Region} region */
+  #note(region) {
+    if (region.proposed || this.#levelOf(region.foundKind) === 255) return;
+    const bit = bitOf(region.foundKind);
+    Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => this.found.span(y, x0, x1, 255, bit));
+  }
+
+  /** What follows from a finished change. */
+  #settle() {
+    this.#judgeRegions(this.bounds);
+    const before = this.holes;
+    this.holes = new Plane(this.width, this.height);
+    const close = (/** @type {import("./holes.js").Row[]} */ rows, /** @type {number} */ bits) => {
+      if (!rows.some((row) => row.length)) return;
+      for (const hole of holesOf(grownRows(rows, this.width, this.grid.growth_px), this.width, this.grid.hole_area_px)) {
+        for (const [y, x0, x1] of hole.spans) this.holes.span(y, x0, x1, 255, bits);
+      }
+    };
+    if (!this.replaces) {
+      for (const { bits } of this.weights) close(rowsOf(this.found, bits, this.flags, REMOVE), bits);
+    }
+    if (!this.alreadyGrown) close(rowsOf(this.flags, ADD), ADDED_HOLE);
+    this.dirty = union(this.dirty, this.holes.differs(before));
+  }
+
   /** Training weight of a kind, of 255. @param {string} kind */
   #levelOf(kind) {
     return this.kindLevels[KINDS.indexOf(kind) + 1];
@@ -327,7 +361,7 @@ export class MaskDocument {
   /** @param {Kinds} kinds */
   #name(kinds) {
     this.kinds = kinds;
-    for (const region of this.regions) region.kind = kinds.get(region.key) ?? region.foundKind;
+    for (const region of this.regions) region.kind = nameOf(region, kinds);
   }
 
   /** @param {Region} region */
@@ -398,3 +432,26 @@ export class MaskDocument {
 
 /** @param {number} value @param {number} most */
 const clamp = (value, most) => Math.min(most, Math.max(0, value));
+
+/** What a person calls a region: what its first part is called, or the last one that is called anything. @param {Region} region @param {Kinds} kinds */
+function nameOf({ keys: [first, ...others], foundKind }, kinds) {
+  const named = others.filter((key) => kinds.has(key)).pop();
+  return kinds.get(first) ?? kinds.get(named ?? "") ?? foundKind;
+}
+
+/** The bit of a kind in `MaskDocument.found`. @param {string} kind */
+const bitOf = (kind) => 1 << KINDS.indexOf(kind);
+
+/**
+ * Kinds that take something away, by weight, the lowest weight last.
+ * @param {Record<string, number>} weights @param {Record<string, number>} levels of 255
+ */
+function groupsOf(weights, levels) {
+  /** @type {Map<number, {bits: number, level: number}>} */ const groups = new Map();
+  for (const kind of KINDS.filter((one) => levels[one] < 255)) {
+    const group = groups.get(weights[kind]) ?? { bits: 0, level: levels[kind] };
+    group.bits |= bitOf(kind);
+    groups.set(weights[kind], group);
+  }
+  return [...groups].sort(([one], [other]) => other - one).map(([, group]) => group);
+}

@@ -9,7 +9,7 @@ import { unpackRuns } from "./packing.js";
 /**
  * A region of the automatic mask.
  * @typedef {object} Region
- * @property {number} index @property {string} key @property {string} kind as a person calls it
+ * @property {number} index @property {string[]} keys of what it was merged from @property {string} kind as a person calls it
  * @property {string} foundKind what the automatic mask follows @property {Rect} box @property {Rect} patchBox
  * @property {[number, number][]|null} polygon @property {number} confidence @property {string} source
  * @property {boolean} proposed found, but too unsure to be drawn @property {string|null} text
@@ -21,7 +21,7 @@ import { unpackRuns } from "./packing.js";
 export async function readRegion(region, index) {
   const runs = await unpackRuns(region.patch), patchBox = rect(region.patch_box);
   return {
-    index, key: region.key, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
+    index, keys: region.keys, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
     polygon: region.polygon, confidence: region.confidence, source: region.source, proposed: !region.drawn,
     text: region.text, template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
   };
@@ -30,8 +30,10 @@ export async function readRegion(region, index) {
 /** What regions are called after one of them is called something. @param {Kinds} kinds @param {Region} region @param {string} kind */
 export function renamed(kinds, region, kind) {
   const changed = new Map(kinds);
-  if (kind === region.foundKind) changed.delete(region.key);
-  else changed.set(region.key, kind);
+  for (const key of region.keys) {
+    if (kind === region.foundKind) changed.delete(key);
+    else changed.set(key, kind);
+  }
   return changed;
 }
 
