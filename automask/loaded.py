@@ -7,6 +7,7 @@ from typing import Self
 
 from automask.config import PipelineConfig, RenderConfig
 from automask.drawing import Drawn, draw, drawn_fingerprints
+from automask.edited import MaskFile, edit_layers, pending_edit
 from automask.fuse import CorrectionLayers
 from automask.store import Correction, StoredImage
 from automask.store.reader import StoreReader
@@ -21,11 +22,14 @@ class Loaded:
         found: The result.
         content_sha256: Hash of the image file.
         correction: The newest, withdrawn ones as well, or None.
+        edit: The mask file where a person saved over it and no run has kept that yet: it counts as the newest
+            correction, as it will be. None otherwise.
     """
 
     found: MaskResult
     content_sha256: str
     correction: Correction | None
+    edit: MaskFile | None = None
 
     @classmethod
     def of(cls, store: StoreReader, stored: StoredImage) -> Self | None:
@@ -37,12 +41,14 @@ class Loaded:
         found = store.result(stored.image_id)
         if found is None or stored.content_sha256 is None:
             return None
-        return cls(found, stored.content_sha256, store.correction(stored.content_sha256))
+        correction = store.correction(stored.content_sha256)
+        return cls(found, stored.content_sha256, correction, pending_edit(store, stored))
 
     @property
     def layers(self) -> CorrectionLayers | None:
         """What a person changed and did not withdraw."""
-        return self.correction.layers if self.correction is not None else None
+        layers = self.correction.layers if self.correction is not None else None
+        return layers if self.edit is None else edit_layers(self.edit, before=layers)
 
     @property
     def revision(self) -> int | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
+from automask.edited import adopt_edited_mask
 from automask.errors import ImageError, InputError, StoreError
 from automask.fuse import CorrectionLayers
 from automask.geometry import Box
@@ -188,6 +189,8 @@ def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: st
     operation = operation or new_operation()
     changes: dict[str, tuple[CorrectionLayers, int | None]] = {}
     shapes = _shapes(store)
+    for row in _rows_of(store, {each.content_sha256: None for each in proposals}):
+        adopt_edited_mask(store, row)  # what somebody saved over a mask file is part of what people corrected
     for proposal in proposals:
         newest = store.correction(proposal.content_sha256)
         layers = newest.layers if newest is not None else None

@@ -87,6 +87,8 @@ def redraw_image(
 ) -> Drawn | None:
     """Draw the mask of one image again, with its newest correction, and keep it. Needs no lock.
 
+    What a person saved over the mask file in the meantime becomes the newest correction first.
+
     Args:
         store: Where the image is from.
         stored: Its row.
@@ -101,6 +103,7 @@ def redraw_image(
         OutputError: The mask cannot be written.
         ImageError: The file system cannot hold a mask of that name.
     """
+    adopt_edited_mask(store, stored)  # callers that tell a person about it have done so
     loaded = Loaded.of(store, stored)
     if loaded is None:
         return None  # its result is damaged: the next run analyses it again
@@ -126,7 +129,8 @@ def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Ta
         tally(Notice(edited))
     correction = store.correction(stored.content_sha256)
     revision = correction.revision if correction is not None else None
-    if edited is None and is_current(stored, config, correction_revision=revision):
+    is_whole = edited is None and store.has_intact_mask(stored)
+    if is_whole and is_current(stored, config, correction_revision=revision):
         tally(ImageReused(stored.image_id, stored.verdict or Verdict.REVIEW))
         return
     started = time.perf_counter()

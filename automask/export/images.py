@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
+from automask.edited import MaskFile, pending_edit
 from automask.errors import StoreError
 from automask.export.drawing import Drawing, digest, seen_size_px, stored_mask_bytes
 from automask.export.protocol import Instance
@@ -61,6 +62,9 @@ class StoredExportImage:
     @functools.cached_property
     def key(self) -> str:
         """Hash of everything that the mask and the instances depend on."""
+        if self._edit is not None:
+            sha256 = self._edit.written.sha256 if self._edit.written is not None else ""
+            return f"edited:{sha256}:{self._drawing.key(self.stored, correction_revision=None)}"
         if self._takes_stored_mask:
             return f"store:{self.stored.mask_sha256}{self._called}"
         return self._drawing.key(self.stored, correction_revision=self._newest_revision)
@@ -109,7 +113,7 @@ class StoredExportImage:
 
     def may_be_blank(self) -> bool:
         """Whether `is_blank` has to be asked: a cheap bound from the boxes of what was found."""
-        if self.stored.correction_revision is not None or self._is_outdated:
+        if self.stored.correction_revision is not None or self._is_outdated or self._edit is not None:
             return True
         if not self.stored.kinds:
             return False
@@ -123,7 +127,14 @@ class StoredExportImage:
 
     @functools.cached_property
     def _takes_stored_mask(self) -> bool:
+        if self._edit is not None:
+            return False
         return self._drawing.takes_stored_mask(self.stored, correction_revision=self._newest_revision)
+
+    @functools.cached_property
+    def _edit(self) -> MaskFile | None:
+        """What a person saved over the mask file since the last run."""
+        return pending_edit(self._store, self.stored)
 
     @property
     def _called(self) -> str:

@@ -13,7 +13,7 @@ from automask.corrected import drawn_as_called
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
-from automask.fuse import CorrectionLayers, Mask, is_drawn
+from automask.fuse import Mask, is_drawn
 from automask.kinds import called
 from automask.loaded import Loaded
 from automask.store import Status, Store, StoredImage
@@ -101,8 +101,12 @@ class StoreSource:
         return list(drawn_as_called(loaded.found, self.config, loaded.layers))
 
     def is_corrected(self, row: StoredImage) -> bool:
-        """Whether a person changed the mask."""
-        return self._layers(row) is not None
+        """Whether a person changed the mask.
+
+        Raises:
+            ImageError: Nothing usable is stored.
+        """
+        return self._loaded(row).layers is not None
 
     def masked_kinds(self, row: StoredImage) -> frozenset[Kind]:
         """Kinds of which something is masked in an image, and stays masked after a person's corrections.
@@ -125,10 +129,6 @@ class StoreSource:
             if region.kind not in found and ink.any() and masked[patch.box.slices][ink].mean() >= 0.5:
                 found.add(region.kind)
         return frozenset(found)
-
-    def _layers(self, row: StoredImage) -> CorrectionLayers | None:
-        correction = self.store.correction(row.content_sha256) if row.content_sha256 is not None else None
-        return correction.layers if correction is not None else None
 
     def _loaded(self, row: StoredImage) -> Loaded:
         loaded = Loaded.of(self.store, row)

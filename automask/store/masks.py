@@ -33,6 +33,16 @@ def mask_path(masks: Path, mask_name: str) -> Path:
     return masks / name
 
 
+def check_levels(levels: NDArray[np.uint8] | None, shape: tuple[int, int]) -> None:
+    """Refuse a mask that is not uint8 of the size of its image.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if levels is not None and (levels.shape != shape or levels.dtype != np.uint8):
+        raise ValueError(f"levels must be uint8 {shape}, got {levels.dtype} {levels.shape}")
+
+
 def commit(
     database: Database,
     masks: Path,

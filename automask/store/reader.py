@@ -55,6 +55,10 @@ class StoreReader:
         """
         return masks.mask_path(self.masks_root, mask_name)
 
+    def has_intact_mask(self, stored: StoredImage) -> bool:
+        """Whether the mask file of a row is the one that was written; see `masks.is_intact`."""
+        return masks.is_intact(self.masks_root, stored)[0]
+
     def lookup(self, image_id: str) -> StoredImage | None:
         """The row of an image, or None."""
         with self._database.reading() as connection:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
 from automask.dataset.walk import ImageFile
+from automask.edited import adopt_edited_mask, pending_edit
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.loaded import Loaded
 from automask.pipeline import MaskPipeline
@@ -93,6 +94,20 @@ class ReviewSource:
                 code="image-unknown",
             )
         return stored
+
+    def row_to_change(self, token: str) -> StoredImage:
+        """The row behind a token, once what a person saved over its mask file since the last run is a correction.
+
+        Raises:
+            NotFound: There is none (`image-unknown`).
+        """
+        stored = self.row(token)
+        if pending_edit(self.store, stored) is None:
+            return stored
+        with self._drawing:
+            adopt_edited_mask(self.store, stored)
+            redraw_image(self.store, stored, self.config)
+        return self.row(token)
 
     def content_of(self, stored: StoredImage) -> str:
         """Hash of the image file that people judge.
