@@ -1,5 +1,6 @@
 """A mask file that a person saved over stays; one that broke is drawn again, and both are said."""
 
+import dataclasses
 import io
 import os
 import shutil
@@ -17,7 +18,7 @@ from automask.edited import EDITED_FOLDER, FileState, adopt_edited_mask, look_at
 from automask.fill.source import StoreSource
 from automask.fuse import CorrectionLayers
 from automask.geometry import Box
-from automask.propagation import Proposal, apply
+from automask.propagation import Proposal, apply, undo
 from automask.redraw import redraw_image, redraw_store
 from automask.store import Store
 from automask.store.png import damage_of, encode_mask
@@ -219,10 +220,20 @@ def test_a_propagation_comes_on_top_of_an_edit(root):
     with Store.open(root) as store:
         row = store.lookup(NAME)
         proposal = Proposal(NAME, row.content_sha256, Box(300, 20, 312, 30), artefact, 1.0, (300, 20))
-        apply(store, [proposal], mode="add", author="ann")
+        operation = apply(store, [proposal], mode="add", author="ann")
     drawn = stored_levels(root, NAME)
     assert (drawn[20:30, 300:312] == 0).all()
     assert (drawn[100:140, 20:90] == 0).all()
+    with Store.open(root) as store:
+        newest = store.correction(row.content_sha256)
+        more = np.zeros_like(newest.layers.weight_set)
+        more[5:9, 5:9] = True
+        layers = dataclasses.replace(newest.layers, add=newest.layers.add | more)
+        layers = dataclasses.replace(layers, weight_set=layers.weight_set & ~more)
+        store.put_correction(row.content_sha256, layers, author="bob", tool="review", based_on=newest.revision)
+        assert undo(store, operation, author="ann").adjusted == (row.content_sha256,)
+    wanted[5:9, 5:9] = 0
+    assert np.array_equal(stored_levels(root, NAME), wanted)
 
 
 def test_an_edit_is_part_of_what_is_shown_and_exported_before_a_run_keeps_it(root, tmp_path):

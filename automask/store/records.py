@@ -258,8 +258,8 @@ class Problem:
     """Something that `Store.verify` found.
 
     Attributes:
-        code: Stable name: `mask-missing`, `mask-changed`, `mask-damaged`, `mask-unknown`, `result-damaged`, `database-damaged`,
-            `temporary-left`.
+        code: Stable name: `mask-missing`, `mask-changed`, `mask-damaged`, `mask-unknown`, `result-damaged`,
+            `database-damaged`, `temporary-left`.
         message: One sentence.
         image_id: The image, or None.
     """
