@@ -25,7 +25,7 @@ from automask.scoring import (
     undecided,
     verdict_of,
 )
-from automask.types import Fingerprints, MaskResult, Verdict
+from automask.types import Fingerprints, MaskResult
 
 
 class Drawn:
@@ -36,7 +36,7 @@ class Drawn:
         things: What `found` comes to: regions of several detectors merged where they are one thing, those of single
             images cut where a dataset's mark explains them. Each is drawn or only proposed, see `fuse.is_drawn`. They
             are of the kinds that they were found as, and know what a person calls them (see `automask.kinds.noted`).
-        mask: The mask.
+        mask: The mask, with a person's corrections.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class Drawn:
         found: MaskResult,
         config: PipelineConfig,
         things: tuple[Merged, ...],
-        mask: Mask,
+        correction: CorrectionLayers | None,
         *,
-        is_corrected: bool,
+        render: RenderConfig,
         content_sha256: str | None,
     ) -> None:
         self.found = found
         self.things = things
-        self.mask = mask
         self._config = config
-        self._is_corrected = is_corrected
+        self._is_automatic = correction is None and render == config.render
         self._content_sha256 = content_sha256
+        self.mask = self._mask_under(correction, render)
 
     @functools.cached_property
     def shown(self) -> MaskResult:
@@ -68,11 +68,23 @@ class Drawn:
 
     @functools.cached_property
     def judged(self) -> MaskResult:
-        """`found` with confidence, verdict and the fingerprint of this drawing."""
-        judged = judge(self.found, self.shown, self.mask, self._config, content_sha256=self._content_sha256)
-        if self._is_corrected:  # a person has looked: there is nothing left to ask
-            judged = dataclasses.replace(judged, verdict=Verdict.AUTO)
-        return judged
+        """`found` with the confidence and verdict of its automatic mask, and the fingerprint of this drawing.
+
+        A correction changes the mask and not what it is thought of: a change is no statement that the rest is fine.
+        """
+        automatic = self.mask if self._is_automatic else self._mask_under(None, self._config.render)
+        return judge(self.found, self.shown, automatic, self._config, content_sha256=self._content_sha256)
+
+    def _mask_under(self, correction: CorrectionLayers | None, render: RenderConfig) -> Mask:
+        return Mask.from_patches(
+            [one.patch for one in self.things],
+            [one.region for one in self.things],
+            width_px=self.found.width_px,
+            height_px=self.found.height_px,
+            render=render,
+            policy=self._config.policy,
+            correction=correction,
+        )
 
 
 def draw(
@@ -93,16 +105,7 @@ def draw(
         content_sha256: Hash of the image file, for the audit sample; None = not part of one.
     """
     things = shown_things(found, config, correction)
-    mask = Mask.from_patches(
-        [one.patch for one in things],
-        [one.region for one in things],
-        width_px=found.width_px,
-        height_px=found.height_px,
-        render=render or config.render,
-        policy=config.policy,
-        correction=correction,
-    )
-    return Drawn(found, config, things, mask, is_corrected=correction is not None, content_sha256=content_sha256)
+    return Drawn(found, config, things, correction, render=render or config.render, content_sha256=content_sha256)
 
 
 def shown_things(

@@ -1,90 +1,31 @@
 """The page, the file, `show` and every export are one mask, to the byte."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+from cli_process import automask
+from export_cases import export
+from one_mask_cases import NAMES, SETTINGS, make_set, some_layers, some_result
 from page_drawing import page_levels
+from PIL import Image
+from review_cases import CONFIG, stored_levels
 
-from automask.config import PipelineConfig
+from automask.config import PipelineConfig, PolicyConfig
 from automask.drawing import draw
-from automask.fuse import CorrectionLayers
-from automask.geometry import Box
-from automask.kinds import region_keys
-from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
+from automask.fill.source import StoreSource
+from automask.loaded import Loaded, is_current
+from automask.redraw import redraw_store
+from automask.report.source import ReportSource
+from automask.store import Store
+from automask.types import Kind
 
 pytest.importorskip("fastapi", reason="needs the extra api")
 
-
-KINDS = tuple(Kind)
-SOURCES = ("rapidocr", "edges", "ink", "tiling", "overlay")
-
-
-def some_artefact(rng, box):
-    """Full, strokes, a ring with a hole, or specks."""
-    rows, columns = np.indices(box.shape)
-    shapes = (
-        np.ones(box.shape, bool),
-        (rows + columns) % int(rng.integers(2, 30)) == 0,
-        (np.minimum(rows, rows[::-1]) < 2) | (np.minimum(columns, columns[:, ::-1]) < 2),
-        rng.random(box.shape) < rng.choice([0.003, 0.02, 0.5]),
-    )
-    artefact = shapes[rng.integers(len(shapes))]
-    artefact[0, 0] = True
-    return artefact
-
-
-def some_box(rng, width_px, height_px):
-    x0, y0 = int(rng.integers(0, width_px - 1)), int(rng.integers(0, height_px - 1))
-    return Box(x0, y0, int(rng.integers(x0 + 1, width_px + 1)), int(rng.integers(y0 + 1, height_px + 1)))
-
-
-def some_result(rng, name="a.png"):
-    width_px, height_px = (int(side) for side in rng.integers(2, 400, 2))
-    boxes = [some_box(rng, width_px, height_px) for _ in range(3)]
-    pairs = []
-    for _ in range(rng.integers(0, 9)):
-        box = boxes[rng.integers(3)] if rng.random() < 0.6 else some_box(rng, width_px, height_px)
-        source = str(rng.choice(SOURCES))
-        is_template = source == "overlay"
-        attributes = {"template": "t", "score": float(rng.random())} if is_template else {}
-        kind = KINDS[rng.integers(5)]
-        region = Region(kind, box, round(float(rng.random()), 3), source, attributes=attributes)
-        pairs.append((region, Patch(box, some_artefact(rng, box), 1.0, "polygon")))
-    return MaskResult(
-        image_id=name,
-        width_px=width_px,
-        height_px=height_px,
-        regions=tuple(region for region, _ in pairs),
-        patches=tuple(patch for _, patch in pairs),
-        confidence=1.0,
-        verdict=Verdict.AUTO,
-        issues=(),
-        fingerprints=Fingerprints("d", "r", "f"),
-    )
-
-
-def some_layers(rng, result):
-    """What a person may have done, pixels of several layers at once included."""
-    shape = (result.height_px, result.width_px)
-
-    def pixels():
-        whole = np.zeros(shape, bool)
-        for _ in range(rng.integers(1, 4)):
-            box = some_box(rng, result.width_px, result.height_px)
-            whole[box.slices] |= some_artefact(rng, box)
-        return whole
-
-    weight_set = pixels() if rng.random() < 0.4 else None
-    levels = rng.integers(0, 256, shape).astype(np.uint8)
-    keys = region_keys(result.regions)
-    return CorrectionLayers(
-        replaces=bool(rng.random() < 0.2),
-        add=pixels() if rng.random() < 0.6 else None,
-        remove=pixels() if rng.random() < 0.6 else None,
-        weight_set=weight_set,
-        weight_levels=np.where(weight_set, levels, 0).astype(np.uint8) if weight_set is not None else None,
-        already_grown=bool(rng.random() < 0.3),
-        kinds={key: KINDS[rng.integers(5)] for key in keys if rng.random() < 0.3},
-    )
+from automask_api.review import documents
+from automask_api.review.routes import image_document
+from automask_api.review.source import ReviewSource, token_of
 
 
 def some_config(rng):
@@ -105,11 +46,8 @@ def some_config(rng):
     return PipelineConfig.model_validate({"policy": policy, "render": render})
 
 
-def described(source, result, layers):
+def described(config, result, layers):
     """What the page is told of a result that lies in no store."""
-    from automask_api.review import documents
-
-    config = source
     return {
         "id": result.image_id,
         "width_px": result.width_px,
@@ -135,3 +73,108 @@ def test_the_page_draws_what_python_draws(tmp_path):
         wanted = draw(result, config, layers).mask.levels
         wrong = np.argwhere(levels != wanted)
         assert not len(wrong), (number, wrong[:3], levels[tuple(wrong[0])], wanted[tuple(wrong[0])], config, layers)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("set"))
+
+
+@pytest.fixture
+def root(made, tmp_path):
+    shutil.copytree(made, tmp_path / "store")
+    return tmp_path / "store"
+
+
+def page_of(root, folder):
+    with ReviewSource.open(root, author="ann") as source:
+        rows = {name: source.row(token_of(name)) for name in NAMES}
+        documents = [image_document(source, row).model_dump(mode="json") for row in rows.values()]
+    return dict(zip(rows, page_levels(documents, folder), strict=True))
+
+
+def exported(folder, name):
+    with Image.open(folder / "masks" / name) as mask:
+        return np.asarray(mask)
+
+
+def test_a_mark_cuts_what_it_explains_also_where_nothing_else_merges(root):
+    """Two things stay two, and one of them is smaller than what was found."""
+    with Store.open(root, read_only=True) as store:
+        loaded = Loaded.of(store, store.lookup("cut.png"))
+    things = {one.region.source: one for one in loaded.drawn(SETTINGS).things}
+    assert set(things) == {"rapidocr", "overlay"}
+    (text,) = (one for one in loaded.drawn(SETTINGS).things if one.region.attributes.get("text") == "SAMPLE")
+    assert text.patch.box.x0 > 40
+    without = draw(loaded.found, SETTINGS.model_copy(update={"policy": PolicyConfig(overlay={"action": "keep"})}))
+    assert (without.mask.levels[230, 42], loaded.drawn(SETTINGS).mask.levels[230, 42]) == (0, 255)
+
+
+def test_two_proposals_that_are_one_thing_are_drawn_everywhere(root, tmp_path):
+    assert stored_levels(root, "proposed.png")[50, 60] == 0
+    with ReviewSource.open(root, author="ann") as source:
+        document = image_document(source, source.row(token_of("proposed.png")))
+    assert [(one.drawn, one.source, len(one.keys)) for one in document.regions] == [
+        (True, "ink+rapidocr", 2),
+        (False, "edges", 1),
+    ]
+    with ReportSource.open(root) as source:
+        marks = source.marks(source.store.lookup("proposed.png"))
+    assert [(mark.drawn, mark.region.source) for mark in marks] == [(True, "ink+rapidocr"), (False, "edges")]
+
+
+def test_everybody_has_the_same_mask(root, tmp_path):
+    """Page, file, exports (of the file, and drawn again), fills, report and `show`."""
+    page = page_of(root, tmp_path)
+    export(root, "grey", output=tmp_path / "files")
+    files = {name: stored_levels(root, name) for name in NAMES}
+    for name in NAMES:
+        (root / "masks" / name).unlink()
+    export(root, "grey", output=tmp_path / "drawn")
+    export(root, "rgba", output=tmp_path / "rgba")
+    with StoreSource.open(root) as source:
+        filled = {name: source.mask(source.store.lookup(name)).levels for name in NAMES}
+    with ReportSource.open(root) as source:
+        reported = {name: source.levels(source.store.lookup(name)) for name in NAMES}
+    for name in NAMES:
+        assert np.array_equal(page[name], files[name]), name
+        assert np.array_equal(exported(tmp_path / "files", name), files[name]), name
+        assert np.array_equal(exported(tmp_path / "drawn", name), files[name]), name
+        assert np.array_equal(filled[name], files[name]), name
+        assert np.array_equal(reported[name], files[name]), name
+        with Image.open(next((tmp_path / "rgba").rglob(name))) as picture:
+            assert np.array_equal(np.asarray(picture)[..., 3], files[name]), name
+
+
+def test_show_tints_what_the_mask_takes_away(root, tmp_path):
+    """A mask that is gone is drawn for it."""
+    levels = stored_levels(root, "cut.png")
+    (root / "masks" / "cut.png").unlink()
+    done = automask("show", root, "cut.png", "--output", tmp_path / "shown.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(root.parent / "shown.png") as shown, Image.open(input_of(root) / "cut.png") as image:
+        changed = (np.asarray(shown.convert("RGB")) != np.asarray(image.convert("RGB"))).any(axis=2)
+    assert (changed[levels < 128]).mean() > 0.99
+
+
+def input_of(root):
+    with Store.open(root, read_only=True) as store:
+        return Path(store.last_run().input_root)
+
+
+def test_one_answer_to_whether_a_mask_is_current(root):
+    with Store.open(root) as store:
+        row = store.lookup("cut.png")
+        newest = store.correction(row.content_sha256).revision
+        assert is_current(row, SETTINGS, correction_revision=newest)
+        assert not is_current(row, SETTINGS, correction_revision=newest + 1)
+        assert not is_current(row, CONFIG, correction_revision=newest)
+        store.templates.put_matches("cut.png", [], content_sha256=row.content_sha256, fingerprint="again")
+        assert not is_current(store.lookup("cut.png"), SETTINGS, correction_revision=newest)
+
+
+def test_a_mask_that_is_gone_is_drawn_again_by_render(root):
+    levels = stored_levels(root, "cut.png")
+    (root / "masks" / "cut.png").unlink()
+    assert redraw_store(root, SETTINGS).written == {"rendered": 1}
+    assert np.array_equal(stored_levels(root, "cut.png"), levels)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from automask.export.protocol import Instance, Orientation
 from automask.fuse import FUSE_VERSION, CorrectionLayers, growth_px
 from automask.grid import LatentGrid
 from automask.loaded import Loaded, is_current
-from automask.store import Store, StoredImage
+from automask.store import StoredImage
 from automask.trainers import Trainer
 from automask.types import Kind, MaskResult
 
@@ -165,18 +164,6 @@ def as_stored(levels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     if orientation in (3, 4, 6, 7):
         levels = levels[::-1]
     return np.ascontiguousarray(levels)
-
-
-def stored_mask_bytes(store: Store, stored: StoredImage) -> bytes | None:
-    """The bytes of a mask file of the store, or None where it is not the one that its row describes."""
-    if stored.mask_name is None:
-        return None
-    path: Path = store.mask_path(stored.mask_name)
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    return data if hashlib.sha256(data).hexdigest() == stored.mask_sha256 else None
 
 
 def digest(content: object) -> str:

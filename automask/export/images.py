@@ -14,7 +14,7 @@ from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
 from automask.edited import MaskFile, pending_edit
 from automask.errors import StoreError
-from automask.export.drawing import Drawing, digest, seen_size_px, stored_mask_bytes
+from automask.export.drawing import Drawing, digest, seen_size_px
 from automask.export.protocol import Instance
 from automask.loaded import Loaded
 from automask.store import Store, StoredImage
@@ -81,7 +81,7 @@ class StoredExportImage:
     def mask_png(self) -> bytes:
         """The mask as 8-bit grey PNG."""
         if self._takes_stored_mask:
-            data = stored_mask_bytes(self._store, self.stored)
+            data = self._store.mask_bytes(self.stored)
             if data is not None:
                 return data
         return encode_mask(self._levels)

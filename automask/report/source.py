@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
 from pydantic import ValidationError
 
 from automask.config import PipelineConfig
 from automask.drawing import shown_things
+from automask.edited import pending_edit
 from automask.fuse import is_drawn
 from automask.kinds import as_called
 from automask.loaded import Loaded
@@ -59,6 +64,23 @@ class ReportSource:
     def mask_path(self, image: StoredImage) -> Path | None:
         """The mask file, or None for an image without a mask."""
         return self.store.mask_path(image.mask_name) if image.mask_name is not None else None
+
+    def levels(self, image: StoredImage) -> NDArray[np.uint8] | None:
+        """The mask, (H, W) uint8, 255 = train, or None without: its file, unless that is outdated or not as written.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        edit = pending_edit(self.store, image)
+        if edit is not None:
+            return edit.levels
+        loaded = Loaded.of(self.store, image)
+        revision = loaded.revision if loaded is not None else image.correction_revision
+        data = self.store.mask_bytes(image) if revision == image.correction_revision else None
+        if data is not None:
+            with PngImageFile(io.BytesIO(data)) as mask:  # `PIL.Image.open` refuses masks of large images
+                return np.asarray(mask.convert("L"))
+        return loaded.drawn(self.config).mask.levels if loaded is not None else None
 
     def marks(self, image: StoredImage) -> list[Mark]:
         """What its mask is made of and what is only proposed, under the kinds that a person gave."""

@@ -141,6 +141,17 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
     return same, facts.st_mtime_ns if same else None
 
 
+def read_written(masks: Path, image: StoredImage) -> bytes | None:
+    """The bytes of a mask file, or None where it is not the one that its row describes."""
+    if image.mask_name is None:
+        return None
+    try:
+        data = mask_path(masks, image.mask_name).read_bytes()
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == image.mask_sha256 else None
+
+
 def _is_ours(path: Path) -> bool:
     try:
         with PngImageFile(path) as picture:  # `PIL.Image.open` refuses masks of large images

@@ -4,7 +4,8 @@ import { eachRun, framed, overlap } from "./bitmaps.js";
 import { grownRows, holesOf, rowsOf } from "./holes.js";
 import { Plane, union } from "./plane.js";
 import { deflate, fromBase64, inflate, packRuns, toBase64, unpackRuns } from "./packing.js";
-import { readRegion, renamed } from "./regions.js";
+import { ADD, ADDED_HOLE, KIND_BITS, REMOVE, WEIGHT } from "./bits.js";
+import { KINDS, bitOf, calledKind, groupsOf, judge, pixelsOf, readRegion, renamed } from "./regions.js";
 import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
@@ -13,13 +14,7 @@ import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 /** @typedef {import("./regions.js").Region} Region */
 /** @typedef {{flags: Map<number, Uint8Array|null>, levels: Map<number, Uint8Array|null>, replaces: boolean, kinds: Kinds}} Snapshot */
 
-export const KINDS = ["text", "frame", "watermark", "overlay", "custom"];
-export const KIND_BITS = 7;
-export const ADD = 8;
-export const REMOVE = 16;
-export const WEIGHT = 32;
-export const ADDED_HOLE = 128;
-const ALMOST = 0.98;
+export { ADD, KINDS, KIND_BITS, REMOVE, WEIGHT };
 
 export class MaskDocument {
   /** @param {any} description the server's image document */
@@ -183,7 +178,7 @@ export class MaskDocument {
 
   /** Switch a region on or off. @param {Region} region @param {boolean} on */
   toggle(region, on) {
-    const mine = this.#pixelsOf(region);
+    const mine = pixelsOf(region);
     this.#dropWeight(region, mine);
     if (!on) this.#withoutOthers(region, mine);
     const automatic = !region.proposed && !this.replaces;
@@ -195,7 +190,7 @@ export class MaskDocument {
 
   /** Give a region a weight of its own. @param {Region} region @param {number} level 0..255 */
   weigh(region, level) {
-    const mine = this.#pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
+    const mine = pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
     this.#dropWeight(region, mine);
     const wide = {
       x0: Math.max(0, box.x0 - reach), y0: Math.max(0, box.y0 - reach),
@@ -223,7 +218,7 @@ export class MaskDocument {
       else this.weigh(region, level);
     }
     const bits = this.#bitsOf(region);
-    eachRun(this.#pixelsOf(region), region.patchBox, (y, x0, x1) => {
+    eachRun(pixelsOf(region), region.patchBox, (y, x0, x1) => {
       for (let x = x0; x < x1; x++) {
         const old = this.flags.get(x, y) & KIND_BITS; // the pixel of a region that weighs less stays that one's
         if (old && this.kindLevels[old] === this.kindLevels[bits]) this.flags.span(y, x, x + 1, 255 & ~KIND_BITS, bits);
@@ -331,7 +326,7 @@ export class MaskDocument {
 
   /** What follows from a finished change. */
   #settle() {
-    this.#judgeRegions(this.bounds);
+    for (const region of this.regions) judge(region, this);
     const before = this.holes;
     this.holes = new Plane(this.width, this.height);
     const close = (/** @type {import("./holes.js").Row[]} */ rows, /** @type {number} */ bits) => {
@@ -361,19 +356,7 @@ export class MaskDocument {
   /** @param {Kinds} kinds */
   #name(kinds) {
     this.kinds = kinds;
-    for (const region of this.regions) region.kind = nameOf(region, kinds);
-  }
-
-  /** @param {Region} region */
-  #pixelsOf(region) {
-    const box = region.patchBox, width = box.x1 - box.x0;
-    const bitmap = new Uint8Array(width * (box.y1 - box.y0));
-    let at = 0;
-    region.runs.forEach((run, index) => {
-      if (index % 2) bitmap.fill(1, at, at + run);
-      at += run;
-    });
-    return bitmap;
+    for (const region of this.regions) region.kind = calledKind(region, kinds);
   }
 
   /** @param {Region} region @param {Uint8Array} mine */
@@ -407,51 +390,7 @@ export class MaskDocument {
       x1: Math.min(this.width, rect.x1 + reach), y1: Math.min(this.height, rect.y1 + reach),
     });
   }
-
-  /** @param {Rect} rect */
-  #judgeRegions(rect) {
-    for (const region of this.regions) {
-      if (!overlap(region.patchBox, rect)) continue;
-      let masked = 0, weighted = 0, level = -1;
-      const count = region.samples.length / 2;
-      for (let at = 0; at < region.samples.length; at += 2) {
-        const x = region.samples[at], y = region.samples[at + 1];
-        if (this.isMasked(x, y)) masked++;
-        if (this.flags.get(x, y) & WEIGHT) {
-          const found = this.levels.get(x, y);
-          if (level < 0) level = found;
-          if (found === level) weighted++;
-        }
-      }
-      region.weight = count && weighted >= ALMOST * count ? level : null;
-      region.state = masked >= ALMOST * count ? "on" : masked <= (1 - ALMOST) * count ? "off" : "part";
-      if (region.weight === 255) region.state = "off";
-    }
-  }
 }
 
 /** @param {number} value @param {number} most */
 const clamp = (value, most) => Math.min(most, Math.max(0, value));
-
-/** What a person calls a region: what its first part is called, or the last one that is called anything. @param {Region} region @param {Kinds} kinds */
-function nameOf({ keys: [first, ...others], foundKind }, kinds) {
-  const named = others.filter((key) => kinds.has(key)).pop();
-  return kinds.get(first) ?? kinds.get(named ?? "") ?? foundKind;
-}
-
-/** The bit of a kind in `MaskDocument.found`. @param {string} kind */
-const bitOf = (kind) => 1 << KINDS.indexOf(kind);
-
-/**
- * Kinds that take something away, by weight, the lowest weight last.
- * @param {Record<string, number>} weights @param {Record<string, number>} levels of 255
- */
-function groupsOf(weights, levels) {
-  /** @type {Map<number, {bits: number, level: number}>} */ const groups = new Map();
-  for (const kind of KINDS.filter((one) => levels[one] < 255)) {
-    const group = groups.get(weights[kind]) ?? { bits: 0, level: levels[kind] };
-    group.bits |= bitOf(kind);
-    groups.set(weights[kind], group);
-  }
-  return [...groups].sort(([one], [other]) => other - one).map(([, group]) => group);
-}

@@ -1,7 +1,7 @@
 // What the mask comes to: growth, weights and latent cells, computed only where and as finely as it is shown.
 
 import { dilate } from "./shapes.js";
-import { ADD, ADDED_HOLE, KIND_BITS, REMOVE, WEIGHT } from "./document.js";
+import { ADD, ADDED_HOLE, KIND_BITS, REMOVE, WEIGHT } from "./bits.js";
 import { TILE } from "./plane.js";
 
 /** @typedef {import("./document.js").MaskDocument} MaskDocument */
