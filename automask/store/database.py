@@ -18,6 +18,8 @@ _LOCAL_FILE_SYSTEMS = frozenset({
     "ramfs", "reiserfs", "tmpfs", "vfat", "xfs", "zfs",
 })
 # fmt: on
+_LOST = ("no such table", "no such column", "no such index", "Could not decode")
+"""How SQLite's general errors begin that our own statements meet in a damaged file only."""
 
 
 class Database:
@@ -45,12 +47,12 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for one short read.
+        """Lend a connection for one short read. What is read is understood inside the block: what cannot be is damage.
 
         Raises:
             StoreError: The file is damaged, foreign or busy.
         """
-        with translated_errors(self._path):
+        with translated_errors(self._path), _understood(self._path):
             connection = self._borrow()
             try:
                 yield connection
@@ -116,7 +118,8 @@ class Database:
                 raise StoreError(f"{self._path.parent} is closed already.", code="store-closed")
             if self._idle:
                 return self._idle.pop()
-        return self._connect()
+        with _understood(self._path):
+            return self._connect()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._mutex:
@@ -181,6 +184,15 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise translated from error
 
 
+@contextlib.contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turn what Python says of values that no automask wrote into ours."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
+
+
 def is_local(folder: Path) -> bool:
     """Whether a folder lies on a local disk. False where that cannot be known."""
     if sys.platform == "win32":
@@ -232,7 +244,8 @@ def _translated(error: sqlite3.Error, path: Path) -> AutomaskError | None:
             advice="Try again when that program is done.",
             code="store-busy",
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    is_lost = code in (0, sqlite3.SQLITE_ERROR) and str(error).startswith(_LOST)
+    if is_lost or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG):
         return damaged(path, str(error))
     return None
 

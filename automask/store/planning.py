@@ -17,7 +17,8 @@ def plan(database: Database, masks_root: Path, file: FileFacts, fingerprints: Fi
     with database.reading() as connection:
         row = queries.find(connection, file.id)
         revision = corrections.revision(connection, row["content_sha256"]) if row is not None else None
-    stored = stored_image(row) if row is not None else _adopted(database, file)
+        stored = stored_image(row) if row is not None else None
+    stored = stored or _adopted(database, file)
     if stored is None:
         return Plan(Work.DETECT, None)
     if (stored.size_bytes, stored.mtime_ns) != (file.size_bytes, file.mtime_ns):

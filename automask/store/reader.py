@@ -67,7 +67,7 @@ class StoreReader:
         """The row of an image, or None."""
         with self._database.reading() as connection:
             row = queries.find(connection, image_id)
-        return stored_image(row) if row is not None else None
+            return stored_image(row) if row is not None else None
 
     def images(
         self,

@@ -26,8 +26,8 @@ def verify(database: Database, masks_root: Path) -> Iterator[Problem]:
         try:
             with database.reading() as connection:
                 queries.read_result(connection, stored.image_id)
-        except (ValueError, KeyError) as error:
-            yield Problem("result-damaged", f"What was found cannot be read: {error}.", stored.image_id)
+        except StoreError as error:
+            yield Problem("result-damaged", f"What was found cannot be read: {error.message}", stored.image_id)
     yield from _check_files(database, masks_root)
 
 
