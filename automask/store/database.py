@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import sys
 import threading
@@ -18,6 +19,8 @@ _LOCAL_FILE_SYSTEMS = frozenset({
     "ramfs", "reiserfs", "tmpfs", "vfat", "xfs", "zfs",
 })
 # fmt: on
+_NEEDED_BYTES = 64 * 1024
+"""SQLite's shared-memory file grows by 32 kB at a time."""
 _LOST = ("no such table", "no such column", "no such index", "Could not decode")
 """How SQLite's general errors begin that our own statements meet in a damaged file only."""
 
@@ -133,9 +136,10 @@ class Database:
             try:
                 return self._configured("rw")
             except sqlite3.OperationalError as error:
-                # A WAL database in a folder where nothing can be created: without a log to replay the file is whole.
+                # A WAL database in a folder where nothing can be created, or on a full disk: without a log to replay
+                # the file is whole.
                 log = self._path.with_name(self._path.name + "-wal")
-                if _primary_code(error) != sqlite3.SQLITE_CANTOPEN:
+                if _primary_code(error) != sqlite3.SQLITE_CANTOPEN and not _is_full(error, self._path):
                     raise
                 if log.exists() and log.stat().st_size > 0:
                     raise StoreError(
@@ -226,9 +230,19 @@ def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the bytes above it tell variants of one error apart
 
 
+def _is_full(error: sqlite3.Error, path: Path) -> bool:
+    """Whether a failed disk is a full one: SQLite does not tell where it could not make its side files larger."""
+    if _primary_code(error) != sqlite3.SQLITE_IOERR:
+        return False
+    try:
+        return shutil.disk_usage(path.parent).free < _NEEDED_BYTES
+    except OSError:
+        return False
+
+
 def _translated(error: sqlite3.Error, path: Path) -> AutomaskError | None:
     code = _primary_code(error)
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or _is_full(error, path):
         return OutputError(
             f"No space left for {path}.", advice="Free some space and run the same command again.", code="disk-full"
         )
