@@ -102,6 +102,13 @@ def test_the_mark_of_a_dataset_says_how_far_the_mark_of_a_single_image_reaches()
     assert elsewhere[0][1].box == Box(100, 20, 190, 78)
 
 
+def test_a_mark_cuts_what_it_explains_also_where_nothing_becomes_one():
+    mark = found("overlay", (50, 30, 110, 70), kind=Kind.OVERLAY, confidence=0.9, template="t")
+    result = result_of(found("ink", (70, 10, 90, 60), kind=Kind.WATERMARK), mark)
+    shown = fused(result, POLICY)
+    assert [patch.box for patch in shown.patches] == [Box(70, 28, 90, 60), Box(50, 30, 110, 70)]
+
+
 def test_what_the_frame_of_a_dataset_does_not_explain_stays():
     plate = found("edges", (50, 70, 150, 95), kind=Kind.FRAME)
     other = merged([plate, frame("overlay", 10, template="t")], POLICY)
