@@ -9,7 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import PolicyConfig
+from automask.config import PipelineConfig
+from automask.drawing import shown_things
 from automask.evidence import Pair
 from automask.fuse import CorrectionLayers, grow, is_drawn
 from automask.kinds import as_called, is_called
@@ -76,24 +77,25 @@ class Touched:
         return added
 
 
-def drawn_as_called(result: MaskResult, policy: PolicyConfig, layers: CorrectionLayers | None) -> Iterator[Pair]:
+def drawn_as_called(found: MaskResult, config: PipelineConfig, layers: CorrectionLayers | None) -> Iterator[Pair]:
     """The regions of an image that are masked, under the kinds that a person gave, with their ungrown outlines.
 
     Those are the regions that are drawn as what they were found as, since the mask is made of them, and those that a
     person called another kind and masked by hand. Where a person drew the mask instead, only the latter.
 
     Args:
-        result: By `automask.kinds.noted`, with its regions merged (`automask.evidence.fused`) or not.
-        policy: What is drawn.
+        found: What was found.
+        config: What is drawn.
         layers: The newest correction's, or None.
     """
     masked: NDArray[np.bool_] | None = None
-    for region, patch in zip(result.regions, result.patches, strict=True):
-        if is_drawn(region, policy) and not (layers is not None and layers.replaces):
+    for thing in shown_things(found, config, layers):
+        region, patch = thing.region, thing.patch
+        if is_drawn(region, config.policy) and not (layers is not None and layers.replaces):
             yield as_called(region), patch
         elif is_called(region):
             if masked is None:
-                touched = Touched.by(layers, shape=(result.height_px, result.width_px))
+                touched = Touched.by(layers, shape=(found.height_px, found.width_px))
                 masked = touched.added | touched.weighed
             covered = patch.artefact & masked[patch.box.slices]
             if covered.any() and covered.sum() >= _COVERED * patch.artefact.sum():

@@ -22,11 +22,15 @@ interrupted it. The numbers are part of the public interface: docs/errors.md lis
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 EXIT_OK = 0
 EXIT_SOME_FAILED = 8
 EXIT_INTERRUPTED = 130
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What an operating system calls a disk without room, or a user's share of it."""
 
 
 class AutomaskError(Exception):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from automask.config import PolicyConfig
-from automask.fuse import Mask, is_drawn
-from automask.types import Issue, MaskResult, Verdict
+from automask.drawing import Drawn
+from automask.store import StoredImage
+from automask.types import Issue, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +119,24 @@ class FileSkipped:
     reason: str
 
 
-def mask_drawn(
-    image_id: str, work: str, mask: Mask, result: MaskResult, *, policy: PolicyConfig, timings_s: Mapping[str, float]
-) -> ImageDone:
-    """The event of a mask that was written."""
+def mask_drawn(drawn: Drawn, work: str, stored: StoredImage | None, *, timings_s: Mapping[str, float]) -> ImageDone:
+    """The event of a mask that was written.
+
+    Args:
+        drawn: What was drawn.
+        work: As for `ImageDone`.
+        stored: Its row: a person's decision may have settled the verdict.
+        timings_s: Seconds by stage.
+    """
+    judged = drawn.judged
     return ImageDone(
-        image_id=image_id,
+        image_id=judged.image_id,
         work=work,
-        verdict=result.verdict,
-        confidence=result.confidence,
-        regions=sum(is_drawn(region, policy) for region in result.regions),
-        masked_share=mask.masked_share,
-        issues=tuple(result.issues),
+        verdict=stored.verdict if stored is not None and stored.verdict is not None else judged.verdict,
+        confidence=judged.confidence,
+        regions=drawn.drawn_count,
+        masked_share=drawn.mask.masked_share,
+        issues=tuple(judged.issues),
         timings_s=timings_s,
     )
 

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +37,35 @@ MOST_CONFIDENT = 0.99
 Pair = tuple[Region, Patch]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Merged:
+    """One thing on an image, as it is drawn or proposed.
+
+    Attributes:
+        region: What it is.
+        patch: Its outline.
+        members: Positions of the regions that it was merged from, the one that says what it is first.
+    """
+
+    region: Region
+    patch: Patch
+    members: tuple[int, ...]
+
+
 def fused(result: MaskResult, policy: PolicyConfig) -> MaskResult:
     """The result with its regions merged; see `merged`."""
-    pairs = merged(list(zip(result.regions, result.patches, strict=True)), policy)
-    if len(pairs) == len(result.regions):
-        return result
+    return with_merged(result, merged_regions(result, policy))
+
+
+def merged_regions(result: MaskResult, policy: PolicyConfig) -> list[Merged]:
+    """The regions of a result merged, each with the positions of those that it came from; see `merged`."""
+    return _merged(list(zip(result.regions, result.patches, strict=True)), policy)
+
+
+def with_merged(result: MaskResult, things: Sequence[Merged]) -> MaskResult:
+    """A result with its regions replaced by what they were merged to."""
     return dataclasses.replace(
-        result, regions=tuple(region for region, _ in pairs), patches=tuple(patch for _, patch in pairs)
+        result, regions=tuple(one.region for one in things), patches=tuple(one.patch for one in things)
     )
 
 
@@ -56,6 +79,10 @@ def merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
     Where a dataset's frame or mark is drawn, what was found on the image alone and lies mostly in it adds no more to it
     than some play.
     """
+    return [(one.region, one.patch) for one in _merged(pairs, policy)]
+
+
+def _merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Merged]:
     pairs = _without_excess(pairs, policy)
     joins = [i for i, (region, _) in enumerate(pairs) if _may_join(region, policy)]
     leader = list(range(len(pairs)))
@@ -68,10 +95,13 @@ def merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
     for i, j in itertools.combinations(joins, 2):
         if pairs[i][0].source != pairs[j][0].source and find(i) != find(j) and _is_same(pairs[i], pairs[j]):
             leader[find(j)] = find(i)
-    groups: dict[int, list[Pair]] = {}
-    for index, pair in enumerate(pairs):
-        groups.setdefault(find(index), []).append(pair)
-    return [members[0] if len(members) == 1 else _join(members, policy) for members in groups.values()]
+    groups: dict[int, list[int]] = {}
+    for index in range(len(pairs)):
+        groups.setdefault(find(index), []).append(index)
+    return [
+        Merged(*pairs[members[0]], (members[0],)) if len(members) == 1 else _join(pairs, members, policy)
+        for members in groups.values()
+    ]
 
 
 def _may_join(region: Region, policy: PolicyConfig) -> bool:
@@ -165,17 +195,20 @@ def _window(patch: Patch, box: Box) -> NDArray[np.bool_]:
     return patch.artefact[box.y0 - patch.box.y0 : box.y1 - patch.box.y0, box.x0 - patch.box.x0 : box.x1 - patch.box.x0]
 
 
-def _join(members: Sequence[Pair], policy: PolicyConfig) -> Pair:
-    def rank(pair: Pair) -> tuple[bool, float, bool, float]:
-        rule = policy.of(pair[0].kind)
+def _join(pairs: Sequence[Pair], positions: Sequence[int], policy: PolicyConfig) -> Merged:
+    def rank(position: int) -> tuple[bool, float, bool, float]:
+        region, _ = pairs[position]
+        rule = policy.of(region.kind)
         return (
-            not policy.draws(pair[0].kind, pair[0].confidence),
+            not policy.draws(region.kind, region.confidence),
             rule.weight,
             rule.action != "review",
-            -pair[0].confidence,
+            -region.confidence,
         )
 
-    best_region, best_patch = min(members, key=rank)
+    best = min(positions, key=rank)
+    best_region, best_patch = pairs[best]
+    members = [pairs[position] for position in positions]
     by_source: dict[str, float] = {}
     for region, _ in members:
         by_source[region.source] = max(region.confidence, by_source.get(region.source, 0.0))
@@ -196,4 +229,4 @@ def _join(members: Sequence[Pair], policy: PolicyConfig) -> Pair:
         attributes={**attributes, **best_region.attributes},
     )
     patch = Patch(box, artefact, score=min(patch.score for _, patch in members), refiner=best_patch.refiner)
-    return region, patch
+    return Merged(region, patch, (best, *(position for position in positions if position != best)))

@@ -15,7 +15,7 @@ from automask.grid import LatentGrid
 from automask.templates import is_confirmed_frame
 from automask.types import Kind, MaskResult, Patch, Region
 
-FUSE_VERSION = 4
+FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
 
 _MOST_WINDOWS = 32

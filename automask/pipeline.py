@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
 
-from automask.confidence.model import bundled_model
 from automask.confidence.quality import quality_attributes
 from automask.config import PipelineConfig
+from automask.drawing import digest, draw, fuse_fingerprint, judge
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
 from automask.evidence import fused
-from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask
+from automask.fuse import CorrectionLayers, Mask
 from automask.geometry import Box
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 from automask.saved_templates import SavedTemplates
-from automask.scoring import (
-    SCORING_VERSION,
-    image_confidence,
-    least_certainty,
-    unconfirmed_share,
-    undecided,
-    verdict_of,
-)
+from automask.scoring import least_certainty
 from automask.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 logger = logging.getLogger(__name__)
@@ -149,11 +140,11 @@ class MaskPipeline:
 
     def render(self, result: MaskResult, *, correction: CorrectionLayers | None = None) -> Mask:
         """Draw the mask of a result. Runs no model."""
-        return draw(result, self.config, correction=correction)[0]
+        return draw(result, self.config, correction).mask
 
     def judged(self, result: MaskResult, mask: Mask) -> MaskResult:
         """The result with the verdict that its rendered mask deserves."""
-        return judge(result, mask, self.config)
+        return judge(result, fused(result, self.config.policy), mask, self.config)
 
     def _finish(self, work: _Work, *, known_regions: bool = False) -> MaskResult:
         if not known_regions:
@@ -188,63 +179,6 @@ class MaskPipeline:
         )
 
 
-def draw(
-    result: MaskResult,
-    config: PipelineConfig,
-    *,
-    correction: CorrectionLayers | None = None,
-    content_sha256: str | None = None,
-) -> tuple[Mask, MaskResult]:
-    """The mask of a result under a configuration, and the result as judged by it. Runs no model.
-
-    Args:
-        result: What was found.
-        config: How to draw and judge it.
-        correction: What a person changed, or None.
-        content_sha256: Hash of the image file, for the audit sample; None = not part of one.
-    """
-    shown = fused(result, config.policy)
-    mask = Mask.from_patches(
-        shown.patches,
-        shown.regions,
-        width_px=result.width_px,
-        height_px=result.height_px,
-        render=config.render,
-        policy=config.policy,
-        correction=correction,
-    )
-    judged = _judged(result, shown, mask, config, content_sha256=content_sha256)
-    if correction is not None:  # a person has looked: there is nothing left to ask
-        judged = dataclasses.replace(judged, verdict=Verdict.AUTO)
-    return mask, judged
-
-
-def judge(result: MaskResult, mask: Mask, config: PipelineConfig, *, content_sha256: str | None = None) -> MaskResult:
-    """The result with confidence, verdict and fuse fingerprint under a configuration. Runs no model."""
-    return _judged(result, fused(result, config.policy), mask, config, content_sha256=content_sha256)
-
-
-def _judged(
-    result: MaskResult, shown: MaskResult, mask: Mask, config: PipelineConfig, *, content_sha256: str | None
-) -> MaskResult:
-    failed = any(issue.severity == "error" for issue in result.issues)
-    confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
-    confidence = 0.0 if failed else image_confidence(shown, mask, config.policy, confirmed=confirmed)
-    verdict = verdict_of(
-        shown.regions,
-        confidence=confidence,
-        certainty=least_certainty(undecided(shown, confirmed), config.policy),
-        masked_share=unconfirmed_share(mask, confirmed),
-        issues=result.issues,
-        policy=config.policy,
-        review=config.review,
-        content_sha256=content_sha256,
-    )
-    fuse = fuse_fingerprint(config, result.fingerprints.refine)
-    fingerprints = dataclasses.replace(result.fingerprints, fuse=fuse).with_templates(result.template_set)
-    return dataclasses.replace(result, confidence=confidence, verdict=verdict, fingerprints=fingerprints)
-
-
 def transparent_regions(image: Image) -> list[Region]:
     """Fully transparent pixels as one frame region: what lies under them is not a picture."""
     if image.alpha is None:
@@ -263,20 +197,6 @@ def transparent_regions(image: Image) -> list[Region]:
             attributes={"share": float(artefact.mean())},
         )
     ]
-
-
-def fuse_fingerprint(config: PipelineConfig, refine_fingerprint: str) -> str:
-    """Hash of all that a rendered mask and its verdict depend on, beyond the patches."""
-    return _digest(
-        {
-            "refine": refine_fingerprint,
-            "fuse": FUSE_VERSION,
-            "scoring": [SCORING_VERSION, bundled_model().sha256],
-            "render": config.render.model_dump(mode="json"),
-            "policy": config.policy.model_dump(mode="json"),
-            "review": config.review.model_dump(mode="json"),
-        }
-    )
 
 
 class _Work:
@@ -370,7 +290,7 @@ def _check_has_weights(detector: Detector) -> None:
 
 
 def _fingerprints(config: PipelineConfig, detectors: Sequence[Detector], refiner: Refiner) -> Fingerprints:
-    detect = _digest(
+    detect = digest(
         {
             "pipeline": PIPELINE_VERSION,
             "decode": config.decode.model_dump(mode="json"),
@@ -378,9 +298,5 @@ def _fingerprints(config: PipelineConfig, detectors: Sequence[Detector], refiner
             "store_text": config.store_text,
         }
     )
-    refine = _digest({"detect": detect, "refiner": refiner.fingerprint})
+    refine = digest({"detect": detect, "refiner": refiner.fingerprint})
     return Fingerprints(detect=detect, refine=refine, fuse=fuse_fingerprint(config, refine))
-
-
-def _digest(content: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
+from automask.edited import adopt_edited_mask
 from automask.errors import ImageError, InputError, StoreError
 from automask.fuse import CorrectionLayers
 from automask.geometry import Box
@@ -188,6 +189,8 @@ def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: st
     operation = operation or new_operation()
     changes: dict[str, tuple[CorrectionLayers, int | None]] = {}
     shapes = _shapes(store)
+    for row in _rows_of(store, {each.content_sha256: None for each in proposals}):
+        adopt_edited_mask(store, row)  # what somebody saved over a mask file is part of what people corrected
     for proposal in proposals:
         newest = store.correction(proposal.content_sha256)
         layers = newest.layers if newest is not None else None
@@ -300,6 +303,8 @@ def _pixels(store: Store, row: StoredImage) -> NDArray[np.uint8] | None:
 def _with(layers: CorrectionLayers, placed: NDArray[np.bool_], mode: Mode) -> CorrectionLayers:
     add = layers.add if layers.add is not None else np.zeros_like(placed)
     remove = layers.remove if layers.remove is not None else np.zeros_like(placed)
+    if layers.weight_set is not None:  # a weight would win over both, as everywhere in a mask that was painted over
+        layers = dataclasses.replace(layers, weight_set=layers.weight_set & ~placed)
     if mode == "add":
         return dataclasses.replace(layers, add=add | placed, remove=remove & ~placed)
     return dataclasses.replace(layers, add=add & ~placed, remove=remove | placed)
@@ -318,7 +323,27 @@ def _without(
             return mine
         return mine & ~(brought if old is None else brought & ~old)
 
-    return dataclasses.replace(newest, add=taken_out("add"), remove=taken_out("remove"))
+    newest = dataclasses.replace(newest, add=taken_out("add"), remove=taken_out("remove"))
+    return _with_weights_again(newest, made, before)
+
+
+def _with_weights_again(
+    newest: CorrectionLayers, made: CorrectionLayers | None, before: CorrectionLayers | None
+) -> CorrectionLayers:
+    """The weights that an operation took away, where nobody gave others since."""
+    if before is None or before.weight_set is None or before.weight_levels is None:
+        return newest
+    lost = before.weight_set.copy()
+    for layers in (made, newest):
+        if layers is not None and layers.weight_set is not None:
+            lost &= ~layers.weight_set
+    if not lost.any():
+        return newest
+    given = newest.weight_set if newest.weight_set is not None else np.zeros_like(lost)
+    levels = newest.weight_levels if newest.weight_levels is not None else before.weight_levels
+    return dataclasses.replace(
+        newest, weight_set=given | lost, weight_levels=np.where(lost, before.weight_levels, levels)
+    )
 
 
 def _layers_at(history: Sequence[Correction], revision: int) -> CorrectionLayers | None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from pathlib import Path
 
 from automask import __version__
 from automask.config import PipelineConfig
+from automask.drawing import Drawn
 from automask.edited import adopt_edited_mask
 from automask.errors import StoreError
 from automask.events import Counted, EventSink, ImageReused, Notice, RunSummary, Tally, mask_drawn
-from automask.fuse import Mask
-from automask.pipeline import draw, fuse_fingerprint
+from automask.loaded import Loaded, is_current
 from automask.store import Status, Store, StoredImage
-from automask.types import MaskResult, Verdict
+from automask.types import Verdict
 
 
 def redraw_store(
@@ -83,43 +82,43 @@ def stored_config(root: Path) -> PipelineConfig:
         ) from error
 
 
-def redraw_image(store: Store, stored: StoredImage, config: PipelineConfig) -> tuple[Mask, MaskResult] | None:
+def redraw_image(
+    store: Store, stored: StoredImage, config: PipelineConfig, *, mask_name: str | None = None
+) -> Drawn | None:
     """Draw the mask of one image again, with its newest correction, and keep it. Needs no lock.
+
+    What a person saved over the mask file in the meantime becomes the newest correction first.
 
     Args:
         store: Where the image is from.
         stored: Its row.
         config: What to draw under; the newest run's, unless every image is drawn again.
+        mask_name: Where to; None keeps the name that it has.
 
     Returns:
-        The mask and the result as judged by it, or None where nothing usable is stored.
+        What was drawn, or None where nothing usable is stored.
 
     Raises:
         StoreError: The store cannot be read.
         OutputError: The mask cannot be written.
+        ImageError: The file system cannot hold a mask of that name.
     """
-    result = store.result(stored.image_id)
-    if result is None or stored.content_sha256 is None:
+    adopt_edited_mask(store, stored)  # callers that tell a person about it have done so
+    loaded = Loaded.of(store, stored)
+    if loaded is None:
         return None  # its result is damaged: the next run analyses it again
-    correction = store.correction(stored.content_sha256)
-    mask, judged = draw(
-        result,
-        config,
-        correction=correction.layers if correction is not None else None,
-        content_sha256=stored.content_sha256,
-    )
+    drawn = loaded.drawn(config)
+    judged = drawn.judged
     store.put_mask(
         stored.image_id,
-        mask.levels,
+        drawn.mask.levels,
         fuse_fingerprint=judged.fingerprints.fuse,
         confidence=judged.confidence,
         verdict=judged.verdict,
-        correction_revision=correction.revision if correction is not None else None,
+        correction_revision=loaded.revision,
+        mask_name=mask_name,
     )
-    settled = store.lookup(stored.image_id)  # a person's decision may have settled the verdict
-    if settled is not None and settled.verdict is not None:
-        judged = dataclasses.replace(judged, verdict=settled.verdict)
-    return mask, judged
+    return drawn
 
 
 def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Tally) -> None:
@@ -128,16 +127,16 @@ def _redraw(store: Store, stored: StoredImage, config: PipelineConfig, tally: Ta
     edited = adopt_edited_mask(store, stored)
     if edited is not None:
         tally(Notice(edited))
-    untouched = dataclasses.replace(stored.fingerprints, fuse=fuse_fingerprint(config, stored.fingerprints.refine))
-    fingerprint = untouched.with_templates(stored.template_set).fuse
     correction = store.correction(stored.content_sha256)
     revision = correction.revision if correction is not None else None
-    if edited is None and (stored.fingerprints.fuse, stored.correction_revision) == (fingerprint, revision):
+    is_whole = edited is None and store.has_intact_mask(stored)
+    if is_whole and is_current(stored, config, correction_revision=revision):
         tally(ImageReused(stored.image_id, stored.verdict or Verdict.REVIEW))
         return
     started = time.perf_counter()
     drawn = redraw_image(store, stored, config)
     if drawn is None:
         return
+    settled = store.lookup(stored.image_id)
     timings_s = {"render": time.perf_counter() - started}
-    tally(mask_drawn(stored.image_id, "rendered", *drawn, policy=config.policy, timings_s=timings_s))
+    tally(mask_drawn(drawn, "rendered", settled, timings_s=timings_s))

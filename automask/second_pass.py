@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import hashlib
 import json
 import logging
@@ -18,7 +17,8 @@ from automask.dataset.walk import ImageFile
 from automask.edited import adopt_edited_mask
 from automask.errors import AutomaskError, ImageError, OutputError, StoreError
 from automask.events import MaskUpdated, Notice, StageDone, StageProgress, Tally
-from automask.pipeline import MaskPipeline, fuse_fingerprint
+from automask.loaded import is_current
+from automask.pipeline import MaskPipeline
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, TemplateFinder
 from automask.redraw import redraw_image
 from automask.spool import Spool
@@ -187,8 +187,7 @@ class SecondPass:
         if row is None or row.fingerprints is None:
             return
         config = self._pipeline.config
-        untouched = dataclasses.replace(row.fingerprints, fuse=fuse_fingerprint(config, row.fingerprints.refine))
-        if row.fingerprints == untouched.with_templates(row.template_set):
+        if is_current(row, config, correction_revision=row.correction_revision):
             return
         edited = adopt_edited_mask(self._store, row)
         if edited is not None:
@@ -196,14 +195,14 @@ class SecondPass:
         drawn = redraw_image(self._store, row, config)
         if drawn is None:
             return
-        mask, result = drawn
+        settled = self._store.lookup(row.image_id) or row
         self._tally(
             MaskUpdated(
                 row.image_id,
                 before=before.verdict or Verdict.REVIEW,
-                verdict=result.verdict,
+                verdict=settled.verdict or drawn.judged.verdict,
                 masked_share_before=before.masked_share or 0.0,
-                masked_share=mask.masked_share,
+                masked_share=drawn.mask.masked_share,
             )
         )
 

@@ -12,11 +12,13 @@ from typing import Self
 
 from automask.dataset.decode import Decoded
 from automask.dataset.walk import ImageFile
+from automask.drawing import Drawn
 from automask.errors import ImageError
 from automask.events import ImageFailed, Tally, mask_drawn
-from automask.fuse import Mask
-from automask.pipeline import MaskPipeline, draw
-from automask.store import Correction, Store
+from automask.loaded import Loaded
+from automask.pipeline import MaskPipeline
+from automask.redraw import redraw_image
+from automask.store import Store
 from automask.types import Issue, MaskResult
 
 _WAITING = 4
@@ -95,65 +97,52 @@ class MaskWriter:
             return
         started = time.perf_counter()
         correction = self._store.correction(facts.content_sha256)
-        mask, result = self._drawn(result, correction, content_sha256=facts.content_sha256)
+        loaded = Loaded(result, facts.content_sha256, correction)
+        drawn = loaded.drawn(self._pipeline.config)
+        result = drawn.judged
         rendered = time.perf_counter()
         try:
             self._store.put_result(
                 file,
                 dataclasses.replace(result, timings_s={**result.timings_s, "render": rendered - started}),
-                mask.levels,
+                drawn.mask.levels,
                 content_sha256=facts.content_sha256,
                 orientation=facts.orientation,
-                correction_revision=correction.revision if correction is not None else None,
+                correction_revision=loaded.revision,
             )
         except ImageError as error:
-            self._fail_to_write(file, result, error, content_sha256=facts.content_sha256)
+            self._fail_to_write(file, result.issues, error, content_sha256=facts.content_sha256)
             return
         timings_s = {**result.timings_s, "render": rendered - started, "write": time.perf_counter() - rendered}
-        self._tell(file.id, work, mask, result, timings_s=timings_s)
+        self._tell(drawn, work, timings_s=timings_s)
 
     def _render(self, file: ImageFile) -> None:
         started = time.perf_counter()
         stored = self._store.lookup(file.id)
-        result = self._store.result(file.id)
-        if stored is None or result is None or stored.content_sha256 is None:
-            raise RuntimeError(f"{file.id} was planned to be rendered, but its result is gone")
-        correction = self._store.correction(stored.content_sha256)
-        mask, result = self._drawn(result, correction, content_sha256=stored.content_sha256)
+        if stored is None or stored.content_sha256 is None:
+            raise RuntimeError(f"{file.id} was planned to be rendered, but its row is gone")
         try:
-            self._store.put_mask(
-                file.id,
-                mask.levels,
-                fuse_fingerprint=result.fingerprints.fuse,
-                confidence=result.confidence,
-                verdict=result.verdict,
-                correction_revision=correction.revision if correction is not None else None,
-                mask_name=file.mask_name,
-            )
+            drawn = redraw_image(self._store, stored, self._pipeline.config, mask_name=file.mask_name)
         except ImageError as error:
-            self._fail_to_write(file, result, error, content_sha256=stored.content_sha256)
+            self._fail_to_write(file, self._store.issues(file.id), error, content_sha256=stored.content_sha256)
             return
-        self._tell(file.id, "rendered", mask, result, timings_s={"render": time.perf_counter() - started})
+        if drawn is None:
+            raise RuntimeError(f"{file.id} was planned to be rendered, but its result is gone")
+        self._tell(drawn, "rendered", timings_s={"render": time.perf_counter() - started})
 
-    def _drawn(
-        self, result: MaskResult, correction: Correction | None, *, content_sha256: str
-    ) -> tuple[Mask, MaskResult]:
-        layers = correction.layers if correction is not None else None
-        return draw(result, self._pipeline.config, correction=layers, content_sha256=content_sha256)
-
-    def _fail_to_write(self, file: ImageFile, result: MaskResult, error: ImageError, *, content_sha256: str) -> None:
+    def _fail_to_write(
+        self, file: ImageFile, issues: Sequence[Issue], error: ImageError, *, content_sha256: str
+    ) -> None:
         issue = Issue(stage="write", code=error.code, message=str(error), severity="error")
-        self._fail(file, (*result.issues, issue), content_sha256=content_sha256)
+        self._fail(file, (*issues, issue), content_sha256=content_sha256)
 
     def _fail(self, file: ImageFile, issues: Sequence[Issue], *, content_sha256: str) -> None:
         self._store.put_failure(file, issues, content_sha256=content_sha256)
         self._tally(ImageFailed(file.id, tuple(issues)))
 
-    def _tell(self, image_id: str, work: str, mask: Mask, result: MaskResult, *, timings_s: dict[str, float]) -> None:
-        stored = self._store.lookup(image_id)  # a person's decision may have settled the verdict
-        if stored is not None and stored.verdict is not None:
-            result = dataclasses.replace(result, verdict=stored.verdict)
-        self._tally(mask_drawn(image_id, work, mask, result, policy=self._pipeline.config.policy, timings_s=timings_s))
+    def _tell(self, drawn: Drawn, work: str, *, timings_s: dict[str, float]) -> None:
+        stored = self._store.lookup(drawn.found.image_id)
+        self._tally(mask_drawn(drawn, work, stored, timings_s=timings_s))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from PIL import Image as PillowImage
 from store_cases import file_at
 
 from automask.config import PipelineConfig
+from automask.drawing import draw, fuse_fingerprint
 from automask.geometry import Box
-from automask.pipeline import draw, fuse_fingerprint
 from automask.store import Store
 from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
@@ -42,7 +42,15 @@ def region_at(box: Box, *, kind: Kind = Kind.TEXT, confidence: float = 0.9, text
     return region, Patch(box=box, artefact=np.ones(box.shape, dtype=np.bool_), score=1.0, refiner="polygon")
 
 
-def put_image(store: Store, images: Path, name: str, pairs: list[tuple[Region, Patch]], *, confidence: float) -> None:
+def put_image(
+    store: Store,
+    images: Path,
+    name: str,
+    pairs: list[tuple[Region, Patch]],
+    *,
+    confidence: float,
+    config: PipelineConfig = CONFIG,
+) -> None:
     """Keep a result for an image file, with its mask."""
     file = file_at(images, name)
     with PillowImage.open(file.path) as picture:
@@ -58,7 +66,7 @@ def put_image(store: Store, images: Path, name: str, pairs: list[tuple[Region, P
         issues=(),
         fingerprints=FINGERPRINTS,
     )
-    mask, _ = draw(result, CONFIG)
+    mask = draw(result, config).mask
     store.put_result(file, result, mask.levels, content_sha256=hashlib.sha256(file.path.read_bytes()).hexdigest())
 
 
@@ -83,10 +91,10 @@ def make_store(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def begun(root: Path, images: Path) -> Iterator[Store]:
+def begun(root: Path, images: Path, config: PipelineConfig = CONFIG) -> Iterator[Store]:
     """A new store with a finished run over a folder."""
     with Store.open(root, create=True) as store:
-        run = store.begin_run(config_json=CONFIG.model_dump_json(), input_root=str(images), version="test")
+        run = store.begin_run(config_json=config.model_dump_json(), input_root=str(images), version="test")
         yield store
         store.finish_run(run, status="done")
 

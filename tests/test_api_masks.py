@@ -14,7 +14,7 @@ from PIL import Image
 
 from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import decode_bytes
-from automask.pipeline import draw
+from automask.drawing import draw
 from automask.store.png import encode_mask
 from automask.trainers import TRAINERS
 from automask.wire import WireResult
@@ -31,7 +31,7 @@ def expected(data, **sections):
     config = PipelineConfig.model_validate(sections)
     decoded = decode_bytes(data, image_id="x", config=DecodeConfig())
     (result,) = pipeline().run([decoded.image])
-    return encode_mask(draw(result, config)[0].levels)
+    return encode_mask(draw(result, config).mask.levels)
 
 
 @pytest.mark.parametrize("way", ["raw", "form"])
@@ -80,7 +80,7 @@ def test_json_tells_everything_and_draws_the_same_mask(client):
     assert wire.regions[0].attributes["text"] == "red"
     assert wire.masked_share > 0
     assert {"decode", "red", "refine"} <= set(wire.timings_s)
-    assert encode_mask(draw(wire.result(), PipelineConfig())[0].levels) == expected(data)
+    assert encode_mask(draw(wire.result(), PipelineConfig()).mask.levels) == expected(data)
 
 
 def test_a_known_tag_is_answered_without_the_mask(client):

@@ -11,10 +11,10 @@ from automask.confidence.features import FEATURES, image_features
 from automask.confidence.model import ConfidenceModel, FeatureWeight, bundled_model, is_fine
 from automask.confidence.quality import BORDER_CONTRAST, RING_DETAIL, quality_attributes
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig, ReviewConfig
+from automask.drawing import draw
 from automask.errors import ConfigError
 from automask.fuse import Mask
 from automask.geometry import Box
-from automask.pipeline import draw
 from automask.scoring import is_audited
 from automask.store import Decision, Store
 from automask.types import Image, Kind, MaskResult, Patch, Region, Verdict
@@ -31,7 +31,7 @@ def result_of(*found: tuple[Kind, Box, float, str]) -> MaskResult:
 
 def features_of(result: MaskResult, policy: PolicyConfig | None = None) -> dict[str, float]:
     policy = policy or PolicyConfig()
-    mask, _ = draw(result, PipelineConfig(policy=policy))
+    mask = draw(result, PipelineConfig(policy=policy)).mask
     return image_features(result, mask, policy)
 
 
@@ -135,13 +135,14 @@ class TestVerdict:
     def test_an_audited_image_is_looked_at_however_sure_the_model_is(self):
         result = result_of()
         config = PipelineConfig(review=ReviewConfig(below=0.0))
-        assert draw(result, config, content_sha256="0" * 64)[1].verdict is Verdict.REVIEW
-        assert draw(result, config, content_sha256="f" * 64)[1].verdict is Verdict.AUTO
-        assert draw(result, config)[1].verdict is Verdict.AUTO
+        assert draw(result, config, content_sha256="0" * 64).judged.verdict is Verdict.REVIEW
+        assert draw(result, config, content_sha256="f" * 64).judged.verdict is Verdict.AUTO
+        assert draw(result, config).judged.verdict is Verdict.AUTO
 
     def test_the_confidence_is_the_probability_of_the_model(self):
         result = result_of((Kind.TEXT, Box(2, 2, 30, 10), 0.7, "rapidocr"))
-        mask, judged = draw(result, PipelineConfig())
+        drawn = draw(result, PipelineConfig())
+        mask, judged = drawn.mask, drawn.judged
         assert isinstance(mask, Mask)
         assert judged.confidence == bundled_model().probability(features_of(result))
 

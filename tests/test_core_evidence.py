@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig
+from automask.drawing import draw
 from automask.evidence import fused, merged
 from automask.geometry import Box
-from automask.pipeline import draw
 from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
 WIDTH_PX, HEIGHT_PX = 200, 100
@@ -102,6 +102,13 @@ def test_the_mark_of_a_dataset_says_how_far_the_mark_of_a_single_image_reaches()
     assert elsewhere[0][1].box == Box(100, 20, 190, 78)
 
 
+def test_a_mark_cuts_what_it_explains_also_where_nothing_becomes_one():
+    mark = found("overlay", (50, 30, 110, 70), kind=Kind.OVERLAY, confidence=0.9, template="t")
+    result = result_of(found("ink", (70, 10, 90, 60), kind=Kind.WATERMARK), mark)
+    shown = fused(result, POLICY)
+    assert [patch.box for patch in shown.patches] == [Box(70, 28, 90, 60), Box(50, 30, 110, 70)]
+
+
 def test_what_the_frame_of_a_dataset_does_not_explain_stays():
     plate = found("edges", (50, 70, 150, 95), kind=Kind.FRAME)
     other = merged([plate, frame("overlay", 10, template="t")], POLICY)
@@ -115,7 +122,7 @@ def test_a_frame_that_the_dataset_confirms_needs_no_person_however_large():
     config = PipelineConfig.model_validate({"render": {"growth_cells": 0}, "review": {"audit": 0}})
 
     def verdict(*pairs):
-        return draw(result_of(*pairs), config)[1].verdict
+        return draw(result_of(*pairs), config).judged.verdict
 
     large = frame("overlay", 30, confidence=0.98, template="t")
     assert large[1].artefact.mean() > 0.7
@@ -147,7 +154,7 @@ def test_a_kept_kind_neither_joins_nor_stops_the_others():
     policy = PolicyConfig(text=KindPolicy(action="keep"))
     pairs = [found("rapidocr", (10, 10, 60, 30), confidence=0.9), found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK)]
     assert merged(pairs, policy) == pairs
-    mask, _ = draw(result_of(*pairs), PipelineConfig(policy=policy))
+    mask = draw(result_of(*pairs), PipelineConfig(policy=policy)).mask
     assert (mask.weight[10:30, 10:60] == 0).all()
 
 
@@ -156,13 +163,13 @@ def test_what_was_drawn_before_stays_drawn_with_the_lowest_weight():
     pairs = [found("rapidocr", (10, 10, 60, 30)), found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK, confidence=0.9)]
     ((region, _),) = merged(pairs, policy)
     assert region.kind is Kind.TEXT
-    mask, _ = draw(result_of(*pairs), PipelineConfig(policy=policy))
+    mask = draw(result_of(*pairs), PipelineConfig(policy=policy)).mask
     assert (mask.weight[10:30, 10:60] == 0.25).all()
 
 
 def test_the_result_itself_keeps_what_each_found():
     result = result_of(found("rapidocr", (10, 10, 60, 30)), found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK))
-    _, judged = draw(result, PipelineConfig())
+    judged = draw(result, PipelineConfig()).judged
     assert [region.source for region in judged.regions] == ["rapidocr", "yolo"]
     (together,) = fused(result, POLICY).regions
     assert together.confidence == pytest.approx(1 - 0.4 * 0.4)

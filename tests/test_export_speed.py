@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from store_cases import File
 
 from automask.config import PipelineConfig
+from automask.drawing import fuse_fingerprint
 from automask.fuse import Mask
 from automask.geometry import Box
-from automask.pipeline import fuse_fingerprint
 from automask.store import Store
 from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 

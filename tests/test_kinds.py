@@ -12,14 +12,13 @@ from store_cases import make_result
 from automask.config import PipelineConfig
 from automask.corrected import Touched, drawn_as_called
 from automask.edited import adopt_edited_mask
-from automask.evidence import fused
 from automask.export.drawing import Drawing
 from automask.export.protocol import Orientation
 from automask.fill.source import StoreSource
 from automask.fuse import CorrectionLayers, grow
 from automask.geometry import Box
 from automask.importing.run import ImportOptions, import_masks
-from automask.kinds import called, noted, region_keys
+from automask.kinds import called, region_keys
 from automask.propagation import Proposal, apply, undo
 from automask.redraw import redraw_image, stored_config
 from automask.report.source import ReportSource
@@ -150,8 +149,7 @@ def test_regions_merge_as_what_they_were_found_as():
     mark = (dataclasses.replace(mark[0], source="another"), mark[1])
     result = dataclasses.replace(one_region(), regions=(text[0], mark[0]), patches=(text[1], mark[1]))
     key = region_keys(result.regions)[0]
-    shown = fused(noted(result, {key: Kind.FRAME}), CONFIG.policy)
-    ((region, _),) = drawn_as_called(shown, CONFIG.policy, CorrectionLayers(kinds={key: Kind.FRAME}))
+    ((region, _),) = drawn_as_called(result, CONFIG, CorrectionLayers(kinds={key: Kind.FRAME}))
     assert (region.kind, region.source) == (Kind.FRAME, "another+test")
 
 

@@ -95,7 +95,7 @@ class TestPlan:
         data[-20] ^= 1
         path.write_bytes(data)
         assert work(store, file) is Work.RENDER
-        assert [problem.code for problem in store.verify()] == ["mask-changed"]
+        assert [problem.code for problem in store.verify()] == ["mask-damaged"]
 
     def test_renamed_file_takes_its_result_along(self, store, root):
         file = write_file(root, "a.jpg", b"pixels")

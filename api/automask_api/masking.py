@@ -15,9 +15,9 @@ from typing import ParamSpec, TypeVar
 from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.codes import Refusal
 from automask.dataset.decode import Decoded
+from automask.drawing import draw, fuse_fingerprint
 from automask.errors import StageError
 from automask.fuse import Mask
-from automask.pipeline import draw, fuse_fingerprint
 from automask.store.png import encode_mask
 from automask.types import MaskResult
 from automask.wire import WireResult
@@ -215,5 +215,6 @@ class MaskMaker:
 
 
 def _drawn(result: MaskResult, facts: ImageFacts, config: PipelineConfig, scale: Scale) -> Answer:
-    mask, judged = draw(result, config)
-    return Answer(facts=facts, result=judged, mask=mask, png=encode_mask(scale.levels(mask.levels)), scale=scale)
+    drawn = draw(result, config)
+    png = encode_mask(scale.levels(drawn.mask.levels))
+    return Answer(facts=facts, result=drawn.judged, mask=drawn.mask, png=png, scale=scale)

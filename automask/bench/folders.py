@@ -29,6 +29,7 @@ from automask.bench.run import (
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel, PipelineConfig
 from automask.events import ImageDone, ImageReused, RunEvent, RunSummary
+from automask.evidence import fused
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.store import Store
@@ -213,6 +214,7 @@ def _judged(
     if row is not None and result is not None and row.mask_name is not None:
         with PillowImage.open(store.mask_path(row.mask_name)) as picture:
             levels = np.asarray(picture.convert("L"))
+        result = fused(result, config.policy)
         score = manifest.score(entry, levels)
         reasons = reasons_of(result, config, confidence=row.confidence or 0.0, masked_share=row.masked_share or 0.0)
         leak, waste, drawn = score.leak, score.waste, regions_by_kind(result, config)

@@ -24,6 +24,7 @@ from automask.confidence.model import is_fine
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
+from automask.drawing import draw
 from automask.fuse import is_drawn
 from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline
@@ -218,8 +219,8 @@ def peak_memory_mb() -> float:
 def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: ManifestEntry, image: Image) -> JudgedImage:
     clock = time.perf_counter()
     result = pipeline.run([image])[0]
-    mask = pipeline.render(result)
-    result = pipeline.judged(result, mask)
+    drawn = draw(result, pipeline.config)
+    mask, result = drawn.mask, drawn.judged
     seconds = time.perf_counter() - clock
     score = manifest.score(entry, mask.levels)
     failed = next((issue.code for issue in result.issues if issue.severity == "error"), "")
@@ -234,12 +235,12 @@ def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: Manif
         verdict=result.verdict.value,
         masked_share=mask.masked_share,
         megapixels=image.width_px * image.height_px / 1e6,
-        drawn=regions_by_kind(result, pipeline.config),
+        drawn=regions_by_kind(drawn.shown, pipeline.config),
         seconds={**result.timings_s, "total": seconds},
         error=failed,
-        reasons=reasons_of(result, pipeline.config, confidence=result.confidence, masked_share=mask.masked_share),
+        reasons=reasons_of(drawn.shown, pipeline.config, confidence=result.confidence, masked_share=mask.masked_share),
     )
-    return JudgedImage.of(figures, entry, mask.levels, result, pipeline.config)
+    return JudgedImage.of(figures, entry, mask.levels, drawn.shown, pipeline.config)
 
 
 def regions_by_kind(result: MaskResult, config: PipelineConfig) -> dict[str, int]:

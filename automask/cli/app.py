@@ -31,7 +31,7 @@ from automask.cli.commands import (
     status,
 )
 from automask.cli.console import print_error, silence_library_logs
-from automask.errors import EXIT_INTERRUPTED, AutomaskError
+from automask.errors import EXIT_INTERRUPTED, FULL_DISK, AutomaskError, OutputError
 
 DEBUG_FLAG = "--debug"
 COMMANDS_GROUP = "automask.commands"
@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in FULL_DISK:  # of whatever was written: stdout, a log
+            print_error("No space left on the disk.", advice="Free some space and try again.", code="disk-full")
+            sys.exit(OutputError.exit_code)
         print_error(
             f"Unexpected {type(error).__name__}: {error}",
             advice=f"This is a defect: please report it with the output of the same command and {DEBUG_FLAG}.",

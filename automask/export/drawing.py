@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,11 @@ from numpy.typing import NDArray
 from automask.buckets import Bucket
 from automask.config import PipelineConfig, RenderConfig
 from automask.corrected import Touched, drawn_as_called
-from automask.evidence import fused
 from automask.export.protocol import Exporter, Instance, Orientation
-from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, growth_px
+from automask.fuse import FUSE_VERSION, CorrectionLayers, growth_px
 from automask.grid import LatentGrid
-from automask.kinds import noted
-from automask.pipeline import fuse_fingerprint
-from automask.store import Store, StoredImage
+from automask.loaded import Loaded, is_current
+from automask.store import StoredImage
 from automask.trainers import Trainer
 from automask.types import Kind, MaskResult
 
@@ -69,13 +66,9 @@ class Drawing:
         width_px, height_px = upright_size_px(stored)
         return LatentGrid.of(width_px, height_px, training_px=self.render.training_px, cell_px=self.render.cell_px)
 
-    def takes_stored_mask(self, stored: StoredImage) -> bool:
-        """Whether the mask file of the store shows what this export would draw."""
-        known = stored.fingerprints
-        if stored.mask_name is None or known is None:
-            return False
-        untouched = dataclasses.replace(known, fuse=fuse_fingerprint(self.config, known.refine))
-        if known != untouched.with_templates(stored.template_set):
+    def takes_stored_mask(self, stored: StoredImage, *, correction_revision: int | None) -> bool:
+        """Whether the mask file of the store shows what this export would draw, with the newest correction."""
+        if stored.mask_name is None or not is_current(stored, self.config, correction_revision=correction_revision):
             return False
         if self.orientation is Orientation.STORED and is_turned(stored):
             return False
@@ -105,20 +98,11 @@ class Drawing:
             }
         )
 
-    def levels(self, stored: StoredImage, result: MaskResult, correction: CorrectionLayers | None) -> NDArray[np.uint8]:
+    def levels(self, stored: StoredImage, loaded: Loaded) -> NDArray[np.uint8]:
         """(H, W) uint8 mask, 255 = train, in the orientation of the export."""
         growth_cells = self.growth_px(stored) / self.grid(stored).source_px(1.0)
-        shown = fused(result, self.config.policy)
-        mask = Mask.from_patches(
-            shown.patches,
-            shown.regions,
-            width_px=result.width_px,
-            height_px=result.height_px,
-            render=self.render.model_copy(update={"growth_cells": growth_cells}),
-            policy=self.config.policy,
-            correction=correction,
-        )
-        levels = self.turned(mask.levels, stored)
+        drawn = loaded.drawn(self.config, render=self.render.model_copy(update={"growth_cells": growth_cells}))
+        levels = self.turned(drawn.mask.levels, stored)
         return self.trainer.fits_both_ways(levels, training_px=self.render.training_px) if self.trainer else levels
 
     def _cropping_bucket(self, stored: StoredImage) -> Bucket | None:
@@ -139,8 +123,7 @@ class Drawing:
         Regions are of the kinds that a person gave them.
         """
         touched = Touched.by(correction, shape=(result.height_px, result.width_px))
-        shown = fused(noted(result, correction.kinds if correction is not None else {}), self.config.policy)
-        pairs = list(drawn_as_called(shown, self.config.policy, correction))
+        pairs = list(drawn_as_called(result, self.config, correction))
         found: list[Instance] = []
         for region, patch in pairs:
             artefact = np.zeros_like(touched.added)
@@ -208,18 +191,6 @@ def as_stored(levels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     if orientation in (3, 4, 6, 7):
         levels = levels[::-1]
     return np.ascontiguousarray(levels)
-
-
-def stored_mask_bytes(store: Store, stored: StoredImage) -> bytes | None:
-    """The bytes of a mask file of the store, or None where it is not the one that its row describes."""
-    if stored.mask_name is None:
-        return None
-    path: Path = store.mask_path(stored.mask_name)
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    return data if hashlib.sha256(data).hexdigest() == stored.mask_sha256 else None
 
 
 def digest(content: object) -> str:

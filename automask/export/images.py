@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
+from automask.edited import MaskFile, pending_edit
 from automask.errors import StoreError
-from automask.export.drawing import Drawing, digest, seen_size_px, stored_mask_bytes
+from automask.export.drawing import Drawing, digest, seen_size_px
 from automask.export.protocol import Instance
-from automask.fuse import CorrectionLayers
+from automask.loaded import Loaded
 from automask.store import Store, StoredImage
 from automask.store.png import encode_mask
-from automask.types import MaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,12 @@ class StoredExportImage:
     @functools.cached_property
     def key(self) -> str:
         """Hash of everything that the mask and the instances depend on."""
+        if self._edit is not None:
+            sha256 = self._edit.written.sha256 if self._edit.written is not None else ""
+            return f"edited:{sha256}:{self._drawing.key(self.stored, correction_revision=None)}"
         if self._takes_stored_mask:
             return f"store:{self.stored.mask_sha256}{self._called}"
-        revision = self.stored.correction_revision
-        if self._is_outdated and self.stored.content_sha256 is not None:
-            newest = self._store.correction(self.stored.content_sha256)
-            revision = newest.revision if newest is not None else None
-        return self._drawing.key(self.stored, correction_revision=revision)
+        return self._drawing.key(self.stored, correction_revision=self._newest_revision)
 
     @functools.cached_property
     def image_key(self) -> str:
@@ -82,14 +81,14 @@ class StoredExportImage:
     def mask_png(self) -> bytes:
         """The mask as 8-bit grey PNG."""
         if self._takes_stored_mask:
-            data = stored_mask_bytes(self._store, self.stored)
+            data = self._store.mask_bytes(self.stored)
             if data is not None:
                 return data
         return encode_mask(self._levels)
 
     def instances(self) -> list[Instance]:
         """Masked regions under the kinds that people gave them and other corrections, ungrown, upright."""
-        return self._drawing.instances(self._result, self._correction)
+        return self._drawing.instances(self._loaded.found, self._loaded.layers)
 
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 upright RGB.
@@ -114,7 +113,7 @@ class StoredExportImage:
 
     def may_be_blank(self) -> bool:
         """Whether `is_blank` has to be asked: a cheap bound from the boxes of what was found."""
-        if self.stored.correction_revision is not None or self._is_outdated:
+        if self.stored.correction_revision is not None or self._is_outdated or self._edit is not None:
             return True
         if not self.stored.kinds:
             return False
@@ -128,7 +127,14 @@ class StoredExportImage:
 
     @functools.cached_property
     def _takes_stored_mask(self) -> bool:
-        return not self._is_outdated and self._drawing.takes_stored_mask(self.stored)
+        if self._edit is not None:
+            return False
+        return self._drawing.takes_stored_mask(self.stored, correction_revision=self._newest_revision)
+
+    @functools.cached_property
+    def _edit(self) -> MaskFile | None:
+        """What a person saved over the mask file since the last run."""
+        return pending_edit(self._store, self.stored)
 
     @property
     def _called(self) -> str:
@@ -140,20 +146,20 @@ class StoredExportImage:
 
     @functools.cached_property
     def _levels(self) -> NDArray[np.uint8]:
-        return self._drawing.levels(self.stored, self._result, self._correction)
+        return self._drawing.levels(self.stored, self._loaded)
 
     @functools.cached_property
-    def _result(self) -> MaskResult:
-        result = self._store.result(self.image_id)
-        if result is None:
+    def _newest_revision(self) -> int | None:
+        if not self._is_outdated or self.stored.content_sha256 is None:
+            return self.stored.correction_revision
+        newest = self._store.correction(self.stored.content_sha256)
+        return newest.revision if newest is not None else None
+
+    @functools.cached_property
+    def _loaded(self) -> Loaded:
+        loaded = Loaded.of(self._store, self.stored)
+        if loaded is None:
             raise StoreError(
                 f"What was found in {self.image_id} is damaged.", advice="`automask run` analyses it again."
             )
-        return result
-
-    @functools.cached_property
-    def _correction(self) -> CorrectionLayers | None:
-        if self.stored.content_sha256 is None:
-            return None
-        correction = self._store.correction(self.stored.content_sha256)
-        return correction.layers if correction is not None else None
+        return loaded

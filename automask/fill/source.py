@@ -13,11 +13,11 @@ from automask.corrected import drawn_as_called
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
-from automask.evidence import fused
-from automask.fuse import CorrectionLayers, Mask, is_drawn
-from automask.kinds import called, noted
+from automask.fuse import Mask, is_drawn
+from automask.kinds import called
+from automask.loaded import Loaded
 from automask.store import Status, Store, StoredImage
-from automask.types import Kind, MaskResult, Patch, Region
+from automask.types import Kind, Patch, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,7 @@ class StoreSource:
         Raises:
             ImageError: Nothing usable is stored.
         """
-        result = fused(self._result(row), self.config.policy)
-        return Mask.from_patches(
-            result.patches,
-            result.regions,
-            width_px=result.width_px,
-            height_px=result.height_px,
-            render=self.config.render,
-            policy=self.config.policy,
-            correction=self._layers(row),
-        )
+        return self._loaded(row).drawn(self.config).mask
 
     def drawn(self, row: StoredImage) -> list[tuple[Region, Patch]]:
         """Regions that are part of the mask, under the kinds that a person gave, with their ungrown outlines.
@@ -106,13 +97,16 @@ class StoreSource:
         Raises:
             ImageError: Nothing usable is stored.
         """
-        layers = self._layers(row)
-        result = noted(self._result(row), layers.kinds if layers is not None else {})
-        return list(drawn_as_called(fused(result, self.config.policy), self.config.policy, layers))
+        loaded = self._loaded(row)
+        return list(drawn_as_called(loaded.found, self.config, loaded.layers))
 
     def is_corrected(self, row: StoredImage) -> bool:
-        """Whether a person changed the mask."""
-        return self._layers(row) is not None
+        """Whether a person changed the mask.
+
+        Raises:
+            ImageError: Nothing usable is stored.
+        """
+        return self._loaded(row).layers is not None
 
     def masked_kinds(self, row: StoredImage) -> frozenset[Kind]:
         """Kinds of which something is masked in an image, and stays masked after a person's corrections.
@@ -123,29 +117,25 @@ class StoreSource:
         Raises:
             ImageError: Nothing usable is stored.
         """
-        layers = self._layers(row)
-        if layers is None:
-            alone = [region for region in self._result(row).regions if is_drawn(region, self.config.policy)]
+        loaded = self._loaded(row)
+        if loaded.layers is None:
+            alone = [region for region in loaded.found.regions if is_drawn(region, self.config.policy)]
             return frozenset(region.kind for region in (*alone, *(region for region, _ in self.drawn(row))))
-        masked = self.mask(row).weight < 0.5
-        result = self._result(row)
+        masked = loaded.drawn(self.config).mask.weight < 0.5
         found = set()
-        for region, patch in zip(called(result.regions, layers.kinds), result.patches, strict=True):
+        regions = called(loaded.found.regions, loaded.layers.kinds)
+        for region, patch in zip(regions, loaded.found.patches, strict=True):
             ink = patch.artefact
             if region.kind not in found and ink.any() and masked[patch.box.slices][ink].mean() >= 0.5:
                 found.add(region.kind)
         return frozenset(found)
 
-    def _layers(self, row: StoredImage) -> CorrectionLayers | None:
-        correction = self.store.correction(row.content_sha256) if row.content_sha256 is not None else None
-        return correction.layers if correction is not None else None
-
-    def _result(self, row: StoredImage) -> MaskResult:
-        result = self.store.result(row.image_id)
-        if result is None:
+    def _loaded(self, row: StoredImage) -> Loaded:
+        loaded = Loaded.of(self.store, row)
+        if loaded is None:
             raise ImageError(
                 f"The store has nothing usable for {row.image_id}.",
                 advice="Run `automask run` on its folder again.",
                 code="image-unknown",
             )
-        return result
+        return loaded

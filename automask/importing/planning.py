@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
+from automask.drawing import draw
 from automask.errors import ConfigError
 from automask.fuse import CorrectionLayers
 from automask.importing.fitting import fitted_levels, fitted_outlines
@@ -26,7 +27,6 @@ from automask.importing.found import (
 )
 from automask.importing.untouched import OwnExport
 from automask.kinds import region_keys
-from automask.pipeline import draw
 from automask.store import PackedLayers, Store, StoredImage
 from automask.store.masks import hash_file
 from automask.types import Kind, MaskResult
@@ -244,7 +244,7 @@ class Planner:
 
     def _masks_something(self, stored: StoredImage, result: MaskResult, before: CorrectionLayers | None) -> bool:
         if stored.image_id in self._outdated or stored.masked_share is None:
-            return draw(result, self._config, correction=before)[0].masked_share > 0
+            return draw(result, self._config, before).mask.masked_share > 0
         return stored.masked_share > 0
 
     def _note_size(self, stored: StoredImage, own_shape: tuple[int, int], shape: tuple[int, int]) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
 from pydantic import ValidationError
 
-from automask.config import PipelineConfig, PolicyConfig
+from automask.config import PipelineConfig
+from automask.drawing import shown_things
+from automask.edited import pending_edit
 from automask.fuse import is_drawn
-from automask.kinds import called
+from automask.kinds import as_called
+from automask.loaded import Loaded
 from automask.report.overlay import Mark
 from automask.store import Store
 from automask.store.records import StoredImage
@@ -26,12 +33,12 @@ class ReportSource:
     Attributes:
         store: The store, read only.
         input_root: The folder that image ids are relative to, as of the last run, or None before the first.
-        policy: What decided which regions are drawn.
+        config: Of the last run: what decided which regions are drawn.
     """
 
     store: Store
     input_root: Path | None
-    policy: PolicyConfig
+    config: PipelineConfig
 
     @classmethod
     @contextlib.contextmanager
@@ -43,12 +50,12 @@ class ReportSource:
         """
         with Store.open(root, read_only=True) as store:
             run = store.last_run()
-            policy = PolicyConfig()
+            config = PipelineConfig()
             if run is not None:
-                # A configuration of another version: the policy only decides which outlines are dashed.
+                # A configuration of another version: here it only decides which outlines are dashed.
                 with contextlib.suppress(ValidationError):
-                    policy = PipelineConfig.model_validate_json(run.config_json).policy
-            yield cls(store=store, input_root=Path(run.input_root) if run is not None else None, policy=policy)
+                    config = PipelineConfig.model_validate_json(run.config_json)
+            yield cls(store=store, input_root=Path(run.input_root) if run is not None else None, config=config)
 
     def image_path(self, image: StoredImage) -> Path:
         """Where the image file was when the last run saw it."""
@@ -58,14 +65,30 @@ class ReportSource:
         """The mask file, or None for an image without a mask."""
         return self.store.mask_path(image.mask_name) if image.mask_name is not None else None
 
+    def levels(self, image: StoredImage) -> NDArray[np.uint8] | None:
+        """The mask, (H, W) uint8, 255 = train, or None without: its file, unless that is outdated or not as written.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        edit = pending_edit(self.store, image)
+        if edit is not None:
+            return edit.levels
+        loaded = Loaded.of(self.store, image)
+        revision = loaded.revision if loaded is not None else image.correction_revision
+        data = self.store.mask_bytes(image) if revision == image.correction_revision else None
+        if data is not None:
+            with PngImageFile(io.BytesIO(data)) as mask:  # `PIL.Image.open` refuses masks of large images
+                return np.asarray(mask.convert("L"))
+        return loaded.drawn(self.config).mask.levels if loaded is not None else None
+
     def marks(self, image: StoredImage) -> list[Mark]:
-        """Its regions, under the kinds that a person gave."""
-        found = self.store.regions(image.image_id)
-        shown = called(found, self.store.called_kinds(image.content_sha256))
-        return [
-            Mark(region=region, drawn=is_drawn(before, self.policy))
-            for region, before in zip(shown, found, strict=True)
-        ]
+        """What its mask is made of and what is only proposed, under the kinds that a person gave."""
+        loaded = Loaded.of(self.store, image)
+        if loaded is None:
+            return []
+        things = shown_things(loaded.found, self.config, loaded.layers)
+        return [Mark(as_called(one.region), drawn=is_drawn(one.region, self.config.policy)) for one in things]
 
 
 def relative_link(path: Path | None, folder: Path) -> str | None:

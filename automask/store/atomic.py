@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from automask.errors import OutputError
+from automask.errors import FULL_DISK, OutputError
 
 IMPOSSIBLE_NAME = "name-impossible"
 """Code of the error for a name that is too long, or taken by a folder (or its folder's by a file)."""
@@ -161,7 +161,7 @@ def is_temporary(name: str) -> bool:
 
 def output_error(error: OSError, path: Path) -> OutputError:
     """Say what went wrong with a written file, and what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL_DISK:
         return OutputError(
             f"No space left for {path}.", advice="Free some space and run the same command again.", code="disk-full"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import sys
 import threading
@@ -18,6 +19,10 @@ _LOCAL_FILE_SYSTEMS = frozenset({
     "ramfs", "reiserfs", "tmpfs", "vfat", "xfs", "zfs",
 })
 # fmt: on
+_NEEDED_BYTES = 64 * 1024
+"""SQLite's shared-memory file grows by 32 kB at a time."""
+_LOST = ("no such table", "no such column", "no such index", "Could not decode")
+"""How SQLite's general errors begin that our own statements meet in a damaged file only."""
 
 
 class Database:
@@ -45,12 +50,12 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for one short read.
+        """Lend a connection for one short read. What is read is understood inside the block: what cannot be is damage.
 
         Raises:
             StoreError: The file is damaged, foreign or busy.
         """
-        with translated_errors(self._path):
+        with translated_errors(self._path), _understood(self._path):
             connection = self._borrow()
             try:
                 yield connection
@@ -116,7 +121,8 @@ class Database:
                 raise StoreError(f"{self._path.parent} is closed already.", code="store-closed")
             if self._idle:
                 return self._idle.pop()
-        return self._connect()
+        with _understood(self._path):
+            return self._connect()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._mutex:
@@ -130,9 +136,10 @@ class Database:
             try:
                 return self._configured("rw")
             except sqlite3.OperationalError as error:
-                # A WAL database in a folder where nothing can be created: without a log to replay the file is whole.
+                # A WAL database in a folder where nothing can be created, or on a full disk: without a log to replay
+                # the file is whole.
                 log = self._path.with_name(self._path.name + "-wal")
-                if _primary_code(error) != sqlite3.SQLITE_CANTOPEN:
+                if _primary_code(error) != sqlite3.SQLITE_CANTOPEN and not _is_full(error, self._path):
                     raise
                 if log.exists() and log.stat().st_size > 0:
                     raise StoreError(
@@ -181,6 +188,15 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise translated from error
 
 
+@contextlib.contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turn what Python says of values that no automask wrote into ours."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
+
+
 def is_local(folder: Path) -> bool:
     """Whether a folder lies on a local disk. False where that cannot be known."""
     if sys.platform == "win32":
@@ -214,9 +230,19 @@ def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the bytes above it tell variants of one error apart
 
 
+def _is_full(error: sqlite3.Error, path: Path) -> bool:
+    """Whether a failed disk is a full one: SQLite does not tell where it could not make its side files larger."""
+    if _primary_code(error) != sqlite3.SQLITE_IOERR:
+        return False
+    try:
+        return shutil.disk_usage(path.parent).free < _NEEDED_BYTES
+    except OSError:
+        return False
+
+
 def _translated(error: sqlite3.Error, path: Path) -> AutomaskError | None:
     code = _primary_code(error)
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or _is_full(error, path):
         return OutputError(
             f"No space left for {path}.", advice="Free some space and run the same command again.", code="disk-full"
         )
@@ -232,7 +258,8 @@ def _translated(error: sqlite3.Error, path: Path) -> AutomaskError | None:
             advice="Try again when that program is done.",
             code="store-busy",
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    is_lost = code in (0, sqlite3.SQLITE_ERROR) and str(error).startswith(_LOST)
+    if is_lost or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG):
         return damaged(path, str(error))
     return None
 

@@ -33,6 +33,16 @@ def mask_path(masks: Path, mask_name: str) -> Path:
     return masks / name
 
 
+def check_levels(levels: NDArray[np.uint8] | None, shape: tuple[int, int]) -> None:
+    """Refuse a mask that is not uint8 of the size of its image.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if levels is not None and (levels.shape != shape or levels.dtype != np.uint8):
+        raise ValueError(f"levels must be uint8 {shape}, got {levels.dtype} {levels.shape}")
+
+
 def commit(
     database: Database,
     masks: Path,
@@ -129,6 +139,17 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
     except OSError:
         return False, None
     return same, facts.st_mtime_ns if same else None
+
+
+def read_written(masks: Path, image: StoredImage) -> bytes | None:
+    """The bytes of a mask file, or None where it is not the one that its row describes."""
+    if image.mask_name is None:
+        return None
+    try:
+        data = mask_path(masks, image.mask_name).read_bytes()
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == image.mask_sha256 else None
 
 
 def _is_ours(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from automask.errors import OutputError, StoreError
 from automask.store import schema
 from automask.store.atomic import is_temporary, output_error
-from automask.store.database import Database
+from automask.store.database import Database, damaged
 from automask.store.locking import exclusive_lock
 
 DATABASE_NAME = "automask.sqlite"
@@ -23,6 +23,8 @@ def open_database(root: Path, *, create: bool, read_only: bool) -> Database:
     database = Database(path, read_only=read_only)
     try:
         version = schema.read_version(database, path)
+        if version is None and _files_in(root / MASKS_FOLDER):
+            raise damaged(path, f"it is empty, and {root / MASKS_FOLDER} holds masks")
         if version is None and not create:
             raise no_store(root)
         if version is not None:
@@ -59,7 +61,7 @@ def _check_place(root: Path, path: Path, *, create: bool) -> None:
             raise no_store(root)
         root.mkdir(parents=True, exist_ok=True)
         masks = root / MASKS_FOLDER
-        if masks.exists() and any(not is_temporary(entry.name) for entry in masks.iterdir()):
+        if _files_in(masks):
             raise OutputError(
                 f"{masks} already holds files that no automask store knows.",
                 advice="Choose another --output, or move that folder away.",
@@ -67,6 +69,13 @@ def _check_place(root: Path, path: Path, *, create: bool) -> None:
             )
     except OSError as error:
         raise output_error(error, root) from error
+
+
+def _files_in(masks: Path) -> bool:
+    try:
+        return masks.exists() and any(not is_temporary(entry.name) for entry in masks.iterdir())
+    except OSError as error:
+        raise output_error(error, masks) from error
 
 
 def _update(database: Database, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from automask.store import corrections, images, masks, queries
@@ -16,13 +17,14 @@ def plan(database: Database, masks_root: Path, file: FileFacts, fingerprints: Fi
     with database.reading() as connection:
         row = queries.find(connection, file.id)
         revision = corrections.revision(connection, row["content_sha256"]) if row is not None else None
-    stored = stored_image(row) if row is not None else _adopted(database, file)
+        stored = stored_image(row) if row is not None else None
+    stored = stored or _adopted(database, file)
     if stored is None:
         return Plan(Work.DETECT, None)
     if (stored.size_bytes, stored.mtime_ns) != (file.size_bytes, file.mtime_ns):
         if _content_sha256(file) != stored.content_sha256:
             return Plan(Work.DETECT, stored)
-        _note(database, file.id, {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns})
+        note(database, file.id, {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns})
     known = stored.fingerprints
     if stored.status is Status.FAILED or known is None or known.detect != fingerprints.detect:
         return Plan(Work.DETECT, stored)
@@ -30,14 +32,13 @@ def plan(database: Database, masks_root: Path, file: FileFacts, fingerprints: Fi
         return Plan(Work.REFINE, stored)
     if (
         stored.status is not Status.DONE
-        or known.fuse != fingerprints.with_templates(stored.template_set).fuse
+        or not stored.shows(fingerprints, revision)
         or stored.mask_name != file.mask_name
-        or stored.correction_revision != revision
     ):
         return Plan(Work.RENDER, stored)
     intact, new_mtime_ns = masks.is_intact(masks_root, stored)
     if new_mtime_ns is not None:
-        _note(database, file.id, {"mask_mtime_ns": new_mtime_ns})
+        note(database, file.id, {"mask_mtime_ns": new_mtime_ns})
     return Plan(Work.NONE if intact else Work.RENDER, stored)
 
 
@@ -67,7 +68,8 @@ def _content_sha256(file: FileFacts) -> str | None:
         return None  # decoding will say what is wrong with it
 
 
-def _note(database: Database, image_id: str, values: dict[str, int]) -> None:
+def note(database: Database, image_id: str, values: Mapping[str, int | str]) -> None:
+    """Bring some columns of an image's row up to date; nothing where the store is opened for reading."""
     if database.read_only:
         return
     with database.writing() as connection:

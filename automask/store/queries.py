@@ -60,7 +60,8 @@ def iterate(
                 f"SELECT *, {_DOUBT} AS doubt FROM images WHERE {where} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?",
                 (*values, *behind, size, 0 if behind else offset),
             ).fetchall()
-        yield from map(stored_image, rows)
+            found = [stored_image(row) for row in rows]
+        yield from found
         if len(rows) < size:
             return
         behind = (rows[-1]["image_id"],) if order == "id" else (rows[-1]["doubt"], rows[-1]["image_id"])

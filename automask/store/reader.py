@@ -55,11 +55,19 @@ class StoreReader:
         """
         return masks.mask_path(self.masks_root, mask_name)
 
+    def has_intact_mask(self, stored: StoredImage) -> bool:
+        """Whether the mask file of a row is the one that was written; see `masks.is_intact`."""
+        return masks.is_intact(self.masks_root, stored)[0]
+
+    def mask_bytes(self, stored: StoredImage) -> bytes | None:
+        """The bytes of a mask file, or None where it is not the one that was written: its hash is compared."""
+        return masks.read_written(self.masks_root, stored)
+
     def lookup(self, image_id: str) -> StoredImage | None:
         """The row of an image, or None."""
         with self._database.reading() as connection:
             row = queries.find(connection, image_id)
-        return stored_image(row) if row is not None else None
+            return stored_image(row) if row is not None else None
 
     def images(
         self,

@@ -132,6 +132,16 @@ class StoredImage:
     template_set: str
     decision: Decision | None
 
+    def shows(self, fingerprints: Fingerprints, correction_revision: int | None) -> bool:
+        """Whether the mask was drawn under these settings, from its present templates and this correction.
+
+        Args:
+            fingerprints: Of the image under the settings, without templates.
+            correction_revision: The newest, None where nobody corrected the image.
+        """
+        wanted = fingerprints.with_templates(self.template_set)
+        return self.fingerprints == wanted and self.correction_revision == correction_revision
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -248,8 +258,8 @@ class Problem:
     """Something that `Store.verify` found.
 
     Attributes:
-        code: Stable name: `mask-missing`, `mask-changed`, `mask-unknown`, `result-damaged`, `database-damaged`,
-            `temporary-left`.
+        code: Stable name: `mask-missing`, `mask-changed`, `mask-damaged`, `mask-unknown`, `result-damaged`,
+            `database-damaged`, `temporary-left`.
         message: One sentence.
         image_id: The image, or None.
     """

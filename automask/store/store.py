@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
 from automask.store import corrections, decisions, images, masks, placing, planning, queries, runs, stale
-from automask.store.atomic import sweep_temporaries
+from automask.store.atomic import WrittenFile, sweep_temporaries
 from automask.store.corrections import AnyLayers, PackedLayers
 from automask.store.database import Database
 from automask.store.locking import exclusive_lock
@@ -157,7 +157,7 @@ class Store(StoreReader):
             ImageError: The file system cannot hold a mask of that name (`name-impossible`): a row for `put_failure`.
             ValueError: `levels` is not the size of the image.
         """
-        _check_levels(levels, (result.height_px, result.width_px))
+        masks.check_levels(levels, (result.height_px, result.width_px))
 
         def write_row(connection: sqlite3.Connection) -> int:
             return images.write_result(
@@ -206,7 +206,7 @@ class Store(StoreReader):
         stored = self.lookup(image_id)
         if stored is None or stored.fingerprints is None or stored.height_px is None or stored.width_px is None:
             raise StoreError(f"The store has no result of {image_id}.", advice="Run automask on it first.")
-        _check_levels(levels, (stored.height_px, stored.width_px))
+        masks.check_levels(levels, (stored.height_px, stored.width_px))
         name = mask_name or stored.mask_name
         if name is None:
             raise ValueError(f"{image_id} has no mask: mask_name is needed")
@@ -230,6 +230,11 @@ class Store(StoreReader):
             levels=levels,
             correction_revision=correction_revision,
         )
+
+    def note_mask_file(self, image_id: str, file: WrittenFile) -> None:
+        """Note that a file which somebody else put in the place of a mask is known: its pixels became a correction."""
+        size = {"mask_size_bytes": file.size_bytes, "mask_mtime_ns": file.mtime_ns}
+        planning.note(self._database, image_id, {"mask_sha256": file.sha256, **size})
 
     def put_failure(self, file: FileFacts, issues: Sequence[Issue], *, content_sha256: str | None = None) -> None:
         """Keep that an image has no result, and why.
@@ -388,8 +393,3 @@ class Store(StoreReader):
             advice="Its history lists the revisions.",
             code="correction-unknown",
         )
-
-
-def _check_levels(levels: NDArray[np.uint8] | None, shape: tuple[int, int]) -> None:
-    if levels is not None and (levels.shape != shape or levels.dtype != np.uint8):
-        raise ValueError(f"levels must be uint8 {shape}, got {levels.dtype} {levels.shape}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from automask.errors import StoreError
 from automask.store import masks, queries
 from automask.store.atomic import find_temporaries, is_temporary
 from automask.store.database import Database
+from automask.store.png import damage_of, is_png
 from automask.store.records import Problem, Status, StoredImage
 
 
@@ -24,8 +26,8 @@ def verify(database: Database, masks_root: Path) -> Iterator[Problem]:
         try:
             with database.reading() as connection:
                 queries.read_result(connection, stored.image_id)
-        except (ValueError, KeyError) as error:
-            yield Problem("result-damaged", f"What was found cannot be read: {error}.", stored.image_id)
+        except StoreError as error:
+            yield Problem("result-damaged", f"What was found cannot be read: {error.message}", stored.image_id)
     yield from _check_files(database, masks_root)
 
 
@@ -45,8 +47,16 @@ def _check_mask(masks_root: Path, stored: StoredImage) -> Iterator[Problem]:
         return
     path = masks.mask_path(masks_root, stored.mask_name)
     try:
-        if masks.hash_file(path) != stored.mask_sha256:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == stored.mask_sha256:
+            return
+        damage = damage_of(data)
+        if damage is None or not is_png(data):
             yield Problem("mask-changed", f"{path} is not the mask that was written.", stored.image_id)
+        else:
+            # Its date may be the old one, so that no run would look at it.
+            message = f"{path} is damaged: {damage}. Delete it, and `automask run` draws it again."
+            yield Problem("mask-damaged", message, stored.image_id)
     except OSError as error:
         yield Problem("mask-missing", f"{path} cannot be read: {error.strerror}.", stored.image_id)
 

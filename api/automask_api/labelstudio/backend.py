@@ -105,7 +105,7 @@ class LabelStudioBackend:
             facts = self._masks.facts(data, config)
             name = f"task {json.dumps(task.get('id'))[:40]}"
             answer = await self._masks.make(data, facts, config, name=name, timeout_s=timeout_s, in_background=True)
-            results = await self._masks.in_thread(results_of, answer.result, config.policy, control)
+            results = await self._masks.in_thread(results_of, answer.result, config, control)
         except AutomaskError as error:
             logger.warning("no prediction: %s: %s", error.code, error.message)
             return {"error": {"code": error.code, "detail": error.message, "advice": error.advice}}

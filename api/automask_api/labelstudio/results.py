@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import PolicyConfig
+from automask.config import PipelineConfig
 from automask.corrected import drawn_as_called
-from automask.evidence import fused
 from automask.export.outlines import outlines
 from automask.geometry import Box
 from automask.importing.brush import encode_brush
@@ -18,10 +17,10 @@ from automask.types import MaskResult
 from automask_api.labelstudio.interface import Control
 
 
-def results_of(result: MaskResult, policy: PolicyConfig, control: Control) -> list[dict[str, Any]]:
+def results_of(result: MaskResult, config: PipelineConfig, control: Control) -> list[dict[str, Any]]:
     """The regions that are masked, ungrown, as results of a tag; a region of several parts gives several polygons."""
     found: list[dict[str, Any]] = []
-    for region, patch in drawn_as_called(fused(result, policy), policy, None):
+    for region, patch in drawn_as_called(result, config, None):
         label = control.labels.get(region.kind)
         if label is None:
             continue

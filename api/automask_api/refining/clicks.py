@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import PolicyConfig
-from automask.fuse import CorrectionLayers, drawn, grow
+from automask.config import PipelineConfig
+from automask.drawing import shown_things
+from automask.fuse import CorrectionLayers, grow, is_drawn
 from automask.protocols import PromptAnswer, PromptSession
 from automask.types import MaskResult
 
@@ -49,13 +50,14 @@ def part_to_remove(
 
 
 def masked_before_growth(
-    result: MaskResult, policy: PolicyConfig, correction: CorrectionLayers | None
+    found: MaskResult, config: PipelineConfig, correction: CorrectionLayers | None
 ) -> NDArray[np.bool_]:
     """(H, W) bool, what is masked of an image: what was found and drawn, under what a person changed."""
-    masked = np.zeros((result.height_px, result.width_px), dtype=np.bool_)
+    masked = np.zeros((found.height_px, found.width_px), dtype=np.bool_)
     if correction is None or not correction.replaces:
-        for _, patch in drawn(result.regions, result.patches, policy):
-            masked[patch.box.slices] |= patch.artefact
+        for thing in shown_things(found, config):
+            if is_drawn(thing.region, config.policy):
+                masked[thing.patch.box.slices] |= thing.patch.artefact
     if correction is not None:
         if correction.remove is not None:
             masked &= ~correction.remove

@@ -24,12 +24,12 @@ from automask.bench.run import load_image
 from automask.bench.tables import markdown_table
 from automask.confidence.model import is_fine
 from automask.config import PipelineConfig, load_config
+from automask.drawing import draw
 from automask.errors import AutomaskError, InputError
-from automask.evidence import fused
 from automask.fuse import CorrectionLayers, growth_px, hole_px
 from automask.grid import LatentGrid
 from automask.metrics import TRUTH_UNWANTED, judged_cells, mean_of, score_mask
-from automask.pipeline import MaskPipeline, draw
+from automask.pipeline import MaskPipeline
 from automask.types import Image, MaskResult
 from automask_api.refining.clicks import masked_before_growth, masked_thing, part_to_remove, thing_to_add
 from automask_api.refining.desk import RefineDesk
@@ -106,7 +106,6 @@ def _clicked(
     )
     radius_px = growth_px(grid, config.render.growth_cells)
     largest_hole_px = hole_px(grid, config.render.fill_holes_cells)
-    found_there = fused(result, config.policy)
     add, remove = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
     session = desk.opened(entry.image, image).session
     leaks: list[float | None] = []
@@ -114,7 +113,7 @@ def _clicked(
     made: list[tuple[int, int, bool]] = []
     while True:
         layers = CorrectionLayers(add=add, remove=remove, replaces=start is Start.EMPTY)
-        mask, _ = draw(result, config, correction=layers)
+        mask = draw(result, config, layers).mask
         score = score_mask(mask.levels, truth)
         leaks.append(score.leak)
         wastes.append(score.waste)
@@ -123,7 +122,7 @@ def _clicked(
             break
         x, y, adds = wrong
         made.append(wrong)
-        masked = masked_before_growth(found_there, config.policy, layers)
+        masked = masked_before_growth(result, config, layers)
         if adds:
             found = thing_to_add(session, (x, y), masked).artefact
             add, remove = add | found, remove & ~found

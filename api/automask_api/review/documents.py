@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from automask.config import PipelineConfig
+from automask.drawing import shown_things
 from automask.errors import InputError
-from automask.fuse import CorrectionLayers, growth_px, hole_px, is_drawn
+from automask.evidence import Merged
+from automask.fuse import CorrectionLayers, Mask, growth_px, hole_px, is_drawn
 from automask.geometry import Box
 from automask.grid import LatentGrid
-from automask.kinds import region_keys
+from automask.kinds import as_called, region_keys
 from automask.protocols import PromptAnswer
 from automask.store import Correction, Decision, StoredImage, rle
-from automask.types import Kind, MaskResult, Patch, Region
+from automask.types import Kind, MaskResult
 
 QUEUE_FIELDS = (
     "id", "width_px", "height_px", "confidence", "verdict", "kinds", "masked_share", "decision", "revision",
@@ -51,7 +53,9 @@ class LayersDocument(Document):
     weight_set: str | None = _PACKED
     weight_levels: str | None = Field(None, max_length=400_000_000, description="Base64 of zlib of the set levels.")
     kinds: dict[RegionKey, Kind] = Field(
-        default_factory=dict, max_length=_MOST_KINDS, description="What regions are called, by `RegionDocument.key`."
+        default_factory=dict,
+        max_length=_MOST_KINDS,
+        description="What regions are called, by one of `RegionDocument.keys`.",
     )
 
     @classmethod
@@ -123,7 +127,7 @@ class CorrectionDocument(Document):
 class RegionDocument(Document):
     """A region with its ungrown pixels, under the kind that a person gave it."""
 
-    key: str
+    keys: list[str] = Field(description="Of the regions that it was merged from, the one that says what it is first.")
     kind: Kind
     found_kind: Kind = Field(description="What the mask follows; `kind` where no person said otherwise.")
     box: tuple[int, int, int, int]
@@ -137,12 +141,13 @@ class RegionDocument(Document):
     patch: str
 
     @classmethod
-    def of(cls, region: Region, patch: Patch, *, key: str, kind: Kind, drawn: bool) -> Self:
-        """Describe a region as it was found, and the kind that people call it."""
+    def of(cls, thing: Merged, *, keys: list[str], drawn: bool) -> Self:
+        """Describe a thing as it was found, and the kind that people call it."""
+        region, patch = thing.region, thing.patch
         text, template = region.attributes.get("text"), region.attributes.get("template")
         return cls(
-            key=key,
-            kind=kind,
+            keys=keys,
+            kind=as_called(region).kind,
             found_kind=region.kind,
             box=region.box.xyxy,
             polygon=list(region.polygon) if region.polygon is not None else None,
@@ -164,6 +169,7 @@ class GridDocument(Document):
     growth_cells: float
     growth_px: int
     hole_px: int
+    hole_area_px: float = Field(description="Larger holes are not filled.")
     width_px: int
     height_px: int
     rows: int
@@ -181,6 +187,7 @@ class GridDocument(Document):
             growth_cells=render.growth_cells,
             growth_px=growth_px(grid, render.growth_cells),
             hole_px=hole_px(grid, render.fill_holes_cells),
+            hole_area_px=grid.source_px(render.fill_holes_cells) ** 2,
             width_px=grid.width_px,
             height_px=grid.height_px,
             rows=rows,
@@ -213,6 +220,7 @@ class ImageDocument(Document):
     issues: list[IssueDocument]
     grid: GridDocument
     weights: dict[Kind, float] = Field(description="Training weight by kind; 1 for kinds that are kept.")
+    levels: dict[Kind, int] = Field(description="The same of 255, as mask files have it.")
 
 
 class SavedDocument(Document):
@@ -309,13 +317,11 @@ class ThingDocument(Document):
 def region_documents(
     result: MaskResult, config: PipelineConfig, layers: CorrectionLayers | None
 ) -> list[RegionDocument]:
-    """The regions of a result, in order, under the kinds of a correction."""
-    kinds = layers.kinds if layers is not None else {}
+    """What the mask of a result is made of and what is only proposed, under the kinds of a correction."""
+    keys = region_keys(result.regions)
     return [
-        RegionDocument.of(
-            region, patch, key=key, kind=kinds.get(key, region.kind), drawn=is_drawn(region, config.policy)
-        )
-        for key, region, patch in zip(region_keys(result.regions), result.regions, result.patches, strict=True)
+        RegionDocument.of(thing, keys=[keys[one] for one in thing.members], drawn=is_drawn(thing.region, config.policy))
+        for thing in shown_things(result, config, layers)
     ]
 
 
@@ -323,6 +329,14 @@ def kind_weights(config: PipelineConfig) -> dict[Kind, float]:
     """Training weight by kind under the policy."""
     rules = {kind: config.policy.of(kind) for kind in Kind}
     return {kind: 1.0 if rule.action == "keep" else rule.weight for kind, rule in rules.items()}
+
+
+def kind_levels(config: PipelineConfig) -> dict[Kind, int]:
+    """The same as the level that a mask file has, of 255."""
+    return {
+        kind: int(Mask(np.full((1, 1), weight, dtype=np.float32)).levels[0, 0])
+        for kind, weight in kind_weights(config).items()
+    }
 
 
 def short_hash(sha256: str | None) -> str | None:

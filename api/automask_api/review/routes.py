@@ -25,6 +25,7 @@ from automask_api.review.documents import (
     RevertBody,
     SavedDocument,
     ThingDocument,
+    kind_levels,
     kind_weights,
     region_documents,
     short_hash,
@@ -96,7 +97,7 @@ def build_router(source: ReviewSource) -> APIRouter:
 
     @router.get("/api/images/{token}")
     def image(token: str) -> JSONResponse:
-        document = image_document(source, source.row(token))
+        document = image_document(source, source.row_to_change(token))
         headers = {"ETag": etag(document.revision), "Cache-Control": "no-cache"}
         return JSONResponse(document.model_dump(mode="json"), headers=headers)
 
@@ -132,7 +133,7 @@ def build_router(source: ReviewSource) -> APIRouter:
 
     @router.put("/api/images/{token}/correction")
     def put_correction(token: str, body: LayersDocument, if_match: IfMatch = None) -> JSONResponse:
-        stored = source.row(token)
+        stored = source.row_to_change(token)
         based_on = known_revision(if_match)
         if stored.height_px is None or stored.width_px is None:
             raise InputError(f"{stored.image_id} was never read.", code="image-unread")
@@ -146,7 +147,7 @@ def build_router(source: ReviewSource) -> APIRouter:
 
     @router.delete("/api/images/{token}/correction")
     def withdraw(token: str, if_match: IfMatch = None) -> JSONResponse:
-        stored = source.row(token)
+        stored = source.row_to_change(token)
         content, based_on = source.content_of(stored), known_revision(if_match)
         if based_on is None:
             raise InputError(f"{stored.image_id} has no correction to withdraw.", code="correction-unknown")
@@ -158,7 +159,7 @@ def build_router(source: ReviewSource) -> APIRouter:
 
     @router.post("/api/images/{token}/correction/revert")
     def revert(token: str, body: RevertBody, if_match: IfMatch = None) -> JSONResponse:
-        stored = source.row(token)
+        stored = source.row_to_change(token)
         content, based_on = source.content_of(stored), known_revision(if_match)
         if based_on is None:
             raise InputError(f"{stored.image_id} has no correction.", code="correction-unknown")
@@ -239,6 +240,7 @@ def image_document(source: ReviewSource, stored: StoredImage) -> ImageDocument:
         ],
         grid=GridDocument.of(result.width_px, result.height_px, source.config),
         weights=kind_weights(source.config),
+        levels=kind_levels(source.config),
     )
 
 

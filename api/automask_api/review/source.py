@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
 from automask.dataset.walk import ImageFile
+from automask.edited import adopt_edited_mask, pending_edit
 from automask.errors import ConfigError, InputError, WeightsError
-from automask.evidence import fused
+from automask.loaded import Loaded
 from automask.pipeline import MaskPipeline
 from automask.protocols import PromptAnswer, PromptSession
 from automask.redraw import redraw_image, stored_config
@@ -94,6 +95,20 @@ class ReviewSource:
             )
         return stored
 
+    def row_to_change(self, token: str) -> StoredImage:
+        """The row behind a token, once what a person saved over its mask file since the last run is a correction.
+
+        Raises:
+            NotFound: There is none (`image-unknown`).
+        """
+        stored = self.row(token)
+        if pending_edit(self.store, stored) is None:
+            return stored
+        with self._drawing:
+            adopt_edited_mask(self.store, stored)
+            redraw_image(self.store, stored, self.config)
+        return self.row(token)
+
     def content_of(self, stored: StoredImage) -> str:
         """Hash of the image file that people judge.
 
@@ -148,12 +163,8 @@ class ReviewSource:
 
     def _masked(self, stored: StoredImage) -> NDArray[np.bool_] | None:
         """(H, W) bool, what is masked in the store, before growth; None where nothing is known of the image."""
-        result = self.store.result(stored.image_id)
-        if result is None:
-            return None
-        correction = self.store.correction(self.content_of(stored))
-        layers = correction.layers if correction is not None else None
-        return masked_before_growth(fused(result, self.config.policy), self.config.policy, layers)
+        loaded = Loaded.of(self.store, stored)
+        return masked_before_growth(loaded.found, self.config, loaded.layers) if loaded is not None else None
 
     def _desk_of_today(self) -> RefineDesk:
         with self._opening:

@@ -23,9 +23,7 @@ def show(
     ] = None,
 ) -> None:
     """Draw an image, full size, with its mask in red and its regions outlined, to a PNG."""
-    import numpy as np
     from PIL import Image as PillowImage
-    from PIL.PngImagePlugin import PngImageFile
 
     from automask.config import DecodeConfig
     from automask.dataset.decode import decode
@@ -50,11 +48,7 @@ def show(
             mask_name=row.mask_name or "",
         )
         pixels = decode(file, DecodeConfig()).image.pixels
-        levels = None
-        mask_path = source.mask_path(row)
-        if mask_path is not None and mask_path.is_file():
-            with PngImageFile(mask_path) as mask:  # `PIL.Image.open` refuses masks of large images
-                levels = np.asarray(mask.convert("L"))
+        levels = source.levels(row)
         if levels is not None and levels.shape != pixels.shape[:2]:
             raise InputError(
                 f"{file.path} has changed its size since its mask was made.",

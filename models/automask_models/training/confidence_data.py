@@ -17,10 +17,10 @@ from automask.bench.manifest import Manifest, ManifestEntry
 from automask.confidence.features import image_features
 from automask.confidence.model import is_fine
 from automask.config import PipelineConfig
-from automask.evidence import fused
+from automask.drawing import draw
 from automask.fuse import confirmed_mask
 from automask.metrics import MaskScore, score_mask
-from automask.pipeline import MaskPipeline, draw
+from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.store import Store, is_store
 from automask_models.training.synth.synthesizer import Synthesizer, SynthRecipe
@@ -130,8 +130,8 @@ def read_stores(
                 if result is None:
                     LOGGER.warning("%s: %s has no mask", source, image.name)
                     continue
-                mask, _ = draw(result, config)
-                shown = fused(result, config.policy)
+                drawn = draw(result, config)
+                mask, shown = drawn.mask, drawn.shown
                 confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
                 yield LabelledImage(
                     source=source,

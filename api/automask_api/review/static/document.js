@@ -1,9 +1,11 @@
 // The mask of one image as it is edited: what the program found, and what a person changed on top of it.
 
 import { eachRun, framed, overlap } from "./bitmaps.js";
+import { grownRows, holesOf, rowsOf } from "./holes.js";
 import { Plane, union } from "./plane.js";
 import { deflate, fromBase64, inflate, packRuns, toBase64, unpackRuns } from "./packing.js";
-import { readRegion, renamed } from "./regions.js";
+import { ADD, ADDED_HOLE, KIND_BITS, REMOVE, WEIGHT } from "./bits.js";
+import { KINDS, bitOf, calledKind, groupsOf, judge, pixelsOf, readRegion, renamed } from "./regions.js";
 import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
@@ -12,18 +14,14 @@ import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 /** @typedef {import("./regions.js").Region} Region */
 /** @typedef {{flags: Map<number, Uint8Array|null>, levels: Map<number, Uint8Array|null>, replaces: boolean, kinds: Kinds}} Snapshot */
 
-export const KINDS = ["text", "frame", "watermark", "overlay", "custom"];
-export const KIND_BITS = 7;
-export const ADD = 8;
-export const REMOVE = 16;
-export const WEIGHT = 32;
-const ALMOST = 0.98;
+export { ADD, KINDS, KIND_BITS, REMOVE, WEIGHT };
 
 export class MaskDocument {
   /** @param {any} description the server's image document */
   static async open(description) {
     const doc = new MaskDocument(description);
     for (const [index, region] of description.regions.entries()) doc.regions.push(await readRegion(region, index));
+    for (const region of doc.regions) doc.#note(region);
     await doc.setLayers(description.correction?.layers ?? null);
     return doc;
   }
@@ -36,12 +34,18 @@ export class MaskDocument {
     this.grid = description.grid;
     this.flags = new Plane(this.width, this.height);
     this.levels = new Plane(this.width, this.height);
+    /** what the automatic mask is made of: a bit for each kind, since kinds of several weights may share a pixel */
+    this.found = new Plane(this.width, this.height);
+    /** small holes of the grown mask: the bits of the kinds of one weight, or ADDED_HOLE; up to date between changes */
+    this.holes = new Plane(this.width, this.height);
     this.replaces = false;
     this.alreadyGrown = false;
     /** @type {Kinds} replaced, never changed */ this.kinds = new Map();
     /** @type {Region[]} */ this.regions = [];
     /** weight levels by kind bits */
-    this.kindLevels = Uint8Array.from([255, ...KINDS.map((kind) => Math.round(255 * description.weights[kind]))]);
+    this.kindLevels = Uint8Array.from([255, ...KINDS.map((kind) => description.levels[kind])]);
+    /** kinds of one weight with their bits in `found`: each weight grows by itself, the lowest one last */
+    this.weights = groupsOf(description.weights, description.levels);
     /** @type {Rect|null} */
     this.dirty = null;
   }
@@ -77,7 +81,7 @@ export class MaskDocument {
       });
     }
     this.dirty = this.bounds;
-    this.#judgeRegions(this.bounds);
+    this.#settle();
   }
 
   /** The layers as the server wants them, or null where nothing differs from the automatic mask. */
@@ -115,8 +119,8 @@ export class MaskDocument {
       flags: this.flags.recorded(), levels: this.levels.recorded(), replaces: this.startedReplacing ?? false,
       kinds: this.startedKinds ?? this.kinds,
     };
-    this.#judgeRegions(this.bounds);
     const pixels = snapshot.flags.size || snapshot.levels.size;
+    this.#settle();
     return pixels || snapshot.replaces !== this.replaces || snapshot.kinds !== this.kinds ? snapshot : null;
   }
 
@@ -129,7 +133,7 @@ export class MaskDocument {
     this.replaces = snapshot.replaces;
     this.#name(snapshot.kinds);
     this.dirty = this.bounds;
-    this.#judgeRegions(this.bounds);
+    this.#settle();
     return back;
   }
 
@@ -174,7 +178,7 @@ export class MaskDocument {
 
   /** Switch a region on or off. @param {Region} region @param {boolean} on */
   toggle(region, on) {
-    const mine = this.#pixelsOf(region);
+    const mine = pixelsOf(region);
     this.#dropWeight(region, mine);
     if (!on) this.#withoutOthers(region, mine);
     const automatic = !region.proposed && !this.replaces;
@@ -186,7 +190,7 @@ export class MaskDocument {
 
   /** Give a region a weight of its own. @param {Region} region @param {number} level 0..255 */
   weigh(region, level) {
-    const mine = this.#pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
+    const mine = pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
     this.#dropWeight(region, mine);
     const wide = {
       x0: Math.max(0, box.x0 - reach), y0: Math.max(0, box.y0 - reach),
@@ -214,7 +218,7 @@ export class MaskDocument {
       else this.weigh(region, level);
     }
     const bits = this.#bitsOf(region);
-    eachRun(this.#pixelsOf(region), region.patchBox, (y, x0, x1) => {
+    eachRun(pixelsOf(region), region.patchBox, (y, x0, x1) => {
       for (let x = x0; x < x1; x++) {
         const old = this.flags.get(x, y) & KIND_BITS; // the pixel of a region that weighs less stays that one's
         if (old && this.kindLevels[old] === this.kindLevels[bits]) this.flags.span(y, x, x + 1, 255 & ~KIND_BITS, bits);
@@ -313,6 +317,31 @@ export class MaskDocument {
     for (const region of drawn) this.#paint(region.runs, region.patchBox, 255 & ~KIND_BITS, this.#bitsOf(region));
   }
 
+  /** @param {Region} region */
+  #note(region) {
+    if (region.proposed || this.#levelOf(region.foundKind) === 255) return;
+    const bit = bitOf(region.foundKind);
+    Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => this.found.span(y, x0, x1, 255, bit));
+  }
+
+  /** What follows from a finished change. */
+  #settle() {
+    for (const region of this.regions) judge(region, this);
+    const before = this.holes;
+    this.holes = new Plane(this.width, this.height);
+    const close = (/** @type {import("./holes.js").Row[]} */ rows, /** @type {number} */ bits) => {
+      if (!rows.some((row) => row.length)) return;
+      for (const hole of holesOf(grownRows(rows, this.width, this.grid.growth_px), this.width, this.grid.hole_area_px)) {
+        for (const [y, x0, x1] of hole.spans) this.holes.span(y, x0, x1, 255, bits);
+      }
+    };
+    if (!this.replaces) {
+      for (const { bits } of this.weights) close(rowsOf(this.found, bits, this.flags, REMOVE), bits);
+    }
+    if (!this.alreadyGrown) close(rowsOf(this.flags, ADD), ADDED_HOLE);
+    this.dirty = union(this.dirty, this.holes.differs(before));
+  }
+
   /** Training weight of a kind, of 255. @param {string} kind */
   #levelOf(kind) {
     return this.kindLevels[KINDS.indexOf(kind) + 1];
@@ -327,19 +356,7 @@ export class MaskDocument {
   /** @param {Kinds} kinds */
   #name(kinds) {
     this.kinds = kinds;
-    for (const region of this.regions) region.kind = kinds.get(region.key) ?? region.foundKind;
-  }
-
-  /** @param {Region} region */
-  #pixelsOf(region) {
-    const box = region.patchBox, width = box.x1 - box.x0;
-    const bitmap = new Uint8Array(width * (box.y1 - box.y0));
-    let at = 0;
-    region.runs.forEach((run, index) => {
-      if (index % 2) bitmap.fill(1, at, at + run);
-      at += run;
-    });
-    return bitmap;
+    for (const region of this.regions) region.kind = calledKind(region, kinds);
   }
 
   /** @param {Region} region @param {Uint8Array} mine */
@@ -372,27 +389,6 @@ export class MaskDocument {
       x0: Math.max(0, rect.x0 - reach), y0: Math.max(0, rect.y0 - reach),
       x1: Math.min(this.width, rect.x1 + reach), y1: Math.min(this.height, rect.y1 + reach),
     });
-  }
-
-  /** @param {Rect} rect */
-  #judgeRegions(rect) {
-    for (const region of this.regions) {
-      if (!overlap(region.patchBox, rect)) continue;
-      let masked = 0, weighted = 0, level = -1;
-      const count = region.samples.length / 2;
-      for (let at = 0; at < region.samples.length; at += 2) {
-        const x = region.samples[at], y = region.samples[at + 1];
-        if (this.isMasked(x, y)) masked++;
-        if (this.flags.get(x, y) & WEIGHT) {
-          const found = this.levels.get(x, y);
-          if (level < 0) level = found;
-          if (found === level) weighted++;
-        }
-      }
-      region.weight = count && weighted >= ALMOST * count ? level : null;
-      region.state = masked >= ALMOST * count ? "on" : masked <= (1 - ALMOST) * count ? "off" : "part";
-      if (region.weight === 255) region.state = "off";
-    }
   }
 }
 

@@ -43,7 +43,10 @@ async function start() {
   const tools = makeTools({
     doc: () => /** @type {any} */ (session.doc),
     begin: (label) => session.begin(label),
-    end: () => session.end(),
+    end: () => {
+      session.end();
+      stage.changed(); // a finished change may have closed a hole
+    },
     changed: () => stage.changed(),
     trace: (points, closed, masks) => marks.trace(points, closed, masks),
     untrace: () => marks.untrace(),

@@ -88,6 +88,16 @@ export class Plane {
     }
   }
 
+  /** The smallest box of whole tiles around all that differ from another plane's, or null. @param {Plane} other */
+  differs(other) {
+    const changed = new Plane(this.width, this.height);
+    for (const key of new Set([...this.tiles.keys(), ...other.tiles.keys()])) {
+      const one = this.tiles.get(key), two = other.tiles.get(key);
+      if (!one || !two || one.some((byte, at) => byte !== two[at])) changed.tiles.set(key, new Uint8Array(0));
+    }
+    return changed.extent();
+  }
+
   /** Drop tiles that hold nothing. */
   prune() {
     for (const [key, tile] of this.tiles) if (tile.every((byte) => byte === 0)) this.tiles.delete(key);

@@ -1,15 +1,19 @@
 // What the program found on an image, as the page holds it.
 
+import { WEIGHT } from "./bits.js";
 import { spread } from "./bitmaps.js";
 import { unpackRuns } from "./packing.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
 /** @typedef {ReadonlyMap<string, string>} Kinds what regions are called, by key */
 
+export const KINDS = ["text", "frame", "watermark", "overlay", "custom"];
+const ALMOST = 0.98;
+
 /**
  * A region of the automatic mask.
  * @typedef {object} Region
- * @property {number} index @property {string} key @property {string} kind as a person calls it
+ * @property {number} index @property {string[]} keys of what it was merged from @property {string} kind as a person calls it
  * @property {string} foundKind what the automatic mask follows @property {Rect} box @property {Rect} patchBox
  * @property {[number, number][]|null} polygon @property {number} confidence @property {string} source
  * @property {boolean} proposed found, but too unsure to be drawn @property {string|null} text
@@ -21,7 +25,7 @@ import { unpackRuns } from "./packing.js";
 export async function readRegion(region, index) {
   const runs = await unpackRuns(region.patch), patchBox = rect(region.patch_box);
   return {
-    index, key: region.key, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
+    index, keys: region.keys, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
     polygon: region.polygon, confidence: region.confidence, source: region.source, proposed: !region.drawn,
     text: region.text, template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
   };
@@ -30,10 +34,65 @@ export async function readRegion(region, index) {
 /** What regions are called after one of them is called something. @param {Kinds} kinds @param {Region} region @param {string} kind */
 export function renamed(kinds, region, kind) {
   const changed = new Map(kinds);
-  if (kind === region.foundKind) changed.delete(region.key);
-  else changed.set(region.key, kind);
+  for (const key of region.keys) {
+    if (kind === region.foundKind) changed.delete(key);
+    else changed.set(key, kind);
+  }
   return changed;
 }
 
 /** @param {[number, number, number, number]} corners @returns {Rect} */
 const rect = ([x0, y0, x1, y1]) => ({ x0, y0, x1, y1 });
+
+/** What a person calls a region: what its first part is called, or the last one that is called anything. @param {Region} region @param {Kinds} kinds */
+export function calledKind({ keys: [first, ...others], foundKind }, kinds) {
+  const named = others.filter((key) => kinds.has(key)).pop();
+  return kinds.get(first) ?? kinds.get(named ?? "") ?? foundKind;
+}
+
+/** The bit of a kind in `MaskDocument.found`. @param {string} kind */
+export const bitOf = (kind) => 1 << KINDS.indexOf(kind);
+
+/**
+ * Kinds that take something away, by weight, the lowest weight last.
+ * @param {Record<string, number>} weights @param {Record<string, number>} levels of 255
+ */
+export function groupsOf(weights, levels) {
+  /** @type {Map<number, {bits: number, level: number}>} */ const groups = new Map();
+  for (const kind of KINDS.filter((one) => levels[one] < 255)) {
+    const group = groups.get(weights[kind]) ?? { bits: 0, level: levels[kind] };
+    group.bits |= bitOf(kind);
+    groups.set(weights[kind], group);
+  }
+  return [...groups].sort(([one], [other]) => other - one).map(([, group]) => group);
+}
+
+/** The region's pixels in its box, a byte each. @param {Region} region */
+export function pixelsOf(region) {
+  const box = region.patchBox, width = box.x1 - box.x0;
+  const bitmap = new Uint8Array(width * (box.y1 - box.y0));
+  let at = 0;
+  region.runs.forEach((run, index) => {
+    if (index % 2) bitmap.fill(1, at, at + run);
+    at += run;
+  });
+  return bitmap;
+}
+
+/** Note whether a region is masked, and with which weight of its own. @param {Region} region @param {import("./document.js").MaskDocument} doc */
+export function judge(region, doc) {
+  let masked = 0, weighted = 0, level = -1;
+  const count = region.samples.length / 2;
+  for (let at = 0; at < region.samples.length; at += 2) {
+    const x = region.samples[at], y = region.samples[at + 1];
+    if (doc.isMasked(x, y)) masked++;
+    if (doc.flags.get(x, y) & WEIGHT) {
+      const found = doc.levels.get(x, y);
+      if (level < 0) level = found;
+      if (found === level) weighted++;
+    }
+  }
+  region.weight = count && weighted >= ALMOST * count ? level : null;
+  region.state = masked >= ALMOST * count ? "on" : masked <= (1 - ALMOST) * count ? "off" : "part";
+  if (region.weight === 255) region.state = "off";
+}

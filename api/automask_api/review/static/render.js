@@ -1,7 +1,7 @@
 // What the mask comes to: growth, weights and latent cells, computed only where and as finely as it is shown.
 
 import { dilate } from "./shapes.js";
-import { ADD, KIND_BITS, REMOVE, WEIGHT } from "./document.js";
+import { ADD, ADDED_HOLE, KIND_BITS, REMOVE, WEIGHT } from "./bits.js";
 import { TILE } from "./plane.js";
 
 /** @typedef {import("./document.js").MaskDocument} MaskDocument */
@@ -22,52 +22,52 @@ export function weigh(doc, xs, ys, autoReach, addReach) {
   const width = xs.length, height = ys.length, size = width * height;
   const levels = new Uint8Array(size).fill(255);
   const classes = new Uint8Array(size);
-  const raw = new Uint8Array(size);
-  let any = 0;
+  const raw = new Uint8Array(size), found = new Uint8Array(size), holes = new Uint8Array(size);
+  let any = 0, automatic = 0;
   const columnOf = xs.map((x) => x >> 8), offsetOf = xs.map((x) => x & (TILE - 1));
   for (let row = 0; row < height; row++) {
     const y = ys[row], base = (y >> 8) * doc.flags.columns, line = (y & (TILE - 1)) << 8;
     for (let at = 0; at < width; ) {
-      const column = columnOf[at], tile = doc.flags.tiles.get(base + column);
+      const column = columnOf[at], tile = doc.flags.tiles.get(base + column), filled = doc.holes.tiles.get(base + column);
+      const kinds = doc.replaces ? undefined : doc.found.tiles.get(base + column);
       let end = at;
       while (end < width && columnOf[end] === column) {
         if (tile) any |= raw[row * width + end] = tile[line | offsetOf[end]];
+        if (kinds) automatic |= found[row * width + end] = kinds[line | offsetOf[end]];
+        if (filled) any |= holes[row * width + end] = filled[line | offsetOf[end]];
         end++;
       }
       at = end;
     }
   }
-  if (!any) return { levels, classes, rings: classes, empty: true };
+  if (!any && !automatic) return { levels, classes, rings: classes, empty: true };
   const added = new Uint8Array(size);
-  /** @type {Map<number, Uint8Array>} planes of automatic areas by weight */
-  const automatic = new Map();
   for (let at = 0; at < size; at++) {
     const flags = raw[at];
     if (flags & ADD) added[at] = classes[at] = HAND;
     else if (flags & KIND_BITS && !(flags & (REMOVE | WEIGHT))) classes[at] = flags & KIND_BITS;
-    if (flags & KIND_BITS && !(flags & REMOVE)) {
-      const level = doc.kindLevels[flags & KIND_BITS];
-      let plane = automatic.get(level);
-      if (!plane) automatic.set(level, (plane = new Uint8Array(size)));
-      plane[at] = flags & KIND_BITS;
-    }
   }
   const rings = new Uint8Array(size);
-  for (const level of [...automatic.keys()].sort((one, other) => other - one)) {
-    const grown = dilate(/** @type {Uint8Array} */ (automatic.get(level)), width, height, autoReach);
+  for (const { bits, level } of doc.weights) {
+    if (!(automatic & bits) && !(any & bits)) continue;
+    const plane = new Uint8Array(size);
     for (let at = 0; at < size; at++) {
-      if (grown[at] && !(raw[at] & REMOVE)) {
+      if (found[at] & bits && !(raw[at] & REMOVE)) plane[at] = (raw[at] & KIND_BITS) || HAND;
+    }
+    const grown = dilate(plane, width, height, autoReach);
+    for (let at = 0; at < size; at++) {
+      if ((grown[at] || holes[at] & bits) && !(raw[at] & REMOVE)) {
         levels[at] = level;
-        rings[at] = grown[at];
+        rings[at] = grown[at] || firstKind(bits);
       }
     }
   }
-  if (any & ADD) {
+  if (any & (ADD | ADDED_HOLE)) {
     const grown = dilate(added, width, height, addReach);
     for (let at = 0; at < size; at++) {
-      if (grown[at]) {
+      if (grown[at] || holes[at] & ADDED_HOLE) {
         levels[at] = 0;
-        rings[at] = grown[at];
+        rings[at] = HAND;
       }
     }
   }
@@ -84,6 +84,9 @@ export function weigh(doc, xs, ys, autoReach, addReach) {
   }
   return { levels, classes, rings, empty: false };
 }
+
+/** Class of the first kind of some. @param {number} bits as in `MaskDocument.found` */
+const firstKind = (bits) => 32 - Math.clz32(bits & -bits);
 
 /**
  * A window of the overlay as pixels.

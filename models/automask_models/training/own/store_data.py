@@ -16,7 +16,7 @@ from automask.export.drawing import page_growth_px
 from automask.fill.source import StoreSource
 from automask.fuse import CorrectionLayers
 from automask.geometry import Box
-from automask.kinds import called, is_called, noted
+from automask.kinds import called, is_called
 from automask.store import StoredImage
 from automask.types import Kind, MaskResult, Patch, Region, Verdict
 from automask_models.training.own.images import LabelError, Labelled, OwnThing
@@ -77,7 +77,7 @@ def _things(source: StoreSource, row: StoredImage, layers: CorrectionLayers | No
         return []
     touched = Touched.by(layers, shape=(result.height_px, result.width_px))
     kinds = layers.kinds if layers is not None else {}
-    pairs = list(drawn_as_called(noted(result, kinds), source.config.policy, layers))
+    pairs = list(drawn_as_called(result, source.config, layers))
     shown = dataclasses.replace(result, regions=tuple(called(result.regions, kinds)))
     things = []
     for region, patch in pairs:
