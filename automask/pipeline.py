@@ -195,7 +195,10 @@ def draw(
     correction: CorrectionLayers | None = None,
     content_sha256: str | None = None,
 ) -> tuple[Mask, MaskResult]:
-    """The mask of a result under a configuration, and the result as judged by it. Runs no model.
+    """The mask of a result under a configuration, and the result as judged by its automatic mask. Runs no model.
+
+    A correction changes the mask and not the verdict: a change is no statement that the rest is fine. Who says that it
+    is tells the store (`Store.decide`).
 
     Args:
         result: What was found.
@@ -204,19 +207,21 @@ def draw(
         content_sha256: Hash of the image file, for the audit sample; None = not part of one.
     """
     shown = fused(result, config.policy)
-    mask = Mask.from_patches(
-        shown.patches,
-        shown.regions,
-        width_px=result.width_px,
-        height_px=result.height_px,
-        render=config.render,
-        policy=config.policy,
-        correction=correction,
-    )
-    judged = _judged(result, shown, mask, config, content_sha256=content_sha256)
-    if correction is not None:  # a person has looked: there is nothing left to ask
-        judged = dataclasses.replace(judged, verdict=Verdict.AUTO)
-    return mask, judged
+
+    def mask_under(layers: CorrectionLayers | None) -> Mask:
+        return Mask.from_patches(
+            shown.patches,
+            shown.regions,
+            width_px=result.width_px,
+            height_px=result.height_px,
+            render=config.render,
+            policy=config.policy,
+            correction=layers,
+        )
+
+    automatic = mask_under(None)
+    judged = _judged(result, shown, automatic, config, content_sha256=content_sha256)
+    return automatic if correction is None else mask_under(correction), judged
 
 
 def judge(result: MaskResult, mask: Mask, config: PipelineConfig, *, content_sha256: str | None = None) -> MaskResult:

@@ -8,10 +8,13 @@ from cli_process import automask
 from export_cases import make_store
 from PIL import Image
 
+from automask.config import PipelineConfig
 from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
 from automask.propagation import apply, new_operation, place, propose, undo
-from automask.store import Store
+from automask.redraw import redraw_image, stored_config
+from automask.store import Decision, Store
+from automask.types import Verdict
 
 MARK = np.zeros((14, 40), dtype=np.bool_)
 MARK[2:12, 3:6] = MARK[2:4, 3:20] = MARK[7:9, 3:16] = MARK[2:12, 26:29] = MARK[9:12, 26:38] = True
@@ -143,6 +146,71 @@ def test_a_mark_is_cut_where_the_image_ends(store):
     placed = place(row, whole, corner=(-5, 155), score=1.0)
     assert (placed.box.xyxy, placed.artefact.shape) == ((0, 155, 15, 160), (5, 15))
     assert place(row, whole, corner=(240, 0), score=1.0) is None
+
+
+@pytest.fixture
+def doubtful(tmp_path):
+    """The same images, every one of which waits for a person: all are of the audit sample."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, seed, place in (("a.png", 1, (190, 140)), ("b.png", 2, (192, 138)), ("none.png", 4, None)):
+        picture(seed, mark_at=place).save(folder / name)
+    return make_store(folder, config=PipelineConfig.model_validate({"review": {"audit": 1.0}}))
+
+
+def waiting(store):
+    """What waits for a person: by the store, by `automask status`, and by what an export of accepted images leaves out."""
+    with Store.open(store) as opened:
+        listed = [row.image_id for row in opened.images(verdict=Verdict.REVIEW)]
+    told = json.loads(automask("status", store, "--json").stdout)["counts"]
+    assert (told["review"], told["auto"]) == (len(listed), 3 - len(listed))
+    done = automask("export", store, "--to", "coco", "--accepted-only", "--json")
+    assert done.returncode == 0, done.stderr
+    written = json.loads((store / "exports" / "coco" / "annotations-rle.json").read_text())["images"]
+    assert sorted(listed) == sorted({"a.png", "b.png", "none.png"} - {one["file_name"] for one in written})
+    return listed
+
+
+def test_carrying_a_mark_over_settles_nobody_and_undoing_restores_who_was_accepted(doubtful):
+    everybody = ["a.png", "b.png", "none.png"]
+    with Store.open(doubtful) as opened:
+        contents = {name: opened.lookup(name).content_sha256 for name in everybody}
+        opened.decide(contents["none.png"], Decision.ACCEPTED, author="ann")
+        opened.put_correction(
+            contents["a.png"], CorrectionLayers(add=marked()), author="ann", tool="review", based_on=None
+        )
+        redraw_image(opened, opened.lookup("a.png"), stored_config(doubtful))
+    assert waiting(doubtful) == ["a.png", "b.png"]
+    told = json.loads(said(doubtful, "--from", "a.png", "--json"))
+    assert [one["image"] for one in told["images"]] == ["b.png"]
+    assert waiting(doubtful) == ["a.png", "b.png"]
+    with Store.open(doubtful) as opened:
+        opened.decide(contents["b.png"], Decision.ACCEPTED, author="ann")
+        again = apply(opened, propose(opened, "a.png", marked()), mode="remove", author="ann")
+        assert opened.lookup("b.png").verdict is Verdict.REVIEW, "this mask nobody has seen"
+        undo(opened, again, author="ann")
+        assert opened.lookup("b.png").decision is Decision.ACCEPTED
+    assert waiting(doubtful) == ["a.png"]
+    said(doubtful, "--undo", told["operation"])
+    assert waiting(doubtful) == ["a.png", "b.png"]
+
+
+def test_a_change_does_not_answer_why_an_image_was_asked_about(tmp_path):
+    """It was much masked; that it is no more settles nothing, for a run, a redraw or the store."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.new("RGB", (240, 160), (255, 0, 0)).save(folder / "red.png")
+    config = PipelineConfig()
+    store = make_store(folder, config=config)
+    with Store.open(store) as opened:
+        row = opened.lookup("red.png")
+        assert (row.verdict, row.masked_share) == (Verdict.REVIEW, 1)
+        opened.put_correction(
+            row.content_sha256, CorrectionLayers(replaces=True), author="ann", tool="review", based_on=None
+        )
+    make_store(folder, config=config)
+    with Store.open(store) as opened:
+        assert (opened.lookup("red.png").verdict, opened.lookup("red.png").masked_share) == (Verdict.REVIEW, 0)
 
 
 def said(*arguments, code=0):
