@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.dataset.decode import decode
+from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, InputError, StoreError
 from automask.fuse import CorrectionLayers
@@ -288,7 +289,7 @@ def _pixels(store: Store, row: StoredImage) -> NDArray[np.uint8] | None:
     last = store.last_run()
     if last is None:
         return None
-    path = Path(last.input_root) / row.image_id
+    path = path_of(Path(last.input_root), row.image_id)
     file = ImageFile(row.image_id, path, row.size_bytes, row.mtime_ns, row.mask_name or "")
     try:
         decoded = decode(file, stored_config(store.root).decode)

@@ -153,13 +153,13 @@ def doubtful(tmp_path):
     """The same images, every one of which waits for a person: all are of the audit sample."""
     folder = tmp_path / "images"
     folder.mkdir()
-    for name, seed, place in (("a.png", 1, (190, 140)), ("b.png", 2, (192, 138)), ("none.png", 4, None)):
-        picture(seed, mark_at=place).save(folder / name)
+    for name, seed, corner in (("a.png", 1, (190, 140)), ("b.png", 2, (192, 138)), ("none.png", 4, None)):
+        picture(seed, mark_at=corner).save(folder / name)
     return make_store(folder, config=PipelineConfig.model_validate({"review": {"audit": 1.0}}))
 
 
 def waiting(store):
-    """What waits for a person: by the store, by `automask status`, and by what an export of accepted images leaves out."""
+    """What waits for a person: by the store, `automask status`, and what an export of accepted images leaves."""
     with Store.open(store) as opened:
         listed = [row.image_id for row in opened.images(verdict=Verdict.REVIEW)]
     told = json.loads(automask("status", store, "--json").stdout)["counts"]

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -17,6 +18,7 @@ _SIDECAR_ENDINGS = ("-masklabel.png", "-condlabel.png", "_wmask.png", ".mask")
 _NAME_LIMIT_BYTES = 255  # of ext4, XFS, Btrfs, APFS and, in characters, NTFS
 _DIGITS = re.compile(r"[0-9]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_ODD_BYTES = re.compile("%(dc[89a-f][0-9a-f])")
 
 
 def is_image_name(name: str) -> bool:
@@ -67,6 +69,20 @@ def printable_name(name: str) -> str:
     Ids and mask names go into a database, into JSON and onto terminals, none of which take lone surrogates.
     """
     return name if name.isascii() else _SURROGATES.sub(lambda match: f"%{ord(match[0]):x}", name)
+
+
+def path_of(root: Path, image_id: str) -> Path:
+    """Where the file of an image id is: under its own name, else under the one that `printable_name` made printable.
+
+    Args:
+        root: The folder that ids are relative to.
+        image_id: As the store has it.
+    """
+    path = root / image_id
+    if _ODD_BYTES.search(image_id) is None or path.exists():
+        return path
+    odd = root / _ODD_BYTES.sub(lambda match: chr(int(match[1], 16)), image_id)
+    return odd if odd.exists() else path
 
 
 def folded(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from automask.config import PipelineConfig, PolicyConfig
+from automask.dataset.names import path_of
 from automask.fuse import is_drawn
 from automask.kinds import called
 from automask.report.overlay import Mark
@@ -52,7 +53,7 @@ class ReportSource:
 
     def image_path(self, image: StoredImage) -> Path:
         """Where the image file was when the last run saw it."""
-        return (self.input_root or Path()) / image.image_id
+        return path_of(self.input_root or Path(), image.image_id)
 
     def mask_path(self, image: StoredImage) -> Path | None:
         """The mask file, or None for an image without a mask."""

@@ -114,8 +114,10 @@ def is_whole_mask(connection: sqlite3.Connection, content_sha256: str | None) ->
 
 
 def digest(connection: sqlite3.Connection, content_sha256: str) -> str | None:
-    """Hash of what the newest revision of some content says, the same for two revisions that say the same; None where
-    there is none, it was withdrawn, or it changes nothing."""
+    """Hash of what the newest revision of some content says; None where that is nothing.
+
+    Two revisions that say the same have the same.
+    """
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM corrections WHERE content_sha256 = ? ORDER BY revision DESC LIMIT 1", (content_sha256,)
     ).fetchone()

@@ -71,8 +71,8 @@ def standing(connection: sqlite3.Connection, image_key: int, content_sha256: str
     """The decision that holds for an image as it is now.
 
     Excluding and skipping are about the picture and hold as long as its pixels do. Accepting is about a mask: it holds
-    while the regions, their pixels and the correction are those that the person saw, under any growth or policy: a change
-    makes it lapse, and undoing the change restores it.
+    while the regions, their pixels and the correction are those that the person saw, under any growth or policy: it
+    lapses with a change, and is back when the change is undone.
     """
     row = _newest_row(connection, content_sha256) if content_sha256 is not None else None
     if row is None or content_sha256 is None or row["decision"] is None:

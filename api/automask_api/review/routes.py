@@ -66,11 +66,11 @@ def build_router(source: ReviewSource) -> APIRouter:
     def after_change(stored: StoredImage, revision: int) -> JSONResponse:
         return saved(source.redraw(stored.image_id) or stored, revision)
 
-    @router.get("", name="review")
+    @router.api_route("", methods=["GET", "HEAD"], name="review")
     def to_page() -> RedirectResponse:
         return RedirectResponse(f"{PREFIX}/")
 
-    @router.get("/")
+    @router.api_route("/", methods=["GET", "HEAD"])
     def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=_STATIC_HEADERS)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
+from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.evidence import fused
@@ -110,7 +111,7 @@ class ReviewSource:
         """The image file as the decoder wants it."""
         return ImageFile(
             id=stored.image_id,
-            path=self.input_root / stored.image_id,
+            path=path_of(self.input_root, stored.image_id),
             size_bytes=stored.size_bytes,
             mtime_ns=stored.mtime_ns,
             mask_name=stored.mask_name or "",

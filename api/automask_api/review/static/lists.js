@@ -194,6 +194,7 @@ export class Grid {
     box.type = "checkbox";
     box.checked = this.chosen.has(row.id);
     box.disabled = row.failed;
+    box.dataset.place = String(place);
     box.setAttribute("aria-label", `Select ${row.id}`);
     card.classList.toggle("chosen", box.checked);
     box.addEventListener("click", (event) => this.#choose(row, place, box.checked, event.shiftKey));
@@ -220,5 +221,6 @@ export class Grid {
     }
     this.last = place;
     this.renew();
+    /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-place="${place}"]`))?.focus({ preventScroll: true }); // it is a new one
   }
 }

@@ -33,7 +33,7 @@ export const ORDERS = {
 
 /** @param {Row} row */
 const needsReview = (row) =>
-  !row.failed && row.decision !== "accepted" && row.decision !== "excluded" && row.verdict === "review" && !row.corrected;
+  !row.failed && row.decision !== "accepted" && row.decision !== "excluded" && row.verdict === "review";
 
 /** Fires `list` when other images are shown and `rows` when something about them changed. */
 export class Queue extends EventTarget {
