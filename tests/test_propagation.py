@@ -16,6 +16,8 @@ from automask.redraw import redraw_image, stored_config
 from automask.store import Decision, Store
 from automask.types import Verdict
 
+SOURCE = "5" * 64
+"""Hash of the file that pixels are said to be from."""
 MARK = np.zeros((14, 40), dtype=np.bool_)
 MARK[2:12, 3:6] = MARK[2:4, 3:20] = MARK[7:9, 3:16] = MARK[2:12, 26:29] = MARK[9:12, 26:38] = True
 
@@ -73,7 +75,7 @@ def test_the_mark_is_found_where_it_is_and_nowhere_else(store):
 def test_applying_masks_it_and_undoing_gives_everything_back(store):
     with Store.open(store) as opened:
         before = {name: mask_of(opened, name) for name in ("b.png", "c.png")}
-        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann")
+        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=SOURCE)
         assert np.array_equal(layers_of(opened, "b.png").add, marked(at=(192, 138)))
         assert mask_of(opened, "b.png")[marked(at=(192, 138))].max() == 0
         assert opened.outdated_masks() == []
@@ -95,7 +97,7 @@ def test_undoing_keeps_what_a_person_did_afterwards_and_before(store):
     with Store.open(store) as opened:
         content = opened.lookup("b.png").content_sha256
         opened.put_correction(content, CorrectionLayers(add=mine), author="bob", tool="review", based_on=None)
-        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann")
+        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=SOURCE)
         now = layers_of(opened, "b.png").add
         assert np.array_equal(now, mine | marked(at=(192, 138)))
         opened.put_correction(content, CorrectionLayers(add=now | later), author="bob", tool="review", based_on=2)
@@ -107,7 +109,7 @@ def test_undoing_keeps_what_a_person_did_afterwards_and_before(store):
 def test_training_a_part_again_is_propagated_too(store):
     with Store.open(store) as opened:
         found = propose(opened, "a.png", marked())
-        operation = apply(opened, found, mode="remove", author="ann")
+        operation = apply(opened, found, mode="remove", author="ann", source_sha256=SOURCE)
         assert np.array_equal(layers_of(opened, "b.png").remove, marked(at=(192, 138)))
         undo(opened, operation, author="ann")
         assert layers_of(opened, "b.png") is None
@@ -132,7 +134,9 @@ def test_asking_again_after_a_lost_answer_changes_nothing(store):
         found = propose(opened, "a.png", marked())
         operation = new_operation()
         for _ in range(2):
-            assert apply(opened, found, mode="add", author="ann", operation=operation) == operation
+            assert (
+                apply(opened, found, mode="add", author="ann", source_sha256=SOURCE, operation=operation) == operation
+            )
         content = opened.lookup("b.png").content_sha256
         assert len(opened.correction_history(content)) == 1
         assert [len(undo(opened, operation, author="ann").reverted) for _ in range(2)] == [2, 2]
@@ -186,7 +190,7 @@ def test_carrying_a_mark_over_settles_nobody_and_undoing_restores_who_was_accept
     assert waiting(doubtful) == ["a.png", "b.png"]
     with Store.open(doubtful) as opened:
         opened.decide(contents["b.png"], Decision.ACCEPTED, author="ann")
-        again = apply(opened, propose(opened, "a.png", marked()), mode="remove", author="ann")
+        again = apply(opened, propose(opened, "a.png", marked()), mode="remove", author="ann", source_sha256=SOURCE)
         assert opened.lookup("b.png").verdict is Verdict.REVIEW, "this mask nobody has seen"
         undo(opened, again, author="ann")
         assert opened.lookup("b.png").decision is Decision.ACCEPTED

@@ -159,13 +159,15 @@ def test_two_people_are_told_apart(page, root):
 
 def test_decisions_are_kept_bulk_and_taken_back(page, root):
     answer = page.post("/review/api/decisions", json={"images": [COFFEE, CAT], "decision": "accepted"})
-    assert answer.json()[CAT] == {"decision": "accepted", "verdict": "auto"}
+    assert answer.json()[CAT] == {"decision": "accepted", "verdict": "auto", "reasons": []}
     page.post("/review/api/decisions", json={"images": [COFFEE], "decision": "excluded"})
     with Store.open(root, read_only=True) as store:
         assert store.lookup("coffee.jpg").decision is Decision.EXCLUDED
         assert store.lookup("cat.jpg").decision is Decision.ACCEPTED
     answer = page.post("/review/api/decisions", json={"images": [COFFEE], "decision": None})
-    assert answer.json()[COFFEE] == {"decision": None, "verdict": "review"}
+    again = answer.json()[COFFEE]
+    assert (again["decision"], again["verdict"]) == (None, "review")
+    assert again["reasons"] == rows(page)["coffee.jpg"]["reasons"] != []
 
 
 def test_bad_changes_are_refused_with_advice_and_change_nothing(page):

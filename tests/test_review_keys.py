@@ -1,4 +1,4 @@
-"""Keys of the page and keys of the controls on it, in a real browser: a click on a control does not catch the next key."""
+"""Keys of the page and keys of its controls in a real browser: a click on a control does not catch the next key."""
 
 import pytest
 from review_cases import stored_levels
@@ -89,8 +89,8 @@ def click_in_the_queue(reviewer):
 
 
 CONTROLS = (
-    click_switch, click_title, choose_kind, drag_weight, click_shelf, open_filters, open_history, click_look, click_tool,
-    click_brush_size, click_grow, click_theme, close_a_dialog, click_in_the_queue,
+    click_switch, click_title, choose_kind, drag_weight, click_shelf, open_filters, open_history, click_look,
+    click_tool, click_brush_size, click_grow, click_theme, close_a_dialog, click_in_the_queue,
 )  # fmt: skip
 # What a key that strays into a control would change.
 FILTERS = """() => [...document.querySelectorAll('.filters select, .filters input, #size')].map(one => one.value)

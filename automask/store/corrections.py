@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from automask.errors import CorrectionConflict
 from automask.fuse import CorrectionLayers
 from automask.store import rle
-from automask.store.records import Correction
+from automask.store.records import Correction, MadeWith
 from automask.store.rows import from_text, to_text
 from automask.types import Kind
 
@@ -164,13 +164,23 @@ def history(connection: sqlite3.Connection, content_sha256: str) -> list[Correct
     return [_correction(row) for row in rows]
 
 
-def made_with(connection: sqlite3.Connection, tool: str) -> list[tuple[str, int]]:
-    """(content, revision) of all revisions by one tool, in order."""
+def made_with(connection: sqlite3.Connection, pattern: str) -> list[MadeWith]:
+    """All revisions by tools whose name matches a pattern (`GLOB`), in order, without their layers."""
     rows = connection.execute(
-        "SELECT content_sha256, revision FROM corrections WHERE tool = ? ORDER BY content_sha256, revision",
-        (to_text(tool),),
+        "SELECT content_sha256, revision, tool, author, created_s FROM corrections WHERE tool GLOB ?"
+        " ORDER BY content_sha256, revision",
+        (pattern,),
     )
-    return [(row["content_sha256"], row["revision"]) for row in rows]
+    return [
+        MadeWith(
+            content_sha256=row["content_sha256"],
+            revision=row["revision"],
+            tool=from_text(row["tool"]),
+            author=from_text(row["author"]),
+            created_s=row["created_s"],
+        )
+        for row in rows
+    ]
 
 
 def layers_shape(layers: CorrectionLayers) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 from typing import Annotated, Self
 
 import numpy as np
@@ -17,12 +18,13 @@ from automask.geometry import Box
 from automask.grid import LatentGrid
 from automask.kinds import region_keys
 from automask.protocols import PromptAnswer
+from automask.reasons import certainty_of, region_words
 from automask.store import Correction, Decision, StoredImage, rle
 from automask.types import Kind, MaskResult, Patch, Region
 
 QUEUE_FIELDS = (
     "id", "width_px", "height_px", "confidence", "verdict", "kinds", "masked_share", "decision", "revision",
-    "content", "mask", "failed", "templates",
+    "content", "mask", "failed", "templates", "reasons",
 )  # fmt: skip
 """Columns of a queue row, in order; rows are lists, since there can be many."""
 
@@ -32,6 +34,7 @@ _LONGEST_KEY = 300
 _PACKED = Field(None, max_length=200_000_000, description="Base64 of the store's run lengths.")
 
 
+Size = tuple[int, int]
 RegionKey = Annotated[str, Field(min_length=1, max_length=_LONGEST_KEY)]
 
 
@@ -132,13 +135,15 @@ class RegionDocument(Document):
     source: str
     drawn: bool
     text: str | None
+    words: str = Field(description="What it is and what is doubtful about it.")
+    certainty: float = Field(description="How sure the decision is to draw it, or not to.")
     template: str | None
     patch_box: tuple[int, int, int, int]
     patch: str
 
     @classmethod
-    def of(cls, region: Region, patch: Patch, *, key: str, kind: Kind, drawn: bool) -> Self:
-        """Describe a region as it was found, and the kind that people call it."""
+    def of(cls, region: Region, patch: Patch, config: PipelineConfig, *, key: str, kind: Kind, size_px: Size) -> Self:
+        """Describe a region as it was found, and the kind that people call it, on an image of a width and height."""
         text, template = region.attributes.get("text"), region.attributes.get("template")
         return cls(
             key=key,
@@ -148,8 +153,10 @@ class RegionDocument(Document):
             polygon=list(region.polygon) if region.polygon is not None else None,
             confidence=float(region.confidence),
             source=region.source,
-            drawn=drawn,
+            drawn=is_drawn(region, config.policy),
             text=str(text) if text else None,
+            words=region_words(dataclasses.replace(region, kind=kind), config, size_px=size_px),
+            certainty=round(certainty_of(region, config.policy), 4),
             template=str(template) if template is not None else None,
             patch_box=patch.box.xyxy,
             patch=_text(rle.encode(patch.artefact)),
@@ -210,7 +217,9 @@ class ImageDocument(Document):
     revision: int = Field(description="Newest revision of the correction, 0 where there was none.")
     correction: CorrectionDocument | None
     regions: list[RegionDocument]
+    reasons: list[str] = Field(description="Why it waits for a person, in words.")
     issues: list[IssueDocument]
+    template_decisions: dict[str, str] = Field(description="What people decided about recurring marks, by template.")
     grid: GridDocument
     weights: dict[Kind, float] = Field(description="Training weight by kind; 1 for kinds that are kept.")
 
@@ -225,9 +234,10 @@ class SavedDocument(Document):
     decision: Decision | None
     mask: str | None
     kinds: list[Kind]
+    reasons: list[str]
 
     @classmethod
-    def of(cls, stored: StoredImage, *, revision: int) -> Self:
+    def of(cls, stored: StoredImage, *, revision: int, reasons: list[str]) -> Self:
         """Describe a row."""
         return cls(
             revision=revision,
@@ -237,6 +247,7 @@ class SavedDocument(Document):
             decision=stored.decision,
             mask=short_hash(stored.mask_sha256),
             kinds=list(stored.kinds),
+            reasons=reasons,
         )
 
 
@@ -313,7 +324,12 @@ def region_documents(
     kinds = layers.kinds if layers is not None else {}
     return [
         RegionDocument.of(
-            region, patch, key=key, kind=kinds.get(key, region.kind), drawn=is_drawn(region, config.policy)
+            region,
+            patch,
+            config,
+            key=key,
+            kind=kinds.get(key, region.kind),
+            size_px=(result.width_px, result.height_px),
         )
         for key, region, patch in zip(region_keys(result.regions), result.regions, result.patches, strict=True)
     ]

@@ -1,0 +1,139 @@
+"""Why an image waits for a person, and what is doubtful about a region, in words that a user knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from automask.config import PipelineConfig, PolicyConfig
+from automask.scoring import is_audited
+from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
+from automask.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame
+from automask.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
+
+SMALL_TEXT_SHARE = 0.025
+"""Height of a line of text, as a share of the shorter side, up to which it is called small: 25 px of 1024."""
+SAME_BOX = 0.5
+"""Intersection over union of boxes from which a sure region of another source speaks for a doubtful one."""
+MOST_REASONS = 4
+
+
+def reasons_of(
+    stored: StoredImage, regions: Sequence[Region], issues: Sequence[Issue], config: PipelineConfig
+) -> list[str]:
+    """Why an image waits, most telling reason first; empty where nothing is asked about it.
+
+    Args:
+        stored: Its row.
+        regions: What was found on it; outlines are enough.
+        issues: What went wrong with it.
+        config: That of the store's last run.
+    """
+    if stored.status is Status.FAILED:
+        return ["It could not be read or analysed."]
+    if stored.verdict is not Verdict.REVIEW:
+        return []
+    review, policy = config.review, config.policy
+    found: list[str] = []
+    if any(issue.code == STALE_CORRECTION_CODE for issue in issues):
+        found.append("The picture changed after its mask was corrected.")
+    if any(issue.severity == "error" for issue in issues):
+        found.append("A part of the analysis failed on it.")
+    confirmed = any(is_confirmed_frame(region) and policy.draws(region.kind, region.confidence) for region in regions)
+    if stored.masked_share is not None and stored.masked_share > review.masked_share and not confirmed:
+        found.append(f"{stored.masked_share:.0%} of it is masked: little is left to learn from.")
+    asked = dict.fromkeys(
+        region.kind
+        for region in regions
+        if policy.of(region.kind).action == "review" and policy.draws(region.kind, region.confidence)
+    )
+    found += [f"You asked to see every image with {_A_KIND[kind]}." for kind in asked]
+    doubts = [region for region in regions if certainty_of(region, policy) < review.below]
+    doubts = [region for region in doubts if not _has_a_sure_twin(region, regions, policy, below=review.below)]
+    doubts.sort(key=lambda region: certainty_of(region, policy))
+    counted = Counter(region_words(region, config, size_px=_size(stored)) for region in doubts)
+    found += [f"{_sentence(words)}{f' ({count} of them)' if count > 1 else ''}." for words, count in counted.items()]
+    if review.budget is not None and not found:
+        found.append("It is among the masks the program is least sure of.")
+    elif stored.confidence is not None and stored.confidence < review.below and not doubts:
+        found.append(f"The mask as a whole looks doubtful ({stored.confidence:.0%} sure).")
+    if stored.content_sha256 is not None and is_audited(stored.content_sha256, share=review.audit):
+        found.append("It is of the audit sample, picked at random.")
+    return found[:MOST_REASONS] or ["The program was not sure of it when its mask was made."]
+
+
+def region_words(region: Region, config: PipelineConfig, *, size_px: tuple[int, int] | None = None) -> str:
+    """What a region is and what is doubtful about it, without a full stop: "a frame that only this image has".
+
+    Args:
+        region: As it was found, or called by a person.
+        config: That of the store's last run.
+        size_px: (width, height) of the image; None = unknown.
+    """
+    policy = config.policy
+    is_shared = TEMPLATE_ATTRIBUTE in region.attributes
+    drawn = policy.draws(region.kind, region.confidence)
+    match region.kind:
+        case Kind.FRAME if region.source == ALPHA_SOURCE:
+            words = "transparent pixels"
+        case Kind.FRAME:
+            words = "a frame that many images share" if is_shared else "a frame that only this image has"
+        case Kind.TEXT:
+            is_doubtful = certainty_of(region, policy) < config.review.below
+            words = f"{_text_size(region, size_px)}text" if is_doubtful else "text"
+        case Kind.WATERMARK:
+            words = "a mark repeated all over" if "closure" in region.attributes else "a watermark"
+        case Kind.OVERLAY:
+            words = "a mark that repeats across images" if is_shared else "a logo or overlay"
+        case _:
+            words = "something drawn by hand"
+    if drawn:
+        return words
+    if is_shared:
+        return f"{words}, not masked until you decide"
+    return f"perhaps {words}, proposed and not masked"
+
+
+def certainty_of(region: Region, policy: PolicyConfig) -> float:
+    """How sure the decision to draw a region, or to leave it out, is, 0..1; 1 where the policy keeps its kind."""
+    rule = policy.of(region.kind)
+    if rule.action == "keep":
+        return 1.0
+    return region.confidence if region.confidence >= rule.accept else 1.0 - region.confidence
+
+
+_A_KIND = {
+    Kind.TEXT: "text",
+    Kind.FRAME: "a frame",
+    Kind.WATERMARK: "a watermark",
+    Kind.OVERLAY: "a recurring mark",
+    Kind.CUSTOM: "something drawn by hand",
+}
+
+
+def _has_a_sure_twin(region: Region, regions: Sequence[Region], policy: PolicyConfig, *, below: float) -> bool:
+    """Whether another detector is sure of the same thing: the two are merged when the mask is drawn."""
+    return any(
+        other.source != region.source
+        and policy.draws(other.kind, other.confidence)
+        and other.confidence >= below
+        and region.box.iou(other.box) >= SAME_BOX
+        for other in regions
+    )
+
+
+def _text_size(region: Region, size_px: tuple[int, int] | None) -> str:
+    share = region.attributes.get("letters_share")
+    if not isinstance(share, int | float):
+        if size_px is None:
+            return ""
+        share = min(region.box.shape) / min(size_px)
+    return "small, faint " if share <= SMALL_TEXT_SHARE else "faint or unusual "
+
+
+def _size(stored: StoredImage) -> tuple[int, int] | None:
+    return None if stored.width_px is None or stored.height_px is None else (stored.width_px, stored.height_px)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
