@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from automask.config import PipelineConfig, PolicyConfig
 from automask.scoring import is_audited
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
-from automask.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame
+from automask.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
 from automask.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
 
 SMALL_TEXT_SHARE = 0.025
@@ -41,7 +41,7 @@ def reasons_of(
         found.append("A part of the analysis failed on it.")
     confirmed = any(is_confirmed_frame(region) and policy.draws(region.kind, region.confidence) for region in regions)
     if stored.masked_share is not None and stored.masked_share > review.masked_share and not confirmed:
-        found.append(f"{stored.masked_share:.0%} of it is masked: little is left to learn from.")
+        found.append(f"{_percent(stored.masked_share)} of it is masked: little is left to learn from.")
     asked = dict.fromkeys(
         region.kind
         for region in regions
@@ -49,37 +49,44 @@ def reasons_of(
     )
     found += [f"You asked to see every image with {_A_KIND[kind]}." for kind in asked]
     doubts = [region for region in regions if certainty_of(region, policy) < review.below]
-    doubts = [region for region in doubts if not _has_a_sure_twin(region, regions, policy, below=review.below)]
+    doubts = [region for region in doubts if not _is_settled(region, regions, policy, below=review.below)]
     doubts.sort(key=lambda region: certainty_of(region, policy))
-    counted = Counter(region_words(region, config, size_px=_size(stored)) for region in doubts)
+    counted = Counter(_doubt(region, config, regions, size_px=_size(stored)) for region in doubts)
     found += [f"{_sentence(words)}{f' ({count} of them)' if count > 1 else ''}." for words, count in counted.items()]
     if review.budget is not None and not found:
         found.append("It is among the masks the program is least sure of.")
     elif stored.confidence is not None and stored.confidence < review.below and not doubts:
-        found.append(f"The mask as a whole looks doubtful ({stored.confidence:.0%} sure).")
+        found.append(f"The mask as a whole looks doubtful ({_percent(stored.confidence)} sure).")
     if stored.content_sha256 is not None and is_audited(stored.content_sha256, share=review.audit):
         found.append("It is of the audit sample, picked at random.")
     return found[:MOST_REASONS] or ["The program was not sure of it when its mask was made."]
 
 
-def region_words(region: Region, config: PipelineConfig, *, size_px: tuple[int, int] | None = None) -> str:
+def region_words(
+    region: Region,
+    config: PipelineConfig,
+    beside: Sequence[Region] = (),
+    *,
+    size_px: tuple[int, int] | None = None,
+) -> str:
     """What a region is and what is doubtful about it, without a full stop: "a frame that only this image has".
 
     Args:
         region: As it was found, or called by a person.
         config: That of the store's last run.
+        beside: All regions of its image.
         size_px: (width, height) of the image; None = unknown.
     """
     policy = config.policy
     is_shared = TEMPLATE_ATTRIBUTE in region.attributes
-    drawn = policy.draws(region.kind, region.confidence)
+    is_doubtful = certainty_of(region, policy) < config.review.below
     match region.kind:
         case Kind.FRAME if region.source == ALPHA_SOURCE:
             words = "transparent pixels"
         case Kind.FRAME:
-            words = "a frame that many images share" if is_shared else "a frame that only this image has"
+            alone = "this image alone shows" if any(map(is_frame_template, beside)) else "only this image has"
+            words = "a frame that many images share" if is_shared else f"a frame that {alone}"
         case Kind.TEXT:
-            is_doubtful = certainty_of(region, policy) < config.review.below
             words = f"{_text_size(region, size_px)}text" if is_doubtful else "text"
         case Kind.WATERMARK:
             words = "a mark repeated all over" if "closure" in region.attributes else "a watermark"
@@ -87,11 +94,7 @@ def region_words(region: Region, config: PipelineConfig, *, size_px: tuple[int, 
             words = "a mark that repeats across images" if is_shared else "a logo or overlay"
         case _:
             words = "something drawn by hand"
-    if drawn:
-        return words
-    if is_shared:
-        return f"{words}, not masked until you decide"
-    return f"perhaps {words}, proposed and not masked"
+    return words if policy.draws(region.kind, region.confidence) or is_shared else f"perhaps {words}"
 
 
 def certainty_of(region: Region, policy: PolicyConfig) -> float:
@@ -111,15 +114,27 @@ _A_KIND = {
 }
 
 
-def _has_a_sure_twin(region: Region, regions: Sequence[Region], policy: PolicyConfig, *, below: float) -> bool:
-    """Whether another detector is sure of the same thing: the two are merged when the mask is drawn."""
-    return any(
-        other.source != region.source
-        and policy.draws(other.kind, other.confidence)
-        and other.confidence >= below
-        and region.box.iou(other.box) >= SAME_BOX
-        for other in regions
-    )
+def _doubt(region: Region, config: PipelineConfig, beside: Sequence[Region], *, size_px: tuple[int, int] | None) -> str:
+    words = region_words(region, config, beside, size_px=size_px)
+    if config.policy.draws(region.kind, region.confidence):
+        is_plain = region.kind in (Kind.FRAME, Kind.TEXT)
+        return words if is_plain else f"something that may be no {words.removeprefix('a ')}"
+    until = "until you decide" if TEMPLATE_ATTRIBUTE in region.attributes else "but proposed"
+    return f"{words}, not masked {until}"
+
+
+def _is_settled(region: Region, regions: Sequence[Region], policy: PolicyConfig, *, below: float) -> bool:
+    """Whether something else on the image is sure of the same thing: the two are merged when the mask is drawn."""
+    is_frame, drawn = region.kind is Kind.FRAME, policy.draws(region.kind, region.confidence)
+    for other in regions:
+        if other is region or not policy.draws(other.kind, other.confidence) or other.confidence < below:
+            continue
+        if is_frame:  # every frame has the box of its image
+            if is_confirmed_frame(other) or (drawn and other.kind is Kind.FRAME):
+                return True
+        elif other.source != region.source and region.box.iou(other.box) >= SAME_BOX:
+            return True
+    return False
 
 
 def _text_size(region: Region, size_px: tuple[int, int] | None) -> str:
@@ -129,6 +144,10 @@ def _text_size(region: Region, size_px: tuple[int, int] | None) -> str:
             return ""
         share = min(region.box.shape) / min(size_px)
     return "small, faint " if share <= SMALL_TEXT_SHARE else "faint or unusual "
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share)} %"
 
 
 def _size(stored: StoredImage) -> tuple[int, int] | None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from automask.config import PipelineConfig
+from automask.config import PipelineConfig, PolicyConfig
 from automask.errors import InputError
 from automask.fuse import CorrectionLayers, growth_px, hole_px, is_drawn
 from automask.geometry import Box
 from automask.grid import LatentGrid
-from automask.kinds import region_keys
+from automask.kinds import called, region_keys
 from automask.protocols import PromptAnswer
 from automask.reasons import certainty_of, region_words
 from automask.store import Correction, Decision, StoredImage, rle
@@ -34,7 +33,6 @@ _LONGEST_KEY = 300
 _PACKED = Field(None, max_length=200_000_000, description="Base64 of the store's run lengths.")
 
 
-Size = tuple[int, int]
 RegionKey = Annotated[str, Field(min_length=1, max_length=_LONGEST_KEY)]
 
 
@@ -142,8 +140,8 @@ class RegionDocument(Document):
     patch: str
 
     @classmethod
-    def of(cls, region: Region, patch: Patch, config: PipelineConfig, *, key: str, kind: Kind, size_px: Size) -> Self:
-        """Describe a region as it was found, and the kind that people call it, on an image of a width and height."""
+    def of(cls, region: Region, patch: Patch, *, key: str, kind: Kind, words: str, policy: PolicyConfig) -> Self:
+        """Describe a region as it was found, and the kind that people call it."""
         text, template = region.attributes.get("text"), region.attributes.get("template")
         return cls(
             key=key,
@@ -153,10 +151,10 @@ class RegionDocument(Document):
             polygon=list(region.polygon) if region.polygon is not None else None,
             confidence=float(region.confidence),
             source=region.source,
-            drawn=is_drawn(region, config.policy),
+            drawn=is_drawn(region, policy),
             text=str(text) if text else None,
-            words=region_words(dataclasses.replace(region, kind=kind), config, size_px=size_px),
-            certainty=round(certainty_of(region, config.policy), 4),
+            words=words,
+            certainty=round(certainty_of(region, policy), 4),
             template=str(template) if template is not None else None,
             patch_box=patch.box.xyxy,
             patch=_text(rle.encode(patch.artefact)),
@@ -322,16 +320,20 @@ def region_documents(
 ) -> list[RegionDocument]:
     """The regions of a result, in order, under the kinds of a correction."""
     kinds = layers.kinds if layers is not None else {}
+    size_px = result.width_px, result.height_px
+    shown = called(result.regions, kinds)
     return [
         RegionDocument.of(
             region,
             patch,
-            config,
             key=key,
-            kind=kinds.get(key, region.kind),
-            size_px=(result.width_px, result.height_px),
+            kind=named.kind,
+            words=region_words(named, config, shown, size_px=size_px),
+            policy=config.policy,
         )
-        for key, region, patch in zip(region_keys(result.regions), result.regions, result.patches, strict=True)
+        for key, region, named, patch in zip(
+            region_keys(result.regions), result.regions, shown, result.patches, strict=True
+        )
     ]
 
 

@@ -187,7 +187,8 @@ export class Panel {
     title.setAttribute("aria-expanded", "false");
     title.append(make("span", `dot kind-${region.kind}`), make("span", "name", nameOf(region)));
     if (region.proposed) title.append(make("span", "tag", "proposed"));
-    const about = make("span", "about", `${region.words} · ${Math.round(100 * region.confidence)} % sure`);
+    const sure = `${Math.round(100 * region.confidence)} % sure`;
+    const about = make("span", "about", region.text ? `${region.words} · ${sure}` : sure);
     about.title = `Found by ${region.source}`;
     title.append(about);
     title.addEventListener("click", () => {
@@ -234,7 +235,10 @@ export class Panel {
 }
 
 /** @param {Region} region */
-const nameOf = ({ text, kind }) => (text ? `“${text}”` : kind);
+const nameOf = ({ text, kind, words, describedKind }) => (text ? `“${text}”` : capital(kind === describedKind ? words : kind));
+
+/** @param {string} words */
+const capital = (words) => words.slice(0, 1).toUpperCase() + words.slice(1);
 
 /** @param {any} description as the server gives an image */
 function confidenceOf({ confidence, revision }) {
