@@ -48,17 +48,20 @@ def reasons_of(
         if policy.of(region.kind).action == "review" and policy.draws(region.kind, region.confidence)
     )
     found += [f"You asked to see every image with {_A_KIND[kind]}." for kind in asked]
-    doubts = [region for region in regions if certainty_of(region, policy) < review.below]
-    doubts = [region for region in doubts if not _is_settled(region, regions, policy, below=review.below)]
-    doubts.sort(key=lambda region: certainty_of(region, policy))
-    counted = Counter(_doubt(region, config, regions, size_px=_size(stored)) for region in doubts)
-    found += [f"{_sentence(words)}{f' ({count} of them)' if count > 1 else ''}." for words, count in counted.items()]
+    doubts = sorted(
+        (region for region in regions if certainty_of(region, policy) < review.below),
+        key=lambda region: certainty_of(region, policy),
+    )
+    open_doubts = [region for region in doubts if not _is_settled(region, regions, policy, below=review.below)]
+    found += _counted(open_doubts, config, regions, size_px=_size(stored))
     if review.budget is not None and not found:
         found.append("It is among the masks the program is least sure of.")
-    elif stored.confidence is not None and stored.confidence < review.below and not doubts:
+    elif stored.confidence is not None and stored.confidence < review.below and not open_doubts:
         found.append(f"The mask as a whole looks doubtful ({_percent(stored.confidence)} sure).")
     if stored.content_sha256 is not None and is_audited(stored.content_sha256, share=review.audit):
         found.append("It is of the audit sample, picked at random.")
+    # Outlines do not tell how far one thing explains another: where nothing else asked, it was less than it seems.
+    found = found or _counted(doubts, config, regions, size_px=_size(stored))
     return found[:MOST_REASONS] or ["The program was not sure of it when its mask was made."]
 
 

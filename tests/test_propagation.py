@@ -11,6 +11,7 @@ from PIL import Image
 from automask.config import PipelineConfig
 from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
+from automask.operations import operations_from
 from automask.propagation import apply, new_operation, place, propose, undo
 from automask.redraw import redraw_image, stored_config
 from automask.store import Decision, Store
@@ -215,6 +216,40 @@ def test_a_change_does_not_answer_why_an_image_was_asked_about(tmp_path):
     make_store(folder, config=config)
     with Store.open(store) as opened:
         assert (opened.lookup("red.png").verdict, opened.lookup("red.png").masked_share) == (Verdict.REVIEW, 0)
+
+
+def test_the_image_that_pixels_are_from_knows_where_they_went(store):
+    with Store.open(store) as opened:
+        sources = [opened.lookup(name).content_sha256 for name in ("a.png", "none.png")]
+        first = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=sources[0])
+        second = apply(
+            opened, propose(opened, "a.png", marked())[:1], mode="remove", author="bob", source_sha256=sources[0]
+        )
+        undo(opened, first, author="ann")
+        found = operations_from(opened, sources[0])
+        assert [(one.operation, one.mode, one.images, one.author, one.is_taken_back) for one in found] == [
+            (second, "remove", 1, "bob", False), (first, "add", 2, "ann", True),
+        ]  # fmt: skip
+        assert operations_from(opened, sources[1]) == []
+
+
+@pytest.mark.parametrize("name", ["0" * 16, "*", "add:*", "[0-9a-f]*"])
+def test_an_operation_is_named_exactly(store, name):
+    with Store.open(store) as opened:
+        apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=SOURCE)
+        with pytest.raises(StoreError, match="Nothing"):
+            undo(opened, name, author="ann")
+
+
+def test_what_an_older_version_carried_over_is_taken_back(store):
+    """Its history does not say where the pixels are from."""
+    with Store.open(store) as opened:
+        content = opened.lookup("b.png").content_sha256
+        opened.put_correction(
+            content, CorrectionLayers(add=marked()), author="ann", tool="propagate:add:0123456789abcdef", based_on=None
+        )
+        assert undo(opened, "0123456789abcdef", author="ann").reverted == (content,)
+        assert layers_of(opened, "b.png") is None
 
 
 def said(*arguments, code=0):

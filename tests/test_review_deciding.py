@@ -56,7 +56,7 @@ def card(name, *, scale=1.0):
 
 @pytest.fixture
 def deck(tmp_path):
-    """Three cards of one layout, one of another size, and a photograph; on all a frame was found, on cards a shared mark."""
+    """Three cards of one layout, one of them smaller, and a photograph; each has a frame, two cards a shared mark."""
     images, root = tmp_path / "images", tmp_path / "store"
     images.mkdir()
     for name, scale in (("cat", 1.0), ("coffee", 1.0), ("rocket", 0.8)):

@@ -203,6 +203,7 @@ export class Grid {
     const button = /** @type {HTMLButtonElement} */ (make("button", "card-picture"));
     button.type = "button";
     button.setAttribute("aria-label", `Open ${row.id}, ${doubt}, ${state}`);
+    button.title = state === "to review" || row.failed ? row.reasons.join(" ") : "";
     button.append(thumbnail(row), badge(row));
     button.addEventListener("click", () => this.open(row.id));
     const facts = make("div", "facts");
