@@ -117,6 +117,13 @@ _A_KIND = {
 }
 
 
+def _counted(
+    doubts: Sequence[Region], config: PipelineConfig, beside: Sequence[Region], *, size_px: tuple[int, int] | None
+) -> list[str]:
+    counted = Counter(_doubt(region, config, beside, size_px=size_px) for region in doubts)
+    return [f"{_sentence(words)}{f' ({count} of them)' if count > 1 else ''}." for words, count in counted.items()]
+
+
 def _doubt(region: Region, config: PipelineConfig, beside: Sequence[Region], *, size_px: tuple[int, int] | None) -> str:
     words = region_words(region, config, beside, size_px=size_px)
     if config.policy.draws(region.kind, region.confidence):
