@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,16 @@ class Operation:
     author: str
     created_s: float
     is_taken_back: bool
+
+
+def new_operation() -> str:
+    """An id for `propagation.apply`."""
+    return secrets.token_hex(8)
+
+
+def is_applied(store: Store, operation: str) -> bool:
+    """Whether `propagation.apply` has kept an operation, be it taken back since or not."""
+    return bool(made_by(store, operation))
 
 
 def operations_from(store: Store, content_sha256: str) -> list[Operation]:

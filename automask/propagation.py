@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from automask.fuse import CorrectionLayers
 from automask.geometry import Box
 from automask.layout_matching import LayoutFinder, fit_frame, frames_a_window
 from automask.matching import MarkFinder
-from automask.operations import TOOL, Mode, made_by
+from automask.operations import TOOL, Mode, is_applied, made_by, new_operation
 from automask.redraw import redraw_image, stored_config
 from automask.store import Correction, Status, Store, StoredImage
 from automask.templates import TEMPLATE_ATTRIBUTE
@@ -177,16 +176,6 @@ def place(
         return dataclasses.replace(proposal, corner=corner, size_px=size_px) if proposal is not None else None
     box = Box(corner[0], corner[1], corner[0] + artefact.shape[1], corner[1] + artefact.shape[0])
     return _clipped(row, box, artefact, score=score)
-
-
-def new_operation() -> str:
-    """An id for `apply`."""
-    return secrets.token_hex(8)
-
-
-def is_applied(store: Store, operation: str) -> bool:
-    """Whether `apply` has kept an operation, be it taken back since or not."""
-    return bool(made_by(store, operation))
 
 
 def apply(

@@ -11,8 +11,8 @@ from PIL import Image
 from automask.config import PipelineConfig
 from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
-from automask.operations import operations_from
-from automask.propagation import apply, new_operation, place, propose, undo
+from automask.operations import new_operation, operations_from
+from automask.propagation import apply, place, propose, undo
 from automask.redraw import redraw_image, stored_config
 from automask.store import Decision, Store
 from automask.types import Verdict
