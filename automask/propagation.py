@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
+import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.dataset.decode import decode
+from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.edited import adopt_edited_mask
 from automask.errors import ImageError, InputError, StoreError
 from automask.fuse import CorrectionLayers
 from automask.geometry import Box
+from automask.layout_matching import LayoutFinder, fit_frame, frames_a_window
 from automask.matching import MarkFinder
+from automask.operations import TOOL, Mode, is_applied, made_by, new_operation
 from automask.redraw import redraw_image, stored_config
 from automask.store import Correction, Status, Store, StoredImage
 from automask.templates import TEMPLATE_ATTRIBUTE
 
-Mode = Literal["add", "remove"]
-"""Whether the pixels are masked or trained on the other images."""
-
 LEAST_SCORE = 0.5
 """Matches below it are not proposed."""
-_TOOL = "propagate"
+LEAST_LAYOUT_SCORE = 0.65
+"""The same for frames: cards of one layout reach .77 and more, those of another one and shifted ones at most .55."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,7 @@ class Proposal:
         artefact: bool of shape `box.shape`.
         score: 0..1, how alike both places look; 1 where a template was found on both images.
         corner: Where the upper left corner (x, y) of the whole mark would be; outside where the image cuts it.
+        size_px: (width, height) of the image that a frame was fitted to, moved by `corner`; None for other marks.
     """
 
     image_id: str
@@ -51,6 +53,7 @@ class Proposal:
     artefact: NDArray[np.bool_]
     score: float
     corner: tuple[int, int]
+    size_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,9 @@ def propose(
 ) -> list[Proposal]:
     """Find the same mark on the other images of a store; nothing is changed.
 
-    Where the pixels belong to a template that was found on another image too, its place there is taken; else the mark
-    is looked for near where it would be from every corner, shifted by up to a few percent.
+    A frame (all but a window) goes to images of the same layout, scaled with them. Where other pixels belong to a
+    template that was found on another image too, its place there is taken; else the mark is looked for near where it
+    would be from every corner, shifted by up to a few percent.
 
     Args:
         store: Opened for reading or writing.
@@ -130,42 +134,60 @@ def search(
             f"{image_id} is gone or has changed since its mask was made.", advice="Run `automask run` on its folder."
         )
     inside = np.ascontiguousarray(artefact[box.slices])
-    finder = MarkFinder(pixels, box, inside)
     places = _template_places(store, image_id, box)
+    propose_on: Callable[[StoredImage], Proposal | None]
+    if frames_a_window(artefact):
+        places = {}  # a mark within the frame does not say where the frame goes
+        least_score = max(least_score, LEAST_LAYOUT_SCORE)
+        layout = LayoutFinder(pixels, artefact)
+        propose_on = functools.partial(_frame_on, store, artefact, layout)
+    else:
+        finder = MarkFinder(pixels, box, inside)
+        propose_on = functools.partial(_mark_on, store, inside, finder)
     others = [row for row in rows.values() if row.content_sha256 != source.content_sha256]
 
     def one_by_one() -> Iterator[tuple[int, int, Proposal | None]]:
         for done, row in enumerate(others, start=1):
-            proposal = _proposal(store, row, finder, inside, places)
+            proposal = _by_template(store, row, inside, places) or propose_on(row)
             yield done, len(others), proposal if proposal is not None and proposal.score >= least_score else None
 
     return one_by_one()
 
 
-def place(row: StoredImage, artefact: NDArray[np.bool_], *, corner: tuple[int, int], score: float) -> Proposal | None:
+def place(
+    row: StoredImage,
+    artefact: NDArray[np.bool_],
+    *,
+    corner: tuple[int, int],
+    score: float,
+    size_px: tuple[int, int] | None = None,
+) -> Proposal | None:
     """Pixels put at a place of an image, cut where they leave it; None where nothing is left.
 
     Args:
         row: The image.
-        artefact: bool, the pixels of the whole mark.
+        artefact: bool, the pixels of the whole mark; of a frame those of its whole image.
         corner: Where its upper left corner goes, x and y.
         score: How sure that is.
+        size_px: For frames, (width, height) of the image; see `Proposal`.
     """
+    if size_px is not None:
+        fitted = fit_frame(artefact, size_px, move_px=corner)
+        proposal = _clipped(row, Box(0, 0, *size_px), fitted, score=score)
+        return dataclasses.replace(proposal, corner=corner, size_px=size_px) if proposal is not None else None
     box = Box(corner[0], corner[1], corner[0] + artefact.shape[1], corner[1] + artefact.shape[0])
     return _clipped(row, box, artefact, score=score)
 
 
-def new_operation() -> str:
-    """An id for `apply`."""
-    return secrets.token_hex(8)
-
-
-def is_applied(store: Store, operation: str) -> bool:
-    """Whether `apply` has kept an operation, be it taken back since or not."""
-    return any(store.corrections_made_with(f"{_TOOL}:{mode}:{operation}") for mode in ("add", "remove"))
-
-
-def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: str, operation: str | None = None) -> str:
+def apply(
+    store: Store,
+    proposals: Sequence[Proposal],
+    *,
+    mode: Mode,
+    author: str,
+    source_sha256: str,
+    operation: str | None = None,
+) -> str:
     """Correct all images of some proposals in one step, on top of what people corrected there, and draw them again.
 
     Args:
@@ -173,6 +195,7 @@ def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: st
         proposals: What to apply.
         mode: Whether the pixels are masked or trained there.
         author: Who, for the history.
+        source_sha256: Hash of the file that the pixels are from; see `operations_from`.
         operation: An id by `new_operation`, for callers who may have to ask again because no answer came: what was
             applied under it already is drawn once more and changes nothing else.
 
@@ -198,7 +221,7 @@ def apply(store: Store, proposals: Sequence[Proposal], *, mode: Mode, author: st
         placed[proposal.box.slices] = proposal.artefact
         changed = _with(layers or CorrectionLayers(), placed, mode)
         changes[proposal.content_sha256] = (changed, newest.revision if newest is not None else None)
-    store.put_corrections(changes, author=author, tool=f"{_TOOL}:{mode}:{operation}")
+    store.put_corrections(changes, author=author, tool=f"{TOOL}:{mode}:{operation}:{source_sha256}")
     _redraw(store, changes)
     return operation
 
@@ -210,56 +233,60 @@ def undo(store: Store, operation: str, *, author: str) -> Undone:
         StoreError: There is no such operation (`correction-unknown`).
         CorrectionConflict: Somebody corrects one of the images at this moment; nothing was changed.
     """
-    before_now = [content for content, _ in store.corrections_made_with(f"{_TOOL}-undo:{operation}")]
+    before_now = [one.content_sha256 for one in store.corrections_made_with(f"{TOOL}-undo:{operation}")]
     if before_now:
         _redraw(store, dict.fromkeys(before_now))
         return Undone(tuple(before_now), ())
     changes: dict[str, tuple[CorrectionLayers | None, int | None]] = {}
     reverted: list[str] = []
     adjusted: list[str] = []
-    for mode in ("add", "remove"):
-        for content, revision in store.corrections_made_with(f"{_TOOL}:{mode}:{operation}"):
-            history = store.correction_history(content)
-            before = _layers_at(history, revision - 1)
-            newest = history[-1]
-            if newest.revision == revision:
-                changes[content] = (before, newest.revision)
-                reverted.append(content)
-            elif newest.layers is not None:
-                made = _layers_at(history, revision)
-                changes[content] = (_without(newest.layers, made, before), newest.revision)
-                adjusted.append(content)
+    for one in made_by(store, operation):
+        content = one.content_sha256
+        history = store.correction_history(content)
+        before = _layers_at(history, one.revision - 1)
+        newest = history[-1]
+        if newest.revision == one.revision:
+            changes[content] = (before, newest.revision)
+            reverted.append(content)
+        elif newest.layers is not None:
+            made = _layers_at(history, one.revision)
+            changes[content] = (_without(newest.layers, made, before), newest.revision)
+            adjusted.append(content)
     if not changes:
         raise StoreError(
             f"Nothing of the operation {operation} is left to take back.",
             advice="Histories of corrections list operations as `propagate:...`.",
             code="correction-unknown",
         )
-    store.put_corrections(changes, author=author, tool=f"{_TOOL}-undo:{operation}")
+    store.put_corrections(changes, author=author, tool=f"{TOOL}-undo:{operation}")
     _redraw(store, changes)
     return Undone(tuple(reverted), tuple(adjusted))
 
 
-def _proposal(
-    store: Store,
-    row: StoredImage,
-    finder: MarkFinder,
-    inside: NDArray[np.bool_],
-    places: Mapping[str, tuple[Box, Box]],
+def _by_template(
+    store: Store, row: StoredImage, inside: NDArray[np.bool_], places: Mapping[str, tuple[Box, Box]]
 ) -> Proposal | None:
-    if row.content_sha256 is None or row.width_px is None or row.height_px is None:
-        return None
     for region in store.regions(row.image_id):
         known = places.get(str(region.attributes.get(TEMPLATE_ATTRIBUTE, "")))
         if known is not None and region.box.shape == known[0].shape:
             mark, wanted = known
             moved = wanted.shifted(region.box.x0 - mark.x0, region.box.y0 - mark.y0)
             return _clipped(row, moved, inside, score=1.0)
+    return None
+
+
+def _mark_on(store: Store, inside: NDArray[np.bool_], finder: MarkFinder, row: StoredImage) -> Proposal | None:
     pixels = _pixels(store, row)
-    if pixels is None:
-        return None
-    match = finder.find(pixels)
+    match = finder.find(pixels) if pixels is not None else None
     return _clipped(row, match[0], inside, score=match[1]) if match is not None else None
+
+
+def _frame_on(store: Store, artefact: NDArray[np.bool_], layout: LayoutFinder, row: StoredImage) -> Proposal | None:
+    pixels = _pixels(store, row)
+    match = layout.find(pixels) if pixels is not None else None
+    if pixels is None or match is None:
+        return None
+    return place(row, artefact, corner=match[0], score=match[1], size_px=(pixels.shape[1], pixels.shape[0]))
 
 
 def _clipped(row: StoredImage, box: Box, inside: NDArray[np.bool_], *, score: float) -> Proposal | None:
@@ -291,7 +318,7 @@ def _pixels(store: Store, row: StoredImage) -> NDArray[np.uint8] | None:
     last = store.last_run()
     if last is None:
         return None
-    path = Path(last.input_root) / row.image_id
+    path = path_of(Path(last.input_root), row.image_id)
     file = ImageFile(row.image_id, path, row.size_bytes, row.mtime_ns, row.mask_name or "")
     try:
         decoded = decode(file, stored_config(store.root).decode)

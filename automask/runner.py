@@ -16,6 +16,7 @@ from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.lists import read_image_list
+from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile, Skipped, walk
 from automask.edited import adopt_edited_mask
 from automask.errors import ImageError, InputError, OutputError
@@ -104,7 +105,7 @@ def run_dataset(
         finished = False
         try:
             finished = run.work(items)
-            missing = _mark_missing(store, source, run.odd_ids) if finished and image_list is None else 0
+            missing = _mark_missing(store, source) if finished and image_list is None else 0
             finished = finished and second.work()
             if finished:
                 store.apply_review_budget(config.review.budget)
@@ -144,7 +145,6 @@ class _Run:
     def __init__(
         self, *, store: Store, pipeline: MaskPipeline, spool: Spool, tally: Tally, stop: threading.Event
     ) -> None:
-        self.odd_ids: set[str] = set()
         self._store = store
         self._pipeline = pipeline
         self._spool = spool
@@ -176,8 +176,6 @@ class _Run:
                 decoders.shutdown(wait=True, cancel_futures=True)
 
     def _take(self, file: ImageFile, decoders: ThreadPoolExecutor, writer: MaskWriter) -> None:
-        if file.path.name != file.id.rpartition("/")[2]:
-            self.odd_ids.add(file.id)
         plan = self._store.plan(file, self._pipeline.fingerprints)
         if plan.work is not Work.NONE and plan.image is not None:
             issue = adopt_edited_mask(self._store, plan.image)
@@ -322,11 +320,8 @@ def _count(
     tally(Counted(total))
 
 
-def _mark_missing(store: Store, source: Path, odd_ids: set[str]) -> int:
-    def is_gone(stored: StoredImage) -> bool:
-        return stored.image_id not in odd_ids and not (source / stored.image_id).exists()
-
-    return store.mark_missing(is_gone)
+def _mark_missing(store: Store, source: Path) -> int:
+    return store.mark_missing(lambda stored: not path_of(source, stored.image_id).exists())
 
 
 def _verdict(stored: StoredImage | None) -> Verdict:

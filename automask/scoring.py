@@ -11,7 +11,7 @@ from automask.fuse import Mask
 from automask.templates import is_frame_template
 from automask.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 6
+SCORING_VERSION = 7
 
 _AUDIT_DIGITS = 8
 """Hex digits of the content hash that decide about the audit sample."""

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from automask.dataset.decode import decode
+from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.edited import adopt_edited_mask
 from automask.errors import AutomaskError, ImageError, OutputError, StoreError
@@ -235,7 +236,7 @@ class SecondPass:
     def _decoded(self, row: StoredImage) -> Image | None:
         file = ImageFile(
             id=row.image_id,
-            path=self._source / row.image_id,
+            path=path_of(self._source, row.image_id),
             size_bytes=row.size_bytes,
             mtime_ns=row.mtime_ns,
             mask_name=row.mask_name or "",

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode_bytes
+from automask.dataset.names import path_of
 from automask.store import Decision, Status, Store
 
 Normalise = Literal["none", "image", "batch"]
@@ -209,7 +210,7 @@ class MaskedImages:
             last = opened.last_run()
             root = Path(last.input_root) if last is not None else store
             pairs = [
-                Pair(root / row.image_id, opened.mask_path(row.mask_name))
+                Pair(path_of(root, row.image_id), opened.mask_path(row.mask_name))
                 for row in opened.images(status=Status.DONE)
                 if row.mask_name is not None and row.decision is not Decision.EXCLUDED
             ]

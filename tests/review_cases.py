@@ -30,7 +30,8 @@ from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdic
 
 EXAMPLES = Path(__file__).parent.parent / "automask" / "examples"
 CHROMIUM = Path("/usr/bin/chromium")
-CONFIG = PipelineConfig(detectors=("edges",))
+CONFIG = PipelineConfig.model_validate({"detectors": ["edges"], "review": {"audit": 1.0}})
+"""Every image waits for a person, whatever is found on it."""
 FINGERPRINTS = Fingerprints("detect", "refine", fuse_fingerprint(CONFIG, "refine"))
 START_S = 90
 

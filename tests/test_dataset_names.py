@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from automask.dataset.names import (
     mask_file_name,
     names_with_long_masks,
     natural_key,
+    path_of,
     printable_name,
     sort_naturally,
     stem_of,
@@ -150,3 +153,16 @@ def test_bytes_that_are_no_text_are_written_as_hex():
 @given(st.binary(max_size=20))
 def test_printable_names_can_be_stored(data):
     printable_name(data.decode("utf-8", "surrogateescape")).encode("utf-8")
+
+
+def test_the_file_behind_a_printable_name(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/d\xfe"
+    try:
+        os.mkdir(folder)  # noqa: PTH102
+    except OSError:
+        pytest.skip("this file system takes Unicode names only")
+    for name in (b"/d\xfe/b\xff.png", b"/plain%dcff.png", b"/100%.png"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + name)).touch()
+    for image_id in ("d%dcfe/b%dcff.png", "plain%dcff.png", "100%.png"):
+        assert path_of(tmp_path, image_id).is_file(), image_id
+    assert path_of(tmp_path, "gone%dcff.png") == tmp_path / "gone%dcff.png"

@@ -228,14 +228,14 @@ class TestOtherChanges:
     def test_a_mark_from_another_image_comes_and_goes(self, root):
         key = name(root, Kind.OVERLAY)
         with Store.open(root) as store:
-            operation = apply(store, [self.proposal(root)], mode="add", author="bob")
+            operation = apply(store, [self.proposal(root)], mode="add", author="bob", source_sha256="5" * 64)
             assert dict(newest(root).kinds) == {key: Kind.OVERLAY}
             undo(store, operation, author="bob")
         assert dict(newest(root).kinds) == {key: Kind.OVERLAY}
 
     def test_named_after_the_mark_came(self, root):
         with Store.open(root) as store:
-            operation = apply(store, [self.proposal(root)], mode="add", author="bob")
+            operation = apply(store, [self.proposal(root)], mode="add", author="bob", source_sha256="5" * 64)
             key = region_keys(store.regions(IMAGE))[0]
             put(root, dataclasses.replace(newest(root), kinds={key: Kind.OVERLAY}), based_on=1)
             undo(store, operation, author="bob")

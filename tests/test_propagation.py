@@ -8,11 +8,17 @@ from cli_process import automask
 from export_cases import make_store
 from PIL import Image
 
+from automask.config import PipelineConfig
 from automask.errors import InputError, StoreError
 from automask.fuse import CorrectionLayers
-from automask.propagation import apply, new_operation, place, propose, undo
-from automask.store import Store
+from automask.operations import new_operation, operations_from
+from automask.propagation import apply, place, propose, undo
+from automask.redraw import redraw_image, stored_config
+from automask.store import Decision, Store
+from automask.types import Verdict
 
+SOURCE = "5" * 64
+"""Hash of the file that pixels are said to be from."""
 MARK = np.zeros((14, 40), dtype=np.bool_)
 MARK[2:12, 3:6] = MARK[2:4, 3:20] = MARK[7:9, 3:16] = MARK[2:12, 26:29] = MARK[9:12, 26:38] = True
 
@@ -70,7 +76,7 @@ def test_the_mark_is_found_where_it_is_and_nowhere_else(store):
 def test_applying_masks_it_and_undoing_gives_everything_back(store):
     with Store.open(store) as opened:
         before = {name: mask_of(opened, name) for name in ("b.png", "c.png")}
-        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann")
+        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=SOURCE)
         assert np.array_equal(layers_of(opened, "b.png").add, marked(at=(192, 138)))
         assert mask_of(opened, "b.png")[marked(at=(192, 138))].max() == 0
         assert opened.outdated_masks() == []
@@ -92,7 +98,7 @@ def test_undoing_keeps_what_a_person_did_afterwards_and_before(store):
     with Store.open(store) as opened:
         content = opened.lookup("b.png").content_sha256
         opened.put_correction(content, CorrectionLayers(add=mine), author="bob", tool="review", based_on=None)
-        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann")
+        operation = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=SOURCE)
         now = layers_of(opened, "b.png").add
         assert np.array_equal(now, mine | marked(at=(192, 138)))
         opened.put_correction(content, CorrectionLayers(add=now | later), author="bob", tool="review", based_on=2)
@@ -104,7 +110,7 @@ def test_undoing_keeps_what_a_person_did_afterwards_and_before(store):
 def test_training_a_part_again_is_propagated_too(store):
     with Store.open(store) as opened:
         found = propose(opened, "a.png", marked())
-        operation = apply(opened, found, mode="remove", author="ann")
+        operation = apply(opened, found, mode="remove", author="ann", source_sha256=SOURCE)
         assert np.array_equal(layers_of(opened, "b.png").remove, marked(at=(192, 138)))
         undo(opened, operation, author="ann")
         assert layers_of(opened, "b.png") is None
@@ -129,7 +135,9 @@ def test_asking_again_after_a_lost_answer_changes_nothing(store):
         found = propose(opened, "a.png", marked())
         operation = new_operation()
         for _ in range(2):
-            assert apply(opened, found, mode="add", author="ann", operation=operation) == operation
+            assert (
+                apply(opened, found, mode="add", author="ann", source_sha256=SOURCE, operation=operation) == operation
+            )
         content = opened.lookup("b.png").content_sha256
         assert len(opened.correction_history(content)) == 1
         assert [len(undo(opened, operation, author="ann").reverted) for _ in range(2)] == [2, 2]
@@ -143,6 +151,105 @@ def test_a_mark_is_cut_where_the_image_ends(store):
     placed = place(row, whole, corner=(-5, 155), score=1.0)
     assert (placed.box.xyxy, placed.artefact.shape) == ((0, 155, 15, 160), (5, 15))
     assert place(row, whole, corner=(240, 0), score=1.0) is None
+
+
+@pytest.fixture
+def doubtful(tmp_path):
+    """The same images, every one of which waits for a person: all are of the audit sample."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, seed, corner in (("a.png", 1, (190, 140)), ("b.png", 2, (192, 138)), ("none.png", 4, None)):
+        picture(seed, mark_at=corner).save(folder / name)
+    return make_store(folder, config=PipelineConfig.model_validate({"review": {"audit": 1.0}}))
+
+
+def waiting(store):
+    """What waits for a person: by the store, `automask status`, and what an export of accepted images leaves."""
+    with Store.open(store) as opened:
+        listed = [row.image_id for row in opened.images(verdict=Verdict.REVIEW)]
+    told = json.loads(automask("status", store, "--json").stdout)["counts"]
+    assert (told["review"], told["auto"]) == (len(listed), 3 - len(listed))
+    done = automask("export", store, "--to", "coco", "--accepted-only", "--json")
+    assert done.returncode == 0, done.stderr
+    written = json.loads((store / "exports" / "coco" / "annotations-rle.json").read_text())["images"]
+    assert sorted(listed) == sorted({"a.png", "b.png", "none.png"} - {one["file_name"] for one in written})
+    return listed
+
+
+def test_carrying_a_mark_over_settles_nobody_and_undoing_restores_who_was_accepted(doubtful):
+    everybody = ["a.png", "b.png", "none.png"]
+    with Store.open(doubtful) as opened:
+        contents = {name: opened.lookup(name).content_sha256 for name in everybody}
+        opened.decide(contents["none.png"], Decision.ACCEPTED, author="ann")
+        opened.put_correction(
+            contents["a.png"], CorrectionLayers(add=marked()), author="ann", tool="review", based_on=None
+        )
+        redraw_image(opened, opened.lookup("a.png"), stored_config(doubtful))
+    assert waiting(doubtful) == ["a.png", "b.png"]
+    told = json.loads(said(doubtful, "--from", "a.png", "--json"))
+    assert [one["image"] for one in told["images"]] == ["b.png"]
+    assert waiting(doubtful) == ["a.png", "b.png"]
+    with Store.open(doubtful) as opened:
+        opened.decide(contents["b.png"], Decision.ACCEPTED, author="ann")
+        again = apply(opened, propose(opened, "a.png", marked()), mode="remove", author="ann", source_sha256=SOURCE)
+        assert opened.lookup("b.png").verdict is Verdict.REVIEW, "this mask nobody has seen"
+        undo(opened, again, author="ann")
+        assert opened.lookup("b.png").decision is Decision.ACCEPTED
+    assert waiting(doubtful) == ["a.png"]
+    said(doubtful, "--undo", told["operation"])
+    assert waiting(doubtful) == ["a.png", "b.png"]
+
+
+def test_a_change_does_not_answer_why_an_image_was_asked_about(tmp_path):
+    """It was much masked; that it is no more settles nothing, for a run, a redraw or the store."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.new("RGB", (240, 160), (255, 0, 0)).save(folder / "red.png")
+    config = PipelineConfig()
+    store = make_store(folder, config=config)
+    with Store.open(store) as opened:
+        row = opened.lookup("red.png")
+        assert (row.verdict, row.masked_share) == (Verdict.REVIEW, 1)
+        opened.put_correction(
+            row.content_sha256, CorrectionLayers(replaces=True), author="ann", tool="review", based_on=None
+        )
+    make_store(folder, config=config)
+    with Store.open(store) as opened:
+        assert (opened.lookup("red.png").verdict, opened.lookup("red.png").masked_share) == (Verdict.REVIEW, 0)
+
+
+def test_the_image_that_pixels_are_from_knows_where_they_went(store):
+    with Store.open(store) as opened:
+        sources = [opened.lookup(name).content_sha256 for name in ("a.png", "none.png")]
+        first = apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=sources[0])
+        second = apply(
+            opened, propose(opened, "a.png", marked())[:1], mode="remove", author="bob", source_sha256=sources[0]
+        )
+        undo(opened, first, author="ann")
+        found = operations_from(opened, sources[0])
+        assert [(one.operation, one.mode, one.images, one.author, one.is_taken_back) for one in found] == [
+            (second, "remove", 1, "bob", False), (first, "add", 2, "ann", True),
+        ]  # fmt: skip
+        assert operations_from(opened, sources[1]) == []
+
+
+@pytest.mark.parametrize("name", ["0" * 16, "*", "add:*", "[0-9a-f]*"])
+def test_an_operation_is_named_exactly(store, name):
+    with Store.open(store) as opened:
+        apply(opened, propose(opened, "a.png", marked()), mode="add", author="ann", source_sha256=SOURCE)
+        with pytest.raises(StoreError, match="Nothing"):
+            undo(opened, name, author="ann")
+
+
+def test_what_an_older_version_carried_over_is_taken_back(store):
+    """Its history does not say where the pixels are from."""
+    with Store.open(store) as opened:
+        content = opened.lookup("b.png").content_sha256
+        opened.put_correction(
+            content, CorrectionLayers(add=marked()), author="ann", tool="propagate:add:0123456789abcdef", based_on=None
+        )
+        assert undo(opened, "0123456789abcdef", author="ann").reverted == (content,)
+        assert layers_of(opened, "b.png") is None
 
 
 def said(*arguments, code=0):

@@ -8,9 +8,12 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra api")
 
+from export_cases import make_store as run_and_store
+from export_cases import photograph, write_on
 from fastapi.testclient import TestClient
 from PIL import Image as PillowImage
 from review_cases import make_store, stored_levels
+from test_dataset_walk import needs_byte_names
 
 from automask.store import Decision, Store, rle
 from automask_api.review.pictures import TILE_PX, VIEW_PX, tile_jpeg, view_jpeg
@@ -84,7 +87,7 @@ def test_a_correction_is_kept_drawn_and_withdrawn(page, root):
     saved = put(page, {"remove": packed(square(100, 100, 220, 180)), "add": packed(square(400, 300, 420, 320))})
     assert saved.status_code == 200, saved.text
     assert saved.headers["ETag"] == '"1"'
-    assert saved.json()["verdict"] == "auto"
+    assert saved.json()["verdict"] == "review", "only accepting settles it"
     drawn = stored_levels(root, "coffee.jpg")
     assert drawn[140, 150] == 255
     assert drawn[96, 150] == 255, "the ring around the removed region is gone, too"
@@ -156,13 +159,15 @@ def test_two_people_are_told_apart(page, root):
 
 def test_decisions_are_kept_bulk_and_taken_back(page, root):
     answer = page.post("/review/api/decisions", json={"images": [COFFEE, CAT], "decision": "accepted"})
-    assert answer.json()[CAT] == {"decision": "accepted", "verdict": "auto"}
+    assert answer.json()[CAT] == {"decision": "accepted", "verdict": "auto", "reasons": []}
     page.post("/review/api/decisions", json={"images": [COFFEE], "decision": "excluded"})
     with Store.open(root, read_only=True) as store:
         assert store.lookup("coffee.jpg").decision is Decision.EXCLUDED
         assert store.lookup("cat.jpg").decision is Decision.ACCEPTED
     answer = page.post("/review/api/decisions", json={"images": [COFFEE], "decision": None})
-    assert answer.json()[COFFEE] == {"decision": None, "verdict": "review"}
+    again = answer.json()[COFFEE]
+    assert (again["decision"], again["verdict"]) == (None, "review")
+    assert again["reasons"] == rows(page)["coffee.jpg"]["reasons"] != []
 
 
 def test_bad_changes_are_refused_with_advice_and_change_nothing(page):
@@ -227,6 +232,39 @@ def test_the_page_allows_no_foreign_code(page):
         assert page.get(f"/review/static/{name}").status_code == 200
     for name in ("..%2Froutes.py", "nothing.js", "%2e%2e"):
         assert page.get(f"/review/static/{name}").status_code == 404
+
+
+@needs_byte_names
+def test_a_file_name_that_is_not_unicode_is_an_image_like_any_other(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    names = ("b\udcff.png", "plain.png")
+    for seed, name in enumerate(names):
+        write_on(photograph("coffee.jpg", (WIDTH_PX, HEIGHT_PX)), seed=seed).save(images / name)
+    root = run_and_store(images)
+    with ReviewSource.open(root, author="ann") as source:
+        page = TestClient(build_app(source), base_url="http://localhost")
+        (odd,) = (row for row in rows(page) if row != "plain.png")
+        path = f"/review/api/images/{token_of(odd)}"
+        for picture in ("thumbnail", "view", "tiles/0/0/0", "part/0/0/90/90"):
+            answer = page.get(f"{path}/{picture}")
+            assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg"), (picture, answer.text)
+        assert page.get(path).json()["id"] == odd
+        assert page.post(f"{path}/click", json={"x": 450, "y": 300}).status_code == 200
+        assert put(page, {"add": packed(square(0, 0, 9, 9))}, token=token_of(odd)).status_code == 200
+        assert len(page.get(f"{path}/history").json()) == 1
+        found = page.post(f"{path}/propagation/search", json={"pixels": packed(square(0, 560, 900, 600))})
+        assert '"ended"' in found.text
+        decided = page.post("/review/api/decisions", json={"images": [token_of(odd)], "decision": "accepted"})
+        assert decided.json()[token_of(odd)]["decision"] == "accepted"
+
+
+@pytest.mark.parametrize("path", ["/", "/review"])
+def test_the_short_addresses_lead_to_the_page(page, path):
+    answer = page.get(path, follow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/review/")
+    assert page.head("/").status_code == 200
+    assert page.get("/", headers={"Host": "evil.example"}).status_code == 403
 
 
 @pytest.mark.parametrize("image_id", ["a.jpg", "sub/ä ö.png", "名前/画像.webp", "-_=+?.png"])

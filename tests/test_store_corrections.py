@@ -15,7 +15,7 @@ from automask.config import PolicyConfig, RenderConfig
 from automask.errors import CorrectionConflict, StoreError
 from automask.fuse import CorrectionLayers, Mask
 from automask.kinds import region_keys
-from automask.store import STALE_CORRECTION_CODE, Store, Work
+from automask.store import STALE_CORRECTION_CODE, Decision, Store, Work
 from automask.types import Issue, Kind, Verdict
 
 SHAPE = (HEIGHT_PX, WIDTH_PX)
@@ -33,8 +33,8 @@ def store(tmp_path):
         yield opened
 
 
-def correct(store, content, layers=NOTHING_TO_MASK, *, based_on=None):
-    return store.put_correction(content, layers, author="ann", tool="review", based_on=based_on)
+def correct(store, content, layers=NOTHING_TO_MASK, *, based_on=None, tool="review"):
+    return store.put_correction(content, layers, author="ann", tool=tool, based_on=based_on)
 
 
 def codes(store, image_id):
@@ -251,8 +251,16 @@ class TestStale:
         assert store.lookup("a.jpg").correction_revision == 1
         assert (store.lookup("a.jpg").verdict, codes(store, "a.jpg")) == (Verdict.AUTO, [])
 
-    def test_settled_by_a_correction_of_the_new_pixels(self, store, changed):
-        correct(store, sha256(b"new pixels"))
+    @pytest.mark.parametrize("tool", ["review", "propagate:add:0123456789abcdef"])
+    def test_a_change_of_the_new_pixels_does_not_settle_it_but_accepting_does(self, store, changed, tool):
+        correct(store, sha256(b"new pixels"), tool=tool)
+        assert store.lookup("a.jpg").verdict is Verdict.REVIEW
+        assert codes(store, "a.jpg") == ["other", STALE_CORRECTION_CODE]
+        store.decide(sha256(b"new pixels"), Decision.ACCEPTED, author="ann")
+        assert (store.lookup("a.jpg").verdict, codes(store, "a.jpg")) == (Verdict.AUTO, ["other"])
+
+    def test_settled_by_a_whole_mask_of_the_new_pixels(self, store, changed):
+        correct(store, sha256(b"new pixels"), tool="mask-file")
         assert store.stale_correction("a.jpg") is None
         assert (store.lookup("a.jpg").verdict, codes(store, "a.jpg")) == (Verdict.AUTO, ["other"])
 

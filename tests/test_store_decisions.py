@@ -1,6 +1,8 @@
 """What a person decides about an image: bound to pixels, kept with history, settles the verdict."""
 
+import hashlib
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from store_cases import file_at, make_result, put, write_file
 from automask.errors import InputError
 from automask.fuse import CorrectionLayers
 from automask.store import Decision, Status, Store
-from automask.types import Fingerprints, Verdict
+from automask.types import Fingerprints, Kind, Verdict
 
 NOTHING = CorrectionLayers(replaces=True)
 
@@ -54,12 +56,73 @@ def test_skipping_settles_nothing_and_excluding_does(doubtful):
     assert state(store) == (Decision.EXCLUDED, Verdict.AUTO)
 
 
-def test_a_correction_settles_the_verdict_at_once(doubtful):
+@pytest.mark.parametrize("tool", ["review", "propagate:add:0123456789abcdef", "somebody's own"])
+def test_a_change_settles_nothing_until_it_is_accepted(doubtful, tool):
     store, _, content = doubtful
-    revision = store.put_correction(content, NOTHING, author="ann", tool="review", based_on=None)
-    assert state(store) == (None, Verdict.AUTO)
-    store.withdraw_correction(content, author="ann", tool="review", based_on=revision)
+    store.put_correction(content, NOTHING, author="ann", tool=tool, based_on=None)
     assert state(store) == (None, Verdict.REVIEW)
+    assert (store.counts().review, store.counts().auto) == (1, 0)
+    store.decide(content, Decision.ACCEPTED, author="ann")
+    assert state(store) == (Decision.ACCEPTED, Verdict.AUTO)
+
+
+@pytest.mark.parametrize("tool", ["mask-file", "import-coco"])
+def test_a_whole_mask_from_another_program_settles(doubtful, tool):
+    store, _, content = doubtful
+    revision = store.put_correction(content, NOTHING, author="ann", tool=tool, based_on=None)
+    assert state(store) == (None, Verdict.AUTO)
+    store.put_correction(content, NOTHING, author="ann", tool="propagate:add:0123456789abcdef", based_on=revision)
+    assert state(store) == (None, Verdict.REVIEW), "nobody has seen what came from another image"
+
+
+def painted(value, *, kinds=None):
+    """A correction of the image of `make_result`, (24, 32)."""
+    add = np.zeros((24, 32), dtype=np.bool_)
+    add[:value, :value] = True
+    return CorrectionLayers(add=add, remove=np.zeros_like(add), kinds=kinds or {})
+
+
+def test_acceptance_lapses_with_a_change_and_is_back_when_it_is_undone(doubtful):
+    store, _, content = doubtful
+    store.put_correction(content, painted(5), author="ann", tool="review", based_on=None)
+    store.decide(content, Decision.ACCEPTED, author="ann")
+    other = [painted(6), painted(5, kinds={"test 0,0,1,1": Kind.FRAME}), replace(painted(5), already_grown=True)]
+    for revision, layers in enumerate(other, start=1):
+        now = store.put_correction(content, layers, author="ann", tool="review", based_on=2 * revision - 1)
+        assert state(store) == (None, Verdict.REVIEW)
+        same = replace(painted(5), remove=None)  # an empty layer says as much as none
+        store.put_correction(content, same, author="ann", tool="review", based_on=now)
+        assert state(store) == (Decision.ACCEPTED, Verdict.AUTO)
+
+
+def test_acceptance_without_a_correction_is_back_when_all_changes_are_withdrawn(doubtful):
+    store, _, content = doubtful
+    store.decide(content, Decision.ACCEPTED, author="ann")
+    store.put_correction(content, painted(5), author="ann", tool="propagate:add:0123456789abcdef", based_on=None)
+    assert state(store) == (None, Verdict.REVIEW)
+    store.withdraw_correction(content, author="ann", tool="propagate-undo:0123456789abcdef", based_on=1)
+    assert state(store) == (Decision.ACCEPTED, Verdict.AUTO)
+
+
+def test_acceptance_by_an_older_version_holds(doubtful):
+    """It hashed the number of the revision instead of what it says."""
+    store, _, content = doubtful
+    revision = store.put_correction(content, painted(5), author="ann", tool="review", based_on=None)
+    seen = hashlib.sha256()
+    with store._database.writing() as connection:
+        for row in connection.execute("SELECT kind, patch_x0, patch_y0, patch_rle FROM regions ORDER BY position"):
+            seen.update(f"{row['kind']} {row['patch_x0']} {row['patch_y0']} ".encode() + bytes(row["patch_rle"]))
+        seen.update(f"correction {revision}".encode())
+        connection.execute(
+            "INSERT INTO decisions (content_sha256, revision, created_s, author, decision, seen_sha256)"
+            " VALUES (?, 1, 0, 'ann', 'accepted', ?)",
+            (content, seen.hexdigest()),
+        )
+    store.put_mask(
+        "a.png", np.full((24, 32), 255, dtype=np.uint8), fuse_fingerprint="fuse-2", confidence=0.2,
+        verdict=Verdict.REVIEW, correction_revision=revision,
+    )  # fmt: skip
+    assert state(store) == (Decision.ACCEPTED, Verdict.AUTO)
 
 
 def test_acceptance_survives_a_redraw_and_a_rerun_with_the_same_pixels(doubtful):

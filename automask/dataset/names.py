@@ -9,7 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 IMAGE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -25,6 +25,7 @@ _NAME_LIMIT_BYTES = 255  # of ext4, XFS, Btrfs, APFS and, in characters, NTFS
 _DIGITS = re.compile(r"[0-9]+")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_ODD_BYTES = re.compile("%(dc[89a-f][0-9a-f])")
 
 
 def is_image_name(name: str) -> bool:
@@ -103,6 +104,20 @@ def printable_name(name: str) -> str:
 def xml_name(name: str) -> str:
     """The name with every character that XML 1.0 cannot hold, not even escaped, written as `%` and hex digits."""
     return _NOT_IN_XML.sub(lambda match: f"%{ord(match[0]):02x}", name)
+
+
+def path_of(root: Path, image_id: str) -> Path:
+    """Where the file of an image id is: under its own name, else under the one that `printable_name` made printable.
+
+    Args:
+        root: The folder that ids are relative to.
+        image_id: As the store has it.
+    """
+    path = root / image_id
+    if _ODD_BYTES.search(image_id) is None or path.exists():
+        return path
+    odd = root / _ODD_BYTES.sub(lambda match: chr(int(match[1], 16)), image_id)
+    return odd if odd.exists() else path
 
 
 def folded(name: str) -> str:

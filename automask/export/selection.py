@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from automask.dataset.names import flat_name, folded, stem_of, suffix_of, xml_name
+from automask.dataset.names import flat_name, folded, path_of, stem_of, suffix_of, xml_name
 from automask.errors import ConfigError, InputError
 from automask.export.images import Chosen
 from automask.export.protocol import Exporter, ExportOptions, ExportRules, ImageMode
@@ -75,7 +75,7 @@ def select(
     rows: list[tuple[StoredImage, Path]] = []
     outdated = set(store.outdated_masks())
     for stored in store.images():
-        path = input_root / stored.image_id
+        path = path_of(input_root, stored.image_id)
         reason = _reason_to_leave_out(stored, path, rules, accepted_only=options.accepted_only)
         if reason is not None:
             found.left_out[reason].append(stored.image_id)

@@ -11,6 +11,7 @@ from typing import Self
 from automask.config import PipelineConfig
 from automask.corrected import drawn_as_called
 from automask.dataset.decode import Decoded, decode
+from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
 from automask.fuse import Mask, is_drawn
@@ -57,7 +58,7 @@ class StoreSource:
 
     def image_path(self, row: StoredImage) -> Path:
         """Where the image was when the last run saw it."""
-        return self.input_root / row.image_id
+        return path_of(self.input_root, row.image_id)
 
     def decoded(self, row: StoredImage) -> Decoded:
         """The image, upright.

@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngImageFile
 from pydantic import ValidationError
 
 from automask.config import PipelineConfig
+from automask.dataset.names import path_of
 from automask.drawing import shown_things
 from automask.edited import pending_edit
 from automask.fuse import is_drawn
@@ -59,7 +60,7 @@ class ReportSource:
 
     def image_path(self, image: StoredImage) -> Path:
         """Where the image file was when the last run saw it."""
-        return (self.input_root or Path()) / image.image_id
+        return path_of(self.input_root or Path(), image.image_id)
 
     def mask_path(self, image: StoredImage) -> Path | None:
         """The mask file, or None for an image without a mask."""

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from automask.dataset.names import path_of
 from automask.report.cards import link, printable
 from automask.report.source import ReportSource, relative_link
 from automask.store.atomic import discard, write_atomic
@@ -53,7 +54,7 @@ def write_templates_page(source: ReportSource, folder: Path, *, title: str, vers
         picture = f"{_PICTURES}/{each.template.id}.png"
         write_atomic(folder / picture, each.template.picture_png)
         names = source.store.templates.images_of(each.template.id, limit=_IMAGES_SHOWN)
-        links = [(name, relative_link((source.input_root or Path()) / name, folder)) for name in names]
+        links = [(name, relative_link(path_of(source.input_root or Path(), name), folder)) for name in names]
         cards.append(TemplateCard(each, picture, links))
     page = Template((files(__package__) / PAGE_NAME).read_text(encoding="utf-8"))
     html = page.substitute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import time
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from automask.errors import CorrectionConflict
 from automask.fuse import CorrectionLayers
 from automask.store import rle
-from automask.store.records import Correction
+from automask.store.records import Correction, MadeWith
 from automask.store.rows import from_text, to_text
 from automask.types import Kind
 
+IS_WHOLE_MASK = "NOT withdrawn AND (tool = 'mask-file' OR tool GLOB 'import-*')"
+"""SQL: whether a revision is a mask that a person finished in another program. A change on the review page is a step of
+many, and what is carried over from another image nobody has seen on this one: those settle nothing by themselves."""
 _COLUMNS = (
     "content_sha256, revision, created_s, author, tool, withdrawn, replaces, already_grown,"
     " add_rle, remove_rle, weight_set_rle, weight_levels, kinds_json"
@@ -146,6 +150,37 @@ def is_live(connection: sqlite3.Connection, content_sha256: str | None) -> bool:
     return row is not None and not row[0]
 
 
+def is_whole_mask(connection: sqlite3.Connection, content_sha256: str | None) -> bool:
+    """Whether the newest revision of some content is a mask that a person finished in another program."""
+    row = connection.execute(
+        f"SELECT {IS_WHOLE_MASK} FROM corrections WHERE content_sha256 = ? ORDER BY revision DESC LIMIT 1",
+        (content_sha256,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def digest(connection: sqlite3.Connection, content_sha256: str) -> str | None:
+    """Hash of what the newest revision of some content says; None where that is nothing.
+
+    Two revisions that say the same have the same.
+    """
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM corrections WHERE content_sha256 = ? ORDER BY revision DESC LIMIT 1", (content_sha256,)
+    ).fetchone()
+    if row is None or row["withdrawn"]:
+        return None
+    layers = [row[name] for name in ("add_rle", "remove_rle", "weight_set_rle")]
+    said = [b"" if layer is None or rle.is_empty(layer) else bytes(layer) for layer in layers]
+    said.append(bytes(row["weight_levels"] or b"") if said[2] else b"")
+    said.append(b"" if row["kinds_json"] == "{}" else row["kinds_json"].encode())
+    if not any(said) and not row["replaces"]:
+        return None
+    whole = hashlib.sha256(f"{row['replaces']} {row['already_grown']}".encode())
+    for part in said:
+        whole.update(f" {len(part)} ".encode() + part)
+    return whole.hexdigest()
+
+
 def newest(connection: sqlite3.Connection, content_sha256: str) -> Correction | None:
     """The newest revision."""
     row = connection.execute(
@@ -175,13 +210,23 @@ def history(connection: sqlite3.Connection, content_sha256: str) -> list[Correct
     return [_correction(row) for row in rows]
 
 
-def made_with(connection: sqlite3.Connection, tool: str) -> list[tuple[str, int]]:
-    """(content, revision) of all revisions by one tool, in order."""
+def made_with(connection: sqlite3.Connection, pattern: str) -> list[MadeWith]:
+    """All revisions by tools whose name matches a pattern (`GLOB`), in order, without their layers."""
     rows = connection.execute(
-        "SELECT content_sha256, revision FROM corrections WHERE tool = ? ORDER BY content_sha256, revision",
-        (to_text(tool),),
+        "SELECT content_sha256, revision, tool, author, created_s FROM corrections WHERE tool GLOB ?"
+        " ORDER BY content_sha256, revision",
+        (pattern,),
     )
-    return [(row["content_sha256"], row["revision"]) for row in rows]
+    return [
+        MadeWith(
+            content_sha256=row["content_sha256"],
+            revision=row["revision"],
+            tool=from_text(row["tool"]),
+            author=from_text(row["author"]),
+            created_s=row["created_s"],
+        )
+        for row in rows
+    ]
 
 
 def layers_shape(layers: CorrectionLayers) -> tuple[int, int] | None:

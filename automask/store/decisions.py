@@ -71,13 +71,14 @@ def standing(connection: sqlite3.Connection, image_key: int, content_sha256: str
     """The decision that holds for an image as it is now.
 
     Excluding and skipping are about the picture and hold as long as its pixels do. Accepting is about a mask: it holds
-    while the regions, their pixels and the correction are those that the person saw, under any growth or policy.
+    while the regions, their pixels and the correction are those that the person saw, under any growth or policy: it
+    lapses with a change, and is back when the change is undone.
     """
     row = _newest_row(connection, content_sha256) if content_sha256 is not None else None
     if row is None or content_sha256 is None or row["decision"] is None:
         return None
     decision = Decision(row["decision"])
-    if decision is Decision.ACCEPTED and row["seen_sha256"] != _seen_sha256(connection, image_key, content_sha256):
+    if decision is Decision.ACCEPTED and row["seen_sha256"] not in _seen_now(connection, image_key, content_sha256):
         return None
     return decision
 
@@ -97,6 +98,11 @@ def settle(connection: sqlite3.Connection, contents: Iterable[str | None]) -> No
 
 
 def _seen_sha256(connection: sqlite3.Connection, image_key: int, content_sha256: str) -> str:
+    return _seen_now(connection, image_key, content_sha256)[0]
+
+
+def _seen_now(connection: sqlite3.Connection, image_key: int, content_sha256: str) -> tuple[str, str]:
+    """Hash of what a person sees of an image, and the one that stores had before corrections counted by content."""
     digest = hashlib.sha256()
     for row in connection.execute(
         "SELECT kind, patch_x0, patch_y0, patch_rle FROM regions LEFT JOIN template_decisions USING (template_id)"
@@ -104,9 +110,13 @@ def _seen_sha256(connection: sqlite3.Connection, image_key: int, content_sha256:
         (image_key,),
     ):
         digest.update(f"{row['kind']} {row['patch_x0']} {row['patch_y0']} ".encode() + bytes(row["patch_rle"]))
+    by_revision = digest.copy()
+    correction = corrections.digest(connection, content_sha256)
+    if correction is not None:
+        digest.update(f"correction {correction}".encode())
     if corrections.is_live(connection, content_sha256):
-        digest.update(f"correction {corrections.revision(connection, content_sha256)}".encode())
-    return digest.hexdigest()
+        by_revision.update(f"correction {corrections.revision(connection, content_sha256)}".encode())
+    return digest.hexdigest(), by_revision.hexdigest()
 
 
 def _any_row(connection: sqlite3.Connection, content_sha256: str) -> sqlite3.Row | None:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from automask.store.database import Database
 from automask.store.records import STALE_CORRECTION_CODE, Counts, Decision, Status, StoredImage
-from automask.store.rows import Value, from_text, issue, region_and_patch, stored_image, to_text
-from automask.types import Kind, MaskResult, Verdict
+from automask.store.rows import Value, from_text, issue, region_and_patch, region_outline, stored_image, to_text
+from automask.types import Issue, Kind, MaskResult, Region, Verdict
 
 Order = Literal["id", "confidence"]
 _CHUNK = 500
@@ -158,6 +158,32 @@ def region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.R
         " WHERE image_id = ? AND template_decisions.decision IS NOT 'forget' ORDER BY position",
         (to_text(image_id),),
     ).fetchall()
+
+
+def outlines_by_image(connection: sqlite3.Connection, verdict: Verdict) -> dict[str, list[Region]]:
+    """Regions of all images of a verdict as `region_rows` has them, without their pixels and polygons."""
+    found: dict[str, list[Region]] = {}
+    for row in connection.execute(
+        "SELECT image_id, kind, x0, y0, x1, y1, regions.confidence, source, NULL AS polygon_json, attributes_json,"
+        " template_decisions.decision FROM images JOIN regions USING (image_key)"
+        " LEFT JOIN template_decisions USING (template_id)"
+        " WHERE verdict = ? AND template_decisions.decision IS NOT 'forget' ORDER BY image_key, position",
+        (verdict.value,),
+    ):
+        found.setdefault(from_text(row["image_id"]), []).append(region_outline(row))
+    return found
+
+
+def issues_by_image(connection: sqlite3.Connection, verdict: Verdict) -> dict[str, list[Issue]]:
+    """Issues of all images of a verdict, in order."""
+    found: dict[str, list[Issue]] = {}
+    for row in connection.execute(
+        "SELECT image_id, issues.* FROM images JOIN issues USING (image_key) WHERE verdict = ?"
+        " ORDER BY image_key, position",
+        (verdict.value,),
+    ):
+        found.setdefault(from_text(row["image_id"]), []).append(issue(row))
+    return found
 
 
 def templates_by_image(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:

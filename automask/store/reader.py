@@ -14,6 +14,7 @@ from automask.store.records import (
     Counts,
     Decision,
     DecisionRecord,
+    MadeWith,
     Problem,
     RunRecord,
     Status,
@@ -109,6 +110,11 @@ class StoreReader:
         with self._database.reading() as connection, self._no_damage(f"the regions of {image_id}"):
             return [region_outline(row) for row in queries.region_rows(connection, image_id)]
 
+    def regions_and_issues(self, verdict: Verdict) -> tuple[dict[str, list[Region]], dict[str, list[Issue]]]:
+        """The same as `regions`, without polygons, and as `issues`, of all images of a verdict that have any: by id."""
+        with self._database.reading() as connection, self._no_damage(f"what was found on images of verdict {verdict}"):
+            return queries.outlines_by_image(connection, verdict), queries.issues_by_image(connection, verdict)
+
     def result(self, image_id: str) -> MaskResult | None:
         """What was found on an image, regions and patches included, or None where nothing usable is stored.
 
@@ -147,10 +153,10 @@ class StoreReader:
         with self._database.reading() as connection:
             return queries.templates_by_image(connection)
 
-    def corrections_made_with(self, tool: str) -> list[tuple[str, int]]:
-        """(content, revision) of all corrections by one tool, in order."""
+    def corrections_made_with(self, pattern: str) -> list[MadeWith]:
+        """All corrections by tools whose name matches a pattern (SQLite's `GLOB`), by content and revision."""
         with self._database.reading() as connection:
-            return corrections.made_with(connection, tool)
+            return corrections.made_with(connection, pattern)
 
     def stale_correction(self, image_id: str) -> Correction | None:
         """The correction of an image's former pixels that waits for a person, or None."""

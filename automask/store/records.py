@@ -90,8 +90,8 @@ class StoredImage:
         fingerprints: Of the stages that made the stored regions, patches and mask, or None when those must not be
             used again.
         confidence: 0..1, or None without a result.
-        verdict: The pipeline's, unless a person settled it (a correction, `accepted` or `excluded`: auto) or a
-            correction is stale (review); None without a result.
+        verdict: The pipeline's of its own mask, unless a person settled it (`accepted`, `excluded`, or a whole mask of
+            another program: auto) or a correction is stale (review); None without a result.
         masked_share: Share of the weight that the mask takes away, 0..1, or None without a mask.
         kinds: Kinds of all regions that were found, drawn or not, as people call them.
         timings_s: Seconds by stage.
@@ -231,6 +231,17 @@ class Correction:
     layers: CorrectionLayers | None
     author: str
     tool: str
+    created_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What is known of a revision of a correction without reading its layers; see `Correction`."""
+
+    content_sha256: str
+    revision: int
+    tool: str
+    author: str
     created_s: float
 
 

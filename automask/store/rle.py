@@ -64,6 +64,18 @@ def decode(blob: bytes, *, shape: tuple[int, int] | None = None) -> NDArray[np.b
     return _from_runs(np.frombuffer(raw, dtype="<u4").astype(np.int64), area_px).reshape(rows, columns)
 
 
+def is_empty(blob: bytes) -> bool:
+    """Whether what `encode` made has no True pixel, without unpacking it; a damaged one is not empty."""
+    if len(blob) < _HEADER.size:
+        return False
+    _, rows, columns = _HEADER.unpack_from(blob)
+    try:
+        raw = zlib.decompressobj().decompress(blob[_HEADER.size :], 8)
+    except zlib.error:
+        return False
+    return raw == struct.pack("<I", rows * columns) or rows * columns == 0
+
+
 def coco_counts(artefact: NDArray[np.bool_]) -> list[int]:
     """COCO's uncompressed counts of an (H, W) bool array: column-major runs, the first of False pixels."""
     counts: list[int] = _runs(artefact.ravel(order="F")).tolist()

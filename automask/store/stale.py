@@ -1,4 +1,4 @@
-"""What a person did settles the verdict of an image; corrections whose image changed wait until a person looks."""
+"""What a person said of a whole image settles its verdict; corrections whose image changed wait until one looks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automask.types import Issue, Verdict
 _THRESHOLD_KEY = "review_threshold"
 _VERDICT = f"""CASE
     WHEN decision IN ('{Decision.ACCEPTED.value}', '{Decision.EXCLUDED.value}') THEN '{Verdict.AUTO.value}'
-    WHEN (SELECT NOT withdrawn FROM corrections WHERE corrections.content_sha256 = images.content_sha256
+    WHEN (SELECT {corrections.IS_WHOLE_MASK} FROM corrections WHERE corrections.content_sha256 = images.content_sha256
           ORDER BY revision DESC LIMIT 1) THEN '{Verdict.AUTO.value}'
     WHEN stale_sha256 IS NOT NULL AND status = '{Status.DONE.value}' THEN '{Verdict.REVIEW.value}'
     WHEN confidence < (SELECT CAST(value AS REAL) FROM meta WHERE key = '{_THRESHOLD_KEY}')
@@ -36,10 +36,12 @@ def content_that_waits(
 def settle(connection: sqlite3.Connection, *content_sha256: str | None) -> None:
     """Bring decision, verdict and stale mark of all images that have to do with some contents up to date.
 
-    The verdict is the pipeline's unless the present pixels have a correction, an accepted mask or were excluded.
+    The verdict is the pipeline's unless a person accepted the mask of the present pixels, brought a whole one, or
+    excluded the image. A change of a part settles nothing: it may come from another image, or be the first of many.
 
-    An image is stale while the correction of its former pixels waits for a person: until its present pixels have a
-    correction of their own, the old one is withdrawn, or the old pixels turn up under another name (a rename).
+    An image is stale while the correction of its former pixels waits for a person: until one brings a whole mask of its
+    present pixels, the old one is withdrawn, or the old pixels turn up under another name (a rename). Accepting and
+    excluding silence it for as long as they stand.
     """
     decisions.settle(connection, content_sha256)
     for content in {content for content in content_sha256 if content is not None}:
@@ -87,7 +89,7 @@ def _settle_one(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
         stale == row["content_sha256"]
         or elsewhere is not None
         or not corrections.is_live(connection, stale)
-        or corrections.is_live(connection, row["content_sha256"])
+        or corrections.is_whole_mask(connection, row["content_sha256"])
     ):
         connection.execute("UPDATE images SET stale_sha256 = NULL WHERE image_key = ?", (key,))
         _settle_verdicts(connection, row["content_sha256"])
@@ -97,7 +99,7 @@ def _settle_one(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
     position = connection.execute("SELECT count(*) FROM issues WHERE image_key = ?", (key,)).fetchone()[0]
     message = (
         "The image changed after its mask was corrected, so the correction is kept but not applied: "
-        "look at the mask, then correct it again or withdraw the old correction."
+        "look at the mask, correct it again where it is wrong, and accept it."
     )
     values = (key, *issue_values(position, Issue("write", STALE_CORRECTION_CODE, message)))
     connection.execute(

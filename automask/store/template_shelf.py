@@ -51,8 +51,8 @@ class TemplateShelf:
             )
         return found[0]
 
-    def images_of(self, template_id: str, *, limit: int) -> list[str]:
-        """Ids of images that show a template, the first ones in order."""
+    def images_of(self, template_id: str, *, limit: int = -1) -> list[str]:
+        """Ids of images that show a template, the first ones in order; all where the limit is negative."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT image_id FROM images JOIN regions USING (image_key)"
@@ -107,6 +107,14 @@ class TemplateShelf:
                 "INSERT OR REPLACE INTO template_decisions VALUES (?, ?, ?, ?)",
                 (template_id, decision.value, author, time.time() if decided_s is None else decided_s),
             )
+            keys = connection.execute("SELECT DISTINCT image_key FROM regions WHERE template_id = ?", (template_id,))
+            for (key,) in keys.fetchall():
+                matches.refresh(connection, key)
+
+    def take_back(self, template_id: str) -> None:
+        """Take back what a person decided about a template, as `decide` wrote it down."""
+        with self._database.writing(durable=True) as connection:
+            connection.execute("DELETE FROM template_decisions WHERE template_id = ?", (template_id,))
             keys = connection.execute("SELECT DISTINCT image_key FROM regions WHERE template_id = ?", (template_id,))
             for (key,) in keys.fetchall():
                 matches.refresh(connection, key)

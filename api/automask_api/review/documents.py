@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from automask.config import PipelineConfig
+from automask.config import PipelineConfig, PolicyConfig
 from automask.drawing import shown_things
 from automask.errors import InputError
 from automask.evidence import Merged
@@ -19,12 +19,13 @@ from automask.geometry import Box
 from automask.grid import LatentGrid
 from automask.kinds import as_called, region_keys
 from automask.protocols import PromptAnswer
+from automask.reasons import certainty_of, region_words
 from automask.store import Correction, Decision, StoredImage, rle
 from automask.types import Kind, MaskResult
 
 QUEUE_FIELDS = (
     "id", "width_px", "height_px", "confidence", "verdict", "kinds", "masked_share", "decision", "revision",
-    "content", "mask", "failed", "templates",
+    "content", "mask", "failed", "templates", "reasons",
 )  # fmt: skip
 """Columns of a queue row, in order; rows are lists, since there can be many."""
 
@@ -136,12 +137,14 @@ class RegionDocument(Document):
     source: str
     drawn: bool
     text: str | None
+    words: str = Field(description="What it is and what is doubtful about it.")
+    certainty: float = Field(description="How sure the decision is to draw it, or not to.")
     template: str | None
     patch_box: tuple[int, int, int, int]
     patch: str
 
     @classmethod
-    def of(cls, thing: Merged, *, keys: list[str], drawn: bool) -> Self:
+    def of(cls, thing: Merged, *, keys: list[str], words: str, policy: PolicyConfig) -> Self:
         """Describe a thing as it was found, and the kind that people call it."""
         region, patch = thing.region, thing.patch
         text, template = region.attributes.get("text"), region.attributes.get("template")
@@ -153,8 +156,10 @@ class RegionDocument(Document):
             polygon=list(region.polygon) if region.polygon is not None else None,
             confidence=float(region.confidence),
             source=region.source,
-            drawn=drawn,
+            drawn=is_drawn(region, policy),
             text=str(text) if text else None,
+            words=words,
+            certainty=round(certainty_of(region, policy), 4),
             template=str(template) if template is not None else None,
             patch_box=patch.box.xyxy,
             patch=_text(rle.encode(patch.artefact)),
@@ -217,7 +222,9 @@ class ImageDocument(Document):
     revision: int = Field(description="Newest revision of the correction, 0 where there was none.")
     correction: CorrectionDocument | None
     regions: list[RegionDocument]
+    reasons: list[str] = Field(description="Why it waits for a person, in words.")
     issues: list[IssueDocument]
+    template_decisions: dict[str, str] = Field(description="What people decided about recurring marks, by template.")
     grid: GridDocument
     weights: dict[Kind, float] = Field(description="Training weight by kind; 1 for kinds that are kept.")
     levels: dict[Kind, int] = Field(description="The same of 255, as mask files have it.")
@@ -233,9 +240,10 @@ class SavedDocument(Document):
     decision: Decision | None
     mask: str | None
     kinds: list[Kind]
+    reasons: list[str]
 
     @classmethod
-    def of(cls, stored: StoredImage, *, revision: int) -> Self:
+    def of(cls, stored: StoredImage, *, revision: int, reasons: list[str]) -> Self:
         """Describe a row."""
         return cls(
             revision=revision,
@@ -245,6 +253,7 @@ class SavedDocument(Document):
             decision=stored.decision,
             mask=short_hash(stored.mask_sha256),
             kinds=list(stored.kinds),
+            reasons=reasons,
         )
 
 
@@ -319,9 +328,17 @@ def region_documents(
 ) -> list[RegionDocument]:
     """What the mask of a result is made of and what is only proposed, under the kinds of a correction."""
     keys = region_keys(result.regions)
+    things = shown_things(result, config, layers)
+    shown = [as_called(thing.region) for thing in things]
+    size_px = result.width_px, result.height_px
     return [
-        RegionDocument.of(thing, keys=[keys[one] for one in thing.members], drawn=is_drawn(thing.region, config.policy))
-        for thing in shown_things(result, config, layers)
+        RegionDocument.of(
+            thing,
+            keys=[keys[one] for one in thing.members],
+            words=region_words(named, config, shown, size_px=size_px),
+            policy=config.policy,
+        )
+        for thing, named in zip(things, shown, strict=True)
     ]
 
 

@@ -6,6 +6,7 @@ page names the operation, so that asking again after a lost answer changes nothi
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -18,8 +19,10 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from automask.errors import AutomaskError, CorrectionConflict, InputError
+from automask.frames_off import frames_of_all
 from automask.geometry import Box
-from automask.propagation import LEAST_SCORE, Mode, Proposal, apply, is_applied, place, search, undo
+from automask.operations import Mode, is_applied, operations_from
+from automask.propagation import LEAST_SCORE, Proposal, apply, place, search, undo
 from automask.store import Status, StoredImage
 from automask_api.errors import NotFound
 from automask_api.review.documents import Document, LayersDocument, SavedDocument
@@ -58,6 +61,7 @@ class PlaceDocument(Document):
     content: str
     corner: tuple[int, int] = Field(description="x and y of the mark's upper left corner; may lie outside.")
     score: float = Field(ge=0, le=1)
+    size_px: tuple[int, int] | None = Field(None, description="Width and height that a frame is fitted to.")
 
 
 class PropagationBody(MarkBody):
@@ -66,6 +70,12 @@ class PropagationBody(MarkBody):
     operation: str = Field(pattern=_OPERATION, description="Chosen by the page.")
     mode: Mode
     places: list[PlaceDocument] = Field(min_length=1, max_length=_MOST_PLACES)
+
+
+class FramesBody(Document):
+    """That all frames of all images are to be trained."""
+
+    operation: str = Field(pattern=_OPERATION, description="Chosen by the page.")
 
 
 def add_propagation(router: APIRouter, source: ReviewSource) -> None:
@@ -78,7 +88,7 @@ def add_propagation(router: APIRouter, source: ReviewSource) -> None:
         for row in store.images(status=Status.DONE):
             correction = newest.get(row.content_sha256 or "")
             if correction is not None:
-                document = SavedDocument.of(row, revision=correction.revision)
+                document = SavedDocument.of(row, revision=correction.revision, reasons=source.reasons(row))
                 images[token_of(row.image_id)] = document.model_dump(mode="json")
         return JSONResponse({"images": images})
 
@@ -101,11 +111,44 @@ def add_propagation(router: APIRouter, source: ReviewSource) -> None:
             return conflict(source, content, raised)
         try:
             source.drawing(
-                lambda: apply(store, proposals, mode=body.mode, author=source.author, operation=body.operation)
+                lambda: apply(
+                    store,
+                    proposals,
+                    mode=body.mode,
+                    author=source.author,
+                    source_sha256=content,
+                    operation=body.operation,
+                )
             )
         except CorrectionConflict as raised:
             return conflict(source, content, raised)
         return saved(each.content_sha256 for each in proposals)
+
+    @router.post("/api/images/{token}/frames-off")
+    def frames_off(token: str, body: FramesBody) -> Response:
+        content = source.content_of(source.row(token))
+
+        def work() -> list[str]:
+            found = list(frames_of_all(store, source.config))
+            apply(
+                store,
+                found,
+                mode="remove",
+                author=source.author,
+                source_sha256=content,
+                operation=body.operation,
+            )
+            return [each.content_sha256 for each in found]
+
+        try:
+            return saved(source.drawing(work))
+        except CorrectionConflict as raised:
+            return conflict(source, content, raised)
+
+    @router.get("/api/images/{token}/propagations")
+    def spread_from(token: str) -> JSONResponse:
+        made = operations_from(store, source.content_of(source.row(token)))
+        return JSONResponse([dataclasses.asdict(one) for one in made])
 
     @router.delete("/api/propagations/{operation}")
     def take_back(operation: str) -> JSONResponse:
@@ -127,7 +170,10 @@ def _proposals(source: ReviewSource, stored: StoredImage, body: PropagationBody)
                 advice="Look for it again.",
                 code="image-changed",
             )
-        proposal = place(row, inside, corner=one.corner, score=one.score)
+        if one.size_px is not None and one.size_px != (row.width_px, row.height_px):
+            raise InputError(f"{row.image_id} has another size.", code="correction-invalid")
+        pixels = inside if one.size_px is None else artefact
+        proposal = place(row, pixels, corner=one.corner, score=one.score, size_px=one.size_px)
         if proposal is None:
             raise InputError(f"The mark would lie outside of {row.image_id}.", code="correction-invalid")
         yield proposal
@@ -156,4 +202,5 @@ def _described(proposal: Proposal | None) -> dict[str, object] | None:
         "corner": proposal.corner,
         "box": proposal.box.xyxy,
         "score": round(proposal.score, 4),
+        "size_px": proposal.size_px,
     }

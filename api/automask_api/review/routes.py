@@ -11,7 +11,9 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 
 from automask.errors import CorrectionConflict, InputError
 from automask.geometry import Box
+from automask.reasons import reasons_of
 from automask.store import StoredImage
+from automask.types import Verdict
 from automask_api.errors import NotFound
 from automask_api.review.documents import (
     QUEUE_FIELDS,
@@ -30,6 +32,7 @@ from automask_api.review.documents import (
     region_documents,
     short_hash,
 )
+from automask_api.review.marking import add_marks
 from automask_api.review.pictures import part_jpeg, thumbnail_jpeg, tile_jpeg, view_jpeg
 from automask_api.review.propagating import add_propagation
 from automask_api.review.revisions import IfMatch, conflict, etag, known_revision
@@ -61,17 +64,17 @@ def build_router(source: ReviewSource) -> APIRouter:
         return Response(data, media_type="image/jpeg", headers=_FOR_EVER)
 
     def saved(stored: StoredImage, revision: int) -> JSONResponse:
-        document = SavedDocument.of(stored, revision=revision).model_dump(mode="json")
+        document = SavedDocument.of(stored, revision=revision, reasons=source.reasons(stored)).model_dump(mode="json")
         return JSONResponse(document, headers={"ETag": etag(revision)})
 
     def after_change(stored: StoredImage, revision: int) -> JSONResponse:
         return saved(source.redraw(stored.image_id) or stored, revision)
 
-    @router.get("", name="review")
+    @router.api_route("", methods=["GET", "HEAD"], name="review")
     def to_page() -> RedirectResponse:
         return RedirectResponse(f"{PREFIX}/")
 
-    @router.get("/")
+    @router.api_route("/", methods=["GET", "HEAD"])
     def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=_STATIC_HEADERS)
 
@@ -85,13 +88,18 @@ def build_router(source: ReviewSource) -> APIRouter:
     @router.get("/api/queue")
     def queue() -> JSONResponse:
         revisions, templates = store.corrected(), store.templates_by_image()
+        regions, issues = store.regions_and_issues(Verdict.REVIEW)
+
+        def reasons(row: StoredImage) -> list[str]:
+            return reasons_of(row, regions.get(row.image_id, []), issues.get(row.image_id, []), source.config)
+
         return JSONResponse(
             {
                 "store": store.root.resolve().name,
                 "store_id": source.store_id,
                 "author": source.author,
                 "fields": QUEUE_FIELDS,
-                "rows": [_queue_row(row, revisions, templates) for row in source.rows()],
+                "rows": [_queue_row(row, revisions, templates, reasons(row)) for row in source.rows()],
             }
         )
 
@@ -198,12 +206,14 @@ def build_router(source: ReviewSource) -> APIRouter:
                 token_of(row.image_id): {
                     "decision": row.decision.value if row.decision is not None else None,
                     "verdict": row.verdict.value if row.verdict is not None else None,
+                    "reasons": source.reasons(row),
                 }
                 for row in now
             }
         )
 
     add_propagation(router, source)
+    add_marks(router, source)
     return router
 
 
@@ -234,17 +244,23 @@ def image_document(source: ReviewSource, stored: StoredImage) -> ImageDocument:
         revision=correction.revision if correction is not None else 0,
         correction=CorrectionDocument.of(correction, with_layers=True) if correction is not None else None,
         regions=region_documents(result, source.config, correction.layers if correction is not None else None),
+        reasons=source.reasons(stored),
         issues=[
             IssueDocument(code=issue.code, message=issue.message, severity=issue.severity)
             for issue in source.store.issues(stored.image_id)
         ],
+        template_decisions={
+            one.template.id: one.decision.value for one in source.store.templates.all() if one.decision is not None
+        },
         grid=GridDocument.of(result.width_px, result.height_px, source.config),
         weights=kind_weights(source.config),
         levels=kind_levels(source.config),
     )
 
 
-def _queue_row(row: StoredImage, revisions: dict[str, int], templates: dict[str, tuple[str, ...]]) -> list[Any]:
+def _queue_row(
+    row: StoredImage, revisions: dict[str, int], templates: dict[str, tuple[str, ...]], reasons: list[str]
+) -> list[Any]:
     return [
         row.image_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
         row.width_px,
@@ -259,4 +275,5 @@ def _queue_row(row: StoredImage, revisions: dict[str, int], templates: dict[str,
         short_hash(row.mask_sha256),
         row.fingerprints is None,
         list(templates.get(row.image_id, ())),
+        reasons,
     ]

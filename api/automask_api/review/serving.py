@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
 
 import automask
 from automask.errors import OutputError
@@ -78,6 +79,11 @@ def build_app(source: ReviewSource) -> FastAPI:
     problems.install(app)
     app.include_router(build_router(source))
     app.add_middleware(HeadMiddleware)
+
+    @app.get("/", include_in_schema=False)
+    def to_page() -> RedirectResponse:
+        return RedirectResponse(f"{PREFIX}/")
+
     app.add_middleware(BodyLimitMiddleware, by_path={}, otherwise=_MOST_BODY_BYTES)
     app.add_middleware(GuardMiddleware, keys=ApiKeys({}), hosts=(), origins=(), open_paths=())
     app.add_middleware(TracingMiddleware)

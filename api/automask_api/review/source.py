@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
+from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.edited import adopt_edited_mask, pending_edit
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.loaded import Loaded
 from automask.pipeline import MaskPipeline
 from automask.protocols import PromptAnswer, PromptSession
+from automask.reasons import reasons_of
 from automask.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
 from automask.types import Image
@@ -79,6 +81,16 @@ class ReviewSource:
         """All images with a file, the most doubtful first."""
         return (row for row in self.store.images(order="confidence") if row.status is not Status.MISSING)
 
+    def reasons(self, stored: StoredImage) -> list[str]:
+        """Why an image waits for a person, in words."""
+        regions, issues = self.store.regions(stored.image_id), self.store.issues(stored.image_id)
+        return reasons_of(stored, regions, issues, self.config)
+
+    def revision_of(self, stored: StoredImage) -> int:
+        """Newest revision of an image's correction, a withdrawn one too; 0 where there was none."""
+        newest = self.store.correction(stored.content_sha256) if stored.content_sha256 is not None else None
+        return newest.revision if newest is not None else 0
+
     def row(self, token: str) -> StoredImage:
         """The row behind a token.
 
@@ -125,7 +137,7 @@ class ReviewSource:
         """The image file as the decoder wants it."""
         return ImageFile(
             id=stored.image_id,
-            path=self.input_root / stored.image_id,
+            path=path_of(self.input_root, stored.image_id),
             size_bytes=stored.size_bytes,
             mtime_ns=stored.mtime_ns,
             mask_name=stored.mask_name or "",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from automask.propagation import Mode
+    from automask.operations import Mode
     from automask.store import Store
 
 
@@ -75,7 +75,10 @@ def _spread(
 
     artefact, chosen = _corrected(store, image_id, box=box, mode=mode)
     found = propose(store, image_id, artefact, least_score=LEAST_SCORE if least_score is None else least_score)
-    operation = apply(store, found, mode=chosen, author=author) if found and not is_dry else None
+    operation = None
+    row = store.lookup(image_id)
+    if found and not is_dry and row is not None and row.content_sha256 is not None:
+        operation = apply(store, found, mode=chosen, author=author, source_sha256=row.content_sha256)
     images = [{"image": each.image_id, "score": round(each.score, 4), "box": each.box.xyxy} for each in found]
     return {"from": image_id, "mode": chosen, "images": images, "operation": operation}
 

@@ -62,6 +62,8 @@ export const revertCorrection = (token, toRevision, revision) =>
   call(`images/${token}/correction/revert`, { method: "POST", json: { to_revision: toRevision }, revision });
 /** @param {string} token */
 export const getHistory = (token) => call(`images/${token}/history`);
+/** What was carried over from an image to others. @param {string} token */
+export const getSpreads = (token) => call(`images/${token}/propagations`);
 /** @param {string[]} tokens @param {string|null} decision */
 export const decide = (tokens, decision) => call("decisions", { method: "POST", json: { images: tokens, decision } });
 /** The thing at a pixel. @param {string} token @param {{x: number, y: number}} point @param {AbortSignal} [signal] */
@@ -96,5 +98,10 @@ export async function searchMark(token, pixels, tell, signal) {
 /** Apply a mark to other images. @param {string} token @param {any} body @param {number} revision */
 export const spread = (token, body, revision) =>
   call(`images/${token}/propagation`, { method: "POST", json: body, revision });
+/** Decide about a recurring mark, for all images. @param {string} template @param {string|null} decision */
+export const decideTemplate = (template, decision) =>
+  call(`templates/${encodeURIComponent(template)}/decision`, { method: "POST", json: { decision } });
+/** Train all frames of all images. @param {string} token where that was said @param {string} operation */
+export const framesOff = (token, operation) => call(`images/${token}/frames-off`, { method: "POST", json: { operation } });
 /** @param {string} operation */
 export const takeBack = (operation) => call(`propagations/${operation}`, { method: "DELETE" });

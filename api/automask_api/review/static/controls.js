@@ -131,7 +131,10 @@ export class Controls extends EventTarget {
         button.setAttribute("aria-keyshortcuts", key);
         button.append(icon(name), make("small", "", key));
         button.lastElementChild?.setAttribute("aria-hidden", "true");
-        button.addEventListener("click", () => this.choose(name));
+        button.addEventListener("click", (event) => {
+          this.choose(name);
+          if (event.detail > 0) this.stage.element.focus({ preventScroll: true }); // clicked: the keys are the picture's
+        });
         this.bar.append(button);
       }
     });

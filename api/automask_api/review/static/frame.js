@@ -271,7 +271,10 @@ export class Frame {
       });
     }
     for (const button of at("looks").children) {
-      button.addEventListener("click", () => this.setLook(button.dataset.look));
+      button.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+        this.setLook(button.dataset.look);
+        if (event.detail > 0) this.stage.element.focus({ preventScroll: true });
+      });
     }
     at("looks").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

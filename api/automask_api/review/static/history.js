@@ -6,6 +6,7 @@
  * One part of a step.
  * @typedef {{what: "edit", token: string, snapshot: Snapshot}
  *   | {what: "decision", tokens: string[], before: (string|null)[], after: string|null}
+ *   | {what: "template", template: string, before: string|null, after: string|null}
  *   | {what: "spread", operation: string, body: any}} Change
  */
 /** @typedef {{label: string, token: string, changes: Change[]}} Step */
@@ -57,7 +58,8 @@ export class History {
 
   /** Forget the steps of an image whose mask came from elsewhere. @param {string} token */
   forget(token) {
-    const others = (/** @type {Step} */ step) => step.token !== token || step.changes[0].what === "spread";
+    const others = (/** @type {Step} */ step) =>
+      step.token !== token || step.changes[0].what === "spread" || step.changes[0].what === "template";
     this.done = this.done.filter(others);
     this.undone = this.undone.filter(others);
   }

@@ -8,7 +8,7 @@ const STORE = "outbox";
  * A change on its way to the server.
  * @typedef {object} Parcel
  * @property {string} key store and image, or store and a number
- * @property {string} store @property {string} token @property {"layers"|"decision"|"spread"|"unspread"} what
+ * @property {string} store @property {string} token @property {"layers"|"decision"|"spread"|"unspread"|"template"} what
  * @property {any} payload @property {number} revision the newest one known when the change was made
  * @property {number} made milliseconds since the epoch
  */

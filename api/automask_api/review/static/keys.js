@@ -27,6 +27,11 @@ export const KEY_HELP = [
   ] },
 ];
 
+/** What a person may do while the thumbnails cover the picture: nothing about an image that is not in sight. */
+const ON_GRID = new Set(["grid", "help", "undo", "redo"]);
+const MOVES_FOCUS = new Set(["tab", "arrowup", "arrowdown", "arrowleft", "arrowright", "home", "end"]);
+const CHECKED_OR_PUSHED = new Set(["checkbox", "radio", "range", "button", "submit", "reset", "image", "file", "color"]);
+
 /**
  * @param {Record<string, () => void>} actions by name
  * @param {(on: boolean) => void} original the key for the original is held or not
@@ -39,15 +44,19 @@ export function listenToKeys(actions, original) {
     h: "hand", "[": "smaller", "]": "larger", 0: "fit", 9: "actual", "+": "zoomIn", "=": "zoomIn", "-": "zoomOut",
     1: "overlay", 2: "mask", 3: "trainer", "?": "help", enter: "finish", backspace: "back", escape: "cancel",
   };
+  const reached = watchFocus();
   addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();
     if (document.querySelector("dialog[open]")) return;
-    if ((event.ctrlKey || event.metaKey) && !event.altKey) {
+    const withControl = (event.ctrlKey || event.metaKey) && !event.altKey;
+    if (!withControl && (event.altKey || event.ctrlKey || event.metaKey)) return;
+    if (isTyping(event.target)) return;
+    if (withControl) {
       if (key === "z") act(event, event.shiftKey ? "redo" : "undo");
       else if (key === "y") act(event, "redo");
       return;
     }
-    if (event.altKey || event.ctrlKey || event.metaKey || isTyping(event.target, key)) return;
+    if (wants(event.target, key, reached())) return;
     if (key === "o") {
       if (!event.repeat) original(true);
       event.preventDefault();
@@ -56,23 +65,59 @@ export function listenToKeys(actions, original) {
     const name = plain[key];
     if (name && !(event.repeat && ["accept", "nothing", "exclude", "skip"].includes(name))) act(event, name);
   });
-  addEventListener("keyup", (event) => event.key.toLowerCase() === "o" && original(false));
+  addEventListener("keyup", (event) => {
+    if (event.key.toLowerCase() === "o") original(false);
+    // A control acts when Space is let go.
+    if (event.key === " " && !document.querySelector("dialog[open]") && !wants(event.target, " ", reached())) event.preventDefault();
+  });
   addEventListener("blur", () => original(false));
 
   /** @param {KeyboardEvent} event @param {string} name */
   function act(event, name) {
+    const grid = document.querySelector("#grid:not([hidden])");
+    if (grid && name === "cancel") name = "grid";
+    else if (grid && !ON_GRID.has(name)) return;
     event.preventDefault();
     actions[name]();
   }
 }
 
-/** Whether the element with focus wants this key. @param {EventTarget|null} target @param {string} key */
-function isTyping(target, key) {
+/**
+ * Whether the control with focus was reached with the keyboard: it shows a ring, and Space and arrows are its own. One
+ * that was clicked is done with, and the keys are the page's again.
+ * @returns {() => boolean}
+ */
+function watchFocus() {
+  let byKeyboard = true, reached = true;
+  addEventListener("pointerdown", () => { byKeyboard = reached = false; }, true);
+  addEventListener("keydown", (event) => { if (MOVES_FOCUS.has(event.key.toLowerCase())) byKeyboard = true; }, true);
+  addEventListener("focusin", () => { reached = byKeyboard; }, true);
+  return () => reached;
+}
+
+/** Whether keys are typed into the element with focus. @param {EventTarget|null} target */
+function isTyping(target) {
   if (!(target instanceof HTMLElement)) return false;
-  const type = target instanceof HTMLInputElement ? target.type : "";
-  if (target instanceof HTMLTextAreaElement || type === "text" || type === "search" || type === "number") return true;
-  if (target instanceof HTMLSelectElement) return key.length === 1 || key.startsWith("arrow") || key === "enter";
-  if (type === "range") return key.startsWith("arrow");
-  if (key === " " || key === "enter") return target.matches("button, a, summary, input");
-  return false;
+  if (target instanceof HTMLInputElement) return !CHECKED_OR_PUSHED.has(target.type);
+  return target instanceof HTMLTextAreaElement || target.isContentEditable;
+}
+
+/** Whether the control with focus wants this key. @param {EventTarget|null} target @param {string} key @param {boolean} reached with the keyboard */
+function wants(target, key, reached) {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.closest("#grid")) return key === " " || key === "enter"; // there they tick and open, never accept
+  if (target instanceof HTMLSelectElement) return (reached || isOpen(target)) && (key.length === 1 || key.startsWith("arrow") || key === "enter" || key === "escape");
+  if (!reached) return false;
+  if (target instanceof HTMLInputElement && target.type === "range") return key.startsWith("arrow") || key === "home" || key === "end";
+  if (target.getAttribute("role") === "radio") return key === " " || key === "enter" || key.startsWith("arrow");
+  return (key === " " || key === "enter") && target.matches("button, a, summary, input");
+}
+
+/** @param {HTMLSelectElement} select whose list may hang open */
+function isOpen(select) {
+  try {
+    return select.matches(":open");
+  } catch {
+    return true; // this browser cannot tell: its keys stay its own
+  }
 }

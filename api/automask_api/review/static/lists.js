@@ -5,7 +5,7 @@ import { thumbnailAddress, tokenOf } from "./api.js";
 /** @typedef {import("./queue.js").Queue} Queue */
 /** @typedef {import("./queue.js").Row} Row */
 
-const ROW_PX = 68;
+const ROW_PX = 84;
 const CARD_PX = 196;
 const CARD_HEIGHT_PX = 196;
 const BEYOND = 4; // rows kept above and below
@@ -15,8 +15,9 @@ export const DECISION_SIGNS = { accepted: "✓", excluded: "⊘", skipped: "…"
 /** @param {Row} row */
 export function describe(row) {
   const doubt = row.confidence === null ? "no result" : `${Math.round(100 * row.confidence)} % sure`;
-  const state = row.decision ?? (row.corrected || row.revision > 0 ? "corrected" : row.verdict === "review" ? "to review" : "fine");
-  return { doubt, state };
+  const corrected = row.corrected ?? row.revision > 0;
+  const state = row.decision ?? (row.verdict === "review" ? "to review" : corrected ? "corrected" : "fine");
+  return { doubt, state, corrected };
 }
 
 /** @param {string} tag @param {string} [name] @param {string} [text] */
@@ -40,8 +41,8 @@ function thumbnail(row) {
 
 /** @param {Row} row */
 function badge(row) {
-  const { state } = describe(row);
-  const sign = make("span", `badge ${state.replace(" ", "-")}`, /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "");
+  const { state, corrected } = describe(row);
+  const sign = make("span", `badge ${row.decision ?? (corrected ? "corrected" : state.replace(" ", "-"))}`, /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "");
   sign.setAttribute("aria-hidden", "true");
   return sign;
 }
@@ -118,16 +119,17 @@ export class Strip {
       const row = queue.list[at], { doubt, state } = describe(row);
       const button = /** @type {HTMLButtonElement} */ (make("button", "strip-row"));
       button.type = "button";
-      button.setAttribute("aria-label", `${row.id}, ${doubt}, ${state}`);
+      const why = state === "to review" || row.failed ? row.reasons.join(" ") : "";
+      button.setAttribute("aria-label", `${row.id}, ${doubt}, ${state}. ${why}`.trim());
       if (row.id === queue.current) button.setAttribute("aria-current", "true");
       const text = make("span", "text");
       const facts = make("span", "facts");
       facts.append(make("span", "doubt", doubt), kinds(row));
-      text.append(make("span", "name", row.id), facts);
+      text.append(make("span", "name", row.id), facts, make("span", "why", why));
       const frame = make("span", "thumb");
       frame.append(thumbnail(row), badge(row));
       button.append(frame, text);
-      button.title = row.id;
+      button.title = `${row.id}\n${why}`.trim();
       button.addEventListener("click", () => open(row.id));
       return button;
     });
@@ -194,12 +196,14 @@ export class Grid {
     box.type = "checkbox";
     box.checked = this.chosen.has(row.id);
     box.disabled = row.failed;
+    box.dataset.place = String(place);
     box.setAttribute("aria-label", `Select ${row.id}`);
     card.classList.toggle("chosen", box.checked);
     box.addEventListener("click", (event) => this.#choose(row, place, box.checked, event.shiftKey));
     const button = /** @type {HTMLButtonElement} */ (make("button", "card-picture"));
     button.type = "button";
     button.setAttribute("aria-label", `Open ${row.id}, ${doubt}, ${state}`);
+    button.title = state === "to review" || row.failed ? row.reasons.join(" ") : "";
     button.append(thumbnail(row), badge(row));
     button.addEventListener("click", () => this.open(row.id));
     const facts = make("div", "facts");
@@ -220,5 +224,6 @@ export class Grid {
     }
     this.last = place;
     this.renew();
+    /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-place="${place}"]`))?.focus({ preventScroll: true }); // it is a new one
   }
 }

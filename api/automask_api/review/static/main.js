@@ -38,6 +38,15 @@ async function start() {
     revert: (revision) => void frame.revert(revision),
     spread: (part) => void spreading.open(part),
     takeBack: (operation) => session.takeBack(operation),
+    framesOff: () => {
+      session.framesOffEverywhere();
+      frame.say("The frames of all images are trained. Ctrl+Z takes it back.");
+    },
+    decideTemplate: (template, decision) => {
+      session.decideTemplate(template, decision);
+      const images = queue.rows.filter((row) => row.templates.includes(template)).length;
+      frame.say(`${decision === "forget" ? "Forgotten" : "Masked"} on ${images} images. Ctrl+Z takes it back.`);
+    },
   });
 
   const tools = makeTools({
@@ -86,6 +95,7 @@ async function start() {
     panel.open();
   });
   session.addEventListener("kept", () => panel.settle());
+  queue.addEventListener("rows", () => panel.explain());
   session.addEventListener("edit", () => {
     panel.refresh();
     marks.highlight(marks.region);

@@ -1,9 +1,9 @@
-// The side panel: coverage, regions, facts, and who changed what.
+// The side panel: why the image is here, coverage, regions, facts, and who changed what.
 
-import { getHistory } from "./api.js";
 import { KINDS } from "./document.js";
 import { make } from "./lists.js";
 import { drawnParts, regionPart } from "./parts.js";
+import { Versions } from "./versions.js";
 
 /** @typedef {import("./document.js").Region} Region */
 /** @typedef {import("./session.js").Session} Session */
@@ -16,7 +16,8 @@ export class Panel {
    * @param {HTMLElement} element @param {Session} session
    * @param {{highlight: (region: Region|null) => void, show: (region: Region) => void,
    *   revert: (revision: number) => void, spread: (part: import("./parts.js").Part) => void,
-   *   takeBack: (operation: string) => void}} hands
+   *   takeBack: (operation: string) => void, decideTemplate: (template: string, decision: "apply"|"forget") => void,
+   *   framesOff: () => void}} hands
    */
   constructor(element, session, hands) {
     const find = (/** @type {string} */ selector) => /** @type {any} */ (element.querySelector(selector));
@@ -27,23 +28,30 @@ export class Panel {
     this.partsTimer = 0;
     /** @type {HTMLElement} */ this.facts = find("#facts");
     /** @type {HTMLElement} */ this.issues = find("#issues");
-    /** @type {HTMLDetailsElement} */ this.history = find("#history");
+    this.versions = new Versions(find("#history"), session, hands);
+    /** @type {HTMLElement} */ this.reasons = find("#reasons");
+    /** @type {HTMLButtonElement} */ this.framesOff = find("#frames-off");
+    /** @type {HTMLElement} */ this.frames = find("#frames-everywhere");
+    /** @type {Map<Region, HTMLElement>} */ this.rows = new Map();
     /** @type {HTMLMeterElement} */ this.meter = find("#coverage");
     /** @type {HTMLElement} */ this.share = find("#coverage-share");
     /** @type {HTMLElement} */ this.warning = find("#coverage-warning");
-    this.history.addEventListener("toggle", () => this.history.open && void this.#fillHistory());
+    this.framesOff.addEventListener("click", () => this.#switchFramesOff());
+    find("#frames-off-everywhere").addEventListener("click", () => hands.framesOff());
   }
 
   /** Another image is at hand. */
   open() {
     const { doc, description } = this.session;
     if (!doc) return;
-    this.list.replaceChildren(...doc.regions.map((region) => this.#row(region)));
+    const byDoubt = [...doc.regions].sort((one, other) => one.certainty - other.certainty);
+    this.rows = new Map(byDoubt.map((region, at) => [region, this.#row(region, at + 1)]));
+    this.list.replaceChildren(...this.rows.values());
     if (!doc.regions.length) this.list.append(make("li", "nothing", "Nothing was found on this image."));
     this.settle();
     this.issues.replaceChildren(...description.issues.map((/** @type {any} */ issue) =>
       make("li", issue.severity, issue.message)));
-    this.history.open = false;
+    this.versions.close();
     this.parts.replaceChildren();
     this.refresh();
   }
@@ -52,6 +60,7 @@ export class Panel {
   settle() {
     const { doc, description } = this.session;
     if (!doc) return;
+    this.explain();
     this.facts.replaceChildren();
     for (const [name, value] of [
       ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidenceOf(description)],
@@ -59,11 +68,23 @@ export class Panel {
     ]) this.facts.append(make("dt", "", name), make("dd", "", value));
   }
 
+  /** Say why the image waits for a person, or that it does not. */
+  explain() {
+    const row = this.session.queue.row(this.session.queue.current);
+    if (!row) return;
+    const waits = row.decision !== "accepted" && row.decision !== "excluded" && row.reasons.length > 0;
+    const settled = { accepted: "It does not wait: you accepted it.", excluded: "It does not wait: it is excluded." };
+    const words = waits ? row.reasons : [/** @type {any} */ (settled)[row.decision ?? ""] ?? "Nothing was asked about it."];
+    this.reasons.replaceChildren(...words.map((/** @type {string} */ one) => make("li", "", one)));
+    this.reasons.classList.toggle("settled", !waits);
+  }
+
   /** The mask changed: bring the switches up to date. */
   refresh() {
     const { doc } = this.session;
-    for (const region of doc?.regions ?? []) {
-      const row = this.list.children[region.index];
+    this.framesOff.disabled = !this.#framesOn().length;
+    this.frames.hidden = this.framesOff.hidden = !doc?.regions.some((region) => region.kind === "frame");
+    for (const [region, row] of this.rows) {
       const box = /** @type {HTMLInputElement} */ (row.querySelector("input[type=checkbox]"));
       box.checked = region.state === "on"; // of one that is on in part a click makes the whole
       box.indeterminate = region.state === "part";
@@ -74,7 +95,7 @@ export class Panel {
       /** @type {HTMLElement} */ (row.querySelector(".dot")).className = `dot kind-${region.kind}`;
       /** @type {HTMLElement} */ (row.querySelector(".name")).textContent = nameOf(region);
       /** @type {HTMLSelectElement} */ (row.querySelector("select")).value = region.kind;
-      box.setAttribute("aria-label", `Mask ${region.kind} ${region.index + 1} ${region.text ?? ""}`.trim());
+      box.setAttribute("aria-label", `Mask ${region.kind} ${[...this.rows.keys()].indexOf(region) + 1} ${region.text ?? ""}`.trim());
       const weight = /** @type {HTMLInputElement} */ (row.querySelector("input[type=range]"));
       const level = region.weight ?? 0;
       weight.value = String(Math.round((100 * level) / 255));
@@ -85,8 +106,9 @@ export class Panel {
   }
 
   #showParts() {
-    const { doc } = this.session;
-    this.parts.replaceChildren(...(doc ? drawnParts(doc) : []).map((part) => {
+    const { doc, token, history } = this.session;
+    const steps = history.done.filter((step) => step.token === token);
+    this.parts.replaceChildren(...(doc ? drawnParts(doc, steps) : []).map((part) => {
       const row = make("li", "part"), words = make("span", "words", part.masks ? "Added by hand" : "Unmasked by hand");
       words.append(make("small", "", `${part.box.x1 - part.box.x0} × ${part.box.y1 - part.box.y0} px`));
       const button = this.#spreadButton(() => part);
@@ -108,6 +130,19 @@ export class Panel {
     return button;
   }
 
+  /** One decision about a recurring mark, for all images. @param {string} template @param {boolean} isProposed */
+  #templateButtons(template, isProposed) {
+    const button = (/** @type {string} */ words, /** @type {string} */ title, /** @type {"apply"|"forget"} */ decision) => {
+      const one = /** @type {HTMLButtonElement} */ (make("button", `outlined ${decision}`, words));
+      one.type = "button";
+      one.title = title;
+      one.addEventListener("click", () => this.hands.decideTemplate(template, decision));
+      return one;
+    };
+    const forget = button("This is no recurring mark: forget it", "Never mask it by itself again, on any image", "forget");
+    return isProposed ? [button("Mask it on all images", "It was put on these images", "apply"), forget] : [forget];
+  }
+
   /** @param {number} masked */
   measured(masked) {
     const percent = Math.round(100 * masked);
@@ -119,14 +154,14 @@ export class Panel {
 
   /** Show a region in the list. @param {Region} region */
   reveal(region) {
-    const row = this.list.children[region.index];
+    const row = this.rows.get(region);
     row?.scrollIntoView({ block: "nearest" });
     row?.classList.add("flash");
     setTimeout(() => row?.classList.remove("flash"), 900);
   }
 
-  /** @param {Region} region */
-  #row(region) {
+  /** @param {Region} region @param {number} number in the list */
+  #row(region, number) {
     const row = make("li", "region");
     const toggle = /** @type {HTMLInputElement} */ (make("input", "switch"));
     toggle.type = "checkbox";
@@ -134,7 +169,7 @@ export class Panel {
     toggle.addEventListener("change", () => this.toggle(region, toggle.checked));
 
     const kind = /** @type {HTMLSelectElement} */ (make("select", "kind"));
-    kind.setAttribute("aria-label", `Kind of region ${region.index + 1}`);
+    kind.setAttribute("aria-label", `Kind of region ${number}`);
     for (const one of KINDS) kind.append(new Option(one, one, false, one === region.kind));
     kind.addEventListener("change", () =>
       this.session.edit("kind", (doc) => doc.reclass(region, kind.value)));
@@ -142,7 +177,7 @@ export class Panel {
     const weight = /** @type {HTMLInputElement} */ (make("input"));
     weight.type = "range";
     weight.max = "100";
-    weight.setAttribute("aria-label", `Training weight of region ${region.index + 1}`);
+    weight.setAttribute("aria-label", `Training weight of region ${number}`);
     const shown = make("output");
     weight.addEventListener("input", () => { shown.textContent = `${weight.value} %`; });
     weight.addEventListener("change", () => this.#weigh(region, Number(weight.value)));
@@ -152,7 +187,10 @@ export class Panel {
     title.setAttribute("aria-expanded", "false");
     title.append(make("span", `dot kind-${region.kind}`), make("span", "name", nameOf(region)));
     if (region.proposed) title.append(make("span", "tag", "proposed"));
-    title.append(make("span", "about", `${Math.round(100 * region.confidence)} % · ${region.source}`));
+    const sure = `${Math.round(100 * region.confidence)} % sure`;
+    const about = make("span", "about", region.text ? `${region.words} · ${sure}` : sure);
+    about.title = `Found by ${region.source}`;
+    title.append(about);
     title.addEventListener("click", () => {
       title.setAttribute("aria-expanded", String(row.classList.toggle("open")));
       this.hands.show(region);
@@ -163,11 +201,22 @@ export class Panel {
     controls.append(kind, weightLabel);
     const offer = make("div", "offer");
     offer.append(this.#spreadButton(() => regionPart(/** @type {any} */ (this.session.doc), region)));
+    if (region.template !== null) offer.append(...this.#templateButtons(region.template, region.proposed));
     row.append(title, toggle, controls, offer);
     for (const [event, target] of [["pointerenter", region], ["pointerleave", null], ["focusin", region], ["focusout", null]]) {
       row.addEventListener(/** @type {string} */ (event), () => this.hands.highlight(/** @type {any} */ (target)));
     }
     return row;
+  }
+
+  #framesOn() {
+    return (this.session.doc?.regions ?? []).filter((region) => region.kind === "frame" && region.state !== "off");
+  }
+
+  #switchFramesOff() {
+    const frames = this.#framesOn();
+    this.session.edit("all frames off", (doc) => { for (const region of frames) doc.toggle(region, false); });
+    this.refresh();
   }
 
   /** @param {Region} region @param {boolean} on */
@@ -183,43 +232,13 @@ export class Panel {
       else doc.weigh(region, Math.round(2.55 * percent));
     });
   }
-
-  async #fillHistory() {
-    const list = /** @type {HTMLElement} */ (this.history.querySelector("ol"));
-    const { token } = this.session;
-    let revisions;
-    try {
-      await this.session.flush();
-      revisions = await getHistory(token);
-    } catch {
-      list.replaceChildren(make("li", "", "The history cannot be read at the moment."));
-      return;
-    }
-    if (token !== this.session.token) return;
-    list.replaceChildren(...revisions.map((/** @type {any} */ one, /** @type {number} */ at) => {
-      const item = make("li");
-      const when = new Date(1000 * one.created_s).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-      item.append(make("span", "", `${one.withdrawn ? "Automatic mask" : `Version ${one.revision}`} · ${one.author}`));
-      item.append(make("span", "when", when));
-      if (at > 0) {
-        const button = make("button", "quiet", "Bring back");
-        button.addEventListener("click", () => this.hands.revert(one.revision));
-        item.append(button);
-      }
-      const operation = /^propagate:\w+:(\w+)$/.exec(one.tool)?.[1];
-      if (operation) {
-        const button = make("button", "quiet", "Take back on all images");
-        button.addEventListener("click", () => this.hands.takeBack(operation));
-        item.append(button);
-      }
-      return item;
-    }));
-    if (!revisions.length) list.append(make("li", "", "Nobody has changed this mask."));
-  }
 }
 
 /** @param {Region} region */
-const nameOf = ({ text, kind }) => (text ? `“${text}”` : kind);
+const nameOf = ({ text, kind, words, describedKind }) => (text ? `“${text}”` : capital(kind === describedKind ? words : kind));
+
+/** @param {string} words */
+const capital = (words) => words.slice(0, 1).toUpperCase() + words.slice(1);
 
 /** @param {any} description as the server gives an image */
 function confidenceOf({ confidence, revision }) {

@@ -1,31 +1,106 @@
-// What a person drew, as things: drawn pixels that lie close together, and the pixels of regions, both to be named again.
+// What a person drew, as things: what one act drew (of earlier visits: what lies close together), and the pixels of
+// regions, both to be named again.
 
 import { ADD, REMOVE } from "./document.js";
-import { Plane } from "./plane.js";
+import { overlap } from "./bitmaps.js";
+import { Plane, union as around } from "./plane.js";
 
 /** @typedef {import("./document.js").MaskDocument} MaskDocument */
 /** @typedef {import("./document.js").Region} Region */
 /** @typedef {import("./plane.js").Rect} Rect */
+/** @typedef {import("./history.js").Step} Step */
 /** @typedef {{masks: boolean, box: Rect, count: number, plane: Plane}} Part pixels that were masked or unmasked */
 
 const CELLS = 256; // of the longer side
 const JOIN = 2; // cells between things that are still one
 const MOST = 8;
+const ALMOST = 0.98;
 
-/** The largest parts drawn by hand, largest first. @param {MaskDocument} doc @returns {Part[]} */
-export function drawnParts(doc) {
+/**
+ * The largest parts drawn by hand, largest first: one for each act that is known, whatever number of places it touched.
+ * @param {MaskDocument} doc @param {Step[]} steps what this page did to the image, in order @returns {Part[]}
+ */
+export function drawnParts(doc, steps) {
   const parts = [true, false].flatMap((masks) => {
     const runs = doc.flags.runs(masks ? ADD : REMOVE);
     if (!runs) return [];
     const plane = new Plane(doc.width, doc.height);
     Plane.eachSpan(runs, doc.bounds, (y, x0, x1) => plane.span(y, x0, x1, 0, 1));
     for (const region of doc.regions) { // what its own switch did is told by the region
-      if (masks ? !region.proposed || region.state === "off" : region.state !== "off") continue;
+      if (masks ? !region.proposed || region.state === "off" : !isSwitchedOff(doc, region)) continue;
       Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => plane.span(y, x0, x1, 0, 0));
     }
-    return apart(plane, doc.bounds).map((part) => ({ ...part, masks }));
+    const found = apart(plane, doc.bounds).map((part) => ({ ...part, masks }));
+    return byAct(found, doc, steps, masks ? ADD : REMOVE);
   });
   return parts.sort((one, other) => other.count - one.count).slice(0, MOST);
+}
+
+/**
+ * Whether all of a region is unmasked that no other region masks: what its switch does, since it leaves the others alone.
+ * @param {MaskDocument} doc @param {Region} region
+ */
+function isSwitchedOff(doc, region) {
+  if (region.proposed || doc.replaces || region.state === "on") return false;
+  if (region.state === "off") return true;
+  const own = new Plane(doc.width, doc.height);
+  Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 1));
+  for (const other of doc.regions) {
+    if (other === region || other.state !== "on" || !overlap(other.patchBox, region.patchBox)) continue;
+    Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 0));
+  }
+  let count = 0, unmasked = 0;
+  Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => {
+    for (let x = x0; x < x1; x++) {
+      if (!own.get(x, y)) continue;
+      count++;
+      if (doc.flags.get(x, y) & REMOVE) unmasked++;
+    }
+  });
+  return count > 0 && unmasked >= ALMOST * count;
+}
+
+/**
+ * Join the parts that the same act changed last.
+ * @param {Part[]} parts @param {MaskDocument} doc @param {Step[]} steps @param {number} bit of the flags
+ */
+function byAct(parts, doc, steps, bit) {
+  const after = new Map(doc.flags.tiles), joined = [];
+  let left = parts;
+  for (const step of [...steps].reverse()) {
+    for (const change of [...step.changes].reverse()) {
+      if (change.what !== "edit" || !left.length) continue;
+      const touched = left.filter((part) => isTouched(part, change.snapshot.flags, after, bit));
+      if (touched.length) joined.push(touched.reduce(union));
+      left = left.filter((part) => !touched.includes(part));
+      for (const [key, tile] of change.snapshot.flags) {
+        if (tile === null) after.delete(key);
+        else after.set(key, tile);
+      }
+    }
+  }
+  return [...joined, ...left];
+}
+
+/** @param {Part} part @param {Map<number, Uint8Array|null>} before @param {Map<number, Uint8Array>} after @param {number} bit */
+function isTouched(part, before, after, bit) {
+  for (const [key, tile] of part.plane.tiles) {
+    if (!before.has(key)) continue;
+    const old = before.get(key), now = after.get(key);
+    for (let at = 0; at < tile.length; at++) {
+      if (tile[at] && (((old?.[at] ?? 0) ^ (now?.[at] ?? 0)) & bit)) return true;
+    }
+  }
+  return false;
+}
+
+/** @param {Part} one @param {Part} other @returns {Part} */
+function union(one, other) {
+  for (const [key, tile] of other.plane.tiles) {
+    const whole = one.plane.writable(key);
+    for (let at = 0; at < tile.length; at++) whole[at] |= tile[at];
+  }
+  return { ...one, box: around(one.box, other.box), count: one.count + other.count };
 }
 
 /** What a region says about its pixels: masked, unmasked, or the part of them that was erased. @param {MaskDocument} doc @param {Region} region @returns {Part} */

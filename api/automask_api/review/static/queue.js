@@ -8,6 +8,7 @@ import { tokenOf } from "./api.js";
  * @property {number|null} confidence @property {string|null} verdict @property {string[]} kinds
  * @property {number|null} masked_share @property {string|null} decision @property {number} revision
  * @property {string|null} content @property {string|null} mask @property {boolean} failed @property {string[]} templates
+ * @property {string[]} reasons why it waits, in words
  * @property {boolean} [corrected]
  */
 /** @typedef {"review"|"all"|"accepted"|"corrected"|"excluded"|"skipped"|"failed"} Shelf */
@@ -33,7 +34,7 @@ export const ORDERS = {
 
 /** @param {Row} row */
 const needsReview = (row) =>
-  !row.failed && row.decision !== "accepted" && row.decision !== "excluded" && row.verdict === "review" && !row.corrected;
+  !row.failed && row.decision !== "accepted" && row.decision !== "excluded" && row.verdict === "review";
 
 /** Fires `list` when other images are shown and `rows` when something about them changed. */
 export class Queue extends EventTarget {

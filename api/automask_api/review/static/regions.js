@@ -17,6 +17,7 @@ const ALMOST = 0.98;
  * @property {string} foundKind what the automatic mask follows @property {Rect} box @property {Rect} patchBox
  * @property {[number, number][]|null} polygon @property {number} confidence @property {string} source
  * @property {boolean} proposed found, but too unsure to be drawn @property {string|null} text
+ * @property {string} words what it is and what is doubtful about it @property {string} describedKind which they are about @property {number} certainty of the decision to draw it, or not to
  * @property {string|null} template @property {Uint32Array} runs @property {Int32Array} samples x, y pairs
  * @property {"on"|"off"|"part"} state @property {number|null} weight of 255, or null where the policy's holds
  */
@@ -27,7 +28,7 @@ export async function readRegion(region, index) {
   return {
     index, keys: region.keys, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
     polygon: region.polygon, confidence: region.confidence, source: region.source, proposed: !region.drawn,
-    text: region.text, template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
+    text: region.text, words: region.words, describedKind: region.kind, certainty: region.certainty, template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
   };
 }
 

@@ -13,7 +13,7 @@ const KEEP_MS = 40; // after the end of a stroke
 const AHEAD = 2; // images fetched before they are asked for
 const MOST_DOCUMENTS = 8;
 
-/** Fires `open`, `edit`, `kept` (by the server), `history`, `trouble` (an Error). */
+/** Fires `open`, `edit`, `kept` (by the server), `spread` (to other images), `history`, `trouble` (an Error). */
 export class Session extends EventTarget {
   /** @param {Queue} queue @param {Stage} stage @param {Sync} sync */
   constructor(queue, stage, sync) {
@@ -139,11 +139,34 @@ export class Session extends EventTarget {
     this.dispatchEvent(new Event("history"));
   }
 
+  /** Train the frames of all images after all. */
+  framesOffEverywhere() {
+    const operation = newOperation(), body = { frames_off: true };
+    this.history.push({ label: "all frames off on all images", token: this.token, changes: [{ what: "spread", operation, body }] });
+    const { token } = this;
+    void this.sync.while(() => this.flush().then(() => this.sync.keepSpread(token, { ...body, operation })));
+    this.dispatchEvent(new Event("history"));
+  }
+
   /** Take back what an earlier visit put on other images. @param {string} operation */
   takeBack(operation) {
     this.history.forgetSpread(operation);
     void this.sync.while(() => this.flush().then(() => this.sync.keepTakenBack(operation)));
     this.dispatchEvent(new Event("history"));
+  }
+
+  /** Decide about a recurring mark, for all images that show it. @param {string} template @param {"apply"|"forget"} decision */
+  decideTemplate(template, decision) {
+    const before = this.description?.template_decisions[template] ?? null;
+    const label = decision === "forget" ? "forget a recurring mark" : "mask a recurring mark everywhere";
+    this.history.push({ label, token: this.token, changes: [{ what: "template", template, before, after: decision }] });
+    this.#keepTemplate(template, decision);
+    this.dispatchEvent(new Event("history"));
+  }
+
+  /** @param {string} template @param {string|null} decision */
+  #keepTemplate(template, decision) {
+    void this.sync.while(() => this.flush().then(() => this.sync.keepTemplate(template, decision)));
   }
 
   /** Undo (or with `forward` redo) one step, wherever it was made. @param {boolean} forward */
@@ -160,6 +183,10 @@ export class Session extends EventTarget {
       if (change.what === "edit") {
         const doc = /** @type {MaskDocument} */ (this.doc);
         return { ...change, snapshot: doc.restore(change.snapshot) };
+      }
+      if (change.what === "template") {
+        this.#keepTemplate(change.template, forward ? change.after : change.before);
+        return change;
       }
       if (change.what === "spread") return this.#spreadAgain(step.token, change, forward);
       if (forward) this.#keepDecision(change.tokens, change.after);
@@ -193,6 +220,7 @@ export class Session extends EventTarget {
   /** The server changed other images for this page. @param {Record<string, any>} images */
   async #spreadDone(images) {
     this.queue.settle(images);
+    this.dispatchEvent(new Event("spread"));
     for (const [token, { revision }] of Object.entries(images)) {
       // What this page changed there meanwhile is not to be sent as if it had seen that: it will be asked.
       if (this.sync.unsent(token) || this.timers.has(token)) continue;

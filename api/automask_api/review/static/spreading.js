@@ -5,7 +5,7 @@ import { make } from "./lists.js";
 import { packRuns } from "./packing.js";
 
 /** @typedef {import("./parts.js").Part} Part */
-/** @typedef {{image: string, content: string, corner: [number, number], box: number[], score: number}} Found */
+/** @typedef {{image: string, content: string, corner: [number, number], box: number[], score: number, size_px: [number, number]|null}} Found */
 
 /** @param {string} id @returns {any} */
 const at = (id) => document.getElementById(id);
@@ -39,7 +39,7 @@ export class Spreading {
     if (token !== session.token) return;
     this.mark = { token, pixels, masks: part.masks };
     this.cards.clear();
-    at("spread-title").textContent = part.masks ? "Mask the same mark on other images" : "Train the same place on other images";
+    at("spread-title").textContent = part.masks ? "Mask the same on other images" : "Train the same place on other images";
     at("spread-list").replaceChildren();
     at("spread-progress").hidden = false;
     at("spread-progress").removeAttribute("value");
@@ -118,7 +118,7 @@ export class Spreading {
     const { mark } = this, chosen = [...this.cards].filter(([, box]) => box.checked).map(([found]) => found);
     at("spread").close();
     if (!mark || !chosen.length) return;
-    const places = chosen.map(({ image, content, corner, score }) => ({ image, content, corner, score }));
+    const places = chosen.map(({ image, content, corner, score, size_px }) => ({ image, content, corner, score, size_px }));
     this.session.spread(mark.token, { pixels: mark.pixels, mode: mark.masks ? "add" : "remove", places });
     this.say(`${mark.masks ? "Masked" : "Unmasked"} on ${places.length} ${places.length === 1 ? "image" : "images"}. Ctrl+Z takes it back.`);
   }

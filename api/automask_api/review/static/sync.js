@@ -1,6 +1,6 @@
 // Sends what waits in the outbox, in order, for as long as it takes; shows where it stands.
 
-import { Problem, decide, getImage, putCorrection, spread, takeBack, withdrawCorrection } from "./api.js";
+import { Problem, decide, decideTemplate, framesOff, getImage, putCorrection, spread, takeBack, withdrawCorrection } from "./api.js";
 import { inflate, fromBase64, unpackRuns } from "./packing.js";
 
 /** @typedef {import("./keeping.js").Outbox} Outbox */
@@ -80,7 +80,12 @@ export class Sync extends EventTarget {
     await this.#keepOperation("unspread", "", operation, { operation });
   }
 
-  /** @param {"spread"|"unspread"} what @param {string} token @param {string} operation @param {any} payload */
+  /** Keep a decision about a recurring mark. @param {string} template @param {string|null} decision */
+  async keepTemplate(template, decision) {
+    await this.#keepOperation("template", "", `${template}/${Date.now()}`, { template, decision });
+  }
+
+  /** @param {"spread"|"unspread"|"template"} what @param {string} token @param {string} operation @param {any} payload */
   async #keepOperation(what, token, operation, payload) {
     const { store } = this.outbox, revision = this.known.get(token) ?? 0;
     const key = `${store}/${what}/${operation}`, made = Date.now();
@@ -142,14 +147,16 @@ export class Sync extends EventTarget {
       } else if (parcel.what === "layers") await this.#sendLayers(parcel);
       else {
         const { token, payload, revision } = parcel;
-        const answer = await (parcel.what === "spread" ? spread(token, payload, revision) : takeBack(payload.operation));
+        const answer = await (parcel.what === "template" ? decideTemplate(payload.template, payload.decision)
+          : payload.frames_off ? framesOff(token, payload.operation)
+          : parcel.what === "spread" ? spread(token, payload, revision) : takeBack(payload.operation));
         await this.outbox.drop(parcel);
         this.#tell("spread", answer.images);
       }
       this.pause = FIRST_PAUSE_MS;
       return true;
     } catch (error) {
-      const isOperation = parcel.what === "spread" || parcel.what === "unspread";
+      const isOperation = parcel.what !== "layers" && parcel.what !== "decision";
       if (isOperation && error instanceof Problem && !TRANSIENT.has(error.status)) {
         await this.outbox.drop(parcel); // nothing was changed, and the same again would be refused again
         this.#tell("refused", { parcel, error });

@@ -1,0 +1,168 @@
+"""Why an image waits for a person, and what is doubtful about a region, in words that a user knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from automask.config import PipelineConfig, PolicyConfig
+from automask.scoring import is_audited
+from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
+from automask.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
+from automask.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
+
+SMALL_TEXT_SHARE = 0.025
+"""Height of a line of text, as a share of the shorter side, up to which it is called small: 25 px of 1024."""
+SAME_BOX = 0.5
+"""Intersection over union of boxes from which a sure region of another source speaks for a doubtful one."""
+MOST_REASONS = 4
+
+
+def reasons_of(
+    stored: StoredImage, regions: Sequence[Region], issues: Sequence[Issue], config: PipelineConfig
+) -> list[str]:
+    """Why an image waits, most telling reason first; empty where nothing is asked about it.
+
+    Args:
+        stored: Its row.
+        regions: What was found on it; outlines are enough.
+        issues: What went wrong with it.
+        config: That of the store's last run.
+    """
+    if stored.status is Status.FAILED:
+        return ["It could not be read or analysed."]
+    if stored.verdict is not Verdict.REVIEW:
+        return []
+    review, policy = config.review, config.policy
+    found: list[str] = []
+    if any(issue.code == STALE_CORRECTION_CODE for issue in issues):
+        found.append("The picture changed after its mask was corrected.")
+    if any(issue.severity == "error" for issue in issues):
+        found.append("A part of the analysis failed on it.")
+    confirmed = any(is_confirmed_frame(region) and policy.draws(region.kind, region.confidence) for region in regions)
+    if stored.masked_share is not None and stored.masked_share > review.masked_share and not confirmed:
+        found.append(f"{_percent(stored.masked_share)} of it is masked: little is left to learn from.")
+    asked = dict.fromkeys(
+        region.kind
+        for region in regions
+        if policy.of(region.kind).action == "review" and policy.draws(region.kind, region.confidence)
+    )
+    found += [f"You asked to see every image with {_A_KIND[kind]}." for kind in asked]
+    doubts = sorted(
+        (region for region in regions if certainty_of(region, policy) < review.below),
+        key=lambda region: certainty_of(region, policy),
+    )
+    open_doubts = [region for region in doubts if not _is_settled(region, regions, policy, below=review.below)]
+    found += _counted(open_doubts, config, regions, size_px=_size(stored))
+    if review.budget is not None and not found:
+        found.append("It is among the masks the program is least sure of.")
+    elif stored.confidence is not None and stored.confidence < review.below and not open_doubts:
+        found.append(f"The mask as a whole looks doubtful ({_percent(stored.confidence)} sure).")
+    if stored.content_sha256 is not None and is_audited(stored.content_sha256, share=review.audit):
+        found.append("It is of the audit sample, picked at random.")
+    # Outlines do not tell how far one thing explains another: where nothing else asked, it was less than it seems.
+    found = found or _counted(doubts, config, regions, size_px=_size(stored))
+    return found[:MOST_REASONS] or ["The program was not sure of it when its mask was made."]
+
+
+def region_words(
+    region: Region,
+    config: PipelineConfig,
+    beside: Sequence[Region] = (),
+    *,
+    size_px: tuple[int, int] | None = None,
+) -> str:
+    """What a region is and what is doubtful about it, without a full stop: "a frame that only this image has".
+
+    Args:
+        region: As it was found, or called by a person.
+        config: That of the store's last run.
+        beside: All regions of its image.
+        size_px: (width, height) of the image; None = unknown.
+    """
+    policy = config.policy
+    is_shared = TEMPLATE_ATTRIBUTE in region.attributes
+    is_doubtful = certainty_of(region, policy) < config.review.below
+    match region.kind:
+        case Kind.FRAME if region.source == ALPHA_SOURCE:
+            words = "transparent pixels"
+        case Kind.FRAME:
+            alone = "this image alone shows" if any(map(is_frame_template, beside)) else "only this image has"
+            words = "a frame that many images share" if is_shared else f"a frame that {alone}"
+        case Kind.TEXT:
+            words = f"{_text_size(region, size_px)}text" if is_doubtful else "text"
+        case Kind.WATERMARK:
+            words = "a mark repeated all over" if "closure" in region.attributes else "a watermark"
+        case Kind.OVERLAY:
+            words = "a mark that repeats across images" if is_shared else "a logo or overlay"
+        case _:
+            words = "something drawn by hand"
+    return words if policy.draws(region.kind, region.confidence) or is_shared else f"perhaps {words}"
+
+
+def certainty_of(region: Region, policy: PolicyConfig) -> float:
+    """How sure the decision to draw a region, or to leave it out, is, 0..1; 1 where the policy keeps its kind."""
+    rule = policy.of(region.kind)
+    if rule.action == "keep":
+        return 1.0
+    return region.confidence if region.confidence >= rule.accept else 1.0 - region.confidence
+
+
+_A_KIND = {
+    Kind.TEXT: "text",
+    Kind.FRAME: "a frame",
+    Kind.WATERMARK: "a watermark",
+    Kind.OVERLAY: "a recurring mark",
+    Kind.CUSTOM: "something drawn by hand",
+}
+
+
+def _counted(
+    doubts: Sequence[Region], config: PipelineConfig, beside: Sequence[Region], *, size_px: tuple[int, int] | None
+) -> list[str]:
+    counted = Counter(_doubt(region, config, beside, size_px=size_px) for region in doubts)
+    return [f"{_sentence(words)}{f' ({count} of them)' if count > 1 else ''}." for words, count in counted.items()]
+
+
+def _doubt(region: Region, config: PipelineConfig, beside: Sequence[Region], *, size_px: tuple[int, int] | None) -> str:
+    words = region_words(region, config, beside, size_px=size_px)
+    if config.policy.draws(region.kind, region.confidence):
+        is_plain = region.kind in (Kind.FRAME, Kind.TEXT)
+        return words if is_plain else f"something that may be no {words.removeprefix('a ')}"
+    until = "until you decide" if TEMPLATE_ATTRIBUTE in region.attributes else "but proposed"
+    return f"{words}, not masked {until}"
+
+
+def _is_settled(region: Region, regions: Sequence[Region], policy: PolicyConfig, *, below: float) -> bool:
+    """Whether something else on the image is sure of the same thing: the two are merged when the mask is drawn."""
+    is_frame, drawn = region.kind is Kind.FRAME, policy.draws(region.kind, region.confidence)
+    for other in regions:
+        if other is region or not policy.draws(other.kind, other.confidence) or other.confidence < below:
+            continue
+        if is_frame:  # every frame has the box of its image
+            if is_confirmed_frame(other) or (drawn and other.kind is Kind.FRAME):
+                return True
+        elif other.source != region.source and region.box.iou(other.box) >= SAME_BOX:
+            return True
+    return False
+
+
+def _text_size(region: Region, size_px: tuple[int, int] | None) -> str:
+    share = region.attributes.get("letters_share")
+    if not isinstance(share, int | float):
+        if size_px is None:
+            return ""
+        share = min(region.box.shape) / min(size_px)
+    return "small, faint " if share <= SMALL_TEXT_SHARE else "faint or unusual "
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share)} %"
+
+
+def _size(stored: StoredImage) -> tuple[int, int] | None:
+    return None if stored.width_px is None or stored.height_px is None else (stored.width_px, stored.height_px)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,106 @@
+"""Why an image waits for a person, in words."""
+
+import dataclasses
+
+import pytest
+from review_cases import region_at
+
+from automask.config import PipelineConfig
+from automask.geometry import Box
+from automask.reasons import certainty_of, reasons_of, region_words
+from automask.store import Decision, Status, StoredImage
+from automask.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
+from automask.types import Fingerprints, Issue, Kind, Verdict
+
+CONFIG = PipelineConfig.model_validate({"review": {"audit": 0.0}})
+AUDITED = PipelineConfig.model_validate({"review": {"audit": 1.0}})
+WHOLE = Box(0, 0, 1000, 800)
+
+
+def image(**changes):
+    row = StoredImage(
+        image_id="a.jpg", status=Status.DONE, updated_s=0.0, size_bytes=1, mtime_ns=1, content_sha256="f" * 64,
+        orientation=1, width_px=1000, height_px=800, fingerprints=Fingerprints("d", "r", "f"), confidence=0.9,
+        verdict=Verdict.REVIEW, masked_share=0.1, kinds=(), timings_s={}, mask_name="a.png", mask_sha256=None,
+        mask_size_bytes=None, mask_mtime_ns=None, correction_revision=None, stale_sha256=None,
+        templates_fingerprint=None, template_set="", decision=None,
+    )  # fmt: skip
+    return dataclasses.replace(row, **changes)
+
+
+def region(kind=Kind.TEXT, confidence=0.9, box=WHOLE, source="test", **attributes):
+    found, _ = region_at(box, kind=kind, confidence=confidence)
+    return dataclasses.replace(found, source=source, attributes=attributes)
+
+
+SHARED = {TEMPLATE_ATTRIBUTE: "t1", SCORE_ATTRIBUTE: 0.95}
+CASES = {
+    "A frame that only this image has.": ([region(Kind.FRAME, 0.55)], {}),
+    "Perhaps a frame that only this image has, not masked but proposed.": ([region(Kind.FRAME, 0.45)], {}),
+    "Small, faint text.": ([region(confidence=0.51, letters_share=0.01)], {}),
+    "Faint or unusual text.": ([region(confidence=0.51, letters_share=0.1)], {}),
+    "Small, faint text (2 of them).": ([region(confidence=0.51, box=Box(y, y, y + 90, y + 15)) for y in (0, 300)], {}),
+    "Something that may be no watermark.": ([region(Kind.WATERMARK, 0.52)], {}),
+    "A mark that repeats across images, not masked until you decide.": ([region(Kind.OVERLAY, 0.42, **SHARED)], {}),
+    "62 % of it is masked: little is left to learn from.": ([], {"masked_share": 0.62}),
+    "The mask as a whole looks doubtful (31 % sure).": ([region()], {"confidence": 0.31}),
+    "The program was not sure of it when its mask was made.": ([region()], {}),
+    "It could not be read or analysed.": ([], {"status": Status.FAILED, "verdict": None}),
+}
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_each_reason_has_its_words(words):
+    regions, changes = CASES[words]
+    assert reasons_of(image(**changes), regions, [], CONFIG) == [words]
+
+
+def test_what_nobody_asks_about_has_none():
+    assert reasons_of(image(verdict=Verdict.AUTO), [region(confidence=0.51)], [], AUDITED) == []
+    assert reasons_of(image(verdict=Verdict.AUTO, decision=Decision.ACCEPTED), [], [], AUDITED) == []
+
+
+def test_reasons_of_the_run_come_with_those_of_the_picture():
+    policy = {"review": {"audit": 1.0}, "policy": {"watermark": {"action": "review"}}}
+    config = PipelineConfig.model_validate(policy)
+    issues = [Issue("detect", "stage-failed", "It broke.", "error"), Issue("write", "correction-stale", "It changed.")]
+    assert reasons_of(image(), [region(Kind.WATERMARK)], issues, config) == [
+        "The picture changed after its mask was corrected.",
+        "A part of the analysis failed on it.",
+        "You asked to see every image with a watermark.",
+        "It is of the audit sample, picked at random.",
+    ]
+
+
+def test_a_budget_explains_what_nothing_else_does():
+    config = PipelineConfig.model_validate({"review": {"budget": 0.1, "audit": 0.0}})
+    assert reasons_of(image(confidence=0.7), [], [], config) == ["It is among the masks the program is least sure of."]
+
+
+def test_what_the_dataset_or_another_detector_confirms_is_no_reason():
+    frame, doubtful = region(Kind.FRAME, 0.97, source="overlay", **SHARED), region(Kind.FRAME, 0.55)
+    much = image(masked_share=0.7)
+    assert reasons_of(much, [frame, doubtful], [], CONFIG) == ["A frame that this image alone shows."], "or else what?"
+    assert reasons_of(much, [frame, doubtful], [], AUDITED) == ["It is of the audit sample, picked at random."]
+    other = dataclasses.replace(frame, attributes={TEMPLATE_ATTRIBUTE: "t1", SCORE_ATTRIBUTE: 0.7})
+    assert "70 % of it" in reasons_of(much, [other, doubtful], [], AUDITED)[0], "the frame of another type of card"
+    twin = [region(confidence=0.51, source="ink"), region(confidence=0.95, source="rapidocr")]
+    assert reasons_of(image(), twin, [], AUDITED) == ["It is of the audit sample, picked at random."]
+    proposal = region(Kind.FRAME, 0.45)
+    sure = region(Kind.FRAME, 0.99, source="ink")
+    assert "Perhaps a frame" in reasons_of(image(), [proposal, sure], [], AUDITED)[0], "all frames have the same box"
+
+
+def test_what_the_policy_keeps_is_no_doubt():
+    config = PipelineConfig.model_validate({"review": {"audit": 1.0}, "policy": {"text": {"action": "keep"}}})
+    assert certainty_of(region(confidence=0.5), config.policy) == 1.0
+    assert reasons_of(image(), [region(confidence=0.5)], [], config) == ["It is of the audit sample, picked at random."]
+
+
+def test_words_of_regions():
+    frame, shared = region(Kind.FRAME), region(Kind.FRAME, **SHARED)
+    assert region_words(shared, CONFIG) == "a frame that many images share"
+    assert region_words(frame, CONFIG) == "a frame that only this image has"
+    assert region_words(frame, CONFIG, [frame, shared]) == "a frame that this image alone shows"
+    assert region_words(region(Kind.WATERMARK, closure=0.9), CONFIG) == "a mark repeated all over"
+    assert region_words(region(Kind.FRAME, source="alpha"), CONFIG) == "transparent pixels"
