@@ -106,7 +106,7 @@ def hammering(client, beginning: bytes, count: int):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A server in a process that may have few files, and that waits for every head and body as long as the tests run."""
+    """A server in a process that may have few files, and that waits for every head as long as the tests run."""
     patient = {"AUTOMASK_SERVE_HEADER_S": "500"}
     with ServeProcess(tmp_path_factory.mktemp("server"), open_files=OPEN_FILES, **patient) as server:
         server.client.post("/v1/masks", content=png()).raise_for_status()
