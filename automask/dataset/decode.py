@@ -30,6 +30,7 @@ from automask.dataset.plugins import (
     open_header,
     png_without_metadata,
     tiff_orientation_of,
+    webp_size_px,
 )
 from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknown, recognise
 from automask.dataset.walk import ImageFile
@@ -146,6 +147,8 @@ def _opened(data: bytes, content: Format, *, image_id: str, config: DecodeConfig
     """A file of which nothing is decoded yet, and whose size and structure are within bounds."""
     if content is Format.GIF:
         _check_gif_size(data, image_id, config)
+    if content is Format.WEBP:
+        _check_size(webp_size_px(data), image_id, config)
     if content is Format.JPEG and is_costly(data):
         raise _refused(
             image_id,

@@ -126,6 +126,20 @@ def png_without_metadata(data: bytes) -> bytes:
     return b"".join(kept)
 
 
+def webp_size_px(data: bytes) -> tuple[int, int]:
+    """Width and height of a WebP, (0, 0) where its header is of no known kind: opening one allocates its canvas."""
+    match data[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+        case b"VP8 ":
+            return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case _:
+            return 0, 0
+
+
 def gif_size_px(data: bytes) -> tuple[int, int]:
     """Width and height that Pillow will allocate for the first frame, which may reach over the canvas.
 

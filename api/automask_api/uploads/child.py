@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin
 
 from automask.config import DecodeConfig
+from automask.dataset.codes import Refusal
 from automask.dataset.decode import decode_bytes, size_px
+from automask.dataset.plugins import webp_size_px
+from automask.dataset.sniff import HEAD_BYTES, Format, recognise
 from automask.errors import ImageError
+from automask_api.uploads import YIELDS
 
-YIELDS = "--yields"
-"""Argument that lets everything else on the machine go first."""
 _LEAST_URGENT = 19
 _STRIP_BYTES = 1 << 22
+_BYTES_PER_PX: dict[object, int] = {Format.WEBP: 16, Format.AVIF: 12, Format.JPEG: 7}
+"""What the libraries hold at the same time, Pillow's picture included, at the most."""
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
@@ -57,7 +61,10 @@ def _answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list
             return {"size_px": size_px(data, image_id=name, config=config)}, []
         decoded = decode_bytes(data, image_id=name, config=config, most_px=question["most_px"])
     except ImageError as error:
-        return {"error": {"message": error.message, "advice": error.advice, "code": error.code}}, []
+        code = error.code
+        if code == Refusal.CORRUPT.value and _needs_bytes(data) > question["memory_bytes"]:
+            code = Refusal.OUT_OF_MEMORY.value
+        return {"error": {"message": error.message, "advice": error.advice, "code": code}}, []
     image = decoded.image
     answer = {
         "shape": image.pixels.shape,
@@ -71,6 +78,18 @@ def _answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list
         "size_px": decoded.size_px,
     }
     return answer, [image.pixels] if image.alpha is None else [image.pixels, image.alpha]
+
+
+def _needs_bytes(data: bytes) -> int:
+    """About the memory that decoding takes. Some libraries call a file broken when they cannot get that."""
+    content = recognise(data[:HEAD_BYTES])
+    try:
+        width_px, height_px = (
+            webp_size_px(data) if content is Format.WEBP else size_px(data, image_id="", config=DecodeConfig())
+        )
+    except ImageError:
+        return 0
+    return width_px * height_px * _BYTES_PER_PX.get(content, 4)
 
 
 def _say(answers: IO[bytes], answer: dict[str, Any]) -> None:

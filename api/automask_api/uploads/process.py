@@ -20,13 +20,13 @@ from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded
 from automask.errors import ImageError
 from automask.types import Image, Issue
+from automask_api.uploads import YIELDS
 
 _COMMAND = (sys.executable, "-P", "-m", "automask_api.uploads.child")
 _MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 """Have glibc give the memory of a large picture back when it is done."""
 _CLOCK_SLACK = 2 if sys.platform == "win32" else 10
 """Seconds of the clock for one on a core; where the process bounds itself, only for one that hangs."""
-_YIELDS = "--yields"
 _LINE_BYTES = 1 << 20
 
 
@@ -70,7 +70,7 @@ class DecodeProcess:
 
     def __init__(self, *, yields: bool = False) -> None:
         self._process = subprocess.Popen(
-            (*_COMMAND, *([_YIELDS] if yields else [])),
+            (*_COMMAND, *([YIELDS] if yields else [])),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
