@@ -200,6 +200,7 @@ REFUSED = {
     "labelstudio null": (labelstudio, [None], "nothing"),
     "labelstudio no value": (labelstudio, [{"id": "x", "type": "rectangle"}], "value"),
     "labelme type": (labelme, [shape("cuboid", corners())], "cuboid"),
+    "labelme list of types": (labelme, [shape(["polygon"], corners())], "shape_type"),
     "labelme two points": (labelme, [shape("polygon", corners()[:2])], "2 points"),
     "labelme no points": (labelme, [{"shape_type": "polygon"}], "points"),
     "labelme line of one point": (labelme, [shape("line", [[3, 3]])], "no length"),

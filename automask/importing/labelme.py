@@ -67,6 +67,8 @@ def _outlines(path: Path, target: Target) -> Outlines:
 def _draw(shape: Mapping[str, Any], canvas: Canvas) -> None:
     kind = shape.get("shape_type")
     kind = "polygon" if kind is None else kind
+    if not isinstance(kind, str):
+        raise ValueError(f"the shape_type is {foreign.shown(kind)}")
     label = shape.get("label")
     if kind in ("point", "points"):
         canvas.note("a stray point is skipped, it has no area")
