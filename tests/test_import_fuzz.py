@@ -2,18 +2,23 @@
 
 import contextlib
 import copy
+import io
 import json
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from import_cases import NAMES, ROUNDS, SIZE_PX, attempt, export_round, make_import_store
+from PIL import Image
 
 from automask.errors import InputError
+from automask.importing.cvat import read_cvat
 from automask.importing.found import Target
+from automask.importing.pictures import alpha_levels, grey_levels
 from automask.importing.run import READERS
 
 
@@ -136,3 +141,38 @@ def test_damaged_xml(store, tmp_path, exports, data):
             if value is not None:
                 one.attrib[key] = value
     attempt(store, tmp_path / "in", "cvat", lambda file: file.write_bytes(ElementTree.tostring(tree)))
+
+
+def test_every_attribute_of_xml_with_every_wrong_value(tmp_path, exports):
+    tree = ElementTree.fromstring(exports["cvat"])
+    image = tree.find("image")
+    ElementTree.SubElement(image, "box", {"xtl": "1", "ytl": "1", "xbr": "9", "ybr": "9", "rotation": "3"})
+    ElementTree.SubElement(image, "ellipse", {"cx": "9", "cy": "9", "rx": "3", "ry": "3", "rotation": "3"})
+    ElementTree.SubElement(image, "polyline", {"points": "1,1;9,9", "width": "3"})
+    ElementTree.SubElement(image, "polygon", {"points": "1,1;9,9;9,1"})
+    file = tmp_path / "annotations.xml"
+    for element in [image, *image]:
+        for key, good in list(element.attrib.items()):
+            for wrong in ["", " ", "nan", "inf", "-1", "0", "1e300", "9" * 400, "zebra", ";", ",", "1,2;", "1,2,3"]:
+                element.attrib[key] = wrong
+                file.write_bytes(ElementTree.tostring(tree))
+                for mask in list(read_cvat(file, NAMES).masks.values())[:2]:
+                    with contextlib.suppress(ValueError):
+                        mask.load(Target((SIZE_PX[1], SIZE_PX[0])))
+            element.attrib[key] = good
+
+
+@pytest.mark.parametrize("format_", ["png", "tiff", "gif", "webp", "bmp", "jpeg"])
+@FUZZ
+@given(data=st.data())
+def test_damaged_pictures(tmp_path, format_, data):
+    good = io.BytesIO()
+    Image.fromarray(np.eye(SIZE_PX[1], SIZE_PX[0], dtype=np.uint8) * np.uint8(255)).save(good, format_)
+    content = bytearray(good.getvalue())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    path = tmp_path / "a.png"
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    for read in (grey_levels, alpha_levels):
+        with contextlib.suppress(ValueError, OSError):
+            assert read(path).levels.dtype == np.uint8
