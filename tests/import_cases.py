@@ -14,6 +14,7 @@ from export_cases import export, make_store
 from fakes import red_on_grey
 from PIL import Image
 
+from automask.errors import AutomaskError
 from automask.fuse import CorrectionLayers
 from automask.importing.planning import ImportOptions, ImportSummary
 from automask.importing.run import import_masks
@@ -181,3 +182,17 @@ ROUNDS = {
     },
 }
 """Every format that import reads."""
+
+
+def attempt(root: Path, folder: Path, name: str, write: Callable[[Path], object]) -> ImportSummary | None:
+    """Import what `write` wrote; what happens may be an error of ours or a summary, and never an emptied mask."""
+    case = ROUNDS[name]
+    folder.mkdir(exist_ok=True)
+    file = folder / ("a.json" if case.format != "cvat" else "annotations.xml")
+    write(file)
+    try:
+        summary = run(root, folder if case.format == "labelme" else file, case.format, replaces=True)
+    except AutomaskError:
+        summary = None
+    assert masked_nothing(root) == []
+    return summary

@@ -1,23 +1,19 @@
 """Whatever a file says: no crash, no half of an import, and no mask that masks nothing unless that was asked for."""
 
-import copy
 import json
 import shutil
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from cli_process import automask
 from export_cases import make_store
 from fakes import red_on_grey
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from import_cases import (
     ROUNDS,
     SIZE_PX,
     added,
-    export_round,
+    attempt,
     levels_of,
     make_import_store,
     masked_nothing,
@@ -27,7 +23,7 @@ from import_cases import (
 from PIL import Image, ImageOps
 
 from automask.config import PipelineConfig
-from automask.errors import AutomaskError, ConfigError, InputError
+from automask.errors import ConfigError, InputError
 from automask.runner import run_dataset
 
 DATA = Path(__file__).parent / "data" / "import"
@@ -41,97 +37,6 @@ def original(tmp_path_factory):
 @pytest.fixture
 def store(original, tmp_path):
     return Path(shutil.copytree(original, tmp_path / "store"))
-
-
-@pytest.fixture(scope="module")
-def exports(original, tmp_path_factory):
-    """The files of each annotation format, with accepted predictions for Label Studio."""
-    found = {}
-    for name in ("coco-rle", "coco-polygons", "labelme", "labelstudio", "cvat"):
-        source = export_round(original, ROUNDS[name], tmp_path_factory.mktemp(name) / "out")
-        if name == "labelstudio":
-            ROUNDS[name].touch(source, "a.png", (1, 1, 30, 30))
-        found[name] = (source / "a.json" if source.is_dir() else source).read_text()
-    return found
-
-
-LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just(10**400), st.just("\ud800"),
-    st.sampled_from(["a.png", "polygon", "rectangle", "mask", "brushlabels", "a.json", 1e300, -1, 0, [], {}]),
-)  # fmt: skip
-KEYS = st.sampled_from(
-    ["images", "annotations", "id", "image_id", "file_name", "segmentation", "counts", "size", "bbox", "shapes",
-     "points", "shape_type", "mask", "imageHeight", "imageWidth", "data", "image", "result", "type", "value", "rle"]
-) | st.text(max_size=4)  # fmt: skip
-ANYTHING = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=25
-)
-
-
-@st.composite
-def damaged(draw, text):
-    """A good file in which one to three values are gone or something else."""
-    content = copy.deepcopy(json.loads(text))
-    for _ in range(draw(st.integers(1, 3))):
-        place = content
-        while isinstance(place, (dict, list)) and place:
-            key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(min(len(place), 40))))
-            if not isinstance(place[key], (dict, list)) or not place[key] or draw(st.integers(0, 3)) == 0:
-                if draw(st.booleans()):
-                    del place[key]
-                else:
-                    place[key] = draw(ANYTHING)
-                break
-            place = place[key]
-    return content
-
-
-def attempt(root, folder, name, write):
-    """Import what `write` wrote; what happens may be an error of ours or a summary, and never an emptied mask."""
-    case = ROUNDS[name]
-    folder.mkdir(exist_ok=True)
-    file = folder / ("a.json" if case.format != "cvat" else "annotations.xml")
-    write(file)
-    try:
-        summary = run(root, folder if case.format == "labelme" else file, case.format, replaces=True)
-    except AutomaskError:
-        summary = None
-    assert masked_nothing(root) == []
-    return summary
-
-
-FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@pytest.mark.parametrize("name", ["coco-rle", "labelme", "labelstudio"])
-@FUZZ
-@given(content=ANYTHING)
-def test_arbitrary_json(store, tmp_path, name, content):
-    attempt(store, tmp_path / "in", name, lambda file: file.write_text(json.dumps(content)))
-
-
-@pytest.mark.parametrize("name", ["coco-rle", "coco-polygons", "labelme", "labelstudio"])
-@FUZZ
-@given(data=st.data())
-def test_damaged_json(store, tmp_path, exports, name, data):
-    content = data.draw(damaged(exports[name]))
-    attempt(store, tmp_path / "in", name, lambda file: file.write_text(json.dumps(content)))
-
-
-@FUZZ
-@given(data=st.data())
-def test_damaged_xml(store, tmp_path, exports, data):
-    tree = ElementTree.fromstring(exports["cvat"])
-    for _ in range(data.draw(st.integers(1, 3))):
-        one = data.draw(st.sampled_from(list(tree.iter())))
-        one.tag = data.draw(st.sampled_from([one.tag] * 4 + ["polygon", "box", "ellipse", "polyline", "mask", "zebra"]))
-        if one.attrib:
-            key = data.draw(st.sampled_from(sorted(one.attrib)))
-            value = data.draw(st.sampled_from(["", "nan", "-1", "1e300", "0", "9" * 30, "zebra", "3,3;;", "1,2", None]))
-            one.attrib.pop(key)
-            if value is not None:
-                one.attrib[key] = value
-    attempt(store, tmp_path / "in", "cvat", lambda file: file.write_bytes(ElementTree.tostring(tree)))
 
 
 @pytest.mark.parametrize("name", ["coco-rle", "labelme", "labelstudio", "cvat"])
