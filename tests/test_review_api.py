@@ -115,13 +115,13 @@ def regions(page):
 
 def test_what_a_person_calls_a_region_is_kept_shown_and_withdrawn(page, root):
     first, second = regions(page)
-    assert first["key"] != second["key"]
+    assert first["keys"][0] != second["keys"][0]
     before = stored_levels(root, "coffee.jpg")
-    saved = put(page, {"kinds": {first["key"]: "frame", "nobody 0,0,1,1": "text"}})
+    saved = put(page, {"kinds": {first["keys"][0]: "frame", "nobody 0,0,1,1": "text"}})
     assert (saved.status_code, saved.json()["kinds"]) == (200, ["frame", "watermark"])
     assert np.array_equal(stored_levels(root, "coffee.jpg"), before), "a kind alone changes no pixel"
     image = page.get(f"/review/api/images/{COFFEE}").json()
-    assert image["correction"]["layers"]["kinds"] == {first["key"]: "frame", "nobody 0,0,1,1": "text"}
+    assert image["correction"]["layers"]["kinds"] == {first["keys"][0]: "frame", "nobody 0,0,1,1": "text"}
     assert [(one["kind"], one["found_kind"], one["drawn"]) for one in image["regions"]] == [
         ("frame", "text", True), ("watermark", "watermark", True),
     ]  # fmt: skip
@@ -278,3 +278,27 @@ def test_the_queue_tells_the_templates_of_images(template):
     with ReviewSource.open(template, author="ann") as source:
         assert source.store.templates_by_image() == {}
         assert source.store.corrected() == {}
+
+
+def save_over(root, name):
+    """What a paint program does with a mask file."""
+    path = root / "masks" / f"{name}.png"
+    levels = stored_levels(root, f"{name}.jpg").copy()
+    levels[:40, :50] = 0
+    PillowImage.fromarray(levels).convert("RGB").save(path)
+    return levels
+
+
+def test_a_mask_file_that_was_saved_over_shows_as_a_correction(page, root):
+    levels = save_over(root, "coffee")
+    image = page.get(f"/review/api/images/{COFFEE}").json()
+    assert (image["revision"], image["correction"]["tool"]) == (1, "mask-file")
+    assert np.array_equal(stored_levels(root, "coffee.jpg"), levels)
+    assert page.get(f"/review/api/images/{COFFEE}").json()["revision"] == 1
+
+
+def test_a_page_that_was_loaded_before_does_not_draw_over_it(page, root):
+    levels = save_over(root, "coffee")
+    refused = put(page, {"replaces": True})
+    assert (refused.status_code, refused.json()["newest"]["tool"]) == (412, "mask-file")
+    assert np.array_equal(stored_levels(root, "coffee.jpg"), levels)
