@@ -68,7 +68,7 @@ def test_a_reloaded_page_shows_what_was_done(root, tmp_path):
         reviewer.saved()
         reviewer.page.reload()
         reviewer.page.wait_for_selector(READY)
-        assert reviewer.page.inner_text("#shelf option:checked") == "To review (3)", "a corrected one is settled"
+        assert reviewer.page.inner_text("#shelf option:checked") == "To review (4)", "only accepting settles it"
         reviewer.open(server.address, "cat.jpg")
         reviewer.page.reload()
         reviewer.page.wait_for_selector(READY)
