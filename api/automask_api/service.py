@@ -37,6 +37,7 @@ __all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
 _DECODED_AHEAD_PX = 120_000_000
 _OPEN_PX = 200_000_000
 _THREADS = 2
+_WAITING_THREADS = 8
 _RETRY_AFTER_S = 2
 _WATCHING_SHARE = 4
 _LAST_S = 1.5
@@ -59,6 +60,8 @@ class Service:
         self.assortment = assortments[0]
         self.worker = ModelWorker(assortments, batch_size=settings.batch_size, capacity=settings.queue_size)
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-api")
+        self.waiting_threads = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="automask-waiting")
+        """For what waits for disks and networks: it must not hold up what computes."""
         self.cache = ResultCache(settings.data_dir / "cache", most_bytes=settings.cache_bytes)
         self.masks = MaskMaker(
             self.worker,
@@ -71,13 +74,11 @@ class Service:
         refiners = self.assortment.more_refiners.values()
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
         self.jobs = JobRunner(self.assortment, self.worker, settings)
-        self.label_studio = LabelStudioBackend(self.masks, settings)
+        self.label_studio = LabelStudioBackend(self.masks, settings, threads=self.waiting_threads)
         self.stopping = Stopping()
         self._places: set[Arrival] = set()
         self._watchers = 0
-        self._ender = threading.Thread(
-            target=self.threads.shutdown, kwargs={"cancel_futures": True}, name="automask-end", daemon=True
-        )
+        self._ender = threading.Thread(target=self._end_threads, name="automask-end", daemon=True)
         self.connections = Connections(settings.connection_limits)
         self.metrics = Metrics(self)
 
@@ -112,6 +113,12 @@ class Service:
         self.worker.close(timeout_s=_LAST_S)
         self._ender.start()
         self._ender.join(_LAST_S)
+
+    def _end_threads(self) -> None:
+        for pool in (self.threads, self.waiting_threads):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.threads, self.waiting_threads):
+            pool.shutdown()
 
     @property
     def is_at_work(self) -> bool:
