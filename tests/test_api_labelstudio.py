@@ -1,17 +1,23 @@
 """Label Studio's protocol: its requests as its own connector sends them, its results as its own SDK reads them."""
 
 import base64
+import contextlib
 import http.server
+import socket
 import threading
+import time
 from urllib.parse import quote
 
+import httpx
 import numpy as np
 import pytest
 from fakes import RedDetector, pipeline
 
 pytest.importorskip("fastapi")
 
+from api_process import ServeProcess
 from api_server import png, serving
+from test_api_stopping import ENDS_WITHIN_S
 
 from automask.errors import ConfigError, InputError
 from automask.geometry import Box
@@ -314,3 +320,24 @@ def test_kinds_that_have_no_label_are_left_out(tmp_path):
         some = config("RectangleLabels", '<Label value="watermark"/><Label value="cat"/>')
         (found,) = asked(client, [data_uri(png())], some)["results"]
         assert [one["value"]["rectanglelabels"] for one in found["result"]] == [["watermark"]]
+
+
+def test_a_server_that_waits_for_an_image_ends_in_time(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        origin = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with ServeProcess(tmp_path, AUTOMASK_SERVE_IMAGE_ORIGINS=origin) as server:
+            body = {"tasks": [{"id": 1, "data": {"picture": f"{origin}/a.png"}}], "label_config": config("BrushLabels")}
+
+            def ask():
+                with contextlib.suppress(httpx.HTTPError):
+                    server.client.post("/predict", json=body)
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            connection, _ = silent.accept()
+            began = time.monotonic()
+            server.stop()
+            took_s = time.monotonic() - began
+            asking.join()
+            connection.close()
+    assert took_s < ENDS_WITHIN_S

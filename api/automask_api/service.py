@@ -39,6 +39,7 @@ __all__ = ["Service", "ServiceDep", "deadline_passed", "service_of"]
 _DECODED_AHEAD_PX = 50_000_000
 _OPEN_PX = 100_000_000
 _THREADS = 2
+_WAITING_THREADS = 8
 _RETRY_AFTER_S = 2
 _WATCHING_SHARE = 4
 _LAST_S = 1.5
@@ -62,6 +63,8 @@ class Service:
         self.worker = ModelWorker(assortments, batch_size=settings.batch_size, capacity=settings.queue_size)
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-api")
         self.decoder = UploadDecoder(seconds=settings.max_decode_s, memory_bytes=settings.max_decode_bytes)
+        self.waiting_threads = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="automask-waiting")
+        """For what waits for disks and networks: it must not hold up what computes."""
         self.cache = ResultCache(settings.data_dir / "cache", most_bytes=settings.cache_bytes)
         self.masks = MaskMaker(
             self.worker,
@@ -76,16 +79,14 @@ class Service:
         refiners = self.assortment.more_refiners.values()
         self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
         self.jobs = JobRunner(self.assortment, self.worker, settings)
-        self.label_studio = LabelStudioBackend(self.masks, settings)
+        self.label_studio = LabelStudioBackend(self.masks, settings, threads=self.waiting_threads)
         self.stopping = Stopping()
         self._places: set[Arrival] = set()
         self._watchers = 0
         self.admissions = 0
         """Requests that ever got a place."""
         self._trimmer = Trimmer(lambda: self.admissions)
-        self._ender = threading.Thread(
-            target=self.threads.shutdown, kwargs={"cancel_futures": True}, name="automask-end", daemon=True
-        )
+        self._ender = threading.Thread(target=self._end_threads, name="automask-end", daemon=True)
         self.connections = Connections(settings.connection_limits)
         self.metrics = Metrics(self)
 
@@ -124,6 +125,12 @@ class Service:
         self._trimmer.close()
         self._ender.start()
         self._ender.join(_LAST_S)
+
+    def _end_threads(self) -> None:
+        for pool in (self.threads, self.waiting_threads):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.threads, self.waiting_threads):
+            pool.shutdown()
 
     @property
     def is_at_work(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import json
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,10 +46,12 @@ class LabelStudioBackend:
     Args:
         masks: Makes them.
         settings: Where images may come from.
+        threads: For reading them.
     """
 
-    def __init__(self, masks: MaskMaker, settings: ServiceSettings) -> None:
+    def __init__(self, masks: MaskMaker, settings: ServiceSettings, *, threads: ThreadPoolExecutor) -> None:
         self._masks = masks
+        self._threads = threads
         self._images = TaskImages(
             roots=settings.roots, origins=settings.image_origins, max_bytes=settings.max_image_bytes
         )
@@ -101,7 +105,8 @@ class LabelStudioBackend:
         config = self._masks.config
         try:
             address = field_of(task["data"], control.image_field)
-            data = await asyncio.to_thread(self._images.read, address, hostname=project.hostname, token=project.token)
+            read = functools.partial(self._images.read, address, hostname=project.hostname, token=project.token)
+            data = await asyncio.get_running_loop().run_in_executor(self._threads, read)
             facts = self._masks.facts(data, config)
             name = f"task {json.dumps(task.get('id'))[:40]}"
             answer = await self._masks.make(data, facts, config, name=name, timeout_s=timeout_s, in_background=True)

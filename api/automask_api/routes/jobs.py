@@ -81,7 +81,8 @@ async def upload(
                 with service.jobs.uploads.staged(batch.items) as staged:
                     return service.jobs.submit_upload(staged, chosen, idempotency=key)
 
-            return _taken(await asyncio.to_thread(taken), response)
+            loop = asyncio.get_running_loop()
+            return _taken(await loop.run_in_executor(service.waiting_threads, taken), response)
 
 
 @router.get("", operation_id="listJobs", responses={200: {"headers": {"Link": LINK}}})
