@@ -49,4 +49,4 @@ def is_as_written(picture: PillowImage.Image) -> bool:
 
 
 def _checksum(levels: NDArray[np.uint8]) -> str:
-    return f"{zlib.crc32(levels.tobytes()):08x}"
+    return f"{zlib.crc32(np.ascontiguousarray(levels).data):08x}"
