@@ -26,9 +26,13 @@ from automask_api.assortment import StageChoice
 from automask_api.cache import ResultCache
 from automask_api.decoding import PixelBudget
 from automask_api.errors import ImageTooLarge
+from automask_api.trimming import give_back_memory
 from automask_api.uploads.decoder import UploadDecoder
 from automask_api.uploads.enlarging import Scale
 from automask_api.worker import ModelWorker
+
+_LARGE_PX = 10_000_000
+"""Larger images are decoded and analysed one at a time, and no smaller one waits for them to be decoded."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,6 +112,7 @@ class MaskMaker:
         self._threads = threads
         self._decoder = decoder
         self._budget = budget
+        self._large_budget = PixelBudget(_LARGE_PX)
         self._most_px = int(reduce_above_megapixels * 1e6)
         most = min(max_megapixels, config.decode.max_megapixels)
         self._decode: DecodeConfig = config.decode.model_copy(update={"max_megapixels": most})
@@ -176,7 +181,10 @@ class MaskMaker:
                 advice="Scale it down, or raise AUTOMASK_SERVE_REDUCE_ABOVE_MEGAPIXELS.",
                 code=Refusal.TOO_LARGE.value,
             )
-        async with self._budget.taken(min(size_px, self._most_px)):
+        is_large = size_px > _LARGE_PX
+        if is_large:
+            await self.in_thread(give_back_memory)
+        async with (self._large_budget if is_large else self._budget).taken(min(size_px, self._most_px)):
             future = self._decoder.decode(
                 data, name=name, config=self._decode, size_px=size_px, most_px=self._most_px if reduces else None
             )

@@ -43,6 +43,13 @@ class Trimmer:
             done = now
 
 
+def give_back_memory() -> None:
+    """What `Trimmer` does now and then, at once."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
 def _malloc_trim() -> Callable[[int], int] | None:
     if sys.platform != "linux":
         return None

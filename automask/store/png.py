@@ -98,4 +98,4 @@ def _inflates(pixels: zlib._Decompress, body: bytes) -> bool:
 
 
 def _checksum(levels: NDArray[np.uint8]) -> str:
-    return f"{zlib.crc32(levels.tobytes()):08x}"
+    return f"{zlib.crc32(np.ascontiguousarray(levels).data):08x}"

@@ -26,7 +26,7 @@ from automask.dataset.sniff import HEAD_BYTES, Format, recognise
 from automask.errors import ImageError
 from automask_api.uploads import YIELDS
 
-_LEAST_URGENT = 19
+_LESS_URGENT = 10
 _STRIP_BYTES = 1 << 22
 _BYTES_PER_PX: dict[object, int] = {Format.WEBP: 16, Format.AVIF: 12, Format.JPEG: 7}
 """What the libraries hold at the same time, Pillow's picture included, at the most."""
@@ -36,7 +36,7 @@ _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 def main() -> None:
     """Answer until the server closes the pipe."""
     if sys.argv[1:] == [YIELDS] and sys.platform != "win32":
-        os.nice(_LEAST_URGENT)
+        os.nice(_LESS_URGENT)
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches it, too: the server ends it
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # one core decodes; Pillow would take all

@@ -45,7 +45,7 @@ class Scale:
 
     def levels(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W) uint8 of the file's size."""
-        return levels if self.by == 1 else _enlarged(levels, self.by)[: self.height_px, : self.width_px]
+        return levels if self.by == 1 else _enlarged(levels, self.by, (self.height_px, self.width_px))
 
     def result(self, result: MaskResult) -> MaskResult:
         """With regions and outlines in pixels of the file."""
@@ -76,12 +76,12 @@ class Scale:
         return Box(x0, y0, min(x1, self.width_px), min(y1, self.height_px))
 
     def _artefact(self, artefact: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
-        height_px, width_px = box.shape
-        enlarged = _enlarged(artefact.view(np.uint8), self.by)[:height_px, :width_px]
-        return np.ascontiguousarray(enlarged).view(np.bool_)
+        return _enlarged(artefact.view(np.uint8), self.by, box.shape).view(np.bool_)
 
 
-def _enlarged(values: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
-    import cv2
-
-    return np.asarray(cv2.resize(values, None, fx=by, fy=by, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+def _enlarged(values: NDArray[np.uint8], by: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Every value as a square of so many, cut to a shape; a row at a time, so that there is only one large array."""
+    enlarged = np.empty(shape, dtype=np.uint8)
+    for index, row in enumerate(values):
+        enlarged[index * by : (index + 1) * by] = np.repeat(row, by)[: shape[1]]
+    return enlarged
