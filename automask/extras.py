@@ -10,8 +10,6 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import automask
 
@@ -68,6 +66,9 @@ def _requirement(installed: Distribution, extra: str) -> tuple[str, ...]:
         return (named,)
     folder = origin.get("dir_info")
     if isinstance(folder, dict):
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname  # slow to import: half of the time to `--help`
+
         is_editable = folder.get("editable") is True
         return _of_folder(Path(url2pathname(urlsplit(url).path)), extra, is_editable=is_editable) or (named,)
     repository = origin.get("vcs_info")

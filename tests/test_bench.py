@@ -251,7 +251,7 @@ def test_another_installation_on_the_same_images(tmp_path, how):
     assert [row["set"] for row in table_rows(done.stdout, "AUROC")] == ["here", "beside"]
     assert "seconds here / beside, median of" in done.stdout
     saved = json.loads((tmp_path / "f.json").read_text())
-    assert [group["images"] for group in saved["groups"]] == ([3] if how is ALONE else [2, 1])
+    assert [group["images"] for group in saved["groups"]] == ([1, 1, 1] if how is ALONE else [2, 1])
     assert {image["image"] for image in saved["bench"]["images"]} == {"0.png", "1.png", "2.png"}
     assert saved["installations"]["here"]["version"] == saved["installations"]["beside"]["version"]
 
@@ -270,6 +270,9 @@ def test_groups_alternate(tmp_path, monkeypatch):
     manifest = read_manifest(write_manifest(tmp_path, barred=3, clean=2))
     result = beside.run_beside(manifest, Path(sys.executable), [], as_folders=False)
     assert order == [("here", 2), ("beside", 2), ("beside", 2), ("here", 2), ("here", 1), ("beside", 1)]
+    order.clear()
+    beside.run_beside(manifest, Path(sys.executable), [], as_folders=True)
+    assert order == [("here", 3), ("beside", 3), ("beside", 2), ("here", 2)]
     names = [entry.image for entry in manifest.entries]
     assert [image.image for image in result.bench.images] == names * 2
     assert [image.pipeline for image in result.bench.images] == ["here"] * 5 + ["beside"] * 5

@@ -27,8 +27,9 @@ from automask.metrics import mean_of
 HERE, BESIDE = "here", "beside"
 Side = Literal["here", "beside"]
 
-GROUP_IMAGES = 16
-"""Images in a group where images are run one at a time: a start of both programs costs them some seconds."""
+GROUP_IMAGES, LEAST_GROUPS = 16, 4
+"""Most images in a group where they are run one at a time (a start of both programs costs some seconds), and how many
+groups a few images make, so that both come first as often."""
 
 _WHERE = "import automask, json; print(json.dumps([automask.__version__, automask.__file__]))"
 _ERROR_CHARS = 2000
@@ -224,7 +225,8 @@ def _both(here: float | None, beside: float | None, *, digits: int = 4) -> str:
 def _groups(manifest: Manifest, *, as_folders: bool) -> list[list[int]]:
     positions = list(range(len(manifest.entries)))
     if not as_folders:
-        return [positions[at : at + GROUP_IMAGES] for at in range(0, len(positions), GROUP_IMAGES)]
+        size = min(GROUP_IMAGES, -(-len(positions) // LEAST_GROUPS))
+        return [positions[at : at + size] for at in range(0, len(positions), size)]
     by_source: dict[str, list[int]] = {}
     for position, entry in enumerate(manifest.entries):
         by_source.setdefault(f"{entry.kind}/{entry.source}", []).append(position)
