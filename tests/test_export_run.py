@@ -345,7 +345,7 @@ def test_masks_have_the_orientation_that_the_trainer_sees(orientation, tmp_path)
     exif[0x0112] = orientation
     picture.save(folder / "a.png", exif=exif)
     store = make_store(folder)
-    export(store, "kohya", output=tmp_path / "raw", growth_cells=0)
+    export(store, "diffusion-pipe", output=tmp_path / "raw", growth_cells=0)  # kohya: for two ways
     export(store, "onetrainer", output=tmp_path / "upright", growth_cells=0)
     raw = np.asarray(Image.open(tmp_path / "raw" / "masks" / "a.png"))
     upright = np.asarray(Image.open(tmp_path / "upright" / "images" / "a-masklabel.png"))

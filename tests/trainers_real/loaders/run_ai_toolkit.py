@@ -77,8 +77,10 @@ class Step:
 
 def main() -> None:
     datasets = yaml.safe_load((EXPORT / "dataset.yaml").read_text(encoding="utf-8"))["datasets"]
+    datasets[0]["num_workers"] = 0  # so that one generator makes all draws
     sd, step = model(), compile(mask_lines(), "SDTrainer.py", "exec")
     random.seed(0)
+    torch.manual_seed(0)
     weights: dict[str, list] = {}
     reds = {}
     loader = get_dataloader_from_datasets(datasets, 1, sd)
