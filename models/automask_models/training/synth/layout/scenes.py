@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from border_textures import Pixels, Rng, random_colour, texture
+
+from automask_models.training.synth.layout.paints import Pixels, Rng, random_colour, texture
 
 SIZES = ((480, 640), (640, 480), (600, 600), (432, 768))
 
