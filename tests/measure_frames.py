@@ -17,15 +17,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from framed_cards import CARD_KINDS
-from framed_pictures import SIMPLE_KINDS, Framed, Pixels
-from unframed_pictures import UNFRAMED
 
 from automask.config import PolicyConfig, RenderConfig
 from automask.fuse import Mask
 from automask.metrics import MaskScore, mean_of, score_mask
 from automask.types import Image, Patch, Region
 from automask_models.frames.detector import EdgesDetector
+from automask_models.training.synth.layout.cards import CARD_KINDS
+from automask_models.training.synth.layout.framed import Framed, Pixels
+from automask_models.training.synth.layout.kinds import SIMPLE_KINDS
+from automask_models.training.synth.layout.scenes import UNFRAMED
 
 LONGEST_PX = 768
 KINDS = {**SIMPLE_KINDS, **CARD_KINDS}

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from framed_pictures import letters
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig, RenderConfig
@@ -19,6 +18,7 @@ from automask_models.frames.bands import find_bands, tolerance_px
 from automask_models.frames.detector import EdgesDetector, detect_frames
 from automask_models.frames.sides import Line, Side, SideView
 from automask_models.frames.veils import find_veils
+from automask_models.training.synth.layout.framed import letters
 
 Pixels = NDArray[np.uint8]
 

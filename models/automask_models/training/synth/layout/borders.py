@@ -7,8 +7,19 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from automask_models.training.synth.layout.framed import Framed, ink_for, letters, outer_shape, plain_colour, rounded_rectangle, scanned, share_px, surrounded, windowed
-from automask_models.training.synth.layout.paints import Colour, Pixels, Rng, gradient, pattern, texture
+from automask_models.training.synth.layout.framed import (
+    Framed,
+    ink_for,
+    letters,
+    outer_shape,
+    plain_colour,
+    rounded_rectangle,
+    scanned,
+    share_px,
+    surrounded,
+    windowed,
+)
+from automask_models.training.synth.layout.paints import Pixels, Rng, gradient, pattern, texture
 
 
 def letterbox(picture: Pixels, rng: Rng) -> Framed:

@@ -61,4 +61,6 @@ def interface_strip(picture: Pixels, rng: Rng) -> Framed:
     return framed
 
 
-STRIPS: dict[str, Callable[[Pixels, Rng], Framed]] = {each.__name__: each for each in (caption_strip, translucent_strip, interface_strip)}
+STRIPS: dict[str, Callable[[Pixels, Rng], Framed]] = {
+    each.__name__: each for each in (caption_strip, translucent_strip, interface_strip)
+}

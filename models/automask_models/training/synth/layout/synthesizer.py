@@ -49,6 +49,10 @@ class LayoutSynthesizer:
         self._seed = seed
         self._shares = shares or LayoutShares()
 
+    def framed(self, index: int) -> tuple[str, Framed]:
+        """What sample number `index` shows, before it is squashed, and the name of its kind."""
+        return draw(self._shelf, np.random.default_rng((self._seed, index)), self._shares)
+
     def sample(self, index: int) -> LayoutSample:
         """Sample number `index`."""
         rng = np.random.default_rng((self._seed, index))
