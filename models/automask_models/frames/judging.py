@@ -1,7 +1,7 @@
 """What speaks for and against a proposed frame, weighed by one fitted model for every kind of proposal.
 
-Geometry knows exactly where a line runs, and cannot tell a wall from a border. The layout network sees which part of the
-image is picture, and knows its edge to a cell only. A proposal is drawn where both together make it likely.
+Geometry knows exactly where a line runs, and cannot tell a wall from a border. The layout network sees which part of
+the image is picture, and knows its edge to a cell only. A proposal is drawn where both together make it likely.
 """
 
 from __future__ import annotations

@@ -33,12 +33,10 @@ class Traced:
     Attributes:
         outside: (H, W) bool, all that is no picture.
         support: Mean share of the moved sides that lie on an edge, 0..1; 0 where no picture is a rectangle.
-        sureness: How far the map is from one half, on average over the image, 0..1.
     """
 
     outside: NDArray[np.bool_]
     support: float
-    sureness: float
 
 
 @dataclass(frozen=True, slots=True)

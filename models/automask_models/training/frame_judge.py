@@ -1,8 +1,8 @@
-"""Fits the judge of frames: `python -m automask_models.training.frame_judge RECIPE --materials M --manifest MANIFEST ...`.
+"""Fits the judge of frames: `python -m automask_models.training.frame_judge RECIPE --materials M --manifest FILE ...`.
 
 What geometry proposes, and what is traced from the network's map, is labelled by the truth of the pictures: of
-synthesized ones on sources that the network never saw, and of real ones. So few coefficients may be fitted on images that
-are measured on, if the figures that are told come from sources left out.
+synthesized ones on sources that the network never saw, and of real ones. So few coefficients may be fitted on images
+that are measured on, if the figures that are told come from sources left out.
 """
 
 from __future__ import annotations

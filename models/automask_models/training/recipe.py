@@ -89,10 +89,16 @@ def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images
     state = load_state(out / STATE_FILE, task=task.name)
     module: Any = task.build()
     module.load_state_dict(state.average)
-    if task.name == "sam":
+    if task.name == "layout":
+        from automask_models.training.evaluate_layout import evaluate_layout
+        from automask_models.training.layout_samples import synthesizer_of
+
+        held_out = synthesizer_of(table, materials, split="val")  # drawn, not rendered: of materials
+        figures: Any = evaluate_layout(module, held_out, images=images)
+    elif task.name == "sam":
         from automask_models.training.evaluate import evaluate_sam
 
-        figures: Any = evaluate_sam(module, task, images=images)  # type: ignore[arg-type]
+        figures = evaluate_sam(module, task, images=images)  # type: ignore[arg-type]
     else:
         from automask_models.training.evaluate_watermark import evaluate_detector
 

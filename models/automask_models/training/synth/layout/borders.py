@@ -143,12 +143,12 @@ def blurred_bars(picture: Pixels, rng: Rng) -> Framed:
 def rounded_window(picture: Pixels, rng: Rng) -> Framed:
     """A window with rounded corners in a border of one colour."""
     margin, radius = share_px(picture, rng, 0.02, 0.1), share_px(picture, rng, 0.03, 0.15)
-    return windowed(picture, plain_colour(rng), rounded_rectangle(*picture.shape[:2], margin, radius))
+    return windowed(picture, plain_colour(rng), rounded_rectangle(picture.shape[0], picture.shape[1], margin, radius))
 
 
 def rounded_corners(picture: Pixels, rng: Rng) -> Framed:
     """Only the corners are cut off; they are transparent in half of the images."""
-    window = rounded_rectangle(*picture.shape[:2], 0, share_px(picture, rng, 0.04, 0.12))
+    window = rounded_rectangle(picture.shape[0], picture.shape[1], 0, share_px(picture, rng, 0.04, 0.12))
     framed = windowed(picture, (255, 255, 255), window)
     if rng.random() < 0.5:
         return framed

@@ -203,8 +203,8 @@ def _worn(rng: Rng, card: Framed) -> Framed:
         specks = specks > np.quantile(specks, rng.uniform(0.6, 0.9))
         pixels[specks & (near < rng.uniform(0.005, 0.03))] = rng.uniform(190, 250)
     if rng.random() < 0.3:
-        along = np.linspace(rng.uniform(0.7, 1.1), rng.uniform(0.7, 1.1), height_px)[:, None, None]
-        pixels = pixels * along
+        along = np.linspace(rng.uniform(0.7, 1.1), rng.uniform(0.7, 1.1), height_px, dtype=np.float32)
+        pixels = pixels * along[:, None, None]
     return replace(card, pixels=np.clip(pixels, 0, 255).astype(np.uint8))
 
 

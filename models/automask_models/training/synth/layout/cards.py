@@ -21,7 +21,7 @@ def filled(picture: Pixels, height_px: int, width_px: int, rng: Rng) -> Pixels:
     zoomed = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     y = int(rng.integers(0, zoomed.shape[0] - height_px + 1))
     x = int(rng.integers(0, zoomed.shape[1] - width_px + 1))
-    return zoomed[y : y + height_px, x : x + width_px]
+    return np.asarray(zoomed[y : y + height_px, x : x + width_px], dtype=np.uint8)
 
 
 def _ground(rng: Rng) -> Pixels:

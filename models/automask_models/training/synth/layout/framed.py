@@ -47,7 +47,7 @@ def plain_colour(rng: Rng) -> Colour:
 
 def share_px(picture: Pixels, rng: Rng, low: float, high: float) -> int:
     """A random share of the shorter side, in pixels."""
-    return max(2, round(min(picture.shape[:2]) * rng.uniform(low, high)))
+    return max(2, round(float(min(picture.shape[:2]) * rng.uniform(low, high))))
 
 
 def surrounded(picture: Pixels, margins: Margins, border: Pixels | Colour) -> Framed:
@@ -100,7 +100,7 @@ def rounded_rectangle(height_px: int, width_px: int, margin_px: int, radius_px: 
     inner = margin_px + radius_px
     dx = np.maximum(0, np.maximum(inner - x, x - (width_px - 1 - inner)))
     dy = np.maximum(0, np.maximum(inner - y, y - (height_px - 1 - inner)))
-    return np.hypot(dx, dy) <= radius_px
+    return np.asarray(np.hypot(dx, dy) <= radius_px, dtype=np.bool_)
 
 
 def scanned(framed: Framed, rng: Rng, degrees: float) -> Framed:

@@ -54,7 +54,11 @@ class LayoutShares:
 
 
 _FRAMED_FAMILIES = {"border": BORDERS, "strip": STRIPS, "card": CARD_KINDS, "mount": MOUNTS}
-_SHELF_FAMILIES = {"isolated": ISOLATED, "page": {"drawn_page": drawn_page}, "plain": PLAIN}
+_SHELF_FAMILIES: dict[str, dict[str, Callable[[PictureShelf, Rng], Framed]]] = {
+    "isolated": ISOLATED,
+    "page": {"drawn_page": drawn_page},
+    "plain": PLAIN,
+}
 
 
 def draw(shelf: PictureShelf, rng: Rng, shares: LayoutShares) -> tuple[str, Framed]:

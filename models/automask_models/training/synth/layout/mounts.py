@@ -134,7 +134,7 @@ def slide_mount(picture: Pixels, rng: Rng) -> Framed:
     """A slide in its mount, with round corners and a note."""
     broad, level = share_px(picture, rng, 0.12, 0.35), int(rng.choice([250, 225, 60, 15]))
     framed = surrounded(picture, (broad,) * 4, (level, level, max(0, level - int(rng.integers(0, 20)))))
-    hole = rounded(*picture.shape[:2], share_px(picture, rng, 0.02, 0.1)) < 128
+    hole = rounded(picture.shape[0], picture.shape[1], share_px(picture, rng, 0.02, 0.1)) < 128
     inner = np.s_[broad:-broad, broad:-broad]
     framed.pixels[inner][hole] = level
     framed.truth[inner][hole] = 255

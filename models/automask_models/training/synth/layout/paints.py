@@ -24,7 +24,7 @@ def gradient(rng: Rng, height_px: int, width_px: int) -> Pixels:
     angle = rng.uniform(0, 2 * np.pi)
     along = np.cos(angle) * x / width_px + np.sin(angle) * y / height_px
     along = (along - along.min()) / max(1e-6, float(along.max() - along.min()))
-    return (first + along[..., None] * (last - first)).astype(np.uint8)
+    return np.asarray(first + along[..., None] * (last - first), dtype=np.uint8)
 
 
 def texture(rng: Rng, height_px: int, width_px: int) -> Pixels:
@@ -33,7 +33,7 @@ def texture(rng: Rng, height_px: int, width_px: int) -> Pixels:
     noise = rng.normal(0, 1, (height_px, width_px)).astype(np.float32)
     grain = cv2.GaussianBlur(noise, (0, 0), sigmaX=float(rng.uniform(0.6, 12)), sigmaY=float(rng.uniform(0.6, 3)))
     grain = grain / grain.std() * rng.uniform(5, 20)
-    return np.clip(base + grain[..., None] * np.array([1.0, 0.9, 0.7]), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(base + grain[..., None] * np.array([1.0, 0.9, 0.7]), 0, 255), dtype=np.uint8)
 
 
 def pattern(rng: Rng, height_px: int, width_px: int) -> Pixels:
@@ -88,7 +88,7 @@ def metal(rng: Rng, height_px: int, width_px: int) -> Pixels:
     angle = rng.uniform(0, np.pi)
     shine = np.cos(2 * np.pi * ((np.cos(angle) * x + np.sin(angle) * y) * rng.uniform(0.5, 4) + rng.random()))
     grain = rng.normal(0, rng.uniform(0, 6), (height_px, width_px))
-    return np.clip(base * (0.85 + 0.3 * shine[..., None]) + grain[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(base * (0.85 + 0.3 * shine[..., None]) + grain[..., None], 0, 255), dtype=np.uint8)
 
 
 def paper(rng: Rng, height_px: int, width_px: int) -> Pixels:

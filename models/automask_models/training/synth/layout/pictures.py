@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from automask.errors import InputError
 from automask_models.training.synth.index import MaterialIndex, Picture
 from automask_models.training.synth.layout.paints import Pixels, Rng, painted
 
@@ -55,6 +56,8 @@ class PictureShelf:
             self._kept.move_to_end(file)
             return self._kept[file]
         found = cv2.imread(str(self._folder / file), cv2.IMREAD_UNCHANGED)
+        if found is None:
+            raise InputError(f"{file} cannot be read.", advice="Collect the materials again.")
         if found.ndim == 2:
             found = cv2.cvtColor(found, cv2.COLOR_GRAY2BGR)
         factor = min(1.0, _LONG_SIDE_PX / max(found.shape[:2]))

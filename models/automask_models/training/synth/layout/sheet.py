@@ -31,7 +31,7 @@ class Sheet:
     @property
     def size_px(self) -> tuple[int, int]:
         """Height and width."""
-        return self.frame.shape
+        return self.frame.shape[0], self.frame.shape[1]
 
     def framed(self) -> Framed:
         """What was drawn."""

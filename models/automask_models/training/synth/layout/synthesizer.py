@@ -90,5 +90,5 @@ def _degraded(rng: Rng, pixels: Pixels) -> Pixels:
         pixels = np.clip(changed + rng.normal(0, rng.uniform(0, 8), pixels.shape), 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])
-        pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        pixels = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
     return np.ascontiguousarray(pixels)
