@@ -68,7 +68,7 @@ class LayoutNetwork:
             raise WeightsError(
                 f"{weights.path.name} is no layout network: its inputs are {', '.join(sorted(session.inputs))}.",
                 advice="Give a file that models/training exported.",
-                code="weights-unsuitable",
+                code="weights-layout",
             )
         return cls(session, key=weights.sha256)
 

@@ -237,5 +237,10 @@ def _on_table(rng: Rng, card: Framed, picture: Pixels) -> Framed:
     share = shape.astype(np.float32)[..., None] / 255
     pixels = (wide[0] * share + table * (1 - share)).astype(np.uint8)
     on = shape > 127
-    truth = np.where(on, wide[1], 255).astype(np.uint8)
-    return Framed(pixels, np.where(truth > 127, 255, 0).astype(np.uint8), others={"plate": np.where(on, wide[2], 0)})
+    frame = ~on | (wide[1] > 127)
+    plate = on & frame & (wide[2] > 127)
+    return Framed(
+        pixels,
+        np.where(frame, 255, 0).astype(np.uint8),
+        others={"plate": np.where(plate, 255, 0).astype(np.uint8)},
+    )

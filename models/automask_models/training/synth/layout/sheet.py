@@ -31,7 +31,8 @@ class Sheet:
     @property
     def size_px(self) -> tuple[int, int]:
         """Height and width."""
-        return self.frame.shape[0], self.frame.shape[1]
+        height_px, width_px = self.pixels.shape[:2]
+        return height_px, width_px
 
     def framed(self) -> Framed:
         """What was drawn."""
