@@ -119,3 +119,19 @@ def test_figures_count_what_is_drawn_where_nothing_is():
     assert (figures.framed, figures.unframed) == (2, 2)
     assert figures.iou == pytest.approx(0.5)
     assert figures.false_share == figures.falsely_drawn == 1.0
+
+
+def test_the_shipped_recipe_builds_what_it_says(tmp_path: Path):
+    import tomllib
+
+    from automask_models.training.recipe import load_recipe
+    from automask_models.training.synth.layout.kinds import LayoutShares
+
+    recipe = Path(__file__).parent.parent / "models" / "training" / "layout.toml"
+    table = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    task, loop = load_recipe(table, materials=tmp_path)
+    assert task.name == "layout"
+    assert 1 < sum(parameter.numel() for parameter in task.build().parameters()) / 1e6 < 2
+    assert loop.schedule.total_samples > task.recipe.halved_until
+    assert len(table["render"]["held_out"]) > 10
+    assert LayoutShares()
