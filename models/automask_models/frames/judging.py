@@ -37,10 +37,8 @@ class Evidence:
 
     Attributes:
         geometry: Confidence of the geometry that proposed it, 0..1.
-        inside: Mean probability of frame in its cells, 0..1.
+        inside: Mean probability in its cells of frame that is neither a page's margin nor plain ground, 0..1.
         beyond: Mean probability of frame in the cells next to it that it leaves to the picture, 0..1.
-        margin: Mean probability in its cells that they are a page's margins or gutters, 0..1.
-        ground: Mean probability in its cells that they are the plain ground behind things, 0..1.
         share: Share of the image that it covers, 0..1.
         depth_cells: Its mean depth, in cells of the network.
     """
@@ -48,8 +46,6 @@ class Evidence:
     geometry: float
     inside: float
     beyond: float
-    margin: float
-    ground: float
     share: float
     depth_cells: float
 
@@ -60,15 +56,14 @@ class Evidence:
 
         shares = layout.share_of(mask)
         weight = max(1e-6, float(shares.sum()))
+        put_around = layout.frame * (1 - layout.margin) * (1 - layout.ground)
         reach = np.ones((2 * _NEAR_CELLS + 1, 2 * _NEAR_CELLS + 1), np.uint8)
         near = (cv2.dilate((shares > _MIXED).astype(np.uint8), reach) > 0) & (shares <= _MIXED)
         edge_cells = int(((cv2.dilate(shares, np.ones((3, 3), np.uint8)) > _MIXED) & (shares <= _MIXED)).sum())
         return cls(
             geometry=geometry,
-            inside=float((layout.frame * shares).sum()) / weight,
+            inside=float((put_around * shares).sum()) / weight,
             beyond=float(layout.frame[near].mean()) if near.any() else 0.5,
-            margin=float((layout.margin * shares).sum()) / weight,
-            ground=float((layout.ground * shares).sum()) / weight,
             share=float(shares.mean()),
             depth_cells=weight / max(1, edge_cells),
         )
@@ -82,8 +77,6 @@ class Evidence:
             "inside": seen * _log_odds(self.inside),
             "inside_thin": (1 - seen) * _log_odds(self.inside),
             "beyond": _log_odds(self.beyond),
-            "margin": self.margin,
-            "ground": self.ground,
             "log_share": math.log(max(self.share, 1e-3)),
             "thin": 1 - seen,
         }

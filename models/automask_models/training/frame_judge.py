@@ -39,6 +39,8 @@ _MOST_IGNORED = 0.7
 """Share of a proposal that may lie where nobody can say what it is."""
 _TRUE_SHARE = 0.6
 """Share of the rest that is unwanted from which a proposal is right: with less it costs more than it saves."""
+_MOST_TAKEN = 0.04
+"""Share of the image that a traced frame may take from the picture: with more the mask is not fine any more."""
 _DECIMALS = 3
 
 
@@ -93,7 +95,7 @@ def rows_of(picture: JudgedPicture, regions: Sequence[Region], layout: LayoutMap
             proposed.append(Row(evidence.features, right, picture.source))
     found = trace(picture.pixels, layout)
     if found is not None:
-        right = is_right(found.outside, picture.truth)
+        right = is_right(found.outside, picture.truth, most_taken=_MOST_TAKEN)
         if right is not None:
             traced.append(Row(evidence_of_trace(found, layout).features, right, picture.source))
     return proposed, traced
@@ -107,8 +109,11 @@ def whole_mask(region: Region, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return mask
 
 
-def is_right(mask: NDArray[np.bool_], truth: NDArray[np.uint8] | None) -> bool | None:
-    """Whether most of a proposal is unwanted; None where too little is known."""
+def is_right(mask: NDArray[np.bool_], truth: NDArray[np.uint8] | None, *, most_taken: float = 1.0) -> bool | None:
+    """Whether most of a proposal is unwanted, and at most this share of the image is taken that is not.
+
+    None where too little is known.
+    """
     if not mask.any():
         return None
     if truth is None:
@@ -117,7 +122,8 @@ def is_right(mask: NDArray[np.bool_], truth: NDArray[np.uint8] | None) -> bool |
     known = own != TRUTH_IGNORE
     if known.mean() < 1 - _MOST_IGNORED:
         return None
-    return bool((own[known] == TRUTH_UNWANTED).mean() >= _TRUE_SHARE)
+    unwanted = own[known] == TRUTH_UNWANTED
+    return bool(unwanted.mean() >= _TRUE_SHARE and (~unwanted).sum() <= most_taken * truth.size)
 
 
 def fit(rows: Sequence[Row], *, prior_odds: float = 1.0) -> tuple[LogisticModel, float]:
