@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import FrozenModel
+from automask_models.frames.nesting import ACCEPT
 from automask_models.layout.network import LayoutMap
 from automask_models.text.evidence import LogisticModel
 
@@ -36,7 +37,7 @@ class Evidence:
     """What is known about one proposal.
 
     Attributes:
-        geometry: Confidence of the geometry that proposed it, 0..1.
+        geometry: Confidence of the geometry that proposed it, 0..1; below `ACCEPT` it is for a person to say.
         inside: Mean probability in its cells of frame that is neither a page's margin nor plain ground, 0..1.
         beyond: Mean probability of frame in the cells next to it that it leaves to the picture, 0..1.
         share: Share of the image that it covers, 0..1.
@@ -74,6 +75,7 @@ class Evidence:
         seen = min(1.0, self.depth_cells / _SEEN_CELLS)
         return {
             "geometry": _log_odds(self.geometry),
+            "for_a_person": float(self.geometry < ACCEPT),
             "inside": seen * _log_odds(self.inside),
             "inside_thin": (1 - seen) * _log_odds(self.inside),
             "beyond": _log_odds(self.beyond),
