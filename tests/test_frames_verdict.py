@@ -154,7 +154,7 @@ class TestDetector:
         assert "geometry" not in region.attributes
         assert region.confidence >= ACCEPT
         assert truth.any()
-        assert [issue.code for issue in detector.notices] == ["weights-missing"]
+        assert [issue.code for issue in detector.notices] == ["layout-missing"]
 
     def test_with_weights_the_network_judges(self):
         detector = EdgesDetector.from_options(

@@ -99,7 +99,7 @@ class EdgesDetector(WeightedStage[EdgesOptions]):
         return (
             Issue(
                 stage=self.name,
-                code="weights-missing",
+                code="layout-missing",
                 message=f"No layout weights ({self._options.weights}) on this machine: frames are judged by their "
                 "edges alone. Give some with `--option edges.weights=FILE`.",
             ),
