@@ -17,15 +17,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from framed_cards import CARD_KINDS
-from framed_pictures import SIMPLE_KINDS, Framed, Pixels
-from unframed_pictures import UNFRAMED
 
-from automask.config import PolicyConfig, RenderConfig
+from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
 from automask.fuse import Mask
 from automask.metrics import MaskScore, mean_of, score_mask
 from automask.types import Image, Patch, Region
-from automask_models.frames.detector import EdgesDetector
+from automask.weights import WeightLibrary
+from automask_models.frames.detector import EdgesDetector, EdgesOptions
+from automask_models.training.synth.layout.cards import CARD_KINDS
+from automask_models.training.synth.layout.framed import Framed, Pixels
+from automask_models.training.synth.layout.kinds import SIMPLE_KINDS
+from automask_models.training.synth.layout.scenes import UNFRAMED
 
 LONGEST_PX = 768
 KINDS = {**SIMPLE_KINDS, **CARD_KINDS}
@@ -57,10 +59,14 @@ def main() -> None:
 
 def _row(kind: str, files: list[Path], *, failures: Path | None) -> str:
     scores, seconds = [], []
+    detector = EdgesDetector.from_options(
+        EdgesOptions.model_validate({}), weights=WeightLibrary.discover(), runtime=RuntimeConfig()
+    )
+    detector.load()
     for name, framed in _images(kind, files):
         pixels = framed.pixels if framed.alpha is not None else jpeg(framed.pixels)
         start = time.perf_counter()
-        (regions,) = EdgesDetector().detect([Image(name, pixels, framed.alpha)])
+        (regions,) = detector.detect([Image(name, pixels, framed.alpha)])
         seconds.append(time.perf_counter() - start)
         levels = rendered(regions, pixels)
         score = score_mask(levels, framed.truth)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from framed_pictures import SIMPLE_KINDS
 from measure_frames import jpeg, rendered
 from test_frames_edges import scene
-from unframed_pictures import UNFRAMED
 
 from automask.metrics import mean_of, score_mask
 from automask_models.frames.detector import detect_frames
+from automask_models.training.synth.layout.kinds import SIMPLE_KINDS
+from automask_models.training.synth.layout.scenes import UNFRAMED
 
 PICTURES = 2
 HARD = {

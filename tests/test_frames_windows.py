@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from framed_cards import CARD_KINDS
-from framed_pictures import Pixels, letters
 from measure_frames import jpeg, rendered
 from test_frames_edges import bordered, scene
 
@@ -14,6 +12,8 @@ from automask.metrics import mean_of, score_mask
 from automask_models.frames.detector import detect_frames
 from automask_models.frames.plates import find_plates
 from automask_models.frames.windows import find_window
+from automask_models.training.synth.layout.cards import CARD_KINDS
+from automask_models.training.synth.layout.framed import Pixels, letters
 
 WORST = {"overlapped_card": 0.5, "scanned_card": 0.6}
 """Mean leak that is tolerated where narrow plates or the tilt of a scan hide the window at times."""

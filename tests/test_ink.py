@@ -165,7 +165,8 @@ class TestDetector:
         library = WeightLibrary({}, cache_folder=tmp_path)
         config = PipelineConfig(refiner="polygon")
         assert [notice.code for notice in MaskPipeline.from_config(config, weights=library).notices] == [
-            "weights-missing"
+            "layout-missing",
+            "weights-missing",
         ]
         named = config.model_copy(update={"detectors": ("edges", "ink")})
         with pytest.raises(WeightsError, match=r"ink\.weights=FILE"):

@@ -1,18 +1,24 @@
-"""The `edges` detector: frames, borders, bars, mats and caption strips from straight edges, without weights."""
+"""The `edges` detector: frames, borders, bars, mats and caption strips.
+
+Straight edges propose, the layout network judges what is picture. Without the network's weights edges alone decide.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
+from automask.errors import StageError
 from automask.geometry import Box
-from automask.protocols import WeightSource, stage_fingerprint
+from automask.protocols import WeightFile
 from automask.types import Attribute, Image, Issue, Kind, Region
 from automask_models.frames.cards import CardWindow, find_card
+from automask_models.frames.judging import FrameJudge
 from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow
 from automask_models.frames.openings import Opening, find_opening
 from automask_models.frames.picture import certainly_picture, detail_of
@@ -22,10 +28,12 @@ from automask_models.frames.sides import Line, Side
 from automask_models.frames.strips import Strip, find_strips
 from automask_models.frames.tilt import levelled, tilt_of, turned_back
 from automask_models.frames.veils import Veil, find_veils
+from automask_models.frames.verdict import judged
 from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
+from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutNetwork
 from automask_models.proposing import JUST_PROPOSED
+from automask_models.stages import WeightedStage, WeightOptions
 
-ALGORITHM_VERSION = 5
 DRAWING_TRUST = 0.45
 """What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
 
@@ -36,12 +44,14 @@ LETTERED_STRIP = 0.25
 """Share of the image over which a strip is only proposed: a comic's panel is level, plain and full of lines, too."""
 
 
-class EdgesOptions(FrozenModel):
-    """The `edges` detector has no options yet."""
+class EdgesOptions(WeightOptions):
+    """Options of the `edges` detector."""
+
+    weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of a layout network.")
 
 
-class EdgesDetector:
-    """Finds what was put around a picture. Needs no weights; runs in the calling thread.
+class EdgesDetector(WeightedStage[EdgesOptions]):
+    """Finds what was put around a picture; runs in the calling thread.
 
     Regions have kind frame and their own `artefact`, the exact pixels of the frame. Attributes:
 
@@ -58,37 +68,72 @@ class EdgesDetector:
     - for the art window of a card instead: `support`, `off_centre`, `mirrored`, `plates`, `detail`
       (see `windows.ArtWindow`);
     - for a card instead: `straightness`, `fullness`, `asymmetry_ratio`, `mirror_correlation`
-      (see `cards.CardWindow`).
+      (see `cards.CardWindow`);
+    - for what was traced from the network's map (`pattern` traced) instead: `support`, share of its sides that are
+      edges;
+    - of all that was judged: `layout_inside` and `layout_beyond`, mean probability of frame in the region and beside
+      it, and, save for what was traced, `geometry`, the confidence before.
     """
 
     name: ClassVar[str] = "edges"
     Options: ClassVar[type[FrozenModel]] = EdgesOptions
+    algorithm_version: ClassVar[int] = 6
+    role: ClassVar[str] = "detector"
+    optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 
-    @classmethod
-    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """Build the detector; it has nothing to check."""
-        return cls()
+    def __init__(self, options: EdgesOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        super().__init__(options, weights=weights, runtime=runtime)
+        self._network: LayoutNetwork | None = None
+        self._judge: FrameJudge | None = None
 
     @property
-    def fingerprint(self) -> str:
-        """Depends on the algorithm alone."""
-        return stage_fingerprint(self.name, algorithm_version=ALGORITHM_VERSION)
+    def model_sha256s(self) -> tuple[str, ...]:
+        """See `WeightedStage`."""
+        return () if self._weights is None else (FrameJudge.bundled().sha256,)
 
     @property
     def notices(self) -> Sequence[Issue]:
-        """None."""
-        return ()
+        """That there are no weights, if so."""
+        if self._weights is not None:
+            return ()
+        return (
+            Issue(
+                stage=self.name,
+                code="layout-missing",
+                message=f"No layout weights ({self._options.weights}) on this machine: frames are judged by their "
+                "edges alone. Give some with `--option edges.weights=FILE`.",
+            ),
+        )
 
     def load(self) -> None:
-        """Nothing to load."""
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: The file is no layout network.
+        """
+        if self._weights is not None and self._network is None:
+            self._judge = FrameJudge.bundled()
+            self._network = LayoutNetwork.open(self._weights, runtime=self._runtime)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
-        """Frames per image."""
-        return [detect_frames(image.pixels, alpha=image.alpha) for image in images]
+        """Frames per image.
+
+        Raises:
+            StageError: There are weights and `load` was not called, or the network failed.
+        """
+        if self._weights is not None and self._network is None:
+            raise StageError("edges: detect() before load().")
+        return [self._frames(image) for image in images]
+
+    def _frames(self, image: Image) -> list[Region]:
+        regions = detect_frames(image.pixels, alpha=image.alpha)
+        if self._network is None or self._judge is None:
+            return regions
+        return judged(regions, image.pixels, self._network.map_of(image), self._judge, source=self.name)
 
 
 def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None = None) -> list[Region]:
-    """Frame regions of an (H, W, 3) uint8 image with its (H, W) uint8 transparency, if it has one."""
+    """Frames that edges alone propose in an (H, W, 3) uint8 image with its (H, W) uint8 transparency, if any."""
     shape = pixels.shape[:2]
     layers = follow(pixels)
     lines = {side: Line() for side in Side}

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import FrozenModel, RuntimeConfig
-from automask.protocols import ImageFacts, ReducedImage, TemplateFinder, WeightSource, stage_fingerprint
+from automask.protocols import ImageFacts, ReducedImage, TemplateFinder, WeightFile, WeightSource, stage_fingerprint
 from automask.templates import DatasetTemplate
 from automask.types import Image, Issue, Kind, Region
+from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
 from automask_models.overlay.estimator import estimate
 from automask_models.overlay.finding import find_all
+from automask_models.overlay.judging import as_shown
 from automask_models.overlay.options import OverlayOptions
 from automask_models.overlay.picture import picture_png
 from automask_models.overlay.reduction import SMALLEST_PX, Shape, reduced
@@ -30,18 +32,26 @@ class OverlayDetector:
     name: ClassVar[str] = "overlay"
     Options: ClassVar[type[FrozenModel]] = OverlayOptions
 
-    def __init__(self, options: OverlayOptions) -> None:
+    def __init__(
+        self, options: OverlayOptions, *, layout: WeightFile | None = None, runtime: RuntimeConfig | None = None
+    ) -> None:
+        """Without weights of a layout network, templates are applied whole."""
         self._options = options
+        self._layout = layout
+        self._runtime = runtime or RuntimeConfig()
+        self._network: LayoutNetwork | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
-        """Check and remember; there is nothing to load."""
-        return cls(OverlayOptions.model_validate(options.model_dump()))
+        """See `automask.protocols.Stage`."""
+        checked = OverlayOptions.model_validate(options.model_dump())
+        return cls(checked, layout=weights.find(DEFAULT_WEIGHTS), runtime=runtime)
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the algorithm's version and the options."""
-        return stage_fingerprint(self.name, algorithm_version=4, options=self._options)
+        """Hash of the algorithm's version, the options and the weights."""
+        own = () if self._layout is None else (self._layout.sha256,)
+        return stage_fingerprint(self.name, algorithm_version=5, options=self._options, weights_sha256=own)
 
     @property
     def notices(self) -> Sequence[Issue]:
@@ -49,7 +59,13 @@ class OverlayDetector:
         return ()
 
     def load(self) -> None:
-        """There are no weights."""
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: The file is no layout network.
+        """
+        if self._layout is not None and self._network is None:
+            self._network = LayoutNetwork.open(self._layout, runtime=self._runtime)
 
     def reduce(self, image: Image) -> NDArray[np.uint8] | None:
         """The image at the size of its aspect class, (h, w, 3) uint8; None for icons."""
@@ -69,7 +85,14 @@ class OverlayDetector:
 
     def finder(self, templates: Sequence[DatasetTemplate]) -> TemplateFinder:
         """Parse templates once for many images."""
-        return _Finder([Template.from_bytes(template.content) for template in templates])
+        return _Finder([Template.from_bytes(template.content) for template in templates], self)
+
+    def layout_of(self, image: ReducedImage) -> LayoutMap | None:
+        """What the layout network says of an image, at full size; None without the network."""
+        if self._network is None:
+            return None
+        seen = self._network.look(image.pixels)
+        return dataclasses.replace(seen, width_px=image.facts.width_px, height_px=image.facts.height_px)
 
     def read_template(self, content: bytes) -> DatasetTemplate:
         """The template that was saved to a file."""
@@ -105,9 +128,15 @@ class OverlayDetector:
 
 
 class _Finder:
-    def __init__(self, templates: Sequence[Template]) -> None:
+    def __init__(self, templates: Sequence[Template], detector: OverlayDetector) -> None:
         self._templates = tuple(templates)
+        self._detector = detector  # which may load its network after saved templates were read
 
     def find(self, image: ReducedImage) -> list[Region]:
-        """Regions of all templates in one image."""
-        return find_all(self._templates, image)
+        """Regions of all templates in one image, without what the image shows picture in."""
+        regions = find_all(self._templates, image)
+        layout = self._detector.layout_of(image) if regions else None
+        if layout is None:
+            return regions
+        shown = [as_shown(region, layout) for region in regions]
+        return [region for region in shown if region is not None]

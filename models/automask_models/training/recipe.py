@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from automask_models.training.layout import LayoutTask
     from automask_models.training.sam import ImageSource
     from automask_models.training.synth import Synthesizer, SyntheticImage
 
@@ -25,7 +26,7 @@ class RecipeError(Exception):
 
 
 def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task[Any, Any], LoopConfig]:
-    """Task and loop of a recipe; `split` is train or val.
+    """Task and loop of a recipe; `split` is train or val. Of the layout task, `materials` are rendered samples.
 
     Raises:
         RecipeError: unknown task or keys.
@@ -41,9 +42,12 @@ def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train")
         "crops",
         "prompts",
         "recipe",
+        "render",
     }
     if unknown:
         raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
+    if table.get("task") == "layout":
+        return layout_task(table, materials), loop_of(table)
     return task_of(table, _source(table, materials, split=split), split=split), loop_of(table)
 
 
@@ -70,7 +74,7 @@ def task_of(table: dict[str, Any], source: ImageSource, *, split: str = "train")
         return _watermark_task(table, source)
     if name == "ink":
         return _ink_task(table, source, split=split)
-    raise RecipeError(f"task is {name!r}, known are sam, watermark and ink")
+    raise RecipeError(f"task is {name!r}, known are sam, watermark, ink and layout")
 
 
 def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images: int) -> dict[str, Any]:
@@ -85,10 +89,16 @@ def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images
     state = load_state(out / STATE_FILE, task=task.name)
     module: Any = task.build()
     module.load_state_dict(state.average)
-    if task.name == "sam":
+    if task.name == "layout":
+        from automask_models.training.evaluate_layout import evaluate_layout
+        from automask_models.training.layout_samples import synthesizer_of
+
+        held_out = synthesizer_of(table, materials, split="val")  # drawn, not rendered: of materials
+        figures: Any = evaluate_layout(module, held_out, images=images)
+    elif task.name == "sam":
         from automask_models.training.evaluate import evaluate_sam
 
-        figures: Any = evaluate_sam(module, task, images=images)  # type: ignore[arg-type]
+        figures = evaluate_sam(module, task, images=images)  # type: ignore[arg-type]
     else:
         from automask_models.training.evaluate_watermark import evaluate_detector
 
@@ -110,6 +120,10 @@ def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[st
         from automask_models.training.ink_export import export_ink
 
         return export_ink(module, weights)
+    if task.name == "layout":
+        from automask_models.training.layout_export import export_layout
+
+        return export_layout(module, weights)
     from automask_models.training.watermark_export import export_watermark
 
     return export_watermark(module, weights)
@@ -120,7 +134,7 @@ def load_average(table: dict[str, Any], *, out: Path) -> tuple[Task[Any, Any], n
     from automask_models.training.checkpoint import load_state
     from automask_models.training.loop import STATE_FILE
 
-    task = task_of(table, _NoImages(), split="train")
+    task = layout_task(table, out) if table.get("task") == "layout" else task_of(table, _NoImages(), split="train")
     module = task.build()
     module.load_state_dict(load_state(out / STATE_FILE, task=task.name).average)
     return task, module.eval()
@@ -198,3 +212,13 @@ def _ink_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task
     if split == "val":
         recipe = replace(recipe, seed=recipe.seed + VAL_SEED_OFFSET)
     return InkTask(source, recipe)
+
+
+def layout_task(table: dict[str, Any], samples: Path) -> LayoutTask:
+    """The layout task of a recipe over a folder of rendered samples (`layout_samples`)."""
+    from automask_models.training.layout import LayoutRecipe, LayoutTask
+    from automask_models.training.layout_model import LayoutConfig
+    from automask_models.training.layout_samples import RenderedSamples
+
+    recipe = {"model": table_to(LayoutConfig, table.get("model", {})), **table.get("recipe", {})}
+    return LayoutTask(RenderedSamples(samples), table_to(LayoutRecipe, recipe))

@@ -6,33 +6,22 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from framed_pictures import (
-    Colour,
-    Framed,
-    Pixels,
-    Rng,
-    gradient,
-    ink_for,
-    letters,
-    pattern,
-    random_colour,
-    rounded_rectangle,
-    scanned,
-    texture,
-)
+
+from automask_models.training.synth.layout.framed import Framed, ink_for, letters, rounded_rectangle, scanned
+from automask_models.training.synth.layout.paints import Colour, Pixels, Rng, gradient, pattern, random_colour, texture
 
 CARD_PX = (900, 645)
 """Height and width: 88 x 63 mm."""
 
 
-def _art(picture: Pixels, height_px: int, width_px: int, rng: Rng) -> Pixels:
+def filled(picture: Pixels, height_px: int, width_px: int, rng: Rng) -> Pixels:
     """A part of the picture, as large as a window."""
     factor = max(height_px / picture.shape[0], width_px / picture.shape[1])
     size = round(picture.shape[1] * factor) + 1, round(picture.shape[0] * factor) + 1
     zoomed = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     y = int(rng.integers(0, zoomed.shape[0] - height_px + 1))
     x = int(rng.integers(0, zoomed.shape[1] - width_px + 1))
-    return zoomed[y : y + height_px, x : x + width_px]
+    return np.asarray(zoomed[y : y + height_px, x : x + width_px], dtype=np.uint8)
 
 
 def _ground(rng: Rng) -> Pixels:
@@ -83,7 +72,7 @@ def _card(picture: Pixels, rng: Rng, window: tuple[int, int, int, int], radius_p
         pixels[:] = colour
         pixels[border:-border, border:-border] = inner
     hole = rounded_rectangle(y1 - y0, x1 - x0, 0, radius_px)
-    art = _art(picture, y1 - y0, x1 - x0, rng)
+    art = filled(picture, y1 - y0, x1 - x0, rng)
     pixels[y0:y1, x0:x1][hole] = art[hole]
     truth[y0:y1, x0:x1][hole] = 0
     if rng.random() < 0.7:
@@ -111,13 +100,14 @@ def overlapped_card(picture: Pixels, rng: Rng) -> Framed:
     side = int(rng.integers(16, 44))
     radius = int(rng.integers(0, 30)) if rng.random() < 0.5 else 0
     pixels, truth = _card(picture, rng, (side, side, width_px - side, height_px - side), radius)
+    before = truth.copy()
     inset = side + int(rng.integers(0, 2)) * int(rng.integers(6, 30))
     bottom = height_px - side - (inset - side)
     _plate(rng, pixels, truth, (inset, bottom - int(rng.integers(60, 240)), width_px - inset, bottom), lines=3)
     if rng.random() < 0.6:
         top = side + (inset - side)
         _plate(rng, pixels, truth, (inset, top, width_px - inset, top + int(rng.integers(40, 70))), lines=1)
-    return Framed(pixels, truth)
+    return Framed(pixels, truth, others={"plate": truth - before})
 
 
 def ornamented_card(picture: Pixels, rng: Rng) -> Framed:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from border_textures import Pixels, Rng, random_colour, texture
+
+from automask_models.training.synth.layout.paints import Pixels, Rng, random_colour, texture
 
 SIZES = ((480, 640), (640, 480), (600, 600), (432, 768))
 
@@ -24,7 +25,8 @@ def _rough(rng: Rng, height_px: int, width_px: int) -> Pixels:
     coarse = cv2.GaussianBlur(rng.normal(0, 1, (height_px, width_px, 3)).astype(np.float32), (0, 0), 14)
     fine = cv2.GaussianBlur(rng.normal(0, 1, (height_px, width_px)).astype(np.float32), (0, 0), 1.2)
     base = np.array(random_colour(rng)) * 0.6 + 50
-    return np.clip(base + coarse / coarse.std() * 20 + fine[..., None] / fine.std() * 14, 0, 255).astype(np.uint8)
+    rough = base + coarse / coarse.std() * 20 + fine[..., None] / fine.std() * 14
+    return np.asarray(np.clip(rough, 0, 255), dtype=np.uint8)
 
 
 def sea_horizon(rng: Rng) -> Pixels:

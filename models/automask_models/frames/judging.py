@@ -1,0 +1,113 @@
+"""What speaks for and against a proposed frame, weighed by one fitted model for every kind of proposal.
+
+Geometry knows exactly where a line runs, and cannot tell a wall from a border. The layout network sees which part of
+the image is picture, and knows its edge to a cell only. A proposal is drawn where both together make it likely.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask.config import FrozenModel
+from automask_models.frames.nesting import ACCEPT
+from automask_models.layout.network import LayoutMap
+from automask_models.text.evidence import LogisticModel
+
+_SURE = 0.01
+"""Probabilities beyond this and one minus it say no more: neither the network nor geometry is calibrated that far."""
+_NEAR_CELLS = 3
+"""How far from the edge of a proposal the network is asked for picture, in its cells: what lies further in may be a
+plate or another frame, and the cells at the edge hold both."""
+_MIXED = 0.2
+"""Share of a cell up to which a proposal leaves it to the picture."""
+_SEEN_CELLS = 2.0
+"""Depth from which the network, whose cells are four of its pixels wide, sees all there is to see of a border."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about one proposal.
+
+    Attributes:
+        geometry: Confidence of the geometry that proposed it, 0..1; below `ACCEPT` it is for a person to say.
+        inside: Mean probability in its cells of frame that is neither a page's margin nor plain ground, 0..1.
+        beyond: Mean probability of frame in the cells next to it that it leaves to the picture, 0..1.
+        share: Share of the image that it covers, 0..1.
+        depth_cells: Its mean depth, in cells of the network.
+    """
+
+    geometry: float
+    inside: float
+    beyond: float
+    share: float
+    depth_cells: float
+
+    @classmethod
+    def of(cls, layout: LayoutMap, mask: NDArray[np.bool_], *, geometry: float) -> Evidence:
+        """Evidence about a mask of the whole image, (H, W), that is not empty."""
+        import cv2
+
+        shares = layout.share_of(mask)
+        weight = max(1e-6, float(shares.sum()))
+        put_around = layout.frame * (1 - layout.margin) * (1 - layout.ground)
+        reach = np.ones((2 * _NEAR_CELLS + 1, 2 * _NEAR_CELLS + 1), np.uint8)
+        near = (cv2.dilate((shares > _MIXED).astype(np.uint8), reach) > 0) & (shares <= _MIXED)
+        edge_cells = int(((cv2.dilate(shares, np.ones((3, 3), np.uint8)) > _MIXED) & (shares <= _MIXED)).sum())
+        return cls(
+            geometry=geometry,
+            inside=float((put_around * shares).sum()) / weight,
+            beyond=float(layout.frame[near].mean()) if near.any() else 0.5,
+            share=float(shares.mean()),
+            depth_cells=weight / max(1, edge_cells),
+        )
+
+    @property
+    def features(self) -> dict[str, float]:
+        """The numbers that the model weighs, by the names in its coefficient file."""
+        seen = min(1.0, self.depth_cells / _SEEN_CELLS)
+        return {
+            "geometry": _log_odds(self.geometry),
+            "for_a_person": float(self.geometry < ACCEPT),
+            "inside": seen * _log_odds(self.inside),
+            "inside_thin": (1 - seen) * _log_odds(self.inside),
+            "beyond": _log_odds(self.beyond),
+            "log_share": math.log(max(self.share, 1e-3)),
+            "thin": 1 - seen,
+        }
+
+
+def _log_odds(probability: float) -> float:
+    kept = min(max(probability, _SURE), 1 - _SURE)
+    return math.log(kept / (1 - kept))
+
+
+class FrameJudge(FrozenModel):
+    """The fitted models; their file also says how they were fitted.
+
+    Attributes:
+        fitted_on: What the coefficients come from.
+        proposed: Of what geometry proposed.
+        traced: Of what was traced from the network's map.
+    """
+
+    fitted_on: str
+    proposed: LogisticModel
+    traced: LogisticModel
+
+    @classmethod
+    def bundled(cls) -> Self:
+        """The models fitted for the shipped layout network."""
+        return cls.model_validate(json.loads(files(__package__).joinpath("judge.json").read_text("utf-8")))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the numbers, for fingerprints."""
+        return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()

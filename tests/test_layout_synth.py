@@ -1,0 +1,128 @@
+"""Pictures that the layout network learns from: framed ones and others, with their truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automask_models.training.layout_samples import RenderedSamples, render, synthesizer_of
+from automask_models.training.synth.layout.card_layouts import grammar_card
+from automask_models.training.synth.layout.cards import CARD_KINDS
+from automask_models.training.synth.layout.framed import CHANNELS, IGNORED, Framed, surrounded
+from automask_models.training.synth.layout.isolated import ISOLATED
+from automask_models.training.synth.layout.kinds import SIMPLE_KINDS, LayoutShares
+from automask_models.training.synth.layout.mounts import MOUNTS
+from automask_models.training.synth.layout.pages import drawn_page
+from automask_models.training.synth.layout.pictures import PictureShelf
+from automask_models.training.synth.layout.plain_pictures import PLAIN
+from automask_models.training.synth.layout.synthesizer import CELLS, SIDE_PX, UNKNOWN, LayoutSynthesizer, cell_shares
+
+FRAMED = {**SIMPLE_KINDS, **CARD_KINDS, **MOUNTS, "grammar_card": grammar_card}
+UNFRAMED_ON_A_SHELF = {**ISOLATED, **PLAIN, "drawn_page": drawn_page}
+
+
+def picture(seed: int = 0, height_px: int = 240, width_px: int = 300) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    return np.array(coarse.resize((width_px, height_px), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture(scope="module")
+def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("materials")
+    listed: dict[str, list[dict[str, str]]] = {"backgrounds": [], "sprites": []}
+    for number, source in enumerate(("near", "near", "far")):
+        (folder / "backgrounds").mkdir(exist_ok=True)
+        Image.fromarray(picture(number)).save(folder / "backgrounds" / f"{source}-{number}.png")
+        listed["backgrounds"].append({"file": f"backgrounds/{source}-{number}.png", "source": source, "licence": "CC0"})
+    figure = np.dstack([picture(9, 90, 60), (np.hypot(*np.mgrid[-45:45, -30:30]) < 28).astype(np.uint8) * 255])
+    (folder / "sprites").mkdir()
+    Image.fromarray(figure).save(folder / "sprites" / "near-9.png")
+    listed["sprites"].append({"file": "sprites/near-9.png", "source": "near", "licence": "CC0"})
+    (folder / "materials.json").write_text(json.dumps(listed))
+    return folder
+
+
+@pytest.mark.parametrize("kind", FRAMED)
+def test_a_framed_picture_has_a_frame_and_a_picture_and_repeats(kind: str):
+    for seed in range(3):
+        framed = FRAMED[kind](picture(seed), np.random.default_rng(seed))
+        again = FRAMED[kind](picture(seed), np.random.default_rng(seed))
+        assert np.array_equal(framed.pixels, again.pixels)
+        assert framed.pixels.dtype == framed.truth.dtype == np.uint8
+        assert framed.pixels.shape == (*framed.truth.shape, 3)
+        assert set(np.unique(framed.truth)) == {0, 255}
+        for other in framed.others.values():
+            assert other.shape == framed.truth.shape
+
+
+@pytest.mark.parametrize("kind", UNFRAMED_ON_A_SHELF)
+def test_a_picture_without_a_frame_has_none(kind: str, materials: Path):
+    shelf = PictureShelf(materials)
+    for seed in range(3):
+        found = UNFRAMED_ON_A_SHELF[kind](shelf, np.random.default_rng(seed))
+        assert found.pixels.shape == (*found.truth.shape, 3)
+        assert set(np.unique(found.truth)) <= {0, IGNORED}
+        assert (found.truth == 0).any()
+
+
+def test_plates_over_a_picture_are_told_from_the_rest_of_the_frame():
+    plates = 0
+    for seed in range(12):
+        card = grammar_card(picture(seed), np.random.default_rng(seed))
+        assert card.truth[card.others["plate"] > 0].min(initial=255) == 255
+        plates += (card.others["plate"] > 0).any()
+    assert plates >= 4
+
+
+def test_shares_of_cells_are_those_of_the_truth():
+    framed = surrounded(picture(0, 128, 128), (64, 64, 64, 64), (255, 255, 255))
+    shares = cell_shares(framed)
+    assert shares.shape == (len(CHANNELS), CELLS, CELLS)
+    assert (shares[0, :16] == 100).all()
+    assert (shares[0, 16:48, 16:48] == 0).all()
+    unknown = framed.truth.copy()
+    unknown[:64] = IGNORED
+    assert (cell_shares(Framed(framed.pixels, unknown))[0, :16] == UNKNOWN).all()
+
+
+def test_half_of_the_samples_have_no_frame(materials: Path):
+    shares = LayoutShares()
+    framed = shares.border + shares.strip + shares.card + shares.grammar + shares.mount
+    rest = shares.isolated + shares.page + shares.scene + shares.plain + shares.picture
+    assert framed / (framed + rest) == pytest.approx(0.54, abs=0.05)
+
+
+def test_a_sample_depends_on_seed_and_number_only(materials: Path):
+    first, again = (LayoutSynthesizer(materials, seed=3) for _ in range(2))
+    for index in (0, 5):
+        one, other = first.sample(index), again.sample(index)
+        assert one.pixels.shape == (SIDE_PX, SIDE_PX, 3)
+        assert np.array_equal(one.pixels, other.pixels)
+        assert np.array_equal(one.shares, other.shares)
+        assert one.kind == other.kind
+
+
+def test_held_out_sources_are_seen_by_the_validation_alone(materials: Path):
+    table = {"render": {"held_out": ["far"]}}
+    train, held_out = (synthesizer_of(table, materials, split=split) for split in ("train", "val"))
+    assert list(train._shelf._backgrounds) == ["near"]
+    assert list(held_out._shelf._backgrounds) == ["far"]
+
+
+def test_rendered_samples_are_those_of_the_synthesizer_and_rendering_goes_on(materials: Path, tmp_path: Path):
+    synthesizer = LayoutSynthesizer(materials, seed=1)
+    render(synthesizer, tmp_path, count=4)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    render(synthesizer, tmp_path, count=4)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    samples = RenderedSamples(tmp_path)
+    wanted = synthesizer.sample(2)
+    pixels, shares = samples.get(2)
+    assert np.array_equal(pixels, wanted.pixels)
+    assert np.array_equal(shares, wanted.shares)
+    assert samples.kind(2) == wanted.kind
