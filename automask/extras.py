@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import automask
+from automask import version
 
 _NAME = "automask"
 _NAMED = re.compile(r"the (?P<what>extra|package) `(?P<name>[^`]+)`")
@@ -54,7 +54,7 @@ def requirement_of(extra: str) -> tuple[str, ...]:
     try:
         installed = distribution(_NAME)
     except PackageNotFoundError:  # never installed: a clone on the module search path
-        return _of_folder(Path(automask.__file__).resolve().parent.parent, extra) or (f"{_NAME}[{extra}]",)
+        return _of_folder(Path(version.__file__).resolve().parent.parent, extra) or (f"{_NAME}[{extra}]",)
     return _requirement(installed, extra)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from automask import __version__
 from automask.config import FrozenModel, PipelineConfig, RuntimeConfig, close_name, config_error
 from automask.errors import ConfigError, PluginError
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
+from automask.version import __version__
 
 DETECTORS = "automask.detectors"
 DATASET_DETECTORS = "automask.dataset_detectors"

@@ -6,7 +6,6 @@ import threading
 import time
 from pathlib import Path
 
-from automask import __version__
 from automask.config import PipelineConfig
 from automask.drawing import Drawn
 from automask.edited import adopt_edited_mask
@@ -15,6 +14,7 @@ from automask.events import Counted, EventSink, ImageReused, Notice, RunSummary,
 from automask.loaded import Loaded, is_current
 from automask.store import Status, Store, StoredImage
 from automask.types import Verdict
+from automask.version import __version__
 
 
 def redraw_store(

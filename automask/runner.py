@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from automask import __version__
 from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
 from automask.dataset.decode import Decoded, decode
@@ -37,6 +36,7 @@ from automask.store import Plan, Store, StoredImage, Work, is_store
 from automask.store.records import RunStatus
 from automask.templates import TEMPLATE_ATTRIBUTE
 from automask.types import Issue, Verdict
+from automask.version import __version__
 from automask.writer import MaskWriter
 
 _DECODE_THREADS = 2

@@ -12,7 +12,7 @@ import pytest
 from cli_process import CHEAP, automask, draw_images, environment, install_detector, masks_of
 from PIL import Image
 
-import automask as package
+from automask.version import __version__
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def level_share(data: bytes) -> float:
 
 
 def test_version():
-    assert automask("--version").stdout.strip() == package.__version__
+    assert automask("--version").stdout.strip() == __version__
 
 
 def test_render_changes_masks_without_models_and_keeps_the_rest(store):

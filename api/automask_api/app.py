@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-import automask
 from automask.errors import ConfigError
 from automask.pipeline import MaskPipeline
 from automask.store import Store
+from automask.version import __version__
 from automask.wire import WireResult
 from automask_api import problems
 from automask_api.description import DescribedApp
@@ -72,7 +72,7 @@ def create_app(
 
     app = DescribedApp(
         title="automask",
-        version=automask.__version__,
+        version=__version__,
         summary="Loss masks that keep a diffusion model from learning text, frames and watermarks.",
         lifespan=lifespan,
         docs_url=None,  # ours needs nothing from the network

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import automask
+from automask import version
 from automask.bench.folders import FolderFigures
 from automask.bench.manifest import Manifest, ManifestEntry
 from automask.bench.outcomes import ALL_SOURCES, Outcomes
@@ -23,6 +23,7 @@ from automask.bench.tables import markdown_table
 from automask.config import FrozenModel
 from automask.errors import ConfigError, PluginError
 from automask.metrics import mean_of
+from automask.version import __version__
 
 HERE, BESIDE = "here", "beside"
 Side = Literal["here", "beside"]
@@ -31,7 +32,7 @@ GROUP_IMAGES, LEAST_GROUPS = 16, 4
 """Most images in a group where they are run one at a time (a start of both programs costs some seconds), and how many
 groups a few images make, so that both come first as often."""
 
-_WHERE = "import automask, json; print(json.dumps([automask.__version__, automask.__file__]))"
+_WHERE = "import automask, json; print(json.dumps([__version__, version.__file__]))"
 _ERROR_CHARS = 2000
 
 
@@ -137,8 +138,8 @@ def run_beside(
         PluginError: One of the two fails on a group.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    package = str(Path(automask.__file__).parent)
-    here = Installation(python=sys.executable, version=automask.__version__, folder=package)
+    package = str(Path(version.__file__).parent)
+    here = Installation(python=sys.executable, version=__version__, folder=package)
     installations: dict[Side, Installation] = {"here": here, "beside": installation_of(python)}
     flags = [*flags, *(["--as-folders"] if as_folders else [])]
     made: dict[Side, list[_Group]] = {"here": [], "beside": []}
@@ -289,7 +290,7 @@ def _environment(side: str) -> dict[str, str]:
     rest = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     if side == BESIDE:
         return rest
-    parts: Iterable[str] = (str(Path(automask.__file__).parent.parent), *([ours] if ours else []))
+    parts: Iterable[str] = (str(Path(version.__file__).parent.parent), *([ours] if ours else []))
     return {**rest, "PYTHONPATH": os.pathsep.join(parts)}
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from automask import __version__
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
 from automask.bench.reasons import reasons_of
 from automask.bench.run import (
@@ -34,6 +33,7 @@ from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.store import Store
 from automask.types import Verdict
+from automask.version import __version__
 
 MIXED_SUFFIX = ", mixed"
 """What the name of a pipeline gets where all sources lay in one folder."""

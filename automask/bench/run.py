@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from automask import __version__
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
 from automask.bench.reasons import reasons_of
 from automask.confidence.model import is_fine
@@ -30,6 +29,7 @@ from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline
 from automask.report.overlay import Mark
 from automask.types import Image, MaskResult
+from automask.version import __version__
 
 CASE_TOLERANCE = 1e-4
 

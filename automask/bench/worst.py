@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from automask import __version__
 from automask.bench.manifest import Manifest, ManifestEntry
 from automask.bench.run import JudgedImage, load_image
 from automask.confidence.model import FINE_LEAK, FINE_WASTE
@@ -26,6 +25,7 @@ from automask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.report.cards import printable
 from automask.report.overlay import Colour, outline
 from automask.store.atomic import discard, write_atomic
+from automask.version import __version__
 
 MOST_SHOWN = 20
 _LONGEST_PX = 900

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-import automask
 from automask.cli.commands import (
     bench,
     captions,
@@ -32,6 +31,7 @@ from automask.cli.commands import (
 )
 from automask.cli.console import print_error, silence_library_logs
 from automask.errors import EXIT_INTERRUPTED, FULL_DISK, AutomaskError, OutputError
+from automask.version import __version__
 
 DEBUG_FLAG = "--debug"
 COMMANDS_GROUP = "automask.commands"
@@ -116,7 +116,7 @@ def _root(
 
 def _version(*, on: bool) -> None:
     if on:
-        typer.echo(automask.__version__)
+        typer.echo(__version__)
         raise typer.Exit
 
 

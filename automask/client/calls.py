@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from automask import __version__
 from automask.client.answers import Analysis, ImageSource, MaskAnswer, ServerFacts, bytes_of
 from automask.client.problems import UNKNOWN_ANSWER
 from automask.errors import AutomaskError, ConfigError, PluginError, ServerError
 from automask.request import MaskOptions
 from automask.types import Verdict
+from automask.version import __version__
 from automask.wire import WireResult, WireServer
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from automask import __version__
 from automask.errors import ConfigError, OutputError
 from automask.store.atomic import output_error, write_atomic
+from automask.version import __version__
 
 MARKER_NAME = "automask-made.json"
 """Lies in every folder of this kind, and says what made it."""

@@ -6,11 +6,11 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from automask import __version__
 from automask.errors import StoreError, StoreTooNew
 from automask.store.atomic import discard, output_error, sync_folder
 from automask.store.database import Database
 from automask.store.migrations import DECISION_TABLES, INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
+from automask.version import __version__
 
 SCHEMA_VERSION: Final = 4
 APPLICATION_ID: Final = 0x41554D4B

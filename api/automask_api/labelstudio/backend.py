@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import automask
 from automask.errors import AutomaskError, ConfigError
+from automask.version import __version__
 from automask_api.labelstudio.images import TaskImages, field_of
 from automask_api.labelstudio.interface import Control, control_of
 from automask_api.labelstudio.results import results_of
@@ -60,7 +60,7 @@ class LabelStudioBackend:
     @property
     def model_version(self) -> str:
         """Another one whenever predictions may be others."""
-        return f"automask-{automask.__version__}-{self._masks.facts(b'', self._masks.config).fingerprint}"
+        return f"automask-{__version__}-{self._masks.facts(b'', self._masks.config).fingerprint}"
 
     def set_up(self, project_id: str, project: Project) -> None:
         """Remember a project; the one that was heard of longest ago is forgotten for it.

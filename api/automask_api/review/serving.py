@@ -14,8 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
-import automask
 from automask.errors import OutputError
+from automask.version import __version__
 from automask_api import problems
 from automask_api.connections import ACCEPTED_AT_ONCE, Connections, GuardedServer, guarded, within_open_files
 from automask_api.head import HeadMiddleware
@@ -73,9 +73,7 @@ def serve_review(root: Path, *, port: int | None, opens_browser: bool, author: s
 
 def build_app(source: ReviewSource) -> FastAPI:
     """An app with nothing but the review page. It needs no keys, and refuses other hosts and foreign pages."""
-    app = FastAPI(
-        title="automask review", version=automask.__version__, docs_url=None, redoc_url=None, openapi_url=None
-    )
+    app = FastAPI(title="automask review", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     problems.install(app)
     app.include_router(build_router(source))
     app.add_middleware(HeadMiddleware)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-import automask
 from automask.protocols import Stage
 from automask.types import Issue
+from automask.version import __version__
 from automask.wire import WireFingerprints, WireIssue, WireServer
 from automask_api.service import ServiceDep
 
@@ -36,7 +36,7 @@ async def models(service: ServiceDep) -> ModelsInfo:
     """Detectors and refiner with their versions."""
     pipeline, assortment = service.pipelines[0], service.assortment
     return ModelsInfo(
-        version=automask.__version__,
+        version=__version__,
         detectors=[_stage(stage) for stage in pipeline.detectors],
         refiner=_stage(pipeline.refiner),
         more_detectors=[_stage(each) for each in assortment.more_detectors.values()],
