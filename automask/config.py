@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from automask.errors import ConfigError
-from automask.types import Kind
+from automask.values.types import Kind
 
 ENVIRONMENT_PREFIX = "AUTOMASK_"
 OTHER_VARIABLES = frozenset({"AUTOMASK_WEIGHTS", "AUTOMASK_API_KEY", "AUTOMASK_IMAGES"})

@@ -13,8 +13,8 @@ from automask.config import PipelineConfig
 from automask.drawing import shown_things
 from automask.evidence import Pair
 from automask.fuse import CorrectionLayers, grow, is_drawn
-from automask.kinds import as_called, is_called
-from automask.types import MaskResult, Patch, Region
+from automask.values.kinds import as_called, is_called
+from automask.values.types import MaskResult, Patch, Region
 
 _COVERED = 0.5
 """Share of a region's pixels that are masked before a region that is not drawn by itself counts."""

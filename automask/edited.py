@@ -24,7 +24,7 @@ from automask.store import Store, StoredImage
 from automask.store.atomic import WrittenFile, output_error
 from automask.store.png import begins_as_ours, damage_of, encode_mask, is_as_written
 from automask.store.reader import StoreReader
-from automask.types import Issue
+from automask.values.types import Issue
 
 EDITED_FOLDER = "edited-masks"
 """Beside `masks/`: edited files that cannot be used as corrections are moved here, never deleted."""

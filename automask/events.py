@@ -9,7 +9,7 @@ from pathlib import Path
 
 from automask.drawing import Drawn
 from automask.store import StoredImage
-from automask.types import Issue, Verdict
+from automask.values.types import Issue, Verdict
 
 
 @dataclass(frozen=True, slots=True)

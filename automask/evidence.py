@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig
-from automask.geometry import Box
-from automask.templates import TEMPLATE_ATTRIBUTE, is_frame_template
-from automask.types import ALPHA_SOURCE, Kind, MaskResult, Patch, Region
+from automask.values.geometry import Box
+from automask.values.templates import TEMPLATE_ATTRIBUTE, is_frame_template
+from automask.values.types import ALPHA_SOURCE, Kind, MaskResult, Patch, Region
 
 SAME_PIXELS = 0.5
 """Least intersection over union of two outlines of the same thing."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from automask.config import PipelineConfig
 from automask.fuse import is_drawn
-from automask.geometry import Box
-from automask.kinds import called
 from automask.propagation import Proposal
 from automask.store import Status, Store
-from automask.types import Kind
+from automask.values.geometry import Box
+from automask.values.kinds import called
+from automask.values.types import Kind
 
 
 def frames_of_all(store: Store, config: PipelineConfig) -> Iterator[Proposal]:

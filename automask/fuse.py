@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig, RenderConfig
-from automask.geometry import Box
-from automask.grid import LatentGrid
-from automask.templates import is_confirmed_frame
-from automask.types import Kind, MaskResult, Patch, Region
+from automask.values.geometry import Box
+from automask.values.grid import LatentGrid
+from automask.values.templates import is_confirmed_frame
+from automask.values.types import Kind, MaskResult, Patch, Region
 
 FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
@@ -34,7 +34,7 @@ class CorrectionLayers:
         weight_levels: (H, W) uint8 weights (255 = train) where `weight_set`, or None.
         weight_set: (H, W) bool, where `weight_levels` counts, or None.
         already_grown: `add` came from a finished mask and is not grown again.
-        kinds: What a person called regions that were found as another kind, by `automask.kinds.region_keys`; read-only.
+        kinds: What a person called regions that were found as another kind, by `automask.values.kinds.region_keys`; read-only.
             The mask does not follow them: what a kind changes about it is in the layers. Keys that no region has (any
             more) mean nothing.
     """

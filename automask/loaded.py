@@ -11,7 +11,7 @@ from automask.edited import MaskFile, edit_layers, pending_edit
 from automask.fuse import CorrectionLayers
 from automask.store import Correction, StoredImage
 from automask.store.reader import StoreReader
-from automask.types import MaskResult
+from automask.values.types import MaskResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)

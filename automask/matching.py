@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 
 _REACH_SHARE = 0.04
 """How far a mark may be from its place, as a share of the shorter side."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from automask.grid import LatentGrid
+from automask.values.grid import LatentGrid
 
 UNWANTED_SHARE = 0.02
 """A cell is unwanted when more than this share of it is."""

@@ -16,12 +16,12 @@ from automask.drawing import digest, draw, fuse_fingerprint, judge
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
 from automask.evidence import fused
 from automask.fuse import CorrectionLayers, Mask
-from automask.geometry import Box
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 from automask.saved_templates import SavedTemplates
 from automask.scoring import least_certainty
-from automask.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 logger = logging.getLogger(__name__)
 

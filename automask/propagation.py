@@ -19,13 +19,13 @@ from automask.dataset.walk import ImageFile
 from automask.edited import adopt_edited_mask
 from automask.errors import ImageError, InputError, StoreError
 from automask.fuse import CorrectionLayers
-from automask.geometry import Box
 from automask.layout_matching import LayoutFinder, fit_frame, frames_a_window
 from automask.matching import MarkFinder
 from automask.operations import TOOL, Mode, is_applied, made_by, new_operation
 from automask.redraw import redraw_image, stored_config
 from automask.store import Correction, Status, Store, StoredImage
-from automask.templates import TEMPLATE_ATTRIBUTE
+from automask.values.geometry import Box
+from automask.values.templates import TEMPLATE_ATTRIBUTE
 
 LEAST_SCORE = 0.5
 """Matches below it are not proposed."""

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import FrozenModel, RuntimeConfig
-from automask.geometry import Box
-from automask.templates import DatasetTemplate
-from automask.types import Image, Issue, Patch, Region
+from automask.values.geometry import Box
+from automask.values.templates import DatasetTemplate
+from automask.values.types import Image, Issue, Patch, Region
 
 
 @dataclass(frozen=True, slots=True)

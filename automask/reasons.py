@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from automask.config import PipelineConfig, PolicyConfig
 from automask.scoring import is_audited
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
-from automask.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
-from automask.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
+from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
+from automask.values.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
 
 SMALL_TEXT_SHARE = 0.025
 """Height of a line of text, as a share of the shorter side, up to which it is called small: 25 px of 1024."""

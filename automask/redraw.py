@@ -13,7 +13,7 @@ from automask.errors import StoreError
 from automask.events import Counted, EventSink, ImageReused, Notice, RunSummary, Tally, mask_drawn
 from automask.loaded import Loaded, is_current
 from automask.store import Status, Store, StoredImage
-from automask.types import Verdict
+from automask.values.types import Verdict
 from automask.version import __version__
 
 

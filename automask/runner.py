@@ -34,8 +34,8 @@ from automask.second_pass import SecondPass
 from automask.spool import Spool
 from automask.store import Plan, Store, StoredImage, Work, is_store
 from automask.store.records import RunStatus
-from automask.templates import TEMPLATE_ATTRIBUTE
-from automask.types import Issue, Verdict
+from automask.values.templates import TEMPLATE_ATTRIBUTE
+from automask.values.types import Issue, Verdict
 from automask.version import __version__
 from automask.writer import MaskWriter
 

@@ -10,8 +10,8 @@ from typing import Self
 
 from automask.errors import ConfigError
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage
-from automask.templates import TEMPLATE_ATTRIBUTE, DatasetTemplate, template_patch
-from automask.types import Image, MaskResult, Region
+from automask.values.templates import TEMPLATE_ATTRIBUTE, DatasetTemplate, template_patch
+from automask.values.types import Image, MaskResult, Region
 
 LARGEST_FILE_BYTES = 64_000_000
 

@@ -8,8 +8,8 @@ from automask.confidence.features import LEAST_ROOM, image_features
 from automask.confidence.model import bundled_model
 from automask.config import PolicyConfig, ReviewConfig
 from automask.fuse import Mask
-from automask.templates import is_frame_template
-from automask.types import Issue, MaskResult, Region, Verdict
+from automask.values.templates import is_frame_template
+from automask.values.types import Issue, MaskResult, Region, Verdict
 
 SCORING_VERSION = 7
 

@@ -24,8 +24,8 @@ from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, Templa
 from automask.redraw import redraw_image
 from automask.spool import Spool
 from automask.store import Status, Store, StoredImage
-from automask.templates import DatasetTemplate, TemplateOrigin
-from automask.types import Image, Issue, Region, Verdict
+from automask.values.templates import DatasetTemplate, TemplateOrigin
+from automask.values.types import Image, Issue, Region, Verdict
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from automask.errors import AutomaskError
-from automask.geometry import Box
-from automask.store.rle import coco_counts, from_coco_counts
 from automask.store.rows import plain
-from automask.types import Attribute, Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.rle import coco_counts, from_coco_counts
+from automask.values.types import Attribute, Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 XyXy = Annotated[
     tuple[int, int, int, int],

@@ -19,7 +19,7 @@ from automask.loaded import Loaded
 from automask.pipeline import MaskPipeline
 from automask.redraw import redraw_image
 from automask.store import Store
-from automask.types import Issue, MaskResult
+from automask.values.types import Issue, MaskResult
 
 _WAITING = 4
 """Results that may wait to be written; beyond it the models wait, so that memory stays flat on slow disks."""

@@ -80,9 +80,9 @@ def install_detector(folder: Path, name: str, body: str) -> Path:
         f'''
 import os, sys, time
 from automask.config import FrozenModel
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask.protocols import stage_fingerprint
-from automask.types import Kind, Region
+from automask.values.types import Kind, Region
 
 class Fake:
     name = "{name}"

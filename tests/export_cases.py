@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from automask.config import PipelineConfig
 from automask.export.run import build_exporter, export_store
 from automask.export.summary import ExportSummary
-from automask.geometry import Box
 from automask.runner import run_dataset
 from automask.store import Store
-from automask.types import Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Kind, Region
 
 PHOTOS = Path(__file__).parent.parent / "automask" / "examples" / "photos"
 SIZES_PX = {

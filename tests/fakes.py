@@ -5,10 +5,10 @@ import time
 import numpy as np
 
 from automask.config import FrozenModel, PipelineConfig
-from automask.geometry import Box
 from automask.pipeline import MaskPipeline
 from automask.protocols import stage_fingerprint
-from automask.types import Image, Kind, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Patch, Region
 from automask_models.refiners.polygon import PolygonRefiner
 
 

@@ -20,7 +20,7 @@ from automask.importing.planning import ImportOptions, ImportSummary
 from automask.importing.run import import_masks
 from automask.store import Store
 from automask.trainers import TRAINERS, Place
-from automask.types import Kind
+from automask.values.types import Kind
 
 SIZE_PX = (96, 64)
 NAMES = ["a.png", "b.jpg", "sub/c.png", "turned.jpg"]

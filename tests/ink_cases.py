@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from automask.types import Image
+from automask.values.types import Image
 from automask_models.ink.network import InkMap
 
 FONT = Path(__file__).parent / "data" / "fonts" / "noto-sans-latin-cyrillic.ttf"

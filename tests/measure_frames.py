@@ -21,7 +21,7 @@ import numpy as np
 from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
 from automask.fuse import Mask
 from automask.metrics import MaskScore, mean_of, score_mask
-from automask.types import Image, Patch, Region
+from automask.values.types import Image, Patch, Region
 from automask.weights import WeightLibrary
 from automask_models.frames.detector import EdgesDetector, EdgesOptions
 from automask_models.training.synth.layout.cards import CARD_KINDS

@@ -9,11 +9,11 @@ from store_cases import make_template
 
 from automask.config import PipelineConfig
 from automask.fuse import CorrectionLayers
-from automask.geometry import Box
-from automask.kinds import region_keys
 from automask.redraw import redraw_store
-from automask.templates import TemplateOrigin
-from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.kinds import region_keys
+from automask.values.templates import TemplateOrigin
+from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
 KINDS = tuple(Kind)
 SOURCES = ("rapidocr", "edges", "ink", "tiling", "overlay")

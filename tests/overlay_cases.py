@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from automask.types import Image
+from automask.values.types import Image
 
 WIDTH_PX, HEIGHT_PX = 320, 240
 

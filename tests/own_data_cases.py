@@ -81,7 +81,7 @@ def make_yolo(root: Path, count: int, *, names: Sequence[str] = ("logo",), outli
 
 def make_coco(root: Path, count: int, *, category: str = "watermark") -> Path:
     """A COCO file with run lengths, its images beside it."""
-    from automask.store.rle import coco_counts
+    from automask.values.rle import coco_counts
 
     draw_pictures(root / "images", count)
     content = {

@@ -24,9 +24,9 @@ from store_cases import file_at
 
 from automask.config import PipelineConfig
 from automask.drawing import draw, fuse_fingerprint
-from automask.geometry import Box
 from automask.store import Store
-from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
 EXAMPLES = Path(__file__).parent.parent / "automask" / "examples"
 CHROMIUM = Path("/usr/bin/chromium")

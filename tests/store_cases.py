@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from automask.geometry import Box
 from automask.store import Store
-from automask.templates import DatasetTemplate, TemplateOrigin
-from automask.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.templates import DatasetTemplate, TemplateOrigin
+from automask.values.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 FINGERPRINTS = Fingerprints("detect-1", "refine-1", "fuse-1")
 WIDTH_PX, HEIGHT_PX = 32, 24

@@ -20,9 +20,9 @@ from api_server import png, serving
 from test_api_stopping import ENDS_WITHIN_S
 
 from automask.errors import ConfigError, InputError
-from automask.geometry import Box
-from automask.importing.brush import decode_brush
-from automask.types import Kind
+from automask.values.brush import decode_brush
+from automask.values.geometry import Box
+from automask.values.types import Kind
 from automask_api.errors import OriginRefused, TooLarge
 from automask_api.labelstudio.images import TaskImages, origin_of
 from automask_api.labelstudio.interface import control_of

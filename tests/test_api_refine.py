@@ -14,10 +14,10 @@ from PIL import ImageDraw, ImageFont
 from test_refiners_onnx import write_ours
 
 from automask.config import PipelineConfig, RuntimeConfig
-from automask.geometry import Box
 from automask.plugins import build_refiner
 from automask.protocols import PromptableRefiner
-from automask.types import Image
+from automask.values.geometry import Box
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_api.refining.colours import ColourPromptSession
 from automask_api.refining.desk import RefineDesk

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from automask.captions import clean_caption, load_words
 from automask.captions.tags import split_tags
 from automask.errors import ConfigError
-from automask.types import Kind
+from automask.values.types import Kind
 
 LISTS = load_words()
 ALL = LISTS.of([Kind.TEXT, Kind.WATERMARK, Kind.FRAME])

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from automask.cli.progress import RunNarrator
 from automask.events import Counted, ImageFailed, ImageReused, StageProgress
-from automask.types import Verdict
+from automask.values.types import Verdict
 
 
 class Clock:

@@ -15,7 +15,7 @@ from automask import errors
 from automask.client import AsyncClient, BatchAnswer, BatchRefusal, Client, MaskCache, MaskOptions, RetryPolicy
 from automask.client.problems import error_of_answer
 from automask.store.png import encode_mask
-from automask.types import Image, Verdict
+from automask.values.types import Image, Verdict
 
 httpx = pytest.importorskip("httpx")
 QUICK = RetryPolicy(attempts=4, first_delay_s=0.001, longest_delay_s=0.002)

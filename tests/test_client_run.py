@@ -14,7 +14,7 @@ from automask.client.pipeline import server_config
 from automask.config import PipelineConfig
 from automask.errors import ConfigError
 from automask.pipeline import MaskPipeline
-from automask.types import Fingerprints
+from automask.values.types import Fingerprints
 
 pytest.importorskip("httpx")
 EDGES = PipelineConfig(detectors=("edges",))

@@ -14,10 +14,10 @@ from automask.config import KindPolicy, PipelineConfig, PolicyConfig, ReviewConf
 from automask.drawing import draw
 from automask.errors import ConfigError
 from automask.fuse import Mask
-from automask.geometry import Box
 from automask.scoring import is_audited
 from automask.store import Decision, Store
-from automask.types import Image, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, MaskResult, Patch, Region, Verdict
 
 SIDE_PX = 64
 

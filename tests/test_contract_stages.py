@@ -8,10 +8,10 @@ import pytest
 
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import ConfigError
-from automask.geometry import Box
 from automask.plugins import DETECTORS, REFINERS, available, build_detector, build_refiner
 from automask.protocols import Detector, Refiner
-from automask.types import Image, Issue, Kind, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Issue, Kind, Patch, Region
 from automask.weights import WeightLibrary
 
 NEEDS_AN_EXTRA = {"easyocr"}

@@ -6,8 +6,8 @@ import pytest
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig
 from automask.drawing import draw
 from automask.evidence import fused, merged
-from automask.geometry import Box
-from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
 WIDTH_PX, HEIGHT_PX = 200, 100
 POLICY = PolicyConfig()

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from automask.config import KindPolicy, PolicyConfig, RenderConfig
 from automask.fuse import CorrectionLayers, Mask
-from automask.geometry import Box
-from automask.types import Kind, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Kind, Patch, Region
 
 DEFAULTS = PolicyConfig()
 WORD = Box(8, 8, 24, 16)

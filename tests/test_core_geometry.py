@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from automask.fuse import fill_holes, grow, growth_px
-from automask.geometry import Box, polygon_area_px, rasterise_polygon
-from automask.grid import LatentGrid
 from automask.metrics import with_neighbours
+from automask.values.geometry import Box, polygon_area_px, rasterise_polygon
+from automask.values.grid import LatentGrid
 
 corners = st.tuples(st.integers(-50, 50), st.integers(-50, 50), st.integers(1, 60), st.integers(1, 60))
 boxes = corners.map(lambda c: Box(c[0], c[1], c[0] + c[2], c[1] + c[3]))

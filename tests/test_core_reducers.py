@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from automask import reducers
 from automask.fuse import grow, growth_px
-from automask.grid import LatentGrid
+from automask.values.grid import LatentGrid
 
 SOURCE_PX, TRAINING_PX, CELLS = 1536, 1024, 128
 

@@ -14,7 +14,7 @@ from dataset_samples import encoded, scene
 from automask.dataset.codes import SkipReason
 from automask.dataset.walk import ImageFile, Skipped, walk
 from automask.errors import InputError
-from automask.types import Issue
+from automask.values.types import Issue
 
 needs_byte_names = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="needs a file system of bytes")
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")

@@ -13,9 +13,9 @@ from store_cases import File
 from automask.config import PipelineConfig
 from automask.drawing import fuse_fingerprint
 from automask.fuse import Mask
-from automask.geometry import Box
 from automask.store import Store
-from automask.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
 pytestmark = pytest.mark.slow
 

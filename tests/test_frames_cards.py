@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask_models.frames.cards import find_card
 from automask_models.frames.lettering import Letters, letters_in
 

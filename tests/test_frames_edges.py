@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
 from automask.fuse import Mask
-from automask.geometry import Box
 from automask.metrics import MaskScore, score_mask
-from automask.types import Image, Kind, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Patch, Region
 from automask_models.frames.bands import find_bands, tolerance_px
 from automask_models.frames.detector import EdgesDetector, EdgesOptions, detect_frames
 from automask_models.frames.sides import Line, Side, SideView

@@ -8,9 +8,9 @@ from test_frames_edges import bordered, scene
 
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import ConfigError
-from automask.geometry import Box
 from automask.pipeline import MaskPipeline
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.frames.detector import EdgesDetector, EdgesOptions
 from automask_models.frames.judging import Evidence, FrameJudge

@@ -11,11 +11,11 @@ from PIL import Image
 
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError
-from automask.importing.brush import decode_brush, encode_brush
 from automask.importing.coco import counts_of_text
 from automask.importing.run import READERS, ImportOptions, import_masks
 from automask.store import Store
 from automask.trainers import TRAINERS
+from automask.values.brush import decode_brush, encode_brush
 
 NAMES = ["a.png", "b.jpg", "sub/c.png"]
 
@@ -214,7 +214,7 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
     mask = pytest.importorskip("pycocotools.mask")
     artefact = np.random.default_rng(3).random((40, 50)) < 0.3
     packed = mask.encode(np.asfortranarray(artefact.astype(np.uint8)))
-    from automask.store.rle import coco_counts
+    from automask.values.rle import coco_counts
 
     assert counts_of_text(packed["counts"].decode()) == coco_counts(artefact)
 

@@ -11,9 +11,9 @@ import pytest
 from import_cases import SIZE_PX, added, make_import_store, percent, run, state_of
 from PIL import Image
 
-from automask.importing.brush import encode_brush
 from automask.store import Store
-from automask.types import Kind
+from automask.values.brush import encode_brush
+from automask.values.types import Kind
 
 WIDE, HIGH = SIZE_PX
 BOX = (20, 10, 60, 40)
@@ -102,7 +102,7 @@ def coco(folder, *things, image_id=7, of=7):
 
 
 def coco_rle(artefact):
-    from automask.store.rle import coco_counts
+    from automask.values.rle import coco_counts
 
     return {"segmentation": {"counts": coco_counts(artefact), "size": [HIGH, WIDE]}}
 

@@ -29,7 +29,7 @@ from automask.importing.names import Entry, match_by_name
 from automask.importing.run import READERS
 from automask.store import Store
 from automask.trainers import TRAINERS
-from automask.types import Verdict
+from automask.values.types import Verdict
 
 
 @pytest.fixture(scope="module")

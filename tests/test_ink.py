@@ -11,10 +11,10 @@ from PIL import ImageDraw
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.fuse import grow
-from automask.geometry import Box
 from automask.pipeline import MaskPipeline
 from automask.protocols import PromptableRefiner, WeightFile
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.detector import InkDetector, InkOptions

@@ -8,7 +8,7 @@ from PIL import ImageDraw
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
-from automask.types import Image
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink import detector as detector_module
 from automask_models.ink.confidence import InkModel

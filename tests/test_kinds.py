@@ -16,14 +16,14 @@ from automask.export.drawing import Drawing
 from automask.export.protocol import Orientation
 from automask.fill.source import StoreSource
 from automask.fuse import CorrectionLayers, grow
-from automask.geometry import Box
 from automask.importing.run import ImportOptions, import_masks
-from automask.kinds import called, region_keys
 from automask.propagation import Proposal, apply, undo
 from automask.redraw import redraw_image, stored_config
 from automask.report.source import ReportSource
 from automask.store import Store
-from automask.types import Kind, MaskResult, Region
+from automask.values.geometry import Box
+from automask.values.kinds import called, region_keys
+from automask.values.types import Kind, MaskResult, Region
 from automask_models.training.own.store_data import _label_of, store_labelled
 
 IMAGE = "coffee.jpg"  # text at (600, 500), a watermark at (100, 100)

@@ -11,7 +11,7 @@ from test_frames_edges import scene
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
 from automask.protocols import WeightFile
-from automask.types import Image
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink.network import DEFAULT_WEIGHTS as INK_WEIGHTS
 from automask_models.layout.network import CHANNELS, DEFAULT_WEIGHTS, LayoutNetwork

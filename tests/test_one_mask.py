@@ -19,7 +19,7 @@ from automask.loaded import Loaded, is_current
 from automask.redraw import redraw_store
 from automask.report.source import ReportSource
 from automask.store import Store
-from automask.types import Kind
+from automask.values.types import Kind
 
 pytest.importorskip("fastapi", reason="needs the extra api")
 

@@ -11,10 +11,10 @@ from overlay_cases import WIDTH_PX, card, card_truth, lettering, marked, picture
 
 from automask.config import PolicyConfig, RenderConfig
 from automask.fuse import Mask
-from automask.geometry import Box
 from automask.metrics import score_mask
 from automask.protocols import ImageFacts, ReducedImage
-from automask.types import Image, Kind, Patch
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Patch
 from automask_models.overlay import estimator, finding
 from automask_models.overlay.detector import OverlayDetector
 from automask_models.overlay.matching import Match

@@ -9,8 +9,8 @@ import pytest
 from test_frames_edges import bordered, scene
 from test_frames_verdict import layout_of
 
-from automask.geometry import Box
-from automask.types import Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Kind, Region
 from automask_models.overlay.judging import as_shown
 from automask_models.proposing import JUST_PROPOSED
 

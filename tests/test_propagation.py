@@ -15,7 +15,7 @@ from automask.operations import new_operation, operations_from
 from automask.propagation import apply, place, propose, undo
 from automask.redraw import redraw_image, stored_config
 from automask.store import Decision, Store
-from automask.types import Verdict
+from automask.values.types import Verdict
 
 SOURCE = "5" * 64
 """Hash of the file that pixels are said to be from."""

@@ -6,11 +6,11 @@ import pytest
 from review_cases import region_at
 
 from automask.config import PipelineConfig
-from automask.geometry import Box
 from automask.reasons import certainty_of, reasons_of, region_words
 from automask.store import Decision, Status, StoredImage
-from automask.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
-from automask.types import Fingerprints, Issue, Kind, Verdict
+from automask.values.geometry import Box
+from automask.values.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
+from automask.values.types import Fingerprints, Issue, Kind, Verdict
 
 CONFIG = PipelineConfig.model_validate({"review": {"audit": 0.0}})
 AUDITED = PipelineConfig.model_validate({"review": {"audit": 1.0}})

@@ -8,9 +8,9 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from automask.config import RuntimeConfig
-from automask.geometry import Box
 from automask.plugins import build_refiner
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.refiners.cluster import k_means, nearest
 

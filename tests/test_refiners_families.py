@@ -13,9 +13,9 @@ import pytest
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
-from automask.geometry import Box
 from automask.plugins import build_refiner
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.refiners.backends.factory import open_backend
 from automask_models.refiners.backends.onnx import normalised_square

@@ -11,9 +11,9 @@ from onnx_writer import INT64, node, port, write_model
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
-from automask.geometry import Box
 from automask.plugins import build_refiner
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.refiners.backends.factory import open_backend
 from automask_models.refiners.backends.onnx import find_pair
@@ -138,7 +138,7 @@ def test_the_refiner_gets_the_prompted_shape_back(pair, tmp_path):
     region = Region(kind=Kind.TEXT, box=Box(100, 60, 410, 160), confidence=0.9, source="t", polygon=polygon)
     (patch,) = refiner.refine(image, [region])
     assert (patch.refiner, patch.note) == ("sam", "")
-    from automask.geometry import rasterise_polygon
+    from automask.values.geometry import rasterise_polygon
 
     drawn, truth = np.zeros((300, 500), dtype=bool), rasterise_polygon(polygon, image.box)
     drawn[patch.box.slices] = patch.artefact
@@ -180,9 +180,9 @@ def test_onnx_needs_no_torch(tmp_path):
 import sys, numpy as np
 from pathlib import Path
 from automask.config import RuntimeConfig
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask.plugins import build_refiner
-from automask.types import Image, Kind, Region
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 refiner = build_refiner("sam", options={{"weights": {str(encoder)!r}}},
     weights=WeightLibrary({{}}, cache_folder=Path({str(tmp_path)!r})), runtime=RuntimeConfig())

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from automask.config import RuntimeConfig
-from automask.geometry import Box
 from automask.plugins import build_refiner
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 
 

@@ -12,10 +12,10 @@ from sam_fakes import TRAITS, FakeBackend, dark
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask.geometry import Box
 from automask.plugins import build_refiner
 from automask.protocols import WeightFile
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.refiners.agreement import agreement_of, centre_points, span_of
 from automask_models.refiners.backends.frame import SquareFrame

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automask.geometry import Box
 from automask.report.overlay import KIND_COLOURS, Mark, outline, tint
-from automask.types import Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Kind, Region
 
 
 def test_tint_colours_what_is_not_trained_by_its_weight():

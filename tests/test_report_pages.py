@@ -14,11 +14,11 @@ from PIL import Image
 
 from automask.config import PipelineConfig
 from automask.dataset.walk import ImageFile
-from automask.geometry import Box
 from automask.report import pages
 from automask.report.pages import write_report
 from automask.store import Store, queries
-from automask.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 SIDE_PX = 64
 EVIL = '"><script>alert(1)</script>'

@@ -15,7 +15,8 @@ from PIL import Image as PillowImage
 from review_cases import make_store, stored_levels
 from test_dataset_walk import needs_byte_names
 
-from automask.store import Decision, Store, rle
+from automask.store import Decision, Store
+from automask.values import rle
 from automask_api.review.pictures import TILE_PX, VIEW_PX, tile_jpeg, view_jpeg
 from automask_api.review.serving import build_app
 from automask_api.review.source import ReviewSource, image_id_of, token_of

@@ -14,9 +14,9 @@ from review_cases import (
     stored_levels,
 )
 
-from automask.geometry import Box
 from automask.store import Store
-from automask.types import Kind
+from automask.values.geometry import Box
+from automask.values.types import Kind
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["review_fixtures"]

@@ -12,10 +12,10 @@ from review_browser import Reviewer
 from review_cases import EXAMPLES, begun, put_image, region_at, served, stored_levels
 from store_cases import make_template
 
-from automask.geometry import Box
 from automask.store import Store
-from automask.templates import TEMPLATE_ATTRIBUTE, TemplateOrigin
-from automask.types import Kind, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.templates import TEMPLATE_ATTRIBUTE, TemplateOrigin
+from automask.values.types import Kind, Region, Verdict
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["review_fixtures"]

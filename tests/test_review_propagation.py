@@ -26,8 +26,8 @@ from review_cases import (
 )
 from test_review_api import packed
 
-from automask.geometry import Box
 from automask.store import Store
+from automask.values.geometry import Box
 from automask_api.review.serving import build_app
 from automask_api.review.source import ReviewSource, token_of
 

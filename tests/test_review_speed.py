@@ -9,7 +9,7 @@ from PIL import Image as PillowImage
 from review_browser import Reviewer, browser
 from review_cases import EXAMPLES, begun, need_chromium, put_image, region_at, served
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="needs the extra api")

@@ -15,7 +15,7 @@ from automask.events import ImageDone
 from automask.fuse import CorrectionLayers
 from automask.runner import default_output, run_dataset
 from automask.store import Status, Store
-from automask.types import Verdict
+from automask.values.types import Verdict
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from automask.runner import run_dataset
 from automask.second_pass import SecondPass
 from automask.spool import Spool
 from automask.store import Store, images
-from automask.templates import TemplateDecision
-from automask.types import Kind
+from automask.values.templates import TemplateDecision
+from automask.values.types import Kind
 from automask_models.overlay.detector import OverlayDetector
 from automask_models.overlay.options import OverlayOptions
 from automask_models.refiners.polygon import PolygonRefiner

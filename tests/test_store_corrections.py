@@ -14,9 +14,9 @@ from store_cases import FINGERPRINTS, HEIGHT_PX, WIDTH_PX, file_at, make_result,
 from automask.config import PolicyConfig, RenderConfig
 from automask.errors import CorrectionConflict, StoreError
 from automask.fuse import CorrectionLayers, Mask
-from automask.kinds import region_keys
 from automask.store import STALE_CORRECTION_CODE, Decision, Store, Work
-from automask.types import Issue, Kind, Verdict
+from automask.values.kinds import region_keys
+from automask.values.types import Issue, Kind, Verdict
 
 SHAPE = (HEIGHT_PX, WIDTH_PX)
 NOTHING_TO_MASK = CorrectionLayers(replaces=True)

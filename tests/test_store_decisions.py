@@ -11,7 +11,7 @@ from store_cases import file_at, make_result, put, write_file
 from automask.errors import InputError
 from automask.fuse import CorrectionLayers
 from automask.store import Decision, Status, Store
-from automask.types import Fingerprints, Kind, Verdict
+from automask.values.types import Fingerprints, Kind, Verdict
 
 NOTHING = CorrectionLayers(replaces=True)
 

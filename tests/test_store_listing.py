@@ -4,7 +4,7 @@ import pytest
 from store_cases import put, write_file
 
 from automask.store import Status, Store
-from automask.types import Issue, Kind, Verdict
+from automask.values.types import Issue, Kind, Verdict
 
 
 @pytest.fixture

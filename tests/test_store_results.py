@@ -21,10 +21,10 @@ from store_cases import (
 )
 
 from automask.errors import StoreError
-from automask.geometry import Box
 from automask.store import Status, Store, Work
 from automask.store.png import is_as_written
-from automask.types import Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Issue, Kind, MaskResult, Patch, Region, Verdict
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from store_cases import (
 
 from automask.errors import ImageError
 from automask.store import Status, Store, Work
-from automask.types import Fingerprints
+from automask.values.types import Fingerprints
 
 
 @pytest.fixture

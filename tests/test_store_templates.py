@@ -7,8 +7,8 @@ from store_cases import FINGERPRINTS, add_template, make_levels, make_template, 
 
 from automask.errors import StoreError
 from automask.store import Store, Work
-from automask.templates import TemplateDecision, TemplateOrigin
-from automask.types import Kind, Verdict
+from automask.values.templates import TemplateDecision, TemplateOrigin
+from automask.values.types import Kind, Verdict
 
 ID = make_template().id
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from store_cases import add_template
 
 from automask.fuse import CorrectionLayers
-from automask.kinds import region_keys
 from automask.store import Decision, Store
-from automask.templates import TemplateDecision, TemplateOrigin
-from automask.types import Kind, Verdict
+from automask.values.kinds import region_keys
+from automask.values.templates import TemplateDecision, TemplateOrigin
+from automask.values.types import Kind, Verdict
 
 FIXTURE_V1 = Path(__file__).parent / "data" / "store_v1"
 FIXTURE_V2 = Path(__file__).parent / "data" / "store_v2"

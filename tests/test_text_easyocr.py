@@ -10,7 +10,7 @@ from PIL import ImageDraw, ImageFont
 
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
-from automask.types import Image, Kind
+from automask.values.types import Image, Kind
 from automask.weights import WeightLibrary
 from automask_models.text.easyocr import EasyOcrDetector, EasyOcrOptions, weights_folder
 

@@ -13,8 +13,8 @@ from PIL import Image as PillowImage
 
 from automask.bench.manifest import read_manifest
 from automask.errors import EXIT_OK, InputError, OutputError
-from automask.geometry import Box
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.training import text_evidence
 from automask_models.training.logistic import area_under_curve, balanced_weights, fit_logistic, leave_one_out

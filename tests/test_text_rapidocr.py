@@ -10,8 +10,8 @@ from PIL import ImageDraw, ImageFont
 
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
-from automask.geometry import rasterise_polygon
-from automask.types import Image, Kind
+from automask.values.geometry import rasterise_polygon
+from automask.values.types import Image, Kind
 from automask.weights import WeightLibrary
 from automask_models.text.evidence import EvidenceModel
 from automask_models.text.lines import TextLine

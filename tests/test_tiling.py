@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from automask.metrics import score_mask
-from automask.types import Image, Kind, Region
+from automask.values.types import Image, Kind, Region
 from automask_models.tiling.detector import TilingDetector, TilingOptions
 from automask_models.tiling.pattern import Copies, Pattern, closure_of, coverage_of
 from automask_models.tiling.shifts import Autocorrelation, Shift, fine_detail, whitened

@@ -18,9 +18,9 @@ import automask_models
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.fuse import CorrectionLayers
-from automask.geometry import Box
 from automask.runner import run_dataset
 from automask.store import Store
+from automask.values.geometry import Box
 from automask_models.training.own.images import OwnImage, read_labelled
 from automask_models.training.own.labels import known_label, labels_of_classes
 from automask_models.training.own.reading import DataOptions, OwnData, divided, read_data

@@ -12,7 +12,7 @@ import pytest
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
 from automask.plugins import build_detector
-from automask.types import Image
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 
 pytestmark = pytest.mark.slow
@@ -123,7 +123,7 @@ socket.getaddrinfo = refuse
 import cv2, numpy as np, torch, warnings
 from automask.config import RuntimeConfig
 from automask.plugins import build_detector
-from automask.types import Image
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 def state():
     import subprocess

@@ -14,9 +14,9 @@ from onnx_writer import node, port, write_model
 
 from automask.config import RuntimeConfig
 from automask.errors import ConfigError, PluginError, WeightsError
-from automask.geometry import Box
 from automask.plugins import build_detector
-from automask.types import Image, Kind
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind
 from automask.weights import WeightLibrary
 from automask_models.watermark.heads import Detections, read_head, suppressed
 from automask_models.watermark.letterbox import letterbox, tiles, touches_cut
@@ -250,7 +250,7 @@ def test_fast_path_imports_no_torch(tmp_path):
 import sys, numpy as np
 from automask.config import RuntimeConfig
 from automask.plugins import build_detector
-from automask.types import Image
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from pathlib import Path
 detector = build_detector("yolo", options={{"weights": {weights!r}}},

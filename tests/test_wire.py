@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from automask.geometry import Box
-from automask.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 from automask.wire import WireResult, WireRle
 
 SHA256 = "0" * 64

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from automask.dataset.decode import Decoded
 from automask.fuse import fill_holes, growth_px
-from automask.grid import LatentGrid
 from automask.store.png import encode_mask
+from automask.values.grid import LatentGrid
 
 _WHITE = 255
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from automask.errors import OutputError
 from automask.store import write_atomic
-from automask.types import MaskResult
+from automask.values.types import MaskResult
 from automask.wire import WireResult
 
 logger = logging.getLogger(__name__)

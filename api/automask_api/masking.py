@@ -19,7 +19,7 @@ from automask.drawing import draw, fuse_fingerprint
 from automask.errors import StageError
 from automask.fuse import Mask
 from automask.store.png import encode_mask
-from automask.types import MaskResult
+from automask.values.types import MaskResult
 from automask.wire import WireResult
 from automask_api.adjusting import Adjustments, adjusted_png
 from automask_api.assortment import StageChoice

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from automask.errors import AutomaskError
 from automask.pipeline import MaskPipeline
-from automask.types import Image, MaskResult
+from automask.values.types import Image, MaskResult
 from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, DeadlinePassed
 from automask_api.stopping import stopping_error

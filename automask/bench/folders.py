@@ -32,7 +32,7 @@ from automask.evidence import fused
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.store import Store
-from automask.types import Verdict
+from automask.values.types import Verdict
 from automask.version import __version__
 
 MIXED_SUFFIX = ", mixed"

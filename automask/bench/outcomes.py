@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from automask.bench.manifest import Manifest
 from automask.bench.run import BenchRun, ImageFigures, pipeline_names, scored_pairs
 from automask.bench.tables import markdown_table
-from automask.types import Verdict
+from automask.values.types import Verdict
 
 ALL_SOURCES = "all"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from automask.config import PipelineConfig
 from automask.fuse import is_drawn
-from automask.types import MaskResult, Region
+from automask.values.types import MaskResult, Region
 
 _REGIONS_TOLD = 4
 _TEXT_TOLD_CHARS = 30

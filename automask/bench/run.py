@@ -28,7 +28,7 @@ from automask.fuse import is_drawn
 from automask.metrics import MaskScore, score_mask
 from automask.pipeline import MaskPipeline
 from automask.report.overlay import Mark
-from automask.types import Image, MaskResult
+from automask.values.types import Image, MaskResult
 from automask.version import __version__
 
 CASE_TOLERANCE = 1e-4

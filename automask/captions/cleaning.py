@@ -23,7 +23,7 @@ from automask.captions.words import WordLists, kinds_with_words
 from automask.errors import ImageError
 from automask.fill.source import StoreSource
 from automask.store import StoredImage
-from automask.types import Issue, Kind
+from automask.values.types import Issue, Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from automask.config import FrozenModel, config_error
 from automask.errors import ConfigError
-from automask.types import Kind
+from automask.values.types import Kind
 
 
 class KindWords(FrozenModel):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.buckets import Bucket
-from automask.geometry import Box
 from automask.reducers import FloatArray
 from automask.trainers import Trainer
+from automask.values.geometry import Box
 
 TOO_TIGHT_WEIGHT = 0.1
 """More than this over what the mask says, on average over the heart of a region, means that it is not masked."""

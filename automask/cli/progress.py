@@ -32,7 +32,7 @@ from automask.events import (
     StageDone,
     StageProgress,
 )
-from automask.types import Issue
+from automask.values.types import Issue
 
 EXAMPLES_PER_CODE = 3
 """How many images are named for each issue code; the report lists all."""

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from automask.client.problems import UNKNOWN_ANSWER
 from automask.errors import AutomaskError, InputError, ServerError
-from automask.types import Fingerprints, MaskResult, Verdict
+from automask.values.types import Fingerprints, MaskResult, Verdict
 
 ImageSource = str | PathLike[str] | bytes
 """A file's path, or the bytes of an image file."""

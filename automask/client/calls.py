@@ -13,7 +13,7 @@ from automask.client.answers import Analysis, ImageSource, MaskAnswer, ServerFac
 from automask.client.problems import UNKNOWN_ANSWER
 from automask.errors import AutomaskError, ConfigError, PluginError, ServerError
 from automask.request import MaskOptions
-from automask.types import Verdict
+from automask.values.types import Verdict
 from automask.version import __version__
 from automask.wire import WireResult, WireServer
 

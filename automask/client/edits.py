@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from automask.client import calls
 from automask.client.answers import ImageSource, bytes_of, mask_levels
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask.wire import WireRefined
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from automask.errors import AutomaskError, ConfigError, InputError, ServerError,
 from automask.pipeline import MaskPipeline
 from automask.plugins import build_dataset_detector, check_stage_names
 from automask.protocols import DatasetDetector, WeightSource
-from automask.templates import TEMPLATE_ATTRIBUTE
-from automask.types import Image, Issue, MaskResult, Patch, Region, Verdict
+from automask.values.templates import TEMPLATE_ATTRIBUTE
+from automask.values.types import Image, Issue, MaskResult, Patch, Region, Verdict
 from automask.weights import WeightLibrary
 
 _SERVERS_OWN = ("detectors", "refiner", "decode", "store_text")

@@ -14,8 +14,8 @@ from automask.confidence.model import FINE_WASTE
 from automask.confidence.quality import BORDER_CONTRAST, RING_DETAIL
 from automask.config import PolicyConfig
 from automask.fuse import Mask, is_drawn
-from automask.templates import TEMPLATE_ATTRIBUTE
-from automask.types import Kind, MaskResult, Patch, Region
+from automask.values.templates import TEMPLATE_ATTRIBUTE
+from automask.values.types import Kind, MaskResult, Patch, Region
 
 FEATURES: Final = (
     "nothing",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automask.types import Image, Patch
+from automask.values.types import Image, Patch
 
 BORDER_CONTRAST = "border_contrast"
 RING_DETAIL = "ring_detail"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from automask.dataset.codes import Remark
 from automask.dataset.names import folded, stem_of, stem_of_masked
-from automask.types import Issue
+from automask.values.types import Issue
 
 NAMES_KEPT = 10
 

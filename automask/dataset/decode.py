@@ -35,7 +35,7 @@ from automask.dataset.plugins import (
 from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknown, recognise
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
-from automask.types import Image, Issue
+from automask.values.types import Image, Issue
 
 _MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
 _METADATA_BYTES = 256_000_000

@@ -9,7 +9,7 @@ from pathlib import Path
 from automask.dataset.codes import Remark
 from automask.dataset.names import HEIF_SUFFIXES, suffix_of
 from automask.dataset.sniff import HEAD_BYTES, HEIC, Format, recognise
-from automask.types import Issue
+from automask.values.types import Issue
 
 NAMES_KEPT = 10
 

@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 
 from automask.dataset.codes import Remark
 from automask.dataset.profile import to_srgb
-from automask.types import Issue
+from automask.values.types import Issue
 
 _OPAQUE = 255
 _STRIP_PX = 1 << 22

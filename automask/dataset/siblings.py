@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automask.dataset.codes import Remark
 from automask.dataset.names import folded, is_image_name, stem_of, stem_of_masked
-from automask.types import Issue
+from automask.values.types import Issue
 
 _SKETCH_SIZE = 32
 _MAX_SIBLINGS = 256  # a parent with more subfolders is a collection of sets, not images beside their masks

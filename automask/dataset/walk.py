@@ -22,7 +22,7 @@ from automask.dataset.names import (
 from automask.dataset.siblings import SiblingIndex
 from automask.errors import InputError
 from automask.store.placing import DATABASE_NAME
-from automask.types import Issue
+from automask.values.types import Issue
 
 _SYSTEM_FOLDERS = frozenset(
     ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")

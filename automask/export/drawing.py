@@ -16,11 +16,11 @@ from automask.config import PipelineConfig, RenderConfig
 from automask.corrected import Touched, drawn_as_called
 from automask.export.protocol import Exporter, Instance, Orientation
 from automask.fuse import FUSE_VERSION, CorrectionLayers, growth_px
-from automask.grid import LatentGrid
 from automask.loaded import Loaded, is_current
 from automask.store import StoredImage
 from automask.trainers import Trainer
-from automask.types import Kind, MaskResult
+from automask.values.grid import LatentGrid
+from automask.values.types import Kind, MaskResult
 
 _LEAK = 0.03
 """Share of its weight that a cell with something unwanted in it may keep."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 
 Outline = list[tuple[float, float]]
 """Vertices (x, y) in upright pixels, pixel edges at whole numbers."""

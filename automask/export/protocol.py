@@ -18,7 +18,7 @@ from pydantic import Field
 
 from automask.config import FrozenModel
 from automask.trainers import Trainer
-from automask.types import Kind
+from automask.values.types import Kind
 
 ImageMode = Literal["none", "link", "copy"]
 

@@ -12,7 +12,7 @@ from automask.errors import ConfigError, InputError
 from automask.export.images import Chosen
 from automask.export.protocol import Exporter, ExportOptions, ExportRules, ImageMode
 from automask.store import Decision, Status, Store, StoredImage
-from automask.types import Verdict
+from automask.values.types import Verdict
 
 NAMED_AT_MOST = 12
 """How many images an error names before it counts the rest."""

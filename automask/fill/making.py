@@ -21,7 +21,7 @@ from automask.fill.methods import Fill, painted_over
 from automask.fill.source import StoreSource
 from automask.store import Decision, StoredImage
 from automask.store.atomic import output_error
-from automask.types import Issue, Kind
+from automask.values.types import Issue, Kind
 
 Progress = Callable[[int, int], None]
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")

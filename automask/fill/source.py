@@ -15,10 +15,10 @@ from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
 from automask.fuse import Mask, is_drawn
-from automask.kinds import called
 from automask.loaded import Loaded
 from automask.store import Status, Store, StoredImage
-from automask.types import Kind, Patch, Region
+from automask.values.kinds import called
+from automask.values.types import Kind, Patch, Region
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from automask.importing import foreign
 from automask.importing.found import FoundMask, FoundMasks, Names, Outlines, Target
 from automask.importing.names import Entry, match_by_name
 from automask.importing.shapes import Canvas
-from automask.store.rle import from_coco_counts
+from automask.values.rle import from_coco_counts
 
 _MOST_COUNT_GROUPS = 8
 """Groups of five bits of one packed count; more than any image needs."""

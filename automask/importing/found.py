@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.types import Kind
+from automask.values.types import Kind
 
 Shape = tuple[int, int]
 

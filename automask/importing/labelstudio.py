@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from automask.dataset.names import is_image_name
 from automask.importing import foreign
-from automask.importing.brush import decode_brush
 from automask.importing.found import FoundMask, FoundMasks, Names, OnlyPredicted, Outlines, Shape, Target
 from automask.importing.names import Entry, match_by_name
 from automask.importing.shapes import Canvas, kind_of, turned
+from automask.values.brush import decode_brush
 
 _SUBMITTED = ("annotations", "completions")
 """Where a task has what people submitted, in new and in old exports."""

@@ -26,10 +26,10 @@ from automask.importing.found import (
     Target,
 )
 from automask.importing.untouched import OwnExport
-from automask.kinds import region_keys
 from automask.store import PackedLayers, Store, StoredImage
 from automask.store.masks import hash_file
-from automask.types import Kind, MaskResult
+from automask.values.kinds import region_keys
+from automask.values.types import Kind, MaskResult
 
 _HALF = 0.5
 _INVERTED_ADVICE = "Add --invert if white marks what is unwanted in them, --keep-polarity if they are right."

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from automask.importing.foreign import Point
 from automask.importing.found import Outlines, Shape, Target
-from automask.types import Kind
+from automask.values.types import Kind
 
 MOST_RATIO_ERROR = 0.01
 """Relative difference between the aspect ratios of two sizes of one picture."""

@@ -28,7 +28,7 @@ from automask.importing.found import Outlines, Target
 from automask.importing.pictures import opened
 from automask.importing.shapes import Canvas
 from automask.store import Store, StoredImage
-from automask.types import Kind
+from automask.values.types import Kind
 
 _FOLDERS_UP = 3
 """How far above the imported folder or file the manifest of its export may lie."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from automask.report.overlay import Mark
 from automask.report.thumbnails import Thumbnails
 from automask.store.records import Counts, Status, StoredImage
-from automask.types import Issue, Kind
+from automask.values.types import Issue, Kind
 
 _REGIONS_SHOWN = 12
 _TEXT_SHOWN_CHARS = 40

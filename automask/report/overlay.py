@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from automask.types import Kind, Region
+from automask.values.types import Kind, Region
 
 Colour = tuple[int, int, int]
 

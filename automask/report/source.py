@@ -20,11 +20,11 @@ from automask.dataset.names import path_of
 from automask.drawing import shown_things
 from automask.edited import pending_edit
 from automask.fuse import is_drawn
-from automask.kinds import as_called
 from automask.loaded import Loaded
 from automask.report.overlay import Mark
 from automask.store import Store
 from automask.store.records import StoredImage
+from automask.values.kinds import as_called
 
 
 @dataclass(frozen=True, slots=True)

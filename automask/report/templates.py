@@ -13,7 +13,7 @@ from automask.dataset.names import path_of
 from automask.report.cards import link, printable
 from automask.report.source import ReportSource, relative_link
 from automask.store.atomic import discard, write_atomic
-from automask.templates import StoredTemplate, template_state
+from automask.values.templates import StoredTemplate, template_state
 
 PAGE_NAME = "overlays.html"
 _PICTURES = "overlays"

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from automask.errors import CorrectionConflict
 from automask.fuse import CorrectionLayers
-from automask.store import rle
 from automask.store.records import Correction, MadeWith
 from automask.store.rows import from_text, to_text
-from automask.types import Kind
+from automask.values import rle
+from automask.values.types import Kind
 
 IS_WHOLE_MASK = "NOT withdrawn AND (tool = 'mask-file' OR tool GLOB 'import-*')"
 """SQL: whether a revision is a mask that a person finished in another program. A change on the review page is a step of

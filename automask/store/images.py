@@ -12,7 +12,7 @@ from automask.store.queries import find
 from automask.store.records import STALE_CORRECTION_CODE, FileFacts, Status
 from automask.store.rows import Value, insert, issue_values, region_values, timings_json, to_text
 from automask.store.stale import content_that_waits, settle
-from automask.types import Issue, MaskResult, Verdict
+from automask.values.types import Issue, MaskResult, Verdict
 
 _NO_MASK: Mapping[str, Value] = {
     "mask_name": None,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from automask.store import naming
 from automask.store.rows import insert, region_values
-from automask.templates import TEMPLATE_ATTRIBUTE, template_patch
-from automask.types import Region
+from automask.values.templates import TEMPLATE_ATTRIBUTE, template_patch
+from automask.values.types import Region
 
 _FIRST_POSITION = 1_000_000
 """Behind all that detectors found, however often they run again."""

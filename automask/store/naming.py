@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from automask.kinds import keys_of
 from automask.store import corrections
+from automask.values.kinds import keys_of
 
 
 def refresh(connection: sqlite3.Connection, image_key: int) -> None:

@@ -9,7 +9,7 @@ from automask.store import corrections, images, masks, queries
 from automask.store.database import Database
 from automask.store.records import FileFacts, Plan, Status, StoredImage, Work
 from automask.store.rows import stored_image
-from automask.types import Fingerprints
+from automask.values.types import Fingerprints
 
 
 def plan(database: Database, masks_root: Path, file: FileFacts, fingerprints: Fingerprints) -> Plan:

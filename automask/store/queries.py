@@ -10,7 +10,7 @@ from typing import Literal
 from automask.store.database import Database
 from automask.store.records import STALE_CORRECTION_CODE, Counts, Decision, Status, StoredImage
 from automask.store.rows import Value, from_text, issue, region_and_patch, region_outline, stored_image, to_text
-from automask.types import Issue, Kind, MaskResult, Region, Verdict
+from automask.values.types import Issue, Kind, MaskResult, Region, Verdict
 
 Order = Literal["id", "confidence"]
 _CHUNK = 500

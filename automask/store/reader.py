@@ -22,7 +22,7 @@ from automask.store.records import (
 )
 from automask.store.rows import issue, region_outline, stored_image
 from automask.store.template_shelf import TemplateShelf
-from automask.types import Issue, Kind, MaskResult, Region, Verdict
+from automask.values.types import Issue, Kind, MaskResult, Region, Verdict
 
 
 class StoreReader:
@@ -118,7 +118,7 @@ class StoreReader:
     def result(self, image_id: str) -> MaskResult | None:
         """What was found on an image, regions and patches included, or None where nothing usable is stored.
 
-        Regions are of the kinds that they were found as; `automask.kinds` has them as people call them.
+        Regions are of the kinds that they were found as; `automask.values.kinds` has them as people call them.
 
         Regions of templates stand behind those of detectors and follow a person's decisions: confidence 1 for what is
         applied, left out for what is forgotten.
@@ -134,7 +134,7 @@ class StoreReader:
             return corrections.newest(connection, content_sha256)
 
     def called_kinds(self, content_sha256: str | None) -> dict[str, Kind]:
-        """What people call regions of some content, by key (see `automask.kinds`): the newest correction's, cheap."""
+        """What people call regions of some content, by key of `automask.values.kinds`: the newest correction's."""
         with self._database.reading() as connection, self._no_damage("a correction"):
             return corrections.newest_kinds(connection, content_sha256)
 

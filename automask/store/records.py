@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from automask.fuse import CorrectionLayers
-from automask.types import Fingerprints, Kind, Verdict
+from automask.values.types import Fingerprints, Kind, Verdict
 
 STALE_CORRECTION_CODE = "correction-stale"
 """Issue of an image whose pixels changed after a person corrected its mask. The store adds and removes it."""

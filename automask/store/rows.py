@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box, Polygon
-from automask.store import rle
 from automask.store.records import Decision, Status, StoredImage
-from automask.templates import TemplateDecision
-from automask.types import Attribute, Fingerprints, Issue, Kind, Patch, Region, Verdict
+from automask.values import rle
+from automask.values.geometry import Box, Polygon
+from automask.values.templates import TemplateDecision
+from automask.values.types import Attribute, Fingerprints, Issue, Kind, Patch, Region, Verdict
 
 Value = str | bytes | int | float | None
 

@@ -13,7 +13,7 @@ from typing import Final
 from automask.errors import StoreError
 from automask.store.records import RunRecord, RunStatus
 from automask.store.rows import from_text, to_text
-from automask.types import Issue
+from automask.values.types import Issue
 
 _NOTICES_KEY: Final = "dataset_notices"
 

@@ -7,7 +7,7 @@ import sqlite3
 from automask.store import corrections, decisions, naming
 from automask.store.records import STALE_CORRECTION_CODE, Decision, Status
 from automask.store.rows import issue_values
-from automask.types import Issue, Verdict
+from automask.values.types import Issue, Verdict
 
 _THRESHOLD_KEY = "review_threshold"
 _VERDICT = f"""CASE

@@ -21,7 +21,7 @@ from automask.store.database import Database
 from automask.store.locking import exclusive_lock
 from automask.store.reader import StoreReader
 from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, Status, StoredImage, Work
-from automask.types import Fingerprints, Issue, MaskResult, Verdict
+from automask.values.types import Fingerprints, Issue, MaskResult, Verdict
 
 
 class Store(StoreReader):

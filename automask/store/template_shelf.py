@@ -10,8 +10,8 @@ from automask.errors import StoreError
 from automask.store import matches, queries
 from automask.store.database import Database
 from automask.store.rows import Value, from_text, insert
-from automask.templates import DatasetTemplate, StoredTemplate, TemplateDecision, TemplateOrigin
-from automask.types import Kind, Region
+from automask.values.templates import DatasetTemplate, StoredTemplate, TemplateDecision, TemplateOrigin
+from automask.values.types import Kind, Region
 
 _SAMPLE_KEY = "templates_sample"
 

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import PluginError, StageError
-from automask.geometry import Box
 from automask.protocols import WeightSource, stage_fingerprint
-from automask.types import Image, Issue, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Issue, Kind, Region
 
 _MIN_SIDE_PX = 16
 """RapidOCR scales the short side up to 736 px: a line of 1 x 90 pixels would become 49 megapixels."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, Self, TypeVar, cast
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import WeightsError
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
-from automask.types import Issue
+from automask.values.types import Issue
 from automask.weights import missing_weights
 
 OptionsT = TypeVar("OptionsT", bound=FrozenModel)

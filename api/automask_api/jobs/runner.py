@@ -20,7 +20,7 @@ from automask.events import Counted, FileSkipped, ImageDone, ImageFailed, ImageR
 from automask.pipeline import MaskPipeline
 from automask.request import MaskOptions
 from automask.runner import run_dataset
-from automask.types import Image, Issue, MaskResult, Region, Verdict
+from automask.values.types import Image, Issue, MaskResult, Region, Verdict
 from automask.wire import WireIssue
 from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, Conflict, NotFound

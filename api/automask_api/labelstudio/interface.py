@@ -8,7 +8,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from automask.errors import ConfigError
-from automask.types import Kind
+from automask.values.types import Kind
 
 _MOST_CHARACTERS = 1_000_000
 _SYNONYMS = {

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from automask.config import PipelineConfig
 from automask.corrected import drawn_as_called
 from automask.export.outlines import outlines
-from automask.geometry import Box
-from automask.importing.brush import encode_brush
-from automask.types import MaskResult
+from automask.values.brush import encode_brush
+from automask.values.geometry import Box
+from automask.values.types import MaskResult
 from automask_api.labelstudio.interface import Control
 
 

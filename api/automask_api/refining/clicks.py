@@ -11,7 +11,7 @@ from automask.config import PipelineConfig
 from automask.drawing import shown_things
 from automask.fuse import CorrectionLayers, grow, is_drawn
 from automask.protocols import PromptAnswer, PromptSession
-from automask.types import MaskResult
+from automask.values.types import MaskResult
 
 
 def thing_to_add(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
 from automask.protocols import PromptAnswer
-from automask.types import Image
+from automask.values.geometry import Box
+from automask.values.types import Image
 from automask_api.refining.marks import mark_at
 
 GRABCUT, REGION_GROWING = "grabcut", "region-growing"

@@ -12,7 +12,7 @@ from automask.errors import AutomaskError, ConfigError, WeightsError
 from automask.pipeline import MaskPipeline
 from automask.plugins import build_refiner
 from automask.protocols import PromptableRefiner, PromptSession, Refiner
-from automask.types import Image
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_api.refining.colours import ColourPromptSession
 from automask_api.refining.either import EitherPromptSession

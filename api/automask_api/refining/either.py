@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
 from automask.protocols import PromptAnswer, PromptSession
+from automask.values.geometry import Box
 
 
 class EitherPromptSession:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from automask.config import RenderConfig
 from automask.errors import InputError
 from automask.fuse import grown_and_filled
-from automask.geometry import Box
-from automask.types import Image
+from automask.values.geometry import Box
+from automask.values.types import Image
 
 _NUMBER = r"\d{1,6}(\.\d{1,3})?"
 Point = Annotated[str, Field(pattern=rf"^{_NUMBER},{_NUMBER}$")]

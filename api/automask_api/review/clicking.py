@@ -27,10 +27,10 @@ from automask.config import PipelineConfig, load_config
 from automask.drawing import draw
 from automask.errors import AutomaskError, InputError
 from automask.fuse import CorrectionLayers, growth_px, hole_px
-from automask.grid import LatentGrid
 from automask.metrics import TRUTH_UNWANTED, judged_cells, mean_of, score_mask
 from automask.pipeline import MaskPipeline
-from automask.types import Image, MaskResult
+from automask.values.grid import LatentGrid
+from automask.values.types import Image, MaskResult
 from automask_api.refining.clicks import masked_before_growth, masked_thing, part_to_remove, thing_to_add
 from automask_api.refining.desk import RefineDesk
 

@@ -15,13 +15,14 @@ from automask.drawing import shown_things
 from automask.errors import InputError
 from automask.evidence import Merged
 from automask.fuse import CorrectionLayers, Mask, growth_px, hole_px, is_drawn
-from automask.geometry import Box
-from automask.grid import LatentGrid
-from automask.kinds import as_called, region_keys
 from automask.protocols import PromptAnswer
 from automask.reasons import certainty_of, region_words
-from automask.store import Correction, Decision, StoredImage, rle
-from automask.types import Kind, MaskResult
+from automask.store import Correction, Decision, StoredImage
+from automask.values import rle
+from automask.values.geometry import Box
+from automask.values.grid import LatentGrid
+from automask.values.kinds import as_called, region_keys
+from automask.values.types import Kind, MaskResult
 
 QUEUE_FIELDS = (
     "id", "width_px", "height_px", "confidence", "verdict", "kinds", "masked_share", "decision", "revision",

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from automask.redraw import redraw_image
-from automask.templates import TemplateDecision
+from automask.values.templates import TemplateDecision
 from automask_api.review.documents import Document, SavedDocument
 from automask_api.review.source import ReviewSource, token_of
 

@@ -15,10 +15,10 @@ from automask.config import DecodeConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
 from automask.errors import InputError
-from automask.geometry import Box
 from automask.report.overlay import tint
 from automask.report.thumbnails import small_picture
 from automask.store import StoredImage
+from automask.values.geometry import Box
 from automask_api.errors import NotFound
 
 Pixels = NDArray[np.uint8]

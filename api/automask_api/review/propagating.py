@@ -20,10 +20,10 @@ from starlette.responses import Response, StreamingResponse
 
 from automask.errors import AutomaskError, CorrectionConflict, InputError
 from automask.frames_off import frames_of_all
-from automask.geometry import Box
 from automask.operations import Mode, is_applied, operations_from
 from automask.propagation import LEAST_SCORE, Proposal, apply, place, search, undo
 from automask.store import Status, StoredImage
+from automask.values.geometry import Box
 from automask_api.errors import NotFound
 from automask_api.review.documents import Document, LayersDocument, SavedDocument
 from automask_api.review.revisions import IfMatch, conflict, known_revision

@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from automask.errors import CorrectionConflict, InputError
-from automask.geometry import Box
 from automask.reasons import reasons_of
 from automask.store import StoredImage
-from automask.types import Verdict
+from automask.values.geometry import Box
+from automask.values.types import Verdict
 from automask_api.errors import NotFound
 from automask_api.review.documents import (
     QUEUE_FIELDS,

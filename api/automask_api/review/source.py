@@ -25,7 +25,7 @@ from automask.protocols import PromptAnswer, PromptSession
 from automask.reasons import reasons_of
 from automask.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
-from automask.types import Image
+from automask.values.types import Image
 from automask_api.errors import NotFound
 from automask_api.refining.clicks import masked_before_growth, part_to_remove, thing_to_add
 from automask_api.refining.desk import RefineDesk

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from automask.protocols import Stage
-from automask.types import Issue
+from automask.values.types import Issue
 from automask.version import __version__
 from automask.wire import WireFingerprints, WireIssue, WireServer
 from automask_api.service import ServiceDep

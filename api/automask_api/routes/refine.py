@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from automask.config import RenderConfig
 from automask.errors import InputError
-from automask.geometry import Box
 from automask.protocols import PromptAnswer
 from automask.store.png import encode_mask
-from automask.types import Image
+from automask.values.geometry import Box
+from automask.values.types import Image
 from automask.wire import WireRefined, WireRle
 from automask_api.accept import preferred
 from automask_api.description import BINARY, reference

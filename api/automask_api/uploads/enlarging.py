@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from automask.dataset.codes import Remark
 from automask.dataset.decode import Decoded
-from automask.geometry import Box
-from automask.types import Issue, MaskResult, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Issue, MaskResult, Patch, Region
 
 
 @dataclass(frozen=True, slots=True)

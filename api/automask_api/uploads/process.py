@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded
 from automask.errors import ImageError
-from automask.types import Image, Issue
+from automask.values.types import Image, Issue
 from automask_api.uploads import YIELDS
 
 _COMMAND = (sys.executable, "-P", "-m", "automask_api.uploads.child")

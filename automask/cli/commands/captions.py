@@ -42,7 +42,7 @@ def captions(
     from automask.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED
     from automask.fill.folder import MadeFolder
     from automask.fill.source import StoreSource
-    from automask.types import Kind
+    from automask.values.types import Kind
 
     try:
         chosen = [Kind(kind.strip()) for kind in kinds.split(",")] if kinds else list(Kind)

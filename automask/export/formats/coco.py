@@ -18,8 +18,8 @@ from automask.export.protocol import (
     Record,
 )
 from automask.export.snippets import json_line
-from automask.store.rle import coco_counts
-from automask.types import Kind
+from automask.values.rle import coco_counts
+from automask.values.types import Kind
 
 CATEGORIES = {kind: number for number, kind in enumerate(Kind, start=1)}
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from automask.export.base import BaseExporter, text_file
 from automask.export.protocol import ExportContext, ExportImage, ExportOptions, ExportRules, OutputFile, Record
-from automask.geometry import Box
 from automask.importing.cvat import mask_element_text
-from automask.types import Kind
+from automask.values.geometry import Box
+from automask.values.types import Kind
 
 
 class CvatExporter(BaseExporter[ExportOptions]):

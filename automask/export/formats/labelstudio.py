@@ -16,8 +16,8 @@ from automask.export.protocol import (
     OutputFile,
     Record,
 )
-from automask.importing.brush import encode_brush
-from automask.types import Kind
+from automask.values.brush import encode_brush
+from automask.values.types import Kind
 
 _CONFIG = """<View>
   <Image name="image" value="$image" zoom="true"/>

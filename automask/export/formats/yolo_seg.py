@@ -9,7 +9,7 @@ from automask.export.base import BaseExporter, text_file
 from automask.export.outlines import outlines
 from automask.export.protocol import ExportContext, ExportImage, ExportOptions, ExportRules, OutputFile
 from automask.export.snippets import yaml_string
-from automask.types import Kind
+from automask.values.types import Kind
 
 _CLASSES = {kind: number for number, kind in enumerate(Kind)}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask_models.frames.bands import commonest_colour
 from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp

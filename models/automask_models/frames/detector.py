@@ -14,9 +14,9 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
-from automask.geometry import Box
 from automask.protocols import WeightFile
-from automask.types import Attribute, Image, Issue, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Attribute, Image, Issue, Kind, Region
 from automask_models.frames.cards import CardWindow, find_card
 from automask_models.frames.judging import FrameJudge
 from automask_models.frames.nesting import ACCEPT, WEAK, Layer, follow

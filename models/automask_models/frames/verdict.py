@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
-from automask.types import Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Kind, Region
 from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT, WEAK
 from automask_models.frames.tracing import evidence_of_trace, trace

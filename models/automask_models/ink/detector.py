@@ -10,9 +10,9 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError, WeightsError
-from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource
-from automask.types import Image, Issue, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Issue, Kind, Region
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.judging import GroupJudge, Judged

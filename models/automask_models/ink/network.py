@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
-from automask.geometry import Box, Polygon, rasterise_polygon
 from automask.protocols import WeightFile
-from automask.types import Image
+from automask.values.geometry import Box, Polygon, rasterise_polygon
+from automask.values.types import Image
 from automask_models.onnx_session import OnnxSession
 from automask_models.text.scales import MAX_ENLARGEMENT, resized, tiles
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from automask.types import Image, Region
+from automask.values.types import Image, Region
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.network import InkNetwork
 

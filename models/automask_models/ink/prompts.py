@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
 from automask.protocols import PromptAnswer
+from automask.values.geometry import Box
 from automask_models.ink.confidence import log_odds_of_map
 from automask_models.ink.groups import CORE_PROBABILITY
 from automask_models.ink.network import InkMap

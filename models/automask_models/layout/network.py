@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.protocols import WeightFile
-from automask.types import Image
+from automask.values.types import Image
 from automask_models.onnx_session import OnnxSession
 
 DEFAULT_WEIGHTS = "automask-layout"

@@ -16,8 +16,8 @@ from automask.plugins import build_dataset_detector
 from automask.protocols import DatasetDetector
 from automask.redraw import redraw_store, stored_config
 from automask.store import Store, write_atomic
-from automask.templates import StoredTemplate, TemplateDecision, template_state
-from automask.types import Image
+from automask.values.templates import StoredTemplate, TemplateDecision, template_state
+from automask.values.types import Image
 
 app = typer.Typer(
     help="Show, apply, forget and save what repeats across a dataset.", no_args_is_help=True, add_completion=False

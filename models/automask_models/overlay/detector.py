@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.protocols import ImageFacts, ReducedImage, TemplateFinder, WeightFile, WeightSource, stage_fingerprint
-from automask.templates import DatasetTemplate
-from automask.types import Image, Issue, Kind, Region
+from automask.values.templates import DatasetTemplate
+from automask.values.types import Image, Issue, Kind, Region
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
 from automask_models.overlay.estimator import estimate
 from automask_models.overlay.finding import find_all

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
 from automask.protocols import ReducedImage
+from automask.values.geometry import Box
 from automask_models.overlay.alignment import align
 from automask_models.overlay.consistency import Consistency, mean_gradients, measure
 from automask_models.overlay.finding import SURE_SCORE

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
 from automask.protocols import ImageFacts, ReducedImage
-from automask.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
-from automask.types import Kind, Region
+from automask.values.geometry import Box
+from automask.values.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
+from automask.values.types import Kind, Region
 from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
 from automask_models.overlay.reduction import Gradients, Shape, furthest, raw_gradients, resized, whitened

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from automask.geometry import Box
-from automask.types import Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Kind, Region
 from automask_models.layout.network import LayoutMap
 from automask_models.proposing import JUST_PROPOSED
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask_models.overlay.consistency import Consistency, groups
 from automask_models.overlay.reduction import WHITEN_PX, furthest, median_of
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS

@@ -18,8 +18,8 @@ from automask.errors import InputError
 from automask.fuse import Mask
 from automask.metrics import mean_of, score_mask
 from automask.protocols import ImageFacts, ReducedImage
-from automask.templates import template_patch
-from automask.types import Image
+from automask.values.templates import template_patch
+from automask.values.types import Image
 from automask_models.overlay.detector import OverlayDetector
 
 OPACITIES = (0.08, 0.12, 0.2, 0.35, 0.6, 1.0)

@@ -15,8 +15,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
-from automask.types import check_artefact
+from automask.values.geometry import Box
+from automask.values.types import check_artefact
 
 FORMAT_VERSION = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask_models.overlay.marks import MARGIN_PX
 from automask_models.overlay.reduction import SMALLEST_PX, raw_gradients, reduced, resized, whitened
 from automask_models.overlay.template import Template, anchor_of

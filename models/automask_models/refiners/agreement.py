@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from automask.config import FrozenModel, Share
 from automask.fuse import grow
-from automask.geometry import Box
+from automask.values.geometry import Box
 
 STABILITY_OFFSET = 1.0
 """Logits by which the threshold is moved either way to see whether the mask holds (as in SAM's own mask generator)."""

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from automask.config import FrozenModel, Share
 from automask.fuse import grow
-from automask.geometry import Box
-from automask.types import Image, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Patch, Region
 from automask_models.refiners.polygon import filled_region
 from automask_models.stages import ConfiguredStage
 

@@ -13,9 +13,9 @@ from pydantic import Field
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import StageError
 from automask.fuse import grow
-from automask.geometry import Box
 from automask.protocols import PromptSession, WeightFile
-from automask.types import Image, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Patch, Region
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.prompts import InkPromptSession
 from automask_models.refiners.agreement import span_of

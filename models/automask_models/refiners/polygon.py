@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import FrozenModel
-from automask.geometry import Box, rasterise_polygon
-from automask.types import Image, Patch, Region
+from automask.values.geometry import Box, rasterise_polygon
+from automask.values.types import Image, Patch, Region
 from automask_models.stages import ConfiguredStage
 
 

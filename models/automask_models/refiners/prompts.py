@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
 from automask.protocols import PromptAnswer
-from automask.types import Image
+from automask.values.geometry import Box
+from automask.values.types import Image
 from automask_models.refiners.backends.protocol import UNWANTED, WANTED, Embedding, Prompts, SamBackend
 from automask_models.refiners.views import plan_views
 

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.fuse import grow
-from automask.geometry import Box
 from automask.protocols import PromptSession, WeightFile
-from automask.types import Image, Kind, Patch, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Patch, Region
 from automask_models.refiners.agreement import Agreement, AgreementLimits, agreement_of, centre_points
 from automask_models.refiners.backends.factory import open_backend
 from automask_models.refiners.backends.frame import SquareFrame

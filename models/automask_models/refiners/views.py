@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask_models.refiners.backends.protocol import FrameTraits
 
 CONTEXT = 1.3

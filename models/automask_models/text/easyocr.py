@@ -17,9 +17,9 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import PluginError, StageError, WeightsError
-from automask.geometry import Polygon
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
-from automask.types import Image, Issue, Region
+from automask.values.geometry import Polygon
+from automask.values.types import Image, Issue, Region
 from automask_models.device import select_device, torch_threads
 from automask_models.onnx_session import thread_count
 from automask_models.text.evidence import EvidenceModel

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box, Polygon, rasterise_polygon
+from automask.values.geometry import Box, Polygon, rasterise_polygon
 
 CORE_PROBABILITY = 0.3
 """A map pixel belongs to the core of a line from here on (differentiable binarisation, Liao et al. 2020)."""

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
-from automask.geometry import Box
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
-from automask.types import Image, Issue, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Issue, Region
 from automask.weights import missing_weights
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from automask.types import Attribute, Image, Kind, Region
+from automask.values.types import Attribute, Image, Kind, Region
 from automask_models.proposing import JUST_PROPOSED
 from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.text.lines import TextLine

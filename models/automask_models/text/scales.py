@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask_models.text.lines import TextLine
 
 STRIDE_PX = 32

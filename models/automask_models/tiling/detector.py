@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from automask.config import FrozenModel
-from automask.geometry import Box
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask_models.proposing import JUST_PROPOSED
 from automask_models.stages import ConfiguredStage
 from automask_models.tiling.pattern import Pattern

@@ -23,9 +23,9 @@ from automask.bench.manifest import read_manifest
 from automask.bench.run import load_image
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError
-from automask.geometry import Box
 from automask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
-from automask.types import Region
+from automask.values.geometry import Box
+from automask.values.types import Region
 from automask.weights import WeightLibrary
 from automask_models.frames.detector import detect_frames
 from automask_models.frames.judging import Evidence, FrameJudge

@@ -20,9 +20,9 @@ from PIL import Image as PillowImage
 
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError, InputError
-from automask.geometry import Box
 from automask.protocols import WeightFile
-from automask.types import Image
+from automask.values.geometry import Box
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink.confidence import InkModel, group_features, line_features
 from automask_models.ink.groups import InkGroup, groups_of

@@ -22,10 +22,10 @@ from automask.bench.tables import markdown_table
 from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError, OutputError
 from automask.fuse import Mask
-from automask.geometry import Box, rasterise_polygon
 from automask.metrics import MaskScore, score_mask
 from automask.protocols import Detector
-from automask.types import Kind, Patch, Region
+from automask.values.geometry import Box, rasterise_polygon
+from automask.values.types import Kind, Patch, Region
 from automask.weights import WeightLibrary
 from automask_models.text.evidence import EvidenceModel, LogisticModel
 from automask_models.text.ppocr import DETECTION_FILE, RECOGNITION_FILE

@@ -14,10 +14,10 @@ from automask.bench.manifest import Manifest, ManifestEntry
 from automask.bench.run import load_image
 from automask.config import PipelineConfig
 from automask.errors import InputError
-from automask.geometry import Box, Polygon, rasterise_polygon
 from automask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.protocols import Detector
-from automask.types import Image
+from automask.values.geometry import Box, Polygon, rasterise_polygon
+from automask.values.types import Image
 from automask_models.text.evidence import Evidence
 from automask_models.training.synth import SyntheticImage
 from automask_models.training.synth.backgrounds import Backgrounds, PictureCache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 
 MAX_ENLARGEMENT = 1.5
 """Networks are trained on pictures about as large as their input; blown-up small ones look like nothing they know."""

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import WeightsError
-from automask.geometry import Box
 from automask.protocols import WeightFile
-from automask.types import Image, Kind, Region
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region
 from automask_models.stages import WeightedStage, WeightOptions
 from automask_models.watermark.heads import Detections, joined, read_head, suppressed
 from automask_models.watermark.letterbox import Letterbox, letterbox, tiles, touches_cut

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 
 Fit = Literal["pad", "stretch", "repeat"]
 """How a window that is not square fills the frame, after its long side is fitted: zeros (in normalised values) at the

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from automask.errors import InputError, PluginError
-from automask.store.rle import from_coco_counts
+from automask.values.rle import from_coco_counts
 from automask_models.training.own.images import LabelError, Labelled, OwnThing, filled_polygons, rectangle
 from automask_models.training.own.labels import labels_of_classes
 

@@ -14,8 +14,8 @@ from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, InputError
-from automask.geometry import Box, rasterise_polygon
-from automask.store import rle
+from automask.values import rle
+from automask.values.geometry import Box, rasterise_polygon
 from automask_models.training.synth.types import KIND_OF_LABEL, SyntheticImage, SyntheticInstance
 
 NAMED_AT_MOST = 5
@@ -29,7 +29,7 @@ class OwnThing:
     Attributes:
         label: A key of `KIND_OF_LABEL`.
         box: Tight around its pixels, in the upright image.
-        packed: Its pixels inside the box, as `automask.store.rle` packs them.
+        packed: Its pixels inside the box, as `automask.values.rle` packs them.
         is_outline: The pixels are its shape, not just the box around it.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from automask.errors import ConfigError, InputError
-from automask.types import Kind
+from automask.values.types import Kind
 from automask_models.training.synth.types import KIND_OF_LABEL
 
 IGNORED = "ignore"

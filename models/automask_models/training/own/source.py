@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box
+from automask.values.geometry import Box
 from automask_models.training.own.images import OwnImage
 from automask_models.training.synth.types import SyntheticImage, SyntheticInstance
 from automask_models.watermark.letterbox import FILL

@@ -15,10 +15,10 @@ from automask.errors import InputError
 from automask.export.drawing import page_growth_px
 from automask.fill.source import StoreSource
 from automask.fuse import CorrectionLayers
-from automask.geometry import Box
-from automask.kinds import called, is_called
 from automask.store import StoredImage
-from automask.types import Kind, MaskResult, Patch, Region, Verdict
+from automask.values.geometry import Box
+from automask.values.kinds import called, is_called
+from automask.values.types import Kind, MaskResult, Patch, Region, Verdict
 from automask_models.training.own.images import LabelError, Labelled, OwnThing
 from automask_models.training.own.labels import IGNORED, LABEL_OF_KIND, known_label
 

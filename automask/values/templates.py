@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from automask.types import Kind, Patch, Region
+from automask.values.types import Kind, Patch, Region
 
 TEMPLATE_ATTRIBUTE = "template"
 """Attribute of a region that was found by a template: the template's id."""

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.geometry import Box, Polygon
+from automask.values.geometry import Box, Polygon
 
 Attribute = str | float | int | bool
 """A piece of evidence that the store keeps beside a region."""

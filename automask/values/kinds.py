@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from automask.types import Kind, MaskResult, Region
+from automask.values.types import Kind, MaskResult, Region
 
 CALLED_ATTRIBUTE = "called"
 """Attribute of a region that a person called another kind than it was found as: that kind. Never stored."""
