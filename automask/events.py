@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from automask.drawing import Drawn
+from automask.mask.drawing import Drawn
 from automask.store import StoredImage
 from automask.values.types import Issue, Verdict
 
@@ -34,7 +34,7 @@ class ImageDone:
         image_id: Which image.
         work: `analysed` (models ran), `refined` (only the refiner ran) or `rendered` (no model ran).
         verdict: Whether a person should look.
-        confidence: 0..1, see `automask.scoring`.
+        confidence: 0..1, see `automask.mask.judging`.
         regions: How many regions take part in the mask.
         masked_share: Share of the weight taken away, 0..1.
         issues: Warnings.

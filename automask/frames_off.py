@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from automask.config import PipelineConfig
-from automask.fuse import is_drawn
+from automask.mask.rendering import is_drawn
 from automask.propagation import Proposal
 from automask.store import Status, Store
 from automask.values.geometry import Box

@@ -1,4 +1,4 @@
-"""What a store holds of one image, on its way into `automask.drawing.draw`."""
+"""What a store holds of one image, on its way into `automask.mask.drawing.draw`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from automask.config import PipelineConfig, RenderConfig
-from automask.drawing import Drawn, draw, drawn_fingerprints
 from automask.edited import MaskFile, edit_layers, pending_edit
-from automask.fuse import CorrectionLayers
+from automask.mask.drawing import Drawn, draw, drawn_fingerprints
+from automask.mask.rendering import CorrectionLayers
 from automask.store import Correction, StoredImage
 from automask.store.reader import StoreReader
 from automask.values.types import MaskResult

@@ -10,16 +10,16 @@ from typing import Self
 
 import numpy as np
 
-from automask.confidence.quality import quality_attributes
 from automask.config import PipelineConfig
-from automask.drawing import digest, draw, fuse_fingerprint, judge
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
-from automask.evidence import fused
-from automask.fuse import CorrectionLayers, Mask
+from automask.mask.confidence.quality import quality_attributes
+from automask.mask.drawing import digest, draw, fuse_fingerprint, judge
+from automask.mask.judging import least_certainty
+from automask.mask.merging import fused
+from automask.mask.rendering import CorrectionLayers, Mask
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 from automask.saved_templates import SavedTemplates
-from automask.scoring import least_certainty
 from automask.values.geometry import Box
 from automask.values.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from automask.config import PipelineConfig, PolicyConfig
-from automask.scoring import is_audited
+from automask.mask.judging import is_audited
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
 from automask.values.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict

@@ -15,9 +15,9 @@ from fakes import red_on_grey
 from PIL import Image
 
 from automask.errors import AutomaskError
-from automask.fuse import CorrectionLayers
 from automask.importing.planning import ImportOptions, ImportSummary
 from automask.importing.run import import_masks
+from automask.mask.rendering import CorrectionLayers
 from automask.store import Store
 from automask.trainers import TRAINERS, Place
 from automask.values.types import Kind

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
-from automask.fuse import Mask
-from automask.metrics import MaskScore, mean_of, score_mask
+from automask.mask.metrics import MaskScore, mean_of, score_mask
+from automask.mask.rendering import Mask
 from automask.values.types import Image, Patch, Region
 from automask.weights import WeightLibrary
 from automask_models.frames.detector import EdgesDetector, EdgesOptions

@@ -8,7 +8,7 @@ from review_cases import CONFIG, EXAMPLES, begun, put_image
 from store_cases import make_template
 
 from automask.config import PipelineConfig
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.redraw import redraw_store
 from automask.values.geometry import Box
 from automask.values.kinds import region_keys

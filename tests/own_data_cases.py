@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.store import Store
 
 SIZE_PX = (240, 180)

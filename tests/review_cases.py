@@ -23,7 +23,7 @@ from PIL import Image as PillowImage
 from store_cases import file_at
 
 from automask.config import PipelineConfig
-from automask.drawing import draw, fuse_fingerprint
+from automask.mask.drawing import draw, fuse_fingerprint
 from automask.store import Store
 from automask.values.geometry import Box
 from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict

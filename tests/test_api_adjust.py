@@ -10,7 +10,7 @@ pytest.importorskip("fastapi")
 from api_server import serving
 from PIL import Image
 
-from automask.fuse import grow
+from automask.mask.rendering import grow
 from automask_api.adjusting import Adjustments, adjusted
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import decode_bytes
-from automask.drawing import draw
+from automask.mask.drawing import draw
 from automask.store.png import encode_mask
 from automask.trainers import TRAINERS
 from automask.wire import WireResult

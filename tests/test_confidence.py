@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from store_cases import make_result, put, write_file
 
-from automask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
-from automask.confidence.features import FEATURES, image_features
-from automask.confidence.model import ConfidenceModel, FeatureWeight, bundled_model, is_fine
-from automask.confidence.quality import BORDER_CONTRAST, RING_DETAIL, quality_attributes
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig, ReviewConfig
-from automask.drawing import draw
 from automask.errors import ConfigError
-from automask.fuse import Mask
-from automask.scoring import is_audited
+from automask.mask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
+from automask.mask.confidence.features import FEATURES, image_features
+from automask.mask.confidence.model import ConfidenceModel, FeatureWeight, bundled_model, is_fine
+from automask.mask.confidence.quality import BORDER_CONTRAST, RING_DETAIL, quality_attributes
+from automask.mask.drawing import draw
+from automask.mask.judging import is_audited
+from automask.mask.rendering import Mask
 from automask.store import Decision, Store
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, MaskResult, Patch, Region, Verdict

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig
-from automask.drawing import draw
-from automask.evidence import fused, merged
+from automask.mask.drawing import draw
+from automask.mask.merging import fused, merged
 from automask.values.geometry import Box
 from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 

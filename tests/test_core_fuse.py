@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automask.config import KindPolicy, PolicyConfig, RenderConfig
-from automask.fuse import CorrectionLayers, Mask
+from automask.mask.rendering import CorrectionLayers, Mask
 from automask.values.geometry import Box
 from automask.values.types import Kind, Patch, Region
 

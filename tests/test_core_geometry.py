@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from automask.fuse import fill_holes, grow, growth_px
-from automask.metrics import with_neighbours
+from automask.mask.metrics import with_neighbours
+from automask.mask.rendering import fill_holes, grow, growth_px
 from automask.values.geometry import Box, polygon_area_px, rasterise_polygon
 from automask.values.grid import LatentGrid
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automask.metrics import mean_of, score_mask
+from automask.mask.metrics import mean_of, score_mask
 
 
 def canvas(level=0, size=1024):

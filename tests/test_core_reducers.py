@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from automask import reducers
-from automask.fuse import grow, growth_px
+from automask.mask.rendering import grow, growth_px
 from automask.values.grid import LatentGrid
 
 SOURCE_PX, TRAINING_PX, CELLS = 1536, 1024, 128

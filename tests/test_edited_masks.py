@@ -16,7 +16,7 @@ from review_cases import CONFIG, make_store, stored_levels
 
 from automask.edited import EDITED_FOLDER, FileState, adopt_edited_mask, look_at
 from automask.fill.source import StoreSource
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.propagation import Proposal, apply, undo
 from automask.redraw import redraw_image, redraw_store
 from automask.store import Store

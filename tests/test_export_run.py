@@ -16,7 +16,7 @@ from automask.errors import ConfigError, InputError, OutputError, PluginError
 from automask.export.drawing import as_stored
 from automask.export.manifest import MANIFEST_NAME
 from automask.export.run import build_exporter, default_export_folder, export_store
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.plugins import EXPORTERS, available
 from automask.store import Store
 from automask.trainers import TRAINERS

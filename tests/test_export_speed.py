@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from store_cases import File
 
 from automask.config import PipelineConfig
-from automask.drawing import fuse_fingerprint
-from automask.fuse import Mask
+from automask.mask.drawing import fuse_fingerprint
+from automask.mask.rendering import Mask
 from automask.store import Store
 from automask.values.geometry import Box
 from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict

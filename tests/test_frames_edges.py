@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
-from automask.fuse import Mask
-from automask.metrics import MaskScore, score_mask
+from automask.mask.metrics import MaskScore, score_mask
+from automask.mask.rendering import Mask
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Patch, Region
 from automask_models.frames.bands import find_bands, tolerance_px

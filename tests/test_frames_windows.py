@@ -7,7 +7,7 @@ import pytest
 from measure_frames import jpeg, rendered
 from test_frames_edges import bordered, scene
 
-from automask.metrics import mean_of, score_mask
+from automask.mask.metrics import mean_of, score_mask
 from automask.values.geometry import Box
 from automask_models.frames.detector import detect_frames
 from automask_models.frames.plates import find_plates

@@ -23,10 +23,10 @@ from import_cases import (
 from PIL import Image
 
 from automask.errors import ConfigError, CorrectionConflict
-from automask.fuse import CorrectionLayers
 from automask.importing.found import FoundMask
 from automask.importing.names import Entry, match_by_name
 from automask.importing.run import READERS
+from automask.mask.rendering import CorrectionLayers
 from automask.store import Store
 from automask.trainers import TRAINERS
 from automask.values.types import Verdict

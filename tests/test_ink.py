@@ -10,7 +10,7 @@ from PIL import ImageDraw
 
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import StageError, WeightsError
-from automask.fuse import grow
+from automask.mask.rendering import grow
 from automask.pipeline import MaskPipeline
 from automask.protocols import PromptableRefiner, WeightFile
 from automask.values.geometry import Box

@@ -10,13 +10,13 @@ from review_cases import make_store, region_at
 from store_cases import make_result
 
 from automask.config import PipelineConfig
-from automask.corrected import Touched, drawn_as_called
 from automask.edited import adopt_edited_mask
 from automask.export.drawing import Drawing
 from automask.export.protocol import Orientation
 from automask.fill.source import StoreSource
-from automask.fuse import CorrectionLayers, grow
 from automask.importing.run import ImportOptions, import_masks
+from automask.mask.correcting import Touched, drawn_as_called
+from automask.mask.rendering import CorrectionLayers, grow
 from automask.propagation import Proposal, apply, undo
 from automask.redraw import redraw_image, stored_config
 from automask.report.source import ReportSource

@@ -13,9 +13,9 @@ from PIL import Image
 from review_cases import CONFIG, stored_levels
 
 from automask.config import PipelineConfig, PolicyConfig
-from automask.drawing import draw
 from automask.fill.source import StoreSource
 from automask.loaded import Loaded, is_current
+from automask.mask.drawing import draw
 from automask.redraw import redraw_store
 from automask.report.source import ReportSource
 from automask.store import Store

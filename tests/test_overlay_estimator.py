@@ -10,8 +10,8 @@ import pytest
 from overlay_cases import WIDTH_PX, card, card_truth, lettering, marked, picture
 
 from automask.config import PolicyConfig, RenderConfig
-from automask.fuse import Mask
-from automask.metrics import score_mask
+from automask.mask.metrics import score_mask
+from automask.mask.rendering import Mask
 from automask.protocols import ImageFacts, ReducedImage
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Patch

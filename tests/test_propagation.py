@@ -10,7 +10,7 @@ from PIL import Image
 
 from automask.config import PipelineConfig
 from automask.errors import InputError, StoreError
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.operations import new_operation, operations_from
 from automask.propagation import apply, place, propose, undo
 from automask.redraw import redraw_image, stored_config

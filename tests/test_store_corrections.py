@@ -13,7 +13,7 @@ from store_cases import FINGERPRINTS, HEIGHT_PX, WIDTH_PX, file_at, make_result,
 
 from automask.config import PolicyConfig, RenderConfig
 from automask.errors import CorrectionConflict, StoreError
-from automask.fuse import CorrectionLayers, Mask
+from automask.mask.rendering import CorrectionLayers, Mask
 from automask.store import STALE_CORRECTION_CODE, Decision, Store, Work
 from automask.values.kinds import region_keys
 from automask.values.types import Issue, Kind, Verdict

@@ -9,7 +9,7 @@ import pytest
 from store_cases import file_at, make_result, put, write_file
 
 from automask.errors import InputError
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.store import Decision, Status, Store
 from automask.values.types import Fingerprints, Kind, Verdict
 

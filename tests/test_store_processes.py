@@ -15,7 +15,7 @@ import pytest
 from store_cases import FINGERPRINTS, make_levels, put, write_file
 
 from automask.errors import StoreLocked
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.store import LockOwner, Store, Work, locking, placing
 
 HERE = Path(__file__).parent

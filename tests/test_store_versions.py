@@ -7,7 +7,7 @@ from pathlib import Path
 
 from store_cases import add_template
 
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.store import Decision, Store
 from automask.values.kinds import region_keys
 from automask.values.templates import TemplateDecision, TemplateOrigin

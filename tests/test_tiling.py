@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from automask.metrics import score_mask
+from automask.mask.metrics import score_mask
 from automask.values.types import Image, Kind, Region
 from automask_models.tiling.detector import TilingDetector, TilingOptions
 from automask_models.tiling.pattern import Copies, Pattern, closure_of, coverage_of

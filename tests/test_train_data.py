@@ -17,7 +17,7 @@ from own_data_cases import SIZE_PX, correct, draw, draw_pictures, make_coco, mak
 import automask_models
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.runner import run_dataset
 from automask.store import Store
 from automask.values.geometry import Box

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from automask.dataset.decode import Decoded
-from automask.fuse import fill_holes, growth_px
+from automask.mask.rendering import fill_holes, growth_px
 from automask.store.png import encode_mask
 from automask.values.grid import LatentGrid
 
@@ -44,7 +44,7 @@ def adjusted(levels: NDArray[np.uint8], adjustments: Adjustments) -> NDArray[np.
     height_px, width_px = out.shape
     grid = LatentGrid.of(width_px, height_px, training_px=adjustments.training_px, cell_px=adjustments.cell_px)
     side_px = 2 * growth_px(grid, abs(adjustments.grow_cells)) + 1
-    square = cv2.getStructuringElement(cv2.MORPH_RECT, (side_px, side_px))  # as `automask.fuse.grow`
+    square = cv2.getStructuringElement(cv2.MORPH_RECT, (side_px, side_px))  # as `automask.mask.rendering.grow`
     if adjustments.grow_cells > 0:
         out = np.asarray(cv2.erode(out, square), dtype=np.uint8)
     elif adjustments.grow_cells < 0:

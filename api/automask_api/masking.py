@@ -15,9 +15,9 @@ from typing import ParamSpec, TypeVar
 from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.codes import Refusal
 from automask.dataset.decode import Decoded
-from automask.drawing import draw, fuse_fingerprint
 from automask.errors import StageError
-from automask.fuse import Mask
+from automask.mask.drawing import draw, fuse_fingerprint
+from automask.mask.rendering import Mask
 from automask.store.png import encode_mask
 from automask.values.types import MaskResult
 from automask.wire import WireResult

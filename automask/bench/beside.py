@@ -22,7 +22,7 @@ from automask.bench.run import BenchRun, ImageFigures, machine, package_versions
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel
 from automask.errors import ConfigError, PluginError
-from automask.metrics import mean_of
+from automask.mask.metrics import mean_of
 from automask.version import __version__
 
 HERE, BESIDE = "here", "beside"

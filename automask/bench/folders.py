@@ -28,7 +28,7 @@ from automask.bench.run import (
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel, PipelineConfig
 from automask.events import ImageDone, ImageReused, RunEvent, RunSummary
-from automask.evidence import fused
+from automask.mask.merging import fused
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.store import Store

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from automask.config import FrozenModel
 from automask.errors import InputError
-from automask.metrics import MaskScore, mean_of, score_mask
+from automask.mask.metrics import MaskScore, mean_of, score_mask
 
 
 class ManifestEntry(FrozenModel):

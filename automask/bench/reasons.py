@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from automask.config import PipelineConfig
-from automask.fuse import is_drawn
+from automask.mask.rendering import is_drawn
 from automask.values.types import MaskResult, Region
 
 _REGIONS_TOLD = 4

@@ -19,13 +19,13 @@ from PIL import Image as PillowImage
 
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
 from automask.bench.reasons import reasons_of
-from automask.confidence.model import is_fine
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
-from automask.drawing import draw
-from automask.fuse import is_drawn
-from automask.metrics import MaskScore, score_mask
+from automask.mask.confidence.model import is_fine
+from automask.mask.drawing import draw
+from automask.mask.metrics import MaskScore, score_mask
+from automask.mask.rendering import is_drawn
 from automask.pipeline import MaskPipeline
 from automask.report.overlay import Mark
 from automask.values.types import Image, MaskResult
@@ -64,7 +64,7 @@ class ImageFigures(FrozenModel):
 
     @property
     def is_fine(self) -> bool:
-        """Whether there is a mask and nobody has to look at it: see `automask.confidence.model.is_fine`."""
+        """Whether there is a mask and nobody has to look at it: see `automask.mask.confidence.model.is_fine`."""
         return not self.error and is_fine(self.leak, self.waste)
 
 

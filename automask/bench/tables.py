@@ -8,7 +8,7 @@ import numpy as np
 
 from automask.bench.manifest import Manifest, summarise
 from automask.bench.run import BenchRun, ImageFigures, pipeline_names, scored_pairs
-from automask.confidence.calibration import Calibration, calibrate
+from automask.mask.confidence.calibration import Calibration, calibrate
 
 FOUND_LEAK = 0.2
 """An image's marks count as found when its leak is at most this."""

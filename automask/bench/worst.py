@@ -19,9 +19,9 @@ from PIL import Image as PillowImage
 
 from automask.bench.manifest import Manifest, ManifestEntry
 from automask.bench.run import JudgedImage, load_image
-from automask.confidence.model import FINE_LEAK, FINE_WASTE
 from automask.config import PipelineConfig
-from automask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
+from automask.mask.confidence.model import FINE_LEAK, FINE_WASTE
+from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.report.cards import printable
 from automask.report.overlay import Colour, outline
 from automask.store.atomic import discard, write_atomic

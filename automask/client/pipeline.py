@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from automask.client.answers import Analysis, ServerFacts
 from automask.client.sync import Client
 from automask.config import FrozenModel, PipelineConfig, RuntimeConfig, config_error
-from automask.drawing import fuse_fingerprint
 from automask.errors import AutomaskError, ConfigError, InputError, ServerError, WeightsError
+from automask.mask.drawing import fuse_fingerprint
 from automask.pipeline import MaskPipeline
 from automask.plugins import build_dataset_detector, check_stage_names
 from automask.protocols import DatasetDetector, WeightSource

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from automask.buckets import Bucket
 from automask.config import PipelineConfig, RenderConfig
-from automask.corrected import Touched, drawn_as_called
 from automask.export.protocol import Exporter, Instance, Orientation
-from automask.fuse import FUSE_VERSION, CorrectionLayers, growth_px
 from automask.loaded import Loaded, is_current
+from automask.mask.correcting import Touched, drawn_as_called
+from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, growth_px
 from automask.store import StoredImage
 from automask.trainers import Trainer
 from automask.values.grid import LatentGrid

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Self
 
 from automask.config import PipelineConfig
-from automask.corrected import drawn_as_called
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
-from automask.fuse import Mask, is_drawn
 from automask.loaded import Loaded
+from automask.mask.correcting import drawn_as_called
+from automask.mask.rendering import Mask, is_drawn
 from automask.store import Status, Store, StoredImage
 from automask.values.kinds import called
 from automask.values.types import Kind, Patch, Region

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
-from automask.drawing import draw
 from automask.errors import ConfigError
-from automask.fuse import CorrectionLayers
 from automask.importing.fitting import fitted_levels, fitted_outlines
 from automask.importing.found import (
     LINE_WIDTH_PX,
@@ -26,6 +24,8 @@ from automask.importing.found import (
     Target,
 )
 from automask.importing.untouched import OwnExport
+from automask.mask.drawing import draw
+from automask.mask.rendering import CorrectionLayers
 from automask.store import PackedLayers, Store, StoredImage
 from automask.store.masks import hash_file
 from automask.values.kinds import region_keys

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from automask.config import PipelineConfig
 from automask.dataset.names import path_of
-from automask.drawing import shown_things
 from automask.edited import pending_edit
-from automask.fuse import is_drawn
 from automask.loaded import Loaded
+from automask.mask.drawing import shown_things
+from automask.mask.rendering import is_drawn
 from automask.report.overlay import Mark
 from automask.store import Store
 from automask.store.records import StoredImage

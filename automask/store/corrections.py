@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.errors import CorrectionConflict
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.store.records import Correction, MadeWith
 from automask.store.rows import from_text, to_text
 from automask.values import rle

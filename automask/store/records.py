@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from automask.fuse import CorrectionLayers
+from automask.mask.rendering import CorrectionLayers
 from automask.values.types import Fingerprints, Kind, Verdict
 
 STALE_CORRECTION_CODE = "correction-stale"

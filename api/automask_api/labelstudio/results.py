@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
-from automask.corrected import drawn_as_called
 from automask.export.outlines import outlines
+from automask.mask.correcting import drawn_as_called
 from automask.values.brush import encode_brush
 from automask.values.geometry import Box
 from automask.values.types import MaskResult

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
-from automask.drawing import shown_things
-from automask.fuse import CorrectionLayers, grow, is_drawn
+from automask.mask.drawing import shown_things
+from automask.mask.rendering import CorrectionLayers, grow, is_drawn
 from automask.protocols import PromptAnswer, PromptSession
 from automask.values.types import MaskResult
 

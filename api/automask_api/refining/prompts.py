@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from automask.config import RenderConfig
 from automask.errors import InputError
-from automask.fuse import grown_and_filled
+from automask.mask.rendering import grown_and_filled
 from automask.values.geometry import Box
 from automask.values.types import Image
 

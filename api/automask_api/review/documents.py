@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from automask.config import PipelineConfig, PolicyConfig
-from automask.drawing import shown_things
 from automask.errors import InputError
-from automask.evidence import Merged
-from automask.fuse import CorrectionLayers, Mask, growth_px, hole_px, is_drawn
+from automask.mask.drawing import shown_things
+from automask.mask.merging import Merged
+from automask.mask.rendering import CorrectionLayers, Mask, growth_px, hole_px, is_drawn
 from automask.protocols import PromptAnswer
 from automask.reasons import certainty_of, region_words
 from automask.store import Correction, Decision, StoredImage

@@ -15,8 +15,8 @@ from PIL import ImageOps
 
 from automask.config import FrozenModel, PolicyConfig, RenderConfig
 from automask.errors import InputError
-from automask.fuse import Mask
-from automask.metrics import mean_of, score_mask
+from automask.mask.metrics import mean_of, score_mask
+from automask.mask.rendering import Mask
 from automask.protocols import ImageFacts, ReducedImage
 from automask.values.templates import template_patch
 from automask.values.types import Image

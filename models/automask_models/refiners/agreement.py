@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import FrozenModel, Share
-from automask.fuse import grow
+from automask.mask.rendering import grow
 from automask.values.geometry import Box
 
 STABILITY_OFFSET = 1.0

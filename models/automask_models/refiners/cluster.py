@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from automask.config import FrozenModel, Share
-from automask.fuse import grow
+from automask.mask.rendering import grow
 from automask.values.geometry import Box
 from automask.values.types import Image, Patch, Region
 from automask_models.refiners.polygon import filled_region

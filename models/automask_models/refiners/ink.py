@@ -12,7 +12,7 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import StageError
-from automask.fuse import grow
+from automask.mask.rendering import grow
 from automask.protocols import PromptSession, WeightFile
 from automask.values.geometry import Box
 from automask.values.types import Image, Patch, Region

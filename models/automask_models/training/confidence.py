@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from automask.bench.manifest import read_manifest
 from automask.bench.tables import calibration_table, markdown_table
-from automask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
-from automask.confidence.features import FITTED
-from automask.confidence.model import ConfidenceModel, FeatureWeight
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError
+from automask.mask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
+from automask.mask.confidence.features import FITTED
+from automask.mask.confidence.model import ConfidenceModel, FeatureWeight
 from automask.store.atomic import write_atomic
 from automask_models.training.confidence_data import (
     LabelledImage,

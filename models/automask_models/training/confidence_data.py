@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from automask.bench.manifest import Manifest, ManifestEntry
-from automask.confidence.features import image_features
-from automask.confidence.model import is_fine
 from automask.config import PipelineConfig
-from automask.drawing import draw
-from automask.fuse import confirmed_mask
-from automask.metrics import MaskScore, score_mask
+from automask.mask.confidence.features import image_features
+from automask.mask.confidence.model import is_fine
+from automask.mask.drawing import draw
+from automask.mask.metrics import MaskScore, score_mask
+from automask.mask.rendering import confirmed_mask
 from automask.pipeline import MaskPipeline
 from automask.runner import run_dataset
 from automask.store import Store, is_store

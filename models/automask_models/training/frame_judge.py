@@ -23,7 +23,7 @@ from automask.bench.manifest import read_manifest
 from automask.bench.run import load_image
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError
-from automask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
+from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.values.geometry import Box
 from automask.values.types import Region
 from automask.weights import WeightLibrary

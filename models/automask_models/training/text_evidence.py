@@ -21,8 +21,8 @@ from automask.bench.manifest import Manifest, ManifestEntry, SourceFigures, read
 from automask.bench.tables import markdown_table
 from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError, OutputError
-from automask.fuse import Mask
-from automask.metrics import MaskScore, score_mask
+from automask.mask.metrics import MaskScore, score_mask
+from automask.mask.rendering import Mask
 from automask.protocols import Detector
 from automask.values.geometry import Box, rasterise_polygon
 from automask.values.types import Kind, Patch, Region

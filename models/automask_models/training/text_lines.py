@@ -14,7 +14,7 @@ from automask.bench.manifest import Manifest, ManifestEntry
 from automask.bench.run import load_image
 from automask.config import PipelineConfig
 from automask.errors import InputError
-from automask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
+from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.protocols import Detector
 from automask.values.geometry import Box, Polygon, rasterise_polygon
 from automask.values.types import Image

@@ -11,7 +11,7 @@ import numpy as np
 from automask.bench.manifest import Manifest, read_manifest
 from automask.bench.run import BenchRun, run_bench
 from automask.config import PipelineConfig
-from automask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
+from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.store.atomic import write_atomic
 from automask.store.png import encode_mask
 from automask_models.training.own.images import OwnImage

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.corrected import Touched, drawn_as_called
 from automask.errors import InputError
 from automask.export.drawing import page_growth_px
 from automask.fill.source import StoreSource
-from automask.fuse import CorrectionLayers
+from automask.mask.correcting import Touched, drawn_as_called
+from automask.mask.rendering import CorrectionLayers
 from automask.store import StoredImage
 from automask.values.geometry import Box
 from automask.values.kinds import called, is_called

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automask.confidence.features import LEAST_ROOM, image_features
-from automask.confidence.model import bundled_model
 from automask.config import PolicyConfig, ReviewConfig
-from automask.fuse import Mask
+from automask.mask.confidence.features import LEAST_ROOM, image_features
+from automask.mask.confidence.model import bundled_model
+from automask.mask.rendering import Mask
 from automask.values.templates import is_frame_template
 from automask.values.types import Issue, MaskResult, Region, Verdict
 

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.confidence.model import FINE_WASTE
-from automask.confidence.quality import BORDER_CONTRAST, RING_DETAIL
 from automask.config import PolicyConfig
-from automask.fuse import Mask, is_drawn
+from automask.mask.confidence.model import FINE_WASTE
+from automask.mask.confidence.quality import BORDER_CONTRAST, RING_DETAIL
+from automask.mask.rendering import Mask, is_drawn
 from automask.values.templates import TEMPLATE_ATTRIBUTE
 from automask.values.types import Kind, MaskResult, Patch, Region
 

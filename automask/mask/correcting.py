@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
-from automask.drawing import shown_things
-from automask.evidence import Pair
-from automask.fuse import CorrectionLayers, grow, is_drawn
+from automask.mask.drawing import shown_things
+from automask.mask.merging import Pair
+from automask.mask.rendering import CorrectionLayers, grow, is_drawn
 from automask.values.kinds import as_called, is_called
 from automask.values.types import MaskResult, Patch, Region
 

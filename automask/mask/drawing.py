@@ -12,11 +12,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from automask.confidence.model import bundled_model
 from automask.config import PipelineConfig, RenderConfig
-from automask.evidence import Merged, merged_regions, with_merged
-from automask.fuse import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask, is_drawn
-from automask.scoring import (
+from automask.mask.confidence.model import bundled_model
+from automask.mask.judging import (
     SCORING_VERSION,
     image_confidence,
     least_certainty,
@@ -24,6 +22,8 @@ from automask.scoring import (
     undecided,
     verdict_of,
 )
+from automask.mask.merging import Merged, merged_regions, with_merged
+from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask, is_drawn
 from automask.values.kinds import noted
 from automask.values.types import Fingerprints, MaskResult
 
@@ -35,7 +35,7 @@ class Drawn:
         found: What was found, as it was given.
         things: What `found` comes to: regions of several detectors merged where they are one thing, those of single
             images cut where a dataset's mark explains them. Each is drawn or only proposed, see `fuse.is_drawn`. They
-            are of the kinds that they were found as, and know what a person calls them (see `automask.values.kinds.noted`).
+            are of the kinds that they were found as, and know what a person calls them.
         mask: The mask, with a person's corrections.
     """
 

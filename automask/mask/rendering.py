@@ -34,9 +34,9 @@ class CorrectionLayers:
         weight_levels: (H, W) uint8 weights (255 = train) where `weight_set`, or None.
         weight_set: (H, W) bool, where `weight_levels` counts, or None.
         already_grown: `add` came from a finished mask and is not grown again.
-        kinds: What a person called regions that were found as another kind, by `automask.values.kinds.region_keys`; read-only.
-            The mask does not follow them: what a kind changes about it is in the layers. Keys that no region has (any
-            more) mean nothing.
+        kinds: What a person called regions that were found as another kind, by
+            `automask.values.kinds.region_keys`; read-only. The mask does not follow them: what a kind changes about it
+            is in the layers. Keys that no region has (any more) mean nothing.
     """
 
     replaces: bool = False
