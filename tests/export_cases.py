@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from automask.config import PipelineConfig
 from automask.export.run import build_exporter, export_store
 from automask.export.summary import ExportSummary
-from automask.runner import run_dataset
+from automask.run.runner import run_dataset
 from automask.store import Store
 from automask.values.geometry import Box
 from automask.values.types import Kind, Region

@@ -5,8 +5,8 @@ import time
 import numpy as np
 
 from automask.config import FrozenModel, PipelineConfig
-from automask.pipeline import MaskPipeline
 from automask.protocols import stage_fingerprint
+from automask.run.pipeline import MaskPipeline
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Patch, Region
 from automask_models.refiners.polygon import PolygonRefiner

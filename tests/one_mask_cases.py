@@ -9,7 +9,7 @@ from store_cases import make_template
 
 from automask.config import PipelineConfig
 from automask.mask.rendering import CorrectionLayers
-from automask.redraw import redraw_store
+from automask.run.redraw import redraw_store
 from automask.values.geometry import Box
 from automask.values.kinds import region_keys
 from automask.values.templates import TemplateOrigin

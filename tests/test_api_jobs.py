@@ -19,8 +19,8 @@ pytest.importorskip("fastapi")
 from api_process import ServeProcess
 from api_server import png, serving
 
-from automask.pipeline import MaskPipeline
-from automask.runner import run_dataset
+from automask.run.pipeline import MaskPipeline
+from automask.run.runner import run_dataset
 from automask.store import Store
 from automask_models.overlay.detector import OverlayDetector
 from automask_models.overlay.options import OverlayOptions

@@ -10,7 +10,7 @@ from cli_process import automask, draw_images
 from automask.client import Client, MaskOptions
 from automask.config import PipelineConfig
 from automask.errors import ConfigError
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask_api.assortment import _KEPT, Assortment, StageChoice
 from automask_api.settings import ServiceSettings
 

@@ -101,7 +101,7 @@ def test_one_interrupt_ends_a_run_whose_decoder_does_not(tmp_path):
     mark = tmp_path / "working"
     code = (
         "import hashlib\n"
-        "import automask.runner as runner\n"
+        "import automask.run.runner as runner\n"
         "from automask.cli import main\n"
         "decode = runner.decode\n"
         "def slow(file, config):\n"

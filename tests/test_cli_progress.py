@@ -7,7 +7,7 @@ from cli_process import automask, draw_images, environment, install_detector
 from rich.console import Console
 
 from automask.cli.progress import RunNarrator
-from automask.events import Counted, ImageFailed, ImageReused, StageProgress
+from automask.run.events import Counted, ImageFailed, ImageReused, StageProgress
 from automask.values.types import Verdict
 
 

@@ -16,7 +16,7 @@ from cli_process import command, environment
 from PIL import Image, ImageDraw
 
 from automask.config import PipelineConfig
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 
 GUIDE = (Path(__file__).parent.parent / "docs" / "client.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8787"

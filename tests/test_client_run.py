@@ -13,7 +13,7 @@ from automask.client.answers import ServerFacts
 from automask.client.pipeline import server_config
 from automask.config import PipelineConfig
 from automask.errors import ConfigError
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask.values.types import Fingerprints
 
 pytest.importorskip("httpx")
@@ -104,7 +104,7 @@ def test_a_server_with_other_models_ends_a_run(tmp_path):
     from automask.client.pipeline import RemotePipeline
     from automask.client.sync import Client
     from automask.errors import ServerError
-    from automask.runner import run_dataset
+    from automask.run.runner import run_dataset
 
     folder = draw_images(tmp_path / "set", 2)
     works = MaskPipeline.from_config(EDGES)

@@ -19,7 +19,7 @@ from automask.dataset.foreign import unread_image
 from automask.dataset.walk import ImageFile, walk
 from automask.errors import ImageError, InputError
 from automask.report.pages import write_report
-from automask.runner import run_dataset
+from automask.run.runner import run_dataset
 from automask.trainers import trainer_named
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)

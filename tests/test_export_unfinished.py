@@ -13,7 +13,7 @@ from PIL import Image
 
 from automask.config import PipelineConfig
 from automask.errors import InputError
-from automask.runner import run_dataset
+from automask.run.runner import run_dataset
 from automask.store import Store
 
 

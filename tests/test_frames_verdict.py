@@ -8,7 +8,7 @@ from test_frames_edges import bordered, scene
 
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import ConfigError
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary

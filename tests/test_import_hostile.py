@@ -24,7 +24,7 @@ from PIL import Image, ImageOps
 
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError
-from automask.runner import run_dataset
+from automask.run.runner import run_dataset
 
 DATA = Path(__file__).parent / "data" / "import"
 

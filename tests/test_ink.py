@@ -11,8 +11,8 @@ from PIL import ImageDraw
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.mask.rendering import grow
-from automask.pipeline import MaskPipeline
 from automask.protocols import PromptableRefiner, WeightFile
+from automask.run.pipeline import MaskPipeline
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary

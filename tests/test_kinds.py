@@ -10,7 +10,6 @@ from review_cases import make_store, region_at
 from store_cases import make_result
 
 from automask.config import PipelineConfig
-from automask.edited import adopt_edited_mask
 from automask.export.drawing import Drawing
 from automask.export.protocol import Orientation
 from automask.fill.source import StoreSource
@@ -18,8 +17,9 @@ from automask.importing.run import ImportOptions, import_masks
 from automask.mask.correcting import Touched, drawn_as_called
 from automask.mask.rendering import CorrectionLayers, grow
 from automask.propagation import Proposal, apply, undo
-from automask.redraw import redraw_image, stored_config
 from automask.report.source import ReportSource
+from automask.run.edited import adopt_edited_mask
+from automask.run.redraw import redraw_image, stored_config
 from automask.store import Store
 from automask.values.geometry import Box
 from automask.values.kinds import called, region_keys

@@ -14,10 +14,10 @@ from review_cases import CONFIG, stored_levels
 
 from automask.config import PipelineConfig, PolicyConfig
 from automask.fill.source import StoreSource
-from automask.loaded import Loaded, is_current
 from automask.mask.drawing import draw
-from automask.redraw import redraw_store
 from automask.report.source import ReportSource
+from automask.run.loaded import Loaded, is_current
+from automask.run.redraw import redraw_store
 from automask.store import Store
 from automask.values.types import Kind
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError
-from automask.pipeline import MaskPipeline
 from automask.report.pages import write_report
-from automask.runner import run_dataset
+from automask.run.pipeline import MaskPipeline
+from automask.run.runner import run_dataset
 from automask.store import Store
 from automask_models.overlay.commands import app
 from automask_models.overlay.detector import OverlayDetector

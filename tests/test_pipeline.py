@@ -8,7 +8,7 @@ from fakes import CrashOn, NanScore, OutsideBox, RedDetector, TooManyPatches, Wr
 
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig, RenderConfig, ReviewConfig, RuntimeConfig
 from automask.errors import ConfigError, PluginError
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image, Kind, Verdict
 from automask_models.refiners.polygon import PolygonRefiner
 

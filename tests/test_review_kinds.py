@@ -10,7 +10,7 @@ from review_browser import Reviewer
 from review_cases import CONFIG, served, stored_levels
 
 from automask.config import PolicyConfig
-from automask.redraw import redraw_store
+from automask.run.redraw import redraw_store
 from automask.store import Store
 
 pytestmark = pytest.mark.slow

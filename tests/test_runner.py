@@ -11,9 +11,9 @@ from PIL import Image
 
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig, RenderConfig, RuntimeConfig
 from automask.errors import InputError, OutputError, StoreError, StoreLocked
-from automask.events import ImageDone
 from automask.mask.rendering import CorrectionLayers
-from automask.runner import default_output, run_dataset
+from automask.run.events import ImageDone
+from automask.run.runner import default_output, run_dataset
 from automask.store import Status, Store
 from automask.values.types import Verdict
 

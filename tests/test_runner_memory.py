@@ -12,7 +12,7 @@ PROGRAM = """
 import resource, sys
 from pathlib import Path
 from automask.config import PipelineConfig
-from automask.runner import run_dataset
+from automask.run.runner import run_dataset
 summary = run_dataset(Path(sys.argv[1]), Path(sys.argv[2]), PipelineConfig(detectors=("edges",)))
 print(summary.images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

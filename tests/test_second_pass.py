@@ -15,14 +15,14 @@ from cli_process import automask, command, draw_images, environment, masks_of
 from overlay_cases import WIDTH_PX, lettering, marked, picture
 from PIL import Image
 
-from automask import second_pass
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, ImageError
-from automask.events import ImageDone, StageProgress
-from automask.pipeline import MaskPipeline
-from automask.runner import run_dataset
-from automask.second_pass import SecondPass
-from automask.spool import Spool
+from automask.run import second_pass
+from automask.run.events import ImageDone, StageProgress
+from automask.run.pipeline import MaskPipeline
+from automask.run.runner import run_dataset
+from automask.run.second_pass import SecondPass
+from automask.run.spool import Spool
 from automask.store import Store, images
 from automask.values.templates import TemplateDecision
 from automask.values.types import Kind

@@ -21,7 +21,7 @@ from own_data_cases import correct, draw_pictures, make_coco, make_yolo
 
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, OutputError, PluginError, WeightsError
-from automask.runner import run_dataset
+from automask.run.runner import run_dataset
 from automask.store import Store
 
 pytestmark = pytest.mark.slow

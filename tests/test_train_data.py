@@ -18,7 +18,7 @@ import automask_models
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.mask.rendering import CorrectionLayers
-from automask.runner import run_dataset
+from automask.run.runner import run_dataset
 from automask.store import Store
 from automask.values.geometry import Box
 from automask_models.training.own.images import OwnImage, read_labelled

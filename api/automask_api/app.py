@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from automask.errors import ConfigError
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask.store import Store
 from automask.version import __version__
 from automask.wire import WireResult

@@ -9,9 +9,9 @@ from typing import Self
 
 from automask.config import PipelineConfig
 from automask.errors import ConfigError
-from automask.pipeline import MaskPipeline
 from automask.plugins import build_detector, build_refiner
 from automask.protocols import Detector, Refiner
+from automask.run.pipeline import MaskPipeline
 from automask.weights import WeightLibrary
 from automask_api.settings import ServiceSettings
 

@@ -29,8 +29,8 @@ import typer
 from PIL import Image as PillowImage
 
 from automask.config import load_config
-from automask.pipeline import MaskPipeline
-from automask.runner import run_dataset
+from automask.run.pipeline import MaskPipeline
+from automask.run.runner import run_dataset
 from automask.store import Store
 
 if TYPE_CHECKING:

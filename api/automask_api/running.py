@@ -15,7 +15,7 @@ import uvicorn
 
 from automask.config import load_config
 from automask.errors import EXIT_INTERRUPTED, OutputError, StoreLocked
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask.store.locking import exclusive_lock
 from automask_api.app import create_app
 from automask_api.connections import ACCEPTED_AT_ONCE, BACKLOG, GuardedServer, guarded, within_open_files

@@ -14,8 +14,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from automask.config import PipelineConfig
-from automask.pipeline import MaskPipeline
 from automask.request import MaskOptions
+from automask.run.pipeline import MaskPipeline
 from automask.store import Store
 from automask_api.assortment import Assortment
 from automask_api.cache import ResultCache

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from automask.errors import AutomaskError
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image, MaskResult
 from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, DeadlinePassed

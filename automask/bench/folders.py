@@ -27,10 +27,10 @@ from automask.bench.run import (
 )
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel, PipelineConfig
-from automask.events import ImageDone, ImageReused, RunEvent, RunSummary
 from automask.mask.merging import fused
-from automask.pipeline import MaskPipeline
-from automask.runner import run_dataset
+from automask.run.events import ImageDone, ImageReused, RunEvent, RunSummary
+from automask.run.pipeline import MaskPipeline
+from automask.run.runner import run_dataset
 from automask.store import Store
 from automask.values.types import Verdict
 from automask.version import __version__

@@ -11,8 +11,8 @@ from pathlib import Path
 from automask.bench.manifest import Manifest
 from automask.bench.run import load_image
 from automask.config import FrozenModel, PipelineConfig
-from automask.pipeline import MaskPipeline
-from automask.runner import run_dataset
+from automask.run.pipeline import MaskPipeline
+from automask.run.runner import run_dataset
 
 
 class Overhead(FrozenModel):

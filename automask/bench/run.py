@@ -26,8 +26,8 @@ from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
 from automask.mask.metrics import MaskScore, score_mask
 from automask.mask.rendering import is_drawn
-from automask.pipeline import MaskPipeline
 from automask.report.overlay import Mark
+from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image, MaskResult
 from automask.version import __version__
 

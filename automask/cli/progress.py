@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from automask.events import (
+from automask.run.events import (
     Counted,
     FileSkipped,
     ImageDone,

@@ -18,7 +18,7 @@ from automask.cli.console import error_console, log_to_file, protected_stdout, r
 from automask.cli.interrupt import stop_on_interrupt
 from automask.cli.progress import RunNarrator
 from automask.cli.summary import exit_code_of, summary_json, summary_lines
-from automask.events import RunSummary
+from automask.run.events import RunSummary
 
 
 @contextlib.contextmanager

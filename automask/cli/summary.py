@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
-from automask.events import about_dataset
 from automask.extras import command_for
+from automask.run.events import about_dataset
 
 if TYPE_CHECKING:
     from automask.cli.progress import RunNarrator
-    from automask.events import RunSummary
+    from automask.run.events import RunSummary
 
 _WORK_WORDS = {"analysed": "analysed", "refined": "only refined again", "rendered": "only drawn again"}
 

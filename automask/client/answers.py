@@ -53,7 +53,7 @@ class MaskAnswer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """What the server found on an image; `MaskPipeline.render` and `automask.pipeline.draw` make masks of it.
+    """What the server found on an image; `MaskPipeline.render` and `automask.run.pipeline.draw` make masks of it.
 
     Attributes:
         result: Regions, ungrown outlines, verdict, issues and fingerprints.

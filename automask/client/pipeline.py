@@ -14,9 +14,9 @@ from automask.client.sync import Client
 from automask.config import FrozenModel, PipelineConfig, RuntimeConfig, config_error
 from automask.errors import AutomaskError, ConfigError, InputError, ServerError, WeightsError
 from automask.mask.drawing import fuse_fingerprint
-from automask.pipeline import MaskPipeline
 from automask.plugins import build_dataset_detector, check_stage_names
 from automask.protocols import DatasetDetector, WeightSource
+from automask.run.pipeline import MaskPipeline
 from automask.values.templates import TEMPLATE_ATTRIBUTE
 from automask.values.types import Image, Issue, MaskResult, Patch, Region, Verdict
 from automask.weights import WeightLibrary

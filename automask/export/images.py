@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
-from automask.edited import MaskFile, pending_edit
 from automask.errors import StoreError
 from automask.export.drawing import Drawing, digest, seen_size_px
 from automask.export.protocol import Instance
-from automask.loaded import Loaded
+from automask.run.edited import MaskFile, pending_edit
+from automask.run.loaded import Loaded
 from automask.store import Store, StoredImage
 from automask.store.png import encode_mask
 

@@ -37,7 +37,7 @@ from automask.export.summary import ExportSummary
 from automask.export.unfinished import unfinished
 from automask.export.writing import Writer, refuse_foreign
 from automask.plugins import EXPORTERS, load_plugin
-from automask.redraw import stored_config
+from automask.run.redraw import stored_config
 from automask.store import Store
 from automask.store.atomic import sweep_temporaries
 from automask.trainers import Place

@@ -13,9 +13,9 @@ from automask.dataset.decode import Decoded, decode
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, StoreError
-from automask.loaded import Loaded
 from automask.mask.correcting import drawn_as_called
 from automask.mask.rendering import Mask, is_drawn
+from automask.run.loaded import Loaded
 from automask.store import Status, Store, StoredImage
 from automask.values.kinds import called
 from automask.values.types import Kind, Patch, Region
@@ -43,7 +43,7 @@ class StoreSource:
         Raises:
             StoreError: There is no usable store, nothing was run on it, or by a version with other keys.
         """
-        from automask.redraw import stored_config
+        from automask.run.redraw import stored_config
 
         config = stored_config(root)
         with Store.open(root, read_only=True) as store:

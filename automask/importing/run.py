@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from automask.config import PipelineConfig
-from automask.edited import adopt_edited_mask
 from automask.errors import ConfigError, CorrectionConflict, InputError
 from automask.importing import mask_files
 from automask.importing.coco import read_coco
@@ -21,7 +20,8 @@ from automask.importing.labelstudio import read_labelstudio
 from automask.importing.planning import ImportOptions, ImportSummary, Planned, Planner
 from automask.importing.untouched import OwnExport
 from automask.plugins import EXPORTERS, available
-from automask.redraw import redraw_image, stored_config
+from automask.run.edited import adopt_edited_mask
+from automask.run.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
 from automask.trainers import TRAINERS, Place
 

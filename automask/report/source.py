@@ -17,11 +17,11 @@ from pydantic import ValidationError
 
 from automask.config import PipelineConfig
 from automask.dataset.names import path_of
-from automask.edited import pending_edit
-from automask.loaded import Loaded
 from automask.mask.drawing import shown_things
 from automask.mask.rendering import is_drawn
 from automask.report.overlay import Mark
+from automask.run.edited import pending_edit
+from automask.run.loaded import Loaded
 from automask.store import Store
 from automask.store.records import StoredImage
 from automask.values.kinds import as_called

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from automask.errors import AutomaskError, ConfigError, WeightsError
-from automask.pipeline import MaskPipeline
 from automask.plugins import build_refiner
 from automask.protocols import PromptableRefiner, PromptSession, Refiner
+from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_api.refining.colours import ColourPromptSession

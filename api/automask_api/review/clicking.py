@@ -28,7 +28,7 @@ from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
 from automask.mask.metrics import TRUTH_UNWANTED, judged_cells, mean_of, score_mask
 from automask.mask.rendering import CorrectionLayers, growth_px, hole_px
-from automask.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline
 from automask.values.grid import LatentGrid
 from automask.values.types import Image, MaskResult
 from automask_api.refining.clicks import masked_before_growth, masked_thing, part_to_remove, thing_to_add

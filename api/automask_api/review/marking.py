@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from automask.redraw import redraw_image
+from automask.run.redraw import redraw_image
 from automask.values.templates import TemplateDecision
 from automask_api.review.documents import Document, SavedDocument
 from automask_api.review.source import ReviewSource, token_of

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from automask.config import PipelineConfig
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
-from automask.edited import adopt_edited_mask, pending_edit
 from automask.errors import ConfigError, InputError, WeightsError
-from automask.loaded import Loaded
-from automask.pipeline import MaskPipeline
 from automask.protocols import PromptAnswer, PromptSession
 from automask.reasons import reasons_of
-from automask.redraw import redraw_image, stored_config
+from automask.run.edited import adopt_edited_mask, pending_edit
+from automask.run.loaded import Loaded
+from automask.run.pipeline import MaskPipeline
+from automask.run.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
 from automask.values.types import Image
 from automask_api.errors import NotFound

@@ -36,7 +36,7 @@ def render(
     What no option names stays as in the last run. A later `automask run` needs the same options to keep these masks.
     """
     from automask.cli.running import end_of_run, narrated
-    from automask.redraw import redraw_store, stored_config
+    from automask.run.redraw import redraw_store, stored_config
 
     config = _changed(
         stored_config(store),

@@ -13,7 +13,7 @@ from automask.cli import options
 
 if TYPE_CHECKING:
     from automask.config import PipelineConfig
-    from automask.pipeline import MaskPipeline
+    from automask.run.pipeline import MaskPipeline
 
 
 def run(
@@ -122,7 +122,7 @@ def run_and_report(
         log_file: Append a log there.
     """
     from automask.cli.running import end_of_run, narrated
-    from automask.runner import default_output, run_dataset
+    from automask.run.runner import default_output, run_dataset
 
     if output is None:
         output = default_output(image_list.with_suffix("") if image_list is not None else source)

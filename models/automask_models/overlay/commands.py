@@ -14,7 +14,7 @@ import typer
 from automask.errors import EXIT_SOME_FAILED, InputError
 from automask.plugins import build_dataset_detector
 from automask.protocols import DatasetDetector
-from automask.redraw import redraw_store, stored_config
+from automask.run.redraw import redraw_store, stored_config
 from automask.store import Store, write_atomic
 from automask.values.templates import StoredTemplate, TemplateDecision, template_state
 from automask.values.types import Image

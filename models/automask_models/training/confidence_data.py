@@ -20,8 +20,8 @@ from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
 from automask.mask.metrics import MaskScore, score_mask
 from automask.mask.rendering import confirmed_mask
-from automask.pipeline import MaskPipeline
-from automask.runner import run_dataset
+from automask.run.pipeline import MaskPipeline
+from automask.run.runner import run_dataset
 from automask.store import Store, is_store
 from automask_models.training.synth.synthesizer import Synthesizer, SynthRecipe
 

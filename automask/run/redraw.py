@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from automask.config import PipelineConfig
-from automask.edited import adopt_edited_mask
 from automask.errors import StoreError
-from automask.events import Counted, EventSink, ImageReused, Notice, RunSummary, Tally, mask_drawn
-from automask.loaded import Loaded, is_current
 from automask.mask.drawing import Drawn
+from automask.run.edited import adopt_edited_mask
+from automask.run.events import Counted, EventSink, ImageReused, Notice, RunSummary, Tally, mask_drawn
+from automask.run.loaded import Loaded, is_current
 from automask.store import Status, Store, StoredImage
 from automask.values.types import Verdict
 from automask.version import __version__

@@ -19,7 +19,7 @@ from automask.mask.merging import fused
 from automask.mask.rendering import CorrectionLayers, Mask
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
-from automask.saved_templates import SavedTemplates
+from automask.run.saved_templates import SavedTemplates
 from automask.values.geometry import Box
 from automask.values.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 

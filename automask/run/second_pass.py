@@ -15,14 +15,14 @@ from pathlib import Path
 from automask.dataset.decode import decode
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
-from automask.edited import adopt_edited_mask
 from automask.errors import AutomaskError, ImageError, OutputError, StoreError
-from automask.events import MaskUpdated, Notice, StageDone, StageProgress, Tally
-from automask.loaded import is_current
-from automask.pipeline import MaskPipeline
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, TemplateFinder
-from automask.redraw import redraw_image
-from automask.spool import Spool
+from automask.run.edited import adopt_edited_mask
+from automask.run.events import MaskUpdated, Notice, StageDone, StageProgress, Tally
+from automask.run.loaded import is_current
+from automask.run.pipeline import MaskPipeline
+from automask.run.redraw import redraw_image
+from automask.run.spool import Spool
 from automask.store import Status, Store, StoredImage
 from automask.values.templates import DatasetTemplate, TemplateOrigin
 from automask.values.types import Image, Issue, Region, Verdict

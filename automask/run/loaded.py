@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from automask.config import PipelineConfig, RenderConfig
-from automask.edited import MaskFile, edit_layers, pending_edit
 from automask.mask.drawing import Drawn, draw, drawn_fingerprints
 from automask.mask.rendering import CorrectionLayers
+from automask.run.edited import MaskFile, edit_layers, pending_edit
 from automask.store import Correction, StoredImage
 from automask.store.reader import StoreReader
 from automask.values.types import MaskResult

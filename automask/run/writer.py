@@ -13,11 +13,11 @@ from typing import Self
 from automask.dataset.decode import Decoded
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
-from automask.events import ImageFailed, Tally, mask_drawn
-from automask.loaded import Loaded
 from automask.mask.drawing import Drawn
-from automask.pipeline import MaskPipeline
-from automask.redraw import redraw_image
+from automask.run.events import ImageFailed, Tally, mask_drawn
+from automask.run.loaded import Loaded
+from automask.run.pipeline import MaskPipeline
+from automask.run.redraw import redraw_image
 from automask.store import Store
 from automask.values.types import Issue, MaskResult
 

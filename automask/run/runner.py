@@ -17,9 +17,9 @@ from automask.dataset.decode import Decoded, decode
 from automask.dataset.lists import read_image_list
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile, Skipped, walk
-from automask.edited import adopt_edited_mask
 from automask.errors import ImageError, InputError, OutputError
-from automask.events import (
+from automask.run.edited import adopt_edited_mask
+from automask.run.events import (
     Counted,
     EventSink,
     FileSkipped,
@@ -29,15 +29,15 @@ from automask.events import (
     RunSummary,
     Tally,
 )
-from automask.pipeline import MaskPipeline
-from automask.second_pass import SecondPass
-from automask.spool import Spool
+from automask.run.pipeline import MaskPipeline
+from automask.run.second_pass import SecondPass
+from automask.run.spool import Spool
+from automask.run.writer import MaskWriter
 from automask.store import Plan, Store, StoredImage, Work, is_store
 from automask.store.records import RunStatus
 from automask.values.templates import TEMPLATE_ATTRIBUTE
 from automask.values.types import Issue, Verdict
 from automask.version import __version__
-from automask.writer import MaskWriter
 
 _DECODE_THREADS = 2
 _DECODED_AHEAD_PX = 120_000_000

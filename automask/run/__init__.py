@@ -1,0 +1,1 @@
+"""A run over a dataset, from decoded images to masks in a store."""
