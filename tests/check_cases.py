@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from automask.check import check_folder
-from automask.trainers import TRAINERS, trainer_named
+from automask.trainers.conventions import TRAINERS, trainer_named
 
 TRAINING_PX = 256
 SIZE_PX = (320, 240)

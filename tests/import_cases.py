@@ -19,7 +19,7 @@ from automask.importing.planning import ImportOptions, ImportSummary
 from automask.importing.run import import_masks
 from automask.mask.rendering import CorrectionLayers
 from automask.store import Store
-from automask.trainers import TRAINERS, Place
+from automask.trainers.conventions import TRAINERS, Place
 from automask.values.types import Kind
 
 SIZE_PX = (96, 64)

@@ -16,7 +16,7 @@ from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import decode_bytes
 from automask.mask.drawing import draw
 from automask.store.png import encode_mask
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 from automask.wire import WireResult
 
 

@@ -9,7 +9,7 @@ from check_cases import ALL, NAMES, right
 from cli_process import CHEAP, automask
 from PIL import Image
 
-from automask.trainers import trainer_named
+from automask.trainers.conventions import trainer_named
 
 IN_PLACE = ("onetrainer", "musubi", "animalora")
 

@@ -6,7 +6,7 @@ from check_cases import ALL, mask_of, right, told
 from automask.check.config_rules import RULES
 from automask.check.settings import read_document
 from automask.errors import ConfigError
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 
 WRONG = [
     # trainer, file, right text, wrong text, line offset, words of the message

@@ -8,7 +8,7 @@ import pytest
 from automask.captions import clean_caption, load_words
 from automask.check import Code
 from automask.fill.methods import Fill
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 from automask.values.types import Kind
 
 DOCS = Path(__file__).parent.parent / "docs"

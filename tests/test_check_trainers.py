@@ -9,7 +9,7 @@ from export_cases import export, make_store, photograph
 from PIL import Image, ImageDraw
 
 from automask.check import check_folder
-from automask.trainers import TRAINERS, trainer_named
+from automask.trainers.conventions import TRAINERS, trainer_named
 
 MASKS_IN_FILES = tuple(name for name in TRAINERS if name != "kohya-alpha")
 

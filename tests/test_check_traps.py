@@ -9,7 +9,7 @@ from check_cases import ALL, BESIDE, GROWN, MASK_FOLDER, NAMES, SIZE_PX, age, ma
 from PIL import Image, ImageDraw, ImageFont
 
 from automask.errors import ConfigError, InputError
-from automask.trainers import trainer_named
+from automask.trainers.conventions import trainer_named
 
 WITH_FILES = tuple(name for name in ALL if name != "kohya-alpha")
 NEEDS_STEMS = ("kohya", "ai-toolkit", "diffusion-pipe", "musubi-fork", *BESIDE)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from automask import reducers
 from automask.mask.rendering import grow, growth_px
+from automask.trainers import reducers
 from automask.values.grid import LatentGrid
 
 SOURCE_PX, TRAINING_PX, CELLS = 1536, 1024, 128

@@ -20,7 +20,7 @@ from automask.dataset.walk import ImageFile, walk
 from automask.errors import ImageError, InputError
 from automask.report.pages import write_report
 from automask.run.runner import run_dataset
-from automask.trainers import trainer_named
+from automask.trainers.conventions import trainer_named
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
 JXL = b"\xff\x0a" + bytes(64)

@@ -8,9 +8,9 @@ from export_cases import artefact_of, export, make_dataset, make_store
 from PIL import Image
 from trainer_loaders import CELL_PX, LOADERS, antialiased, blocks, nearest, nearest_exact
 
-from automask import reducers
 from automask.config import PipelineConfig, RenderConfig
-from automask.trainers import TRAINERS
+from automask.trainers import reducers
+from automask.trainers.conventions import TRAINERS
 
 LEAK = 0.03
 COVERED = 0.02

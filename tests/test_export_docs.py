@@ -9,7 +9,7 @@ from automask.export.howto import shown
 from automask.export.protocol import ExportContext
 from automask.export.run import build_exporter
 from automask.plugins import EXPORTERS, available
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 
 PAGES = Path(__file__).parent.parent / "docs" / "trainers"
 FORMATS = sorted(available(EXPORTERS))

@@ -19,7 +19,7 @@ from automask.export.run import build_exporter, default_export_folder, export_st
 from automask.mask.rendering import CorrectionLayers
 from automask.plugins import EXPORTERS, available
 from automask.store import Store
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 
 FORMATS = sorted(available(EXPORTERS))
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from trainer_loaders import LOADERS, blocks
 
-from automask.buckets import kohya_bucket
-from automask.trainers import TRAINERS, trainer_named
+from automask.trainers.buckets import kohya_bucket
+from automask.trainers.conventions import TRAINERS, trainer_named
 
 _UNDO = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -14,7 +14,7 @@ from automask.errors import ConfigError, InputError
 from automask.importing.coco import counts_of_text
 from automask.importing.run import READERS, ImportOptions, import_masks
 from automask.store import Store
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 from automask.values.brush import decode_brush, encode_brush
 
 NAMES = ["a.png", "b.jpg", "sub/c.png"]

@@ -28,7 +28,7 @@ from automask.importing.names import Entry, match_by_name
 from automask.importing.run import READERS
 from automask.mask.rendering import CorrectionLayers
 from automask.store import Store
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 from automask.values.types import Verdict
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from automask.check.findings import Code, Finding
 from automask.check.layout import Layout
-from automask.trainers import Trainer
+from automask.trainers.conventions import Trainer
 
 _BESIDE_IMAGES = {
     "kohya-alpha": (".npz",),

@@ -18,7 +18,7 @@ from automask.check.preview import PREVIEW_IMAGES, preview_png
 from automask.errors import ConfigError, OutputError
 from automask.export.manifest import read_manifest
 from automask.export.protocol import Root
-from automask.trainers import MissingMask, Place, Trainer
+from automask.trainers.conventions import MissingMask, Place, Trainer
 
 DEFAULT_TRAINING_PX = 1024
 _THREADS = 2

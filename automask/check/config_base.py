@@ -10,7 +10,7 @@ from pathlib import Path
 
 from automask.check.findings import Code, Finding, Severity
 from automask.check.settings import Document, Node, shown
-from automask.trainers import Setting, Trainer
+from automask.trainers.conventions import Setting, Trainer
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from automask.check.config_base import ConfigFacts, ConfigRules, area_side, is_as_needed, is_true, least_side
 from automask.check.findings import Code
 from automask.check.settings import Document, Node, read_document, shown
-from automask.trainers import Trainer
+from automask.trainers.conventions import Trainer
 
 _CELLS_OF_MODELS = ((re.compile(r"hunyuan[-_ ]?image|(?:^|[^a-z])sana(?:[^a-z]|$)", re.IGNORECASE), 32),)
 """Models with other cells than 8 px (sd-scripts strategy_hunyuan_image.py:192, OneTrainer SanaBaseDataLoader.py:37)."""

@@ -14,7 +14,7 @@ from automask.dataset.foreign import UnreadImages, unread_image
 from automask.dataset.names import is_image_name, is_mask_sidecar, stem_of
 from automask.dataset.siblings import SiblingIndex
 from automask.errors import InputError
-from automask.trainers import Place, Trainer
+from automask.trainers.conventions import Place, Trainer
 
 _MASK_TAILS = ("-masklabel", "-condlabel", "_wmask", "_mask", "-mask", ".mask", "_masks")
 

@@ -14,7 +14,7 @@ from automask.check.findings import Code
 from automask.check.layout import Pair
 from automask.check.weights import RegionWeight, looks_inverted, reduce_mask
 from automask.dataset.exif import UPRIGHT, orientation_of
-from automask.trainers import Place, SizeRule, Trainer
+from automask.trainers.conventions import Place, SizeRule, Trainer
 
 MUCH_MASKED_SHARE = 0.5
 _ASPECT_TOLERANCE = 0.01

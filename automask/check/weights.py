@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.buckets import Bucket
-from automask.reducers import FloatArray
-from automask.trainers import Trainer
+from automask.trainers.buckets import Bucket
+from automask.trainers.conventions import Trainer
+from automask.trainers.reducers import FloatArray
 from automask.values.geometry import Box
 
 TOO_TIGHT_WEIGHT = 0.1

@@ -19,7 +19,7 @@ from automask.export.protocol import (
     Root,
     Snippet,
 )
-from automask.trainers import Place, Trainer
+from automask.trainers.conventions import Place, Trainer
 
 O_co = TypeVar("O_co", bound=ExportOptions, covariant=True)
 

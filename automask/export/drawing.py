@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.buckets import Bucket
 from automask.config import PipelineConfig, RenderConfig
 from automask.export.protocol import Exporter, Instance, Orientation
 from automask.mask.correcting import Touched, drawn_as_called
 from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, growth_px
 from automask.run.loaded import Loaded, is_current
 from automask.store import StoredImage
-from automask.trainers import Trainer
+from automask.trainers.buckets import Bucket
+from automask.trainers.conventions import Trainer
 from automask.values.grid import LatentGrid
 from automask.values.types import Kind, MaskResult
 

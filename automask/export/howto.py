@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automask.export.protocol import ExportContext, Snippet
-from automask.trainers import Trainer
+from automask.trainers.conventions import Trainer
 
 HOWTO_NAME = "HOWTO.txt"
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from automask.config import FrozenModel
-from automask.trainers import Trainer
+from automask.trainers.conventions import Trainer
 from automask.values.types import Kind
 
 ImageMode = Literal["none", "link", "copy"]

@@ -40,7 +40,7 @@ from automask.plugins import EXPORTERS, load_plugin
 from automask.run.redraw import stored_config
 from automask.store import Store
 from automask.store.atomic import sweep_temporaries
-from automask.trainers import Place
+from automask.trainers.conventions import Place
 
 CAPTION_SUFFIXES = (".txt", ".caption", ".json", ".tags")
 """Files beside an image that go with it wherever it is linked or copied."""

@@ -9,7 +9,7 @@ from automask.dataset.names import IMAGE_SUFFIXES, flat_name, folded, stem_of
 from automask.errors import InputError
 from automask.importing.found import FoundMask, FoundMasks, Levels, Names
 from automask.importing.pictures import alpha_levels, grey_levels
-from automask.trainers import TRAINERS, Place
+from automask.trainers.conventions import TRAINERS, Place
 
 MASK_SUFFIXES = (*sorted(IMAGE_SUFFIXES), ".mask")
 

@@ -23,7 +23,7 @@ from automask.plugins import EXPORTERS, available
 from automask.run.edited import adopt_edited_mask
 from automask.run.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
-from automask.trainers import TRAINERS, Place
+from automask.trainers.conventions import TRAINERS, Place
 
 READERS: dict[str, Reader] = {
     "masks": mask_files.read_folder,

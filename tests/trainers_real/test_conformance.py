@@ -8,7 +8,7 @@ from export_cases import export
 from page import PAGE, between, clone_commands
 from trainer_runs import RUNS, names_of, run_loader, version_of
 
-from automask.trainers import TRAINERS
+from automask.trainers.conventions import TRAINERS
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.title)

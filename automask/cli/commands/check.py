@@ -58,7 +58,7 @@ def check(
     from automask.check import check_folder
     from automask.cli.making import working
     from automask.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED
-    from automask.trainers import trainer_named
+    from automask.trainers.conventions import trainer_named
 
     trainer = trainer_named(trainer_name)
     with working("check", quiet=quiet) as (stop, progress):

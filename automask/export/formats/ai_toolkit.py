@@ -7,7 +7,7 @@ from typing import ClassVar
 from automask.export.base import TrainerExporter
 from automask.export.protocol import ExportContext, Snippet
 from automask.export.snippets import yaml_string
-from automask.trainers import AI_TOOLKIT, Trainer
+from automask.trainers.conventions import AI_TOOLKIT, Trainer
 
 
 class AiToolkitExporter(TrainerExporter):

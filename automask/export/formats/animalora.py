@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from automask.export.base import TrainerExporter
 from automask.export.protocol import ExportContext, Snippet
-from automask.trainers import ANIMALORA, Trainer
+from automask.trainers.conventions import ANIMALORA, Trainer
 
 
 class AnimaLoraExporter(TrainerExporter):

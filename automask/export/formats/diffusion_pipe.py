@@ -7,7 +7,7 @@ from typing import ClassVar
 from automask.export.base import TrainerExporter
 from automask.export.protocol import ExportContext, Snippet
 from automask.export.snippets import joined, toml_string
-from automask.trainers import DIFFUSION_PIPE, Trainer
+from automask.trainers.conventions import DIFFUSION_PIPE, Trainer
 
 
 class DiffusionPipeExporter(TrainerExporter):

@@ -19,7 +19,7 @@ from automask.export.protocol import (
     Snippet,
 )
 from automask.export.snippets import joined, json_line, yaml_string
-from automask.trainers import INVOKE, Trainer
+from automask.trainers.conventions import INVOKE, Trainer
 
 LIST_NAME = "metadata.jsonl"
 

@@ -9,7 +9,7 @@ from automask.export.base import TrainerExporter
 from automask.export.pictures import rgba_file
 from automask.export.protocol import IMAGES_FOLDER, ExportContext, ExportImage, ExportRules, OutputFile, Snippet
 from automask.export.snippets import joined, toml_string
-from automask.trainers import KOHYA_ALPHA, Trainer
+from automask.trainers.conventions import KOHYA_ALPHA, Trainer
 
 
 class KohyaAlphaExporter(TrainerExporter):

@@ -7,7 +7,7 @@ from typing import ClassVar
 from automask.export.base import TrainerExporter
 from automask.export.protocol import ExportContext, Snippet
 from automask.export.snippets import json_text
-from automask.trainers import ONETRAINER, Trainer
+from automask.trainers.conventions import ONETRAINER, Trainer
 
 
 class OneTrainerExporter(TrainerExporter):

@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from automask import reducers
-from automask.buckets import Bucket
 from automask.dataset.names import stem_of
-from automask.reducers import FloatArray
+from automask.trainers import reducers
+from automask.trainers.buckets import Bucket
+from automask.trainers.reducers import FloatArray
 
 
 class Place(enum.StrEnum):

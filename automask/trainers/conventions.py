@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from automask import reducers
-from automask.buckets import (
+from automask.dataset.names import IMAGE_SUFFIXES
+from automask.errors import ConfigError
+from automask.trainers import reducers
+from automask.trainers.buckets import (
     ai_toolkit_bucket,
     animalora_bucket,
     kohya_bucket,
     nearest_ratio_bucket,
     rounded_bucket,
 )
-from automask.dataset.names import IMAGE_SUFFIXES
-from automask.errors import ConfigError
-from automask.trainer_types import MaskNaming, MissingMask, Mode, Place, Setting, SizeRule, Trainer, Value
+from automask.trainers.types import MaskNaming, MissingMask, Mode, Place, Setting, SizeRule, Trainer, Value
 
 __all__ = [
     "TRAINERS",

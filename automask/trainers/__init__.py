@@ -1,0 +1,1 @@
+"""What each trainer does with a mask: names, sizes, buckets, reduction."""
