@@ -14,8 +14,8 @@ from PIL import Image
 
 from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import decode_bytes
+from automask.files.png import encode_mask
 from automask.mask.drawing import draw
-from automask.store.png import encode_mask
 from automask.trainers.conventions import TRAINERS
 from automask.wire import WireResult
 

@@ -14,7 +14,7 @@ from fakes import pipeline, red_on_grey
 from automask import errors
 from automask.client import AsyncClient, BatchAnswer, BatchRefusal, Client, MaskCache, MaskOptions, RetryPolicy
 from automask.client.problems import error_of_answer
-from automask.store.png import encode_mask
+from automask.files.png import encode_mask
 from automask.values.types import Image, Verdict
 
 httpx = pytest.importorskip("httpx")

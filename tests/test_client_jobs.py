@@ -232,7 +232,7 @@ def test_a_click_masks_and_trains_again_and_the_image_is_sent_once(opened, serve
     assert [png() in request.content for request in transport.requests] == [True, False]
     drawing = np.full((64, 96), 255, np.uint8)
     drawing[16:32, 16:48] = 0
-    from automask.store.png import encode_mask
+    from automask.files.png import encode_mask
 
     assert client.refine(png(), Prompt(drawn=encode_mask(drawing))).box is not None
     with pytest.raises(errors.InputError):

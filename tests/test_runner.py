@@ -261,7 +261,7 @@ def test_a_store_of_another_folder_is_refused_until_that_folder_is_gone(dataset,
 
 
 def test_a_full_disk_ends_the_run_with_an_error_and_keeps_what_was_done(dataset, monkeypatch):
-    from automask.store import atomic
+    from automask.files import atomic
 
     real, calls = atomic.os.fsync, Counter()
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from automask.errors import OutputError
-from automask.store import atomic
+from automask.files import atomic
 
 
 def test_writes_and_replaces(tmp_path):

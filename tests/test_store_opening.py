@@ -188,7 +188,7 @@ class TestFullDisk:
     def test_mask(self, out, root, monkeypatch):
         import errno
 
-        from automask.store import atomic
+        from automask.files import atomic
 
         with Store.open(out, create=True) as store:
             file = write_file(root, "a.jpg", b"pixels")

@@ -21,8 +21,8 @@ from store_cases import (
 )
 
 from automask.errors import StoreError
+from automask.files.png import is_as_written
 from automask.store import Status, Store, Work
-from automask.store.png import is_as_written
 from automask.values.geometry import Box
 from automask.values.types import Issue, Kind, MaskResult, Patch, Region, Verdict
 

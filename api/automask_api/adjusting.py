@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from automask.dataset.decode import Decoded
+from automask.files.png import encode_mask
 from automask.mask.rendering import fill_holes, growth_px
-from automask.store.png import encode_mask
 from automask.values.grid import LatentGrid
 
 _WHITE = 255

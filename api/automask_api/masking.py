@@ -16,9 +16,9 @@ from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.codes import Refusal
 from automask.dataset.decode import Decoded
 from automask.errors import StageError
+from automask.files.png import encode_mask
 from automask.mask.drawing import draw, fuse_fingerprint
 from automask.mask.rendering import Mask
-from automask.store.png import encode_mask
 from automask.values.types import MaskResult
 from automask.wire import WireResult
 from automask_api.adjusting import Adjustments, adjusted_png

@@ -20,11 +20,11 @@ from PIL import Image as PillowImage
 from automask.bench.manifest import Manifest, ManifestEntry
 from automask.bench.run import JudgedImage, load_image
 from automask.config import PipelineConfig
+from automask.files.atomic import discard, write_atomic
 from automask.mask.confidence.model import FINE_LEAK, FINE_WASTE
 from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.report.cards import printable
 from automask.report.overlay import Colour, outline
-from automask.store.atomic import discard, write_atomic
 from automask.version import __version__
 
 MOST_SHOWN = 20

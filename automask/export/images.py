@@ -15,10 +15,10 @@ from automask.dataset.walk import ImageFile
 from automask.errors import StoreError
 from automask.export.drawing import Drawing, digest, seen_size_px
 from automask.export.protocol import Instance
+from automask.files.png import encode_mask
 from automask.run.edited import MaskFile, pending_edit
 from automask.run.loaded import Loaded
 from automask.store import Store, StoredImage
-from automask.store.png import encode_mask
 
 
 @dataclass(frozen=True, slots=True)

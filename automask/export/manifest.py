@@ -18,7 +18,7 @@ from typing import Any, Self, TextIO
 from automask.errors import OutputError
 from automask.export.protocol import Root
 from automask.export.snippets import json_line
-from automask.store.atomic import output_error, write_atomic
+from automask.files.atomic import output_error, write_atomic
 
 MANIFEST_NAME = "automask-export.jsonl"
 _FORMAT = 1

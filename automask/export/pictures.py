@@ -9,7 +9,7 @@ from PIL import Image as PillowImage
 from PIL import PngImagePlugin
 
 from automask.export.protocol import ExportImage, OutputFile
-from automask.store.png import POLARITY_KEY
+from automask.files.png import POLARITY_KEY
 
 
 def rgba_file(image: ExportImage, *, folder: str, version: int) -> OutputFile:

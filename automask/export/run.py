@@ -36,10 +36,10 @@ from automask.export.selection import FULLY_MASKED, Selection, image_mode, leave
 from automask.export.summary import ExportSummary
 from automask.export.unfinished import unfinished
 from automask.export.writing import Writer, refuse_foreign
+from automask.files.atomic import sweep_temporaries
 from automask.plugins import EXPORTERS, load_plugin
 from automask.run.redraw import stored_config
 from automask.store import Store
-from automask.store.atomic import sweep_temporaries
 from automask.trainers.conventions import Place
 
 CAPTION_SUFFIXES = (".txt", ".caption", ".json", ".tags")

@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngImageFile
 from automask.errors import InputError, OutputError
 from automask.export.manifest import Entries, Entry
 from automask.export.protocol import ImageMode, OutputFile, Root
-from automask.store.atomic import discard, output_error, write_atomic
-from automask.store.png import POLARITY_KEY
+from automask.files.atomic import discard, output_error, write_atomic
+from automask.files.png import POLARITY_KEY
 
 _TEMPORARY_SUFFIX = ".automask-tmp"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automask.errors import ConfigError, OutputError
-from automask.store.atomic import output_error, write_atomic
+from automask.files.atomic import output_error, write_atomic
 from automask.version import __version__
 
 MARKER_NAME = "automask-made.json"

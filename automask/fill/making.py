@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from automask.errors import ImageError
+from automask.files.atomic import output_error
 from automask.fill.crops import Crop, Reason, propose_crop, why_not
 from automask.fill.folder import MadeFolder
 from automask.fill.methods import Fill, painted_over
 from automask.fill.source import StoreSource
 from automask.store import Decision, StoredImage
-from automask.store.atomic import output_error
 from automask.values.types import Issue, Kind
 
 Progress = Callable[[int, int], None]

@@ -12,12 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
+from automask.files.atomic import write_atomic
 from automask.report.cards import Card, card_html, page_html
 from automask.report.source import ReportSource, relative_link
 from automask.report.templates import PAGE_NAME as TEMPLATES_PAGE
 from automask.report.templates import write_templates_page
 from automask.report.thumbnails import make_thumbnails, remove_thumbnails
-from automask.store.atomic import write_atomic
 from automask.store.records import Status, StoredImage
 from automask.version import __version__
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from string import Template
 
 from automask.dataset.names import path_of
+from automask.files.atomic import discard, write_atomic
 from automask.report.cards import link, printable
 from automask.report.source import ReportSource, relative_link
-from automask.store.atomic import discard, write_atomic
 from automask.values.templates import StoredTemplate, template_state
 
 PAGE_NAME = "overlays.html"

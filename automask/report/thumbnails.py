@@ -18,8 +18,8 @@ from automask.config import DecodeConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
 from automask.errors import AutomaskError
+from automask.files.atomic import write_atomic
 from automask.report.overlay import Mark, outline, tint
-from automask.store.atomic import write_atomic
 from automask.store.records import StoredImage
 
 THUMBNAIL_PX = 440

@@ -19,10 +19,10 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
+from automask.files.atomic import WrittenFile, output_error
+from automask.files.png import begins_as_ours, damage_of, encode_mask, is_as_written
 from automask.mask.rendering import CorrectionLayers
 from automask.store import Store, StoredImage
-from automask.store.atomic import WrittenFile, output_error
-from automask.store.png import begins_as_ours, damage_of, encode_mask, is_as_written
 from automask.store.reader import StoreReader
 from automask.values.types import Issue
 

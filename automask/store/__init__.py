@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automask.store.atomic import WrittenFile, write_atomic
+from automask.files.atomic import WrittenFile, write_atomic
 from automask.store.corrections import PackedLayers
 from automask.store.locking import LockOwner
 from automask.store.placing import DATABASE_NAME, LOCK_NAME, MASKS_FOLDER, is_store

@@ -6,8 +6,8 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 
+from automask.files.atomic import WrittenFile
 from automask.store import matches
-from automask.store.atomic import WrittenFile
 from automask.store.queries import find
 from automask.store.records import STALE_CORRECTION_CODE, FileFacts, Status
 from automask.store.rows import Value, insert, issue_values, region_values, timings_json, to_text

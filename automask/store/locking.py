@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from automask.errors import StoreLocked
-from automask.store.atomic import is_process_alive, output_error
+from automask.files.atomic import is_process_alive, output_error
 
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _WINDOWS_LOCK_OFFSET = 1 << 30

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
 from automask.errors import ImageError, OutputError
+from automask.files.atomic import IMPOSSIBLE_NAME, discard, put_in_place, write_temporary
+from automask.files.png import encode_mask, is_as_written
 from automask.store import images, queries
-from automask.store.atomic import IMPOSSIBLE_NAME, discard, put_in_place, write_temporary
 from automask.store.database import Database
-from automask.store.png import encode_mask, is_as_written
 from automask.store.records import StoredImage
 from automask.store.rows import from_text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from automask.errors import OutputError, StoreError
+from automask.files.atomic import is_temporary, output_error
 from automask.store import schema
-from automask.store.atomic import is_temporary, output_error
 from automask.store.database import Database, damaged
 from automask.store.locking import exclusive_lock
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from automask.errors import StoreError, StoreTooNew
-from automask.store.atomic import discard, output_error, sync_folder
+from automask.files.atomic import discard, output_error, sync_folder
 from automask.store.database import Database
 from automask.store.migrations import DECISION_TABLES, INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
 from automask.version import __version__

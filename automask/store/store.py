@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.errors import InputError, StoreError
+from automask.files.atomic import WrittenFile, sweep_temporaries
 from automask.mask.rendering import CorrectionLayers
 from automask.store import corrections, decisions, images, masks, placing, planning, queries, runs, stale
-from automask.store.atomic import WrittenFile, sweep_temporaries
 from automask.store.corrections import AnyLayers, PackedLayers
 from automask.store.database import Database
 from automask.store.locking import exclusive_lock

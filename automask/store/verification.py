@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from automask.errors import StoreError
+from automask.files.atomic import find_temporaries, is_temporary
+from automask.files.png import damage_of, is_png
 from automask.store import masks, queries
-from automask.store.atomic import find_temporaries, is_temporary
 from automask.store.database import Database
-from automask.store.png import damage_of, is_png
 from automask.store.records import Problem, Status, StoredImage
 
 

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from automask.config import RenderConfig
 from automask.errors import InputError
+from automask.files.png import encode_mask
 from automask.protocols import PromptAnswer
-from automask.store.png import encode_mask
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask.wire import WireRefined, WireRle

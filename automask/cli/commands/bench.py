@@ -140,7 +140,7 @@ def bench(
     wrong = sorted(name for name, (*_, agrees) in cases.items() if not agrees)
     content = run.model_dump_json(indent=None)
     if save is not None:
-        from automask.store.atomic import write_atomic
+        from automask.files.atomic import write_atomic
 
         write_atomic(save, content.encode())
     page = write_worst(seen.worst_first, manifest, config, worst) if worst is not None else None

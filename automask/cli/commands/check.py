@@ -92,7 +92,7 @@ def _draw(report: CheckReport, target: Path | None) -> Path | None:
         OutputError: The file that was asked for cannot be written.
     """
     from automask.errors import OutputError
-    from automask.store.atomic import write_atomic
+    from automask.files.atomic import write_atomic
 
     picture = report.preview()
     if picture is None:

@@ -45,7 +45,7 @@ def copy_examples(target: Path) -> None:
     Raises:
         OutputError: The folder cannot be written.
     """
-    from automask.store.atomic import output_error
+    from automask.files.atomic import output_error
 
     with as_file(files("automask") / "examples") as examples:
         for source in sorted(examples.rglob("*")):

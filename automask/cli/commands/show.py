@@ -28,9 +28,9 @@ def show(
     from automask.config import DecodeConfig
     from automask.dataset.decode import decode
     from automask.dataset.walk import ImageFile
+    from automask.files.atomic import write_atomic
     from automask.report.overlay import outline, tint
     from automask.report.source import ReportSource
-    from automask.store.atomic import write_atomic
 
     with ReportSource.open(store) as source:
         row = source.store.lookup(image)

@@ -250,7 +250,7 @@ def _measure(
 
 def _finish(out: Path, trained: Trained, run: BenchRun, manifest: Manifest, *, as_json: bool) -> None:
     from automask.bench.tables import figures_table
-    from automask.store.atomic import write_atomic
+    from automask.files.atomic import write_atomic
     from automask_models.training.own.run import CONFIG_FILE, as_plain
 
     plain = {**as_plain(trained), "config": str(out / CONFIG_FILE), "bench": run.model_dump(mode="json")}

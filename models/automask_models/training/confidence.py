@@ -21,10 +21,10 @@ from automask.bench.manifest import read_manifest
 from automask.bench.tables import calibration_table, markdown_table
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError
+from automask.files.atomic import write_atomic
 from automask.mask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
 from automask.mask.confidence.features import FITTED
 from automask.mask.confidence.model import ConfidenceModel, FeatureWeight
-from automask.store.atomic import write_atomic
 from automask_models.training.confidence_data import (
     LabelledImage,
     entries_by_source,

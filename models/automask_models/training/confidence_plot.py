@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from automask.store.atomic import write_atomic
+from automask.files.atomic import write_atomic
 
 Point = tuple[float, float]
 

@@ -11,9 +11,9 @@ import numpy as np
 from automask.bench.manifest import Manifest, read_manifest
 from automask.bench.run import BenchRun, run_bench
 from automask.config import PipelineConfig
+from automask.files.atomic import write_atomic
+from automask.files.png import encode_mask
 from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
-from automask.store.atomic import write_atomic
-from automask.store.png import encode_mask
 from automask_models.training.own.images import OwnImage
 from automask_models.training.own.uses import TaskUse
 

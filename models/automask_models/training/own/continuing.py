@@ -242,7 +242,7 @@ class EarlyStop:
         self._write()
 
     def _write(self) -> None:
-        from automask.store.atomic import write_atomic
+        from automask.files.atomic import write_atomic
 
         lines = ["samples,loss", *(f"{row.samples},{row.loss!r}" for row in self.rows)]
         write_atomic(self._out / HELD_OUT_FILE, ("\n".join(lines) + "\n").encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automask.errors import ConfigError, OutputError
-from automask.store.atomic import output_error, write_atomic
+from automask.files.atomic import output_error, write_atomic
 from automask_models.training.checkpoint import Progress, load_state
 from automask_models.training.loop import STATE_FILE, LoopConfig, Task, train
 from automask_models.training.own.continuing import (
