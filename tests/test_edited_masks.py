@@ -17,7 +17,7 @@ from review_cases import CONFIG, make_store, stored_levels
 from automask.files.png import damage_of, encode_mask
 from automask.fill.source import StoreSource
 from automask.mask.rendering import CorrectionLayers
-from automask.propagation import Proposal, apply, undo
+from automask.propagate.propagation import Proposal, apply, undo
 from automask.run.edited import EDITED_FOLDER, FileState, adopt_edited_mask, look_at
 from automask.run.redraw import redraw_image, redraw_store
 from automask.store import Store

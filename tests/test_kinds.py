@@ -16,7 +16,7 @@ from automask.fill.source import StoreSource
 from automask.importing.run import ImportOptions, import_masks
 from automask.mask.correcting import Touched, drawn_as_called
 from automask.mask.rendering import CorrectionLayers, grow
-from automask.propagation import Proposal, apply, undo
+from automask.propagate.propagation import Proposal, apply, undo
 from automask.report.source import ReportSource
 from automask.run.edited import adopt_edited_mask
 from automask.run.redraw import redraw_image, stored_config

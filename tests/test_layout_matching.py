@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from automask.layout_matching import LayoutFinder, fit_frame, frames_a_window
-from automask.propagation import LEAST_LAYOUT_SCORE
+from automask.propagate.layout_matching import LayoutFinder, fit_frame, frames_a_window
+from automask.propagate.propagation import LEAST_LAYOUT_SCORE
 
 PHOTOS = Path(__file__).parent.parent / "automask" / "examples" / "photos"
 WINDOW = (40, 70, 380, 330)

@@ -11,8 +11,8 @@ from PIL import Image
 from automask.config import PipelineConfig
 from automask.errors import InputError, StoreError
 from automask.mask.rendering import CorrectionLayers
-from automask.operations import new_operation, operations_from
-from automask.propagation import apply, place, propose, undo
+from automask.propagate.operations import new_operation, operations_from
+from automask.propagate.propagation import apply, place, propose, undo
 from automask.run.redraw import redraw_image, stored_config
 from automask.store import Decision, Store
 from automask.values.types import Verdict

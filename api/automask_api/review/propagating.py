@@ -19,9 +19,9 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from automask.errors import AutomaskError, CorrectionConflict, InputError
-from automask.frames_off import frames_of_all
-from automask.operations import Mode, is_applied, operations_from
-from automask.propagation import LEAST_SCORE, Proposal, apply, place, search, undo
+from automask.propagate.frames_off import frames_of_all
+from automask.propagate.operations import Mode, is_applied, operations_from
+from automask.propagate.propagation import LEAST_SCORE, Proposal, apply, place, search, undo
 from automask.store import Status, StoredImage
 from automask.values.geometry import Box
 from automask_api.errors import NotFound

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from automask.operations import Mode
+    from automask.propagate.operations import Mode
     from automask.store import Store
 
 
@@ -71,7 +71,7 @@ def _spread(
     author: str,
     is_dry: bool,
 ) -> dict[str, Any]:
-    from automask.propagation import LEAST_SCORE, apply, propose
+    from automask.propagate.propagation import LEAST_SCORE, apply, propose
 
     artefact, chosen = _corrected(store, image_id, box=box, mode=mode)
     found = propose(store, image_id, artefact, least_score=LEAST_SCORE if least_score is None else least_score)
@@ -85,7 +85,7 @@ def _spread(
 
 def _undone(store: Store, operation: str, *, author: str, is_dry: bool) -> dict[str, Any]:
     from automask.errors import ConfigError
-    from automask.propagation import undo
+    from automask.propagate.propagation import undo
 
     if is_dry:
         raise ConfigError("--undo has no dry run.", advice="`automask propagate --from` can be repeated afterwards.")

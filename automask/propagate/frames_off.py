@@ -8,7 +8,7 @@ import numpy as np
 
 from automask.config import PipelineConfig
 from automask.mask.rendering import is_drawn
-from automask.propagation import Proposal
+from automask.propagate.propagation import Proposal
 from automask.store import Status, Store
 from automask.values.geometry import Box
 from automask.values.kinds import called

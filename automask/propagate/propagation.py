@@ -17,10 +17,10 @@ from automask.dataset.decode import decode
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError, InputError, StoreError
-from automask.layout_matching import LayoutFinder, fit_frame, frames_a_window
 from automask.mask.rendering import CorrectionLayers
-from automask.matching import MarkFinder
-from automask.operations import TOOL, Mode, is_applied, made_by, new_operation
+from automask.propagate.layout_matching import LayoutFinder, fit_frame, frames_a_window
+from automask.propagate.matching import MarkFinder
+from automask.propagate.operations import TOOL, Mode, is_applied, made_by, new_operation
 from automask.run.edited import adopt_edited_mask
 from automask.run.redraw import redraw_image, stored_config
 from automask.store import Correction, Status, Store, StoredImage

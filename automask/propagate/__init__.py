@@ -1,0 +1,1 @@
+"""What a person put right on one image, on all images that show the same mark."""
