@@ -15,9 +15,9 @@ from PIL import Image
 from automask.config import DecodeConfig, PipelineConfig
 from automask.dataset.decode import decode_bytes
 from automask.files.png import encode_mask
+from automask.http.wire import WireResult
 from automask.mask.drawing import draw
 from automask.trainers.conventions import TRAINERS
-from automask.wire import WireResult
 
 
 @pytest.fixture(scope="module")

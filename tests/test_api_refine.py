@@ -53,7 +53,7 @@ def truth() -> np.ndarray:
 
 
 def found(answer) -> np.ndarray:
-    from automask.wire import WireRle
+    from automask.http.wire import WireRle
 
     out = np.zeros((64, 96), dtype=bool)
     box = Box(*answer["box"])

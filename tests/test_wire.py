@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from automask.http.wire import WireResult, WireRle
 from automask.values.geometry import Box
 from automask.values.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
-from automask.wire import WireResult, WireRle
 
 SHA256 = "0" * 64
 

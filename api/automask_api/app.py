@@ -9,10 +9,10 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from automask.errors import ConfigError
+from automask.http.wire import WireResult
 from automask.run.pipeline import MaskPipeline
 from automask.store import Store
 from automask.version import __version__
-from automask.wire import WireResult
 from automask_api import problems
 from automask_api.description import DescribedApp
 from automask_api.head import HeadMiddleware

@@ -10,9 +10,9 @@ import zlib
 from pathlib import Path
 
 from automask.errors import OutputError
+from automask.http.wire import WireResult
 from automask.store import write_atomic
 from automask.values.types import MaskResult
-from automask.wire import WireResult
 
 logger = logging.getLogger(__name__)
 

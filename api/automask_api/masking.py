@@ -17,10 +17,10 @@ from automask.dataset.codes import Refusal
 from automask.dataset.decode import Decoded
 from automask.errors import StageError
 from automask.files.png import encode_mask
+from automask.http.wire import WireResult
 from automask.mask.drawing import draw, fuse_fingerprint
 from automask.mask.rendering import Mask
 from automask.values.types import MaskResult
-from automask.wire import WireResult
 from automask_api.adjusting import Adjustments, adjusted_png
 from automask_api.assortment import StageChoice
 from automask_api.cache import ResultCache

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from automask.config import config_error
-from automask.request import MaskOptions
+from automask.http.request import MaskOptions
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from automask.config import PipelineConfig
-from automask.request import MaskOptions
+from automask.http.request import MaskOptions
 from automask.run.pipeline import MaskPipeline
 from automask.store import Store
 from automask_api.assortment import Assortment

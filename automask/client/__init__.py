@@ -9,8 +9,8 @@ from automask.client.cache import MaskCache
 from automask.client.edits import Adjustment, Prompt, RefinedMask
 from automask.client.retries import RetryPolicy
 from automask.client.sync import Client
-from automask.request import MaskOptions
-from automask.wire_jobs import JobState, WireJob
+from automask.http.request import MaskOptions
+from automask.http.wire_jobs import JobState, WireJob
 
 __all__ = [
     "Adjustment",

@@ -13,8 +13,8 @@ from automask.client.answers import Analysis, BatchAnswer, BatchRefusal, ImageSo
 from automask.client.problems import error_of
 from automask.client.retries import RetryPolicy
 from automask.errors import AutomaskError, InputError, ServerError
-from automask.request import MaskOptions
-from automask.wire import WireBatchLine, WireError
+from automask.http.request import MaskOptions
+from automask.http.wire import WireBatchLine, WireError
 
 AT_ONCE = 16
 """Images in one request."""

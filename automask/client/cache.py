@@ -13,7 +13,7 @@ from automask.client.answers import ImageSource, bytes_of, mask_levels
 from automask.client.retries import RetryPolicy
 from automask.client.sync import Client
 from automask.errors import AutomaskError, ServerError
-from automask.request import MaskOptions
+from automask.http.request import MaskOptions
 from automask.store import write_atomic
 
 

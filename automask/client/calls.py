@@ -12,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 from automask.client.answers import Analysis, ImageSource, MaskAnswer, ServerFacts, bytes_of
 from automask.client.problems import UNKNOWN_ANSWER
 from automask.errors import AutomaskError, ConfigError, PluginError, ServerError
-from automask.request import MaskOptions
+from automask.http.request import MaskOptions
+from automask.http.wire import WireResult, WireServer
 from automask.values.types import Verdict
 from automask.version import __version__
-from automask.wire import WireResult, WireServer
 
 if TYPE_CHECKING:
     import httpx

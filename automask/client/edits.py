@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from automask.client import calls
 from automask.client.answers import ImageSource, bytes_of, mask_levels
+from automask.http.wire import WireRefined
 from automask.values.geometry import Box
-from automask.wire import WireRefined
 
 if TYPE_CHECKING:
     import httpx

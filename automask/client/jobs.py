@@ -18,8 +18,8 @@ from automask.client import calls
 from automask.client.answers import ImageSource, bytes_of
 from automask.client.retries import RetryPolicy
 from automask.errors import InputError, OutputError, ServerError
-from automask.request import MaskOptions
-from automask.wire_jobs import WireJob
+from automask.http.request import MaskOptions
+from automask.http.wire_jobs import WireJob
 
 if TYPE_CHECKING:
     import httpx

@@ -15,8 +15,8 @@ from automask.client.batches import AT_ONCE, batches_of
 from automask.client.edits import FORGOTTEN, Adjustment, Prompt, RefinedMask, Refinement, adjust_call, read_refined
 from automask.client.jobs import NamedImages
 from automask.errors import AutomaskError
-from automask.request import MaskOptions
-from automask.wire_jobs import WireJob
+from automask.http.request import MaskOptions
+from automask.http.wire_jobs import WireJob
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,7 @@ from automask.config import PipelineConfig
 from automask.dataset.names import mask_file_name, names_with_long_masks
 from automask.errors import AutomaskError
 from automask.export.snippets import unbroken
-from automask.wire import WireBatchLine, WireError
+from automask.http.wire import WireBatchLine, WireError
 from automask_api.batch.archive import StreamedZip
 from automask_api.batch.sources import BatchItem
 from automask_api.masking import Answer, MaskMaker

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from automask.request import MaskOptions
-from automask.wire_jobs import JobId, JobProblem, JobProgress, JobState, WireJob
+from automask.http.request import MaskOptions
+from automask.http.wire_jobs import JobId, JobProblem, JobProgress, JobState, WireJob
 
 __all__ = ["Job", "JobId", "JobProblem", "JobProgress", "JobRequest", "JobState", "UploadRequest"]
 

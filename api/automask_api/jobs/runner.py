@@ -16,12 +16,12 @@ from typing import TypeVar
 from automask.config import PipelineConfig
 from automask.dataset.walk import real_path
 from automask.errors import AutomaskError
-from automask.request import MaskOptions
+from automask.http.request import MaskOptions
+from automask.http.wire import WireIssue
 from automask.run.events import Counted, FileSkipped, ImageDone, ImageFailed, ImageReused, Notice, RunEvent
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
 from automask.values.types import Image, Issue, MaskResult, Region, Verdict
-from automask.wire import WireIssue
 from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, Conflict, NotFound
 from automask_api.jobs.records import Job, JobProblem, JobProgress, JobRequest, JobState, UploadRequest

@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from automask.request import MaskOptions
+from automask.http.request import MaskOptions
 from automask_api.batch.sources import read_batch
 from automask_api.description import BATCH_BODY, BINARY
 from automask_api.errors import NotFound

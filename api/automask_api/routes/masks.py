@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from automask.wire import WireResult
+from automask.http.wire import WireResult
 from automask_api.accept import preferred
 from automask_api.description import BINARY, image_body, reference
 from automask_api.intake import read_image, until_disconnect

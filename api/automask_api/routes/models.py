@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from automask.http.wire import WireFingerprints, WireIssue, WireServer
 from automask.protocols import Stage
 from automask.values.types import Issue
 from automask.version import __version__
-from automask.wire import WireFingerprints, WireIssue, WireServer
 from automask_api.service import ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["models"])

@@ -17,10 +17,10 @@ from starlette.responses import Response
 from automask.config import RenderConfig
 from automask.errors import InputError
 from automask.files.png import encode_mask
+from automask.http.wire import WireRefined, WireRle
 from automask.protocols import PromptAnswer
 from automask.values.geometry import Box
 from automask.values.types import Image
-from automask.wire import WireRefined, WireRle
 from automask_api.accept import preferred
 from automask_api.description import BINARY, reference
 from automask_api.errors import NotFound, UnsupportedType

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from automask.wire import WireIssue, WireModel
+from automask.http.wire import WireIssue, WireModel
 
 JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
