@@ -24,10 +24,10 @@ from automask.mask.rendering import Mask
 from automask.values.types import Image, Patch, Region
 from automask.weights import WeightLibrary
 from automask_models.frames.detector import EdgesDetector, EdgesOptions
-from automask_models.training.synth.layout.cards import CARD_KINDS
-from automask_models.training.synth.layout.framed import Framed, Pixels
-from automask_models.training.synth.layout.kinds import SIMPLE_KINDS
-from automask_models.training.synth.layout.scenes import UNFRAMED
+from automask_training.synth.layout.cards import CARD_KINDS
+from automask_training.synth.layout.framed import Framed, Pixels
+from automask_training.synth.layout.kinds import SIMPLE_KINDS
+from automask_training.synth.layout.scenes import UNFRAMED
 
 LONGEST_PX = 768
 KINDS = {**SIMPLE_KINDS, **CARD_KINDS}

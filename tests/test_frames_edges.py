@@ -18,7 +18,7 @@ from automask_models.frames.bands import find_bands, tolerance_px
 from automask_models.frames.detector import EdgesDetector, EdgesOptions, detect_frames
 from automask_models.frames.sides import Line, Side, SideView
 from automask_models.frames.veils import find_veils
-from automask_models.training.synth.layout.framed import letters
+from automask_training.synth.layout.framed import letters
 
 Pixels = NDArray[np.uint8]
 

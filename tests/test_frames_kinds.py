@@ -9,8 +9,8 @@ from test_frames_edges import scene
 
 from automask.mask.metrics import mean_of, score_mask
 from automask_models.frames.detector import detect_frames
-from automask_models.training.synth.layout.kinds import SIMPLE_KINDS
-from automask_models.training.synth.layout.scenes import UNFRAMED
+from automask_training.synth.layout.kinds import SIMPLE_KINDS
+from automask_training.synth.layout.scenes import UNFRAMED
 
 PICTURES = 2
 HARD = {

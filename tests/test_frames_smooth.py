@@ -11,7 +11,7 @@ from test_frames_edges import bordered, jpeg, scene, score
 from automask_models.frames.picture import certainly_picture, detail_of
 from automask_models.frames.sides import Line, Side
 from automask_models.frames.tilt import levelled, tilt_of, turned_back
-from automask_models.training.synth.layout.framed import plain_colour
+from automask_training.synth.layout.framed import plain_colour
 
 Pixels = NDArray[np.uint8]
 

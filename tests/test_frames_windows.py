@@ -12,8 +12,8 @@ from automask.values.geometry import Box
 from automask_models.frames.detector import detect_frames
 from automask_models.frames.plates import find_plates
 from automask_models.frames.windows import find_window
-from automask_models.training.synth.layout.cards import CARD_KINDS
-from automask_models.training.synth.layout.framed import Pixels, letters
+from automask_training.synth.layout.cards import CARD_KINDS
+from automask_training.synth.layout.framed import Pixels, letters
 
 WORST = {"overlapped_card": 0.5, "scanned_card": 0.6}
 """Mean leak that is tolerated where narrow plates or the tilt of a scan hide the window at times."""

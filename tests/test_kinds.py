@@ -24,7 +24,7 @@ from automask.store import Store
 from automask.values.geometry import Box
 from automask.values.kinds import called, region_keys
 from automask.values.types import Kind, MaskResult, Region
-from automask_models.training.own.store_data import _label_of, store_labelled
+from automask_training.own.store_data import _label_of, store_labelled
 
 IMAGE = "coffee.jpg"  # text at (600, 500), a watermark at (100, 100)
 SHAPE = (60, 80)

@@ -15,9 +15,9 @@ from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink.network import DEFAULT_WEIGHTS as INK_WEIGHTS
 from automask_models.layout.network import CHANNELS, DEFAULT_WEIGHTS, LayoutNetwork
-from automask_models.training.synth.layout.borders import BORDERS
-from automask_models.training.synth.layout.framed import CHANNELS as TRAINED_CHANNELS
-from automask_models.training.synth.layout.scenes import UNFRAMED
+from automask_training.synth.layout.borders import BORDERS
+from automask_training.synth.layout.framed import CHANNELS as TRAINED_CHANNELS
+from automask_training.synth.layout.scenes import UNFRAMED
 
 LARGEST_BYTES = 4_000_000
 SEEN = ("white_mat", "letterbox", "pillarbox", "textured_border", "polaroid", "rounded_window")

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automask_models.training.layout_samples import RenderedSamples, render, synthesizer_of
-from automask_models.training.synth.layout.card_layouts import grammar_card
-from automask_models.training.synth.layout.cards import CARD_KINDS
-from automask_models.training.synth.layout.framed import CHANNELS, IGNORED, Framed, surrounded
-from automask_models.training.synth.layout.isolated import ISOLATED
-from automask_models.training.synth.layout.kinds import SIMPLE_KINDS, LayoutShares
-from automask_models.training.synth.layout.mounts import MOUNTS
-from automask_models.training.synth.layout.pages import drawn_page
-from automask_models.training.synth.layout.pictures import PictureShelf
-from automask_models.training.synth.layout.plain_pictures import PLAIN
-from automask_models.training.synth.layout.synthesizer import CELLS, SIDE_PX, UNKNOWN, LayoutSynthesizer, cell_shares
+from automask_training.layout_samples import RenderedSamples, render, synthesizer_of
+from automask_training.synth.layout.card_layouts import grammar_card
+from automask_training.synth.layout.cards import CARD_KINDS
+from automask_training.synth.layout.framed import CHANNELS, IGNORED, Framed, surrounded
+from automask_training.synth.layout.isolated import ISOLATED
+from automask_training.synth.layout.kinds import SIMPLE_KINDS, LayoutShares
+from automask_training.synth.layout.mounts import MOUNTS
+from automask_training.synth.layout.pages import drawn_page
+from automask_training.synth.layout.pictures import PictureShelf
+from automask_training.synth.layout.plain_pictures import PLAIN
+from automask_training.synth.layout.synthesizer import CELLS, SIDE_PX, UNKNOWN, LayoutSynthesizer, cell_shares
 
 FRAMED = {**SIMPLE_KINDS, **CARD_KINDS, **MOUNTS, "grammar_card": grammar_card}
 UNFRAMED_ON_A_SHELF = {**ISOLATED, **PLAIN, "drawn_page": drawn_page}

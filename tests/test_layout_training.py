@@ -27,8 +27,8 @@ class Bars:
 
 
 def small_task(**changes: Any) -> Any:
-    from automask_models.training.layout import LayoutRecipe, LayoutTask
-    from automask_models.training.layout_model import LayoutConfig
+    from automask_training.layout import LayoutRecipe, LayoutTask
+    from automask_training.layout_model import LayoutConfig
 
     recipe = LayoutRecipe(model=LayoutConfig(widths=(4, 8, 8, 8, 8), head_channels=8), rendered=8)
     return LayoutTask(Bars(), replace(recipe, **changes))
@@ -36,8 +36,8 @@ def small_task(**changes: Any) -> Any:
 
 @pytest.mark.parametrize("halved_until", [0, 1000])
 def test_smoke_training_lowers_the_loss(tmp_path: Path, halved_until: int):
-    from automask_models.training.loop import LoopConfig, train
-    from automask_models.training.schedule import Schedule
+    from automask_training.loop import LoopConfig, train
+    from automask_training.schedule import Schedule
 
     task = small_task(halved_until=halved_until)
     schedule = Schedule(peak=5e-3, warmup_samples=8, decay_start_samples=400, total_samples=400)
@@ -57,7 +57,7 @@ def test_passes_after_the_first_see_the_same_samples_in_another_order():
 
 
 def test_a_changed_sample_keeps_its_truth():
-    from automask_models.training.layout import changed
+    from automask_training.layout import changed
 
     pixels = np.full((64, 64, 3), 90, np.uint8)
     shares = np.zeros((4, 16, 16), np.uint8)
@@ -91,7 +91,7 @@ def test_what_is_unknown_has_no_say_in_the_loss():
 def test_the_export_agrees_with_torch_and_says_what_it_needs(tmp_path: Path):
     import onnxruntime
 
-    from automask_models.training.layout_export import NAME, export_layout
+    from automask_training.layout_export import NAME, export_layout
 
     differences = export_layout(small_task().build(), tmp_path)
     assert differences[f"{NAME}.onnx"] < 0.02
@@ -104,8 +104,8 @@ def test_figures_count_what_is_drawn_where_nothing_is():
     import torch
     from torch import nn
 
-    from automask_models.training.evaluate_layout import evaluate_layout
-    from automask_models.training.synth.layout.synthesizer import LayoutSample
+    from automask_training.evaluate_layout import evaluate_layout
+    from automask_training.synth.layout.synthesizer import LayoutSample
 
     class Everything(nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -124,8 +124,8 @@ def test_figures_count_what_is_drawn_where_nothing_is():
 def test_the_shipped_recipe_builds_what_it_says(tmp_path: Path):
     import tomllib
 
-    from automask_models.training.recipe import load_recipe
-    from automask_models.training.synth.layout.kinds import LayoutShares
+    from automask_training.recipe import load_recipe
+    from automask_training.synth.layout.kinds import LayoutShares
 
     recipe = Path(__file__).parent.parent / "models" / "training" / "layout.toml"
     table = tomllib.loads(recipe.read_text(encoding="utf-8"))

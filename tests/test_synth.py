@@ -14,7 +14,7 @@ from PIL import Image
 
 from automask.bench.manifest import read_manifest
 from automask.errors import InputError
-from automask_models.training.synth import (
+from automask_training.synth import (
     KIND_OF_LABEL,
     Synthesizer,
     SyntheticImage,
@@ -23,11 +23,11 @@ from automask_models.training.synth import (
     labelled,
     textures,
 )
-from automask_models.training.synth.dhash import NeverTrain, dhash
-from automask_models.training.synth.drawings import redrawn
-from automask_models.training.synth.index import MaterialIndex, Picture
-from automask_models.training.synth.lettering import FontShelf, InkStyle, arched, line, paint
-from automask_models.training.synth.materials import (
+from automask_training.synth.dhash import NeverTrain, dhash
+from automask_training.synth.drawings import redrawn
+from automask_training.synth.index import MaterialIndex, Picture
+from automask_training.synth.lettering import FontShelf, InkStyle, arched, line, paint
+from automask_training.synth.materials import (
     Collector,
     download_npm,
     faces_in,
@@ -35,10 +35,10 @@ from automask_models.training.synth.materials import (
     mark_with_alpha,
     matching,
 )
-from automask_models.training.synth.raster import VISIBLE_DELTA, Canvas, solid
-from automask_models.training.synth.scripts import SAMPLES
-from automask_models.training.synth.structures import STRUCTURES, Structure, add_structures
-from automask_models.training.synth.synthesizer import MARK_LABELS
+from automask_training.synth.raster import VISIBLE_DELTA, Canvas, solid
+from automask_training.synth.scripts import SAMPLES
+from automask_training.synth.structures import STRUCTURES, Structure, add_structures
+from automask_training.synth.synthesizer import MARK_LABELS
 
 SIDE_PX = 256
 

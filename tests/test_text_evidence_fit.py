@@ -16,12 +16,12 @@ from automask.errors import EXIT_OK, InputError, OutputError
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
 from automask_models.text.evidence import Evidence, EvidenceModel
-from automask_models.training import text_evidence
-from automask_models.training.logistic import area_under_curve, balanced_weights, fit_logistic, leave_one_out
-from automask_models.training.synth.index import Face
-from automask_models.training.synth.lettering import FontShelf
-from automask_models.training.synth.texts import TextDrawer
-from automask_models.training.text_evidence import (
+from automask_training import text_evidence
+from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic, leave_one_out
+from automask_training.synth.index import Face
+from automask_training.synth.lettering import FontShelf
+from automask_training.synth.texts import TextDrawer
+from automask_training.text_evidence import (
     CheckedFit,
     LabelledLines,
     described,
@@ -32,7 +32,7 @@ from automask_models.training.text_evidence import (
     shares_kept,
     with_prior_odds,
 )
-from automask_models.training.text_lines import (
+from automask_training.text_lines import (
     SCRIPTS,
     LabelledLine,
     SearchedPicture,

@@ -73,9 +73,9 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def training(task: str, data: Path, out: Path, **changes: Any) -> Any:
-    from automask_models.training.own.reading import DataOptions, read_data
-    from automask_models.training.own.run import Training
-    from automask_models.training.own.uses import USES
+    from automask_training.own.reading import DataOptions, read_data
+    from automask_training.own.run import Training
+    from automask_training.own.uses import USES
 
     options = DataOptions(classes={})
     base = Training(
@@ -106,7 +106,7 @@ def losses(path: Path) -> list[float]:
 
 
 def averages(path: Path, task: str) -> dict[str, Any]:
-    from automask_models.training.checkpoint import load_state
+    from automask_training.checkpoint import load_state
 
     return load_state(path, task=task).average
 
@@ -119,7 +119,7 @@ def test_smoke_training(task: str, coco: Path, tmp_path: Path) -> None:
     """
     import onnxruntime
 
-    from automask_models.training.own.run import run_training
+    from automask_training.own.run import run_training
 
     total = SMOKE[task]["samples"]
     done = run_training(training(task, coco, tmp_path / "whole", **SMOKE[task]), progress=quiet)
@@ -150,7 +150,7 @@ def test_smoke_training(task: str, coco: Path, tmp_path: Path) -> None:
 
 
 def test_continuing_starts_where_the_weights_stand_and_ends_early(coco: Path, tmp_path: Path) -> None:
-    from automask_models.training.own.run import run_training
+    from automask_training.own.run import run_training
 
     first = run_training(training("ink", coco, tmp_path / "first"), progress=quiet)
     start = tmp_path / "first" / "best" / "state.pt"
@@ -243,7 +243,7 @@ def test_mistakes_end_with_advice(tmp_path: Path, options: tuple[str, ...], code
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    from automask_models.training import commands
+    from automask_training import commands
 
     monkeypatch.setattr(commands, "find_spec", lambda name: None if name == "onnx" else name)
     with pytest.raises(PluginError, match=r"Training needs onnx.*automask\[train\]"):

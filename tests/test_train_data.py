@@ -21,15 +21,15 @@ from automask.mask.rendering import CorrectionLayers
 from automask.run.runner import run_dataset
 from automask.store import Store
 from automask.values.geometry import Box
-from automask_models.training.own.images import OwnImage, read_labelled
-from automask_models.training.own.labels import known_label, labels_of_classes
-from automask_models.training.own.reading import DataOptions, OwnData, divided, read_data
-from automask_models.training.own.run import Training, read_recipe
-from automask_models.training.own.source import MixedSource, OwnSource, square_view
-from automask_models.training.own.store_data import store_labelled
-from automask_models.training.own.uses import USES
-from automask_models.training.own.yolo_data import yolo_labelled
-from automask_models.training.synth.types import SyntheticImage, SyntheticInstance
+from automask_training.own.images import OwnImage, read_labelled
+from automask_training.own.labels import known_label, labels_of_classes
+from automask_training.own.reading import DataOptions, OwnData, divided, read_data
+from automask_training.own.run import Training, read_recipe
+from automask_training.own.source import MixedSource, OwnSource, square_view
+from automask_training.own.store_data import store_labelled
+from automask_training.own.uses import USES
+from automask_training.own.yolo_data import yolo_labelled
+from automask_training.synth.types import SyntheticImage, SyntheticInstance
 
 COUNT = 20
 MARKED = sum(mark_box(seed) is not None for seed in range(COUNT))
@@ -329,7 +329,7 @@ class TestRecipes:
         assert tasks == set(USES)
 
     def test_missing_trainable_weights_say_what_to_do(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        from automask_models.training.own.continuing import trainable_weights
+        from automask_training.own.continuing import trainable_weights
 
         monkeypatch.setenv("AUTOMASK_WEIGHTS", str(tmp_path))
         with pytest.raises(WeightsError, match="--start FILE"):

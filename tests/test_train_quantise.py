@@ -20,7 +20,7 @@ def write_network(path: Path, *, inputs: tuple[str, ...] = ("pixels",)) -> Path:
     """Two convolutions with float16 weights behind a Cast, as exports of ours store them."""
     from onnx import TensorProto, helper, numpy_helper
 
-    from automask_models.training.onnx_files import halve_weights
+    from automask_training.onnx_files import halve_weights
 
     rng = np.random.default_rng(0)
     kernels = [rng.normal(0, 0.05, shape).astype(np.float32) for shape in ((16, 3, 5, 5), (8, 16, 5, 5))]
@@ -49,7 +49,7 @@ def ops_of(path: Path) -> list[str]:
 
 
 def test_an_int8_file_is_close_and_its_figures_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from automask_models.training.__main__ import main
+    from automask_training.__main__ import main
 
     draw_pictures(tmp_path / "images", 6)
     source, target = write_network(tmp_path / "net.onnx"), tmp_path / "out" / "int8.onnx"
@@ -66,7 +66,7 @@ def test_an_int8_file_is_close_and_its_figures_are_printed(tmp_path: Path, capsy
 
 
 def test_named_nodes_stay_in_float(tmp_path: Path) -> None:
-    from automask_models.training.quantise import quantise
+    from automask_training.quantise import quantise
 
     pictures = [np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8) for seed in range(4)]
     source = write_network(tmp_path / "net.onnx")
@@ -76,7 +76,7 @@ def test_named_nodes_stay_in_float(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_quantised_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    from automask_models.training.quantise import pictures_in, quantise
+    from automask_training.quantise import pictures_in, quantise
 
     pictures = [np.zeros((64, 64, 3), np.uint8)] * 2
     two = write_network(tmp_path / "two.onnx", inputs=("pixels", "boxes"))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from training_cases import Squares
 
-from automask_models.training.crops import CropConfig, Window, cut, make_crop, mask_coverage
-from automask_models.training.evaluate_real import BoxMasker, ClusterMasker, mean_iou, regions_of
-from automask_models.training.evaluate_watermark import average_precision, box_iou
-from automask_models.training.prompts import PADDING, PromptConfig, Scene, box_coverage, make_prompts, thing_box
-from automask_models.training.schedule import Schedule
-from automask_models.training.watermark import CLASSES, WatermarkRecipe, fitted
+from automask_training.crops import CropConfig, Window, cut, make_crop, mask_coverage
+from automask_training.evaluate_real import BoxMasker, ClusterMasker, mean_iou, regions_of
+from automask_training.evaluate_watermark import average_precision, box_iou
+from automask_training.prompts import PADDING, PromptConfig, Scene, box_coverage, make_prompts, thing_box
+from automask_training.schedule import Schedule
+from automask_training.watermark import CLASSES, WatermarkRecipe, fitted
 
 RECIPES = Path(__file__).parents[1] / "models" / "training"
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from training_cases import Squares
 
-from automask_models.training.crops import CropConfig
-from automask_models.training.schedule import Schedule
-from automask_models.training.synth import SyntheticImage
-from automask_models.training.watermark import CLASSES, WatermarkRecipe
+from automask_training.crops import CropConfig
+from automask_training.schedule import Schedule
+from automask_training.synth import SyntheticImage
+from automask_training.watermark import CLASSES, WatermarkRecipe
 
 RECIPES = Path(__file__).parents[1] / "models" / "training"
 
@@ -52,7 +52,7 @@ class TinyTask:
 
 
 def loop_config(total: int, **changes: Any) -> Any:
-    from automask_models.training.loop import LoopConfig
+    from automask_training.loop import LoopConfig
 
     schedule = Schedule(peak=1e-2, warmup_samples=4, decay_start_samples=total, total_samples=total)
     return LoopConfig(
@@ -70,8 +70,8 @@ class TestLoop:
     def test_stopped_and_resumed_equals_uninterrupted_to_the_bit(self, tmp_path: Path) -> None:
         import torch
 
-        from automask_models.training.checkpoint import Progress
-        from automask_models.training.loop import train
+        from automask_training.checkpoint import Progress
+        from automask_training.loop import train
 
         def stop_half_way(progress: Progress) -> None:
             if progress.steps == 4:
@@ -93,7 +93,7 @@ class TestLoop:
         assert rows[0] == rows[1]
 
     def test_workers_do_not_change_the_result(self, tmp_path: Path) -> None:
-        from automask_models.training.loop import train
+        from automask_training.loop import train
 
         alone = train(TinyTask(), loop_config(16), tmp_path / "alone")
         helped = train(TinyTask(), loop_config(16, workers=1), tmp_path / "helped")
@@ -102,7 +102,7 @@ class TestLoop:
     def test_bfloat16_learns_nearly_the_same_in_float32_weights(self, tmp_path: Path) -> None:
         import torch
 
-        from automask_models.training.loop import train
+        from automask_training.loop import train
 
         exact = train(TinyTask(), loop_config(32), tmp_path / "exact").module.state_dict()
         coarse = train(TinyTask(), loop_config(32, precision="bfloat16"), tmp_path / "coarse").module.state_dict()
@@ -115,8 +115,8 @@ class TestLoop:
             loop_config(8, precision="float16")
 
     def test_an_error_in_the_data_leaves_a_state_to_go_on_from(self, tmp_path: Path) -> None:
-        from automask_models.training.checkpoint import load_state
-        from automask_models.training.loop import train
+        from automask_training.checkpoint import load_state
+        from automask_training.loop import train
 
         class Broken(TinyTask):
             def sample(self, index: int) -> SyntheticImage:
@@ -129,8 +129,8 @@ class TestLoop:
         assert load_state(tmp_path / "state.pt", task="tiny").progress.samples == 8
 
     def test_states_of_other_tasks_are_refused(self, tmp_path: Path) -> None:
-        from automask_models.training.checkpoint import StateError
-        from automask_models.training.loop import train
+        from automask_training.checkpoint import StateError
+        from automask_training.loop import train
 
         train(TinyTask(), loop_config(8), tmp_path)
         with pytest.raises(StateError, match="'tiny', not 'other'"):
@@ -139,9 +139,9 @@ class TestLoop:
     def test_states_are_averaged_by_weight_and_the_last_one_counts_on(self, tmp_path: Path) -> None:
         import torch
 
-        from automask_models.training.__main__ import main
-        from automask_models.training.checkpoint import StateError, load_state, mean_state
-        from automask_models.training.loop import train
+        from automask_training.__main__ import main
+        from automask_training.checkpoint import StateError, load_state, mean_state
+        from automask_training.loop import train
 
         task = TinyTask()
         for name, total in (("short", 8), ("long", 16)):
@@ -158,8 +158,8 @@ class TestLoop:
             mean_state([])
 
     def test_a_compact_state_is_smaller_and_goes_on(self, tmp_path: Path) -> None:
-        from automask_models.training.checkpoint import compact, load_state, save_state
-        from automask_models.training.loop import train
+        from automask_training.checkpoint import compact, load_state, save_state
+        from automask_training.loop import train
 
         train(TinyTask(), loop_config(16), tmp_path / "full")
         state = load_state(tmp_path / "full" / "state.pt", task="tiny")
@@ -172,7 +172,7 @@ class TestLoop:
     def test_muon_makes_directions_equal(self) -> None:
         import torch
 
-        from automask_models.training.muon import orthogonalised
+        from automask_training.muon import orthogonalised
 
         skewed = torch.randn(24, 60, generator=torch.Generator().manual_seed(0)) * torch.logspace(0, -1.5, 24)[:, None]
         for matrix in (skewed, skewed.T):
@@ -182,9 +182,9 @@ class TestLoop:
 
 
 def small_sam_task(source: Any) -> Any:
-    from automask_models.training.sam import SamRecipe, SamTask
-    from automask_models.training.sam_loss import SamLossConfig
-    from automask_models.training.sam_model import SamConfig
+    from automask_training.sam import SamRecipe, SamTask
+    from automask_training.sam_loss import SamLossConfig
+    from automask_training.sam_model import SamConfig
 
     model = SamConfig(size_px=128, width=64)
     crops = CropConfig(size_px=128, cells=32, short_side_px=(12.0, 60.0), zoom=(0.7, 2.0))
@@ -196,7 +196,7 @@ class TestLoss:
     def test_one_false_mark_costs_more_than_a_plain_mean_says(self) -> None:
         import torch
 
-        from automask_models.training.sam_loss import mask_parts
+        from automask_training.sam_loss import mask_parts
 
         target = torch.zeros(2, 80, 80)
         logits = torch.full((2, 80, 80), -6.0)
@@ -211,7 +211,7 @@ class TestLoss:
 @pytest.mark.slow
 class TestSam:
     def test_smoke_training_lowers_the_loss(self, tmp_path: Path) -> None:
-        from automask_models.training.loop import train
+        from automask_training.loop import train
 
         schedule = Schedule(peak=2e-3, warmup_samples=20, decay_start_samples=320, total_samples=320)
         config = loop_config(320, schedule=schedule, log_steps=10, average_decay=0.9)
@@ -225,7 +225,7 @@ class TestSam:
         import onnxruntime
         import torch
 
-        from automask_models.training.sam_export import NAME, export_sam
+        from automask_training.sam_export import NAME, export_sam
 
         torch.manual_seed(0)
         model = small_sam_task(Squares()).build().eval()
@@ -239,7 +239,7 @@ class TestSam:
     def test_prompts_on_several_crops_do_not_mix(self) -> None:
         import torch
 
-        from automask_models.training.sam import answer
+        from automask_training.sam import answer
 
         torch.manual_seed(0)
         task = small_sam_task(Squares())
@@ -259,7 +259,7 @@ class TestInk:
         import torch
 
         from automask_models.text.ppocr import DETECTION_FILE, bundled_model
-        from automask_models.training.ocr_backbone import OcrBackbone, load_pretrained
+        from automask_training.ocr_backbone import OcrBackbone, load_pretrained
 
         path = bundled_model(DETECTION_FILE).path
         backbone = OcrBackbone().eval()
@@ -274,11 +274,11 @@ class TestInk:
         assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
 
     def test_smoke_training_lowers_the_loss_and_the_export_agrees(self, tmp_path: Path) -> None:
-        from automask_models.training.ink import InkRecipe, InkTask
-        from automask_models.training.ink_export import export_ink
-        from automask_models.training.ink_model import InkConfig
-        from automask_models.training.loop import train
-        from automask_models.training.sam_loss import SamLossConfig
+        from automask_training.ink import InkRecipe, InkTask
+        from automask_training.ink_export import export_ink
+        from automask_training.ink_model import InkConfig
+        from automask_training.loop import train
+        from automask_training.sam_loss import SamLossConfig
 
         crops = CropConfig(size_px=128, cells=32, short_side_px=(12.0, 60.0), zoom=(0.7, 2.0))
         recipe = InkRecipe(model=InkConfig(head_channels=32), loss=SamLossConfig(), crops=crops)
@@ -301,7 +301,7 @@ class TestRecipes:
 
         monkeypatch.chdir(RECIPES.parents[1])  # recipes name other states from the top of the repository
 
-        from automask_models.training.recipe import RecipeError, _NoImages, task_of
+        from automask_training.recipe import RecipeError, _NoImages, task_of
 
         table = tomllib.loads((RECIPES / f"{name}.toml").read_text())
         task = task_of(table, _NoImages(), split="train")
@@ -312,7 +312,7 @@ class TestRecipes:
             task.sample(0)
 
     def test_unknown_keys_are_named(self) -> None:
-        from automask_models.training.recipe import RecipeError, table_to
+        from automask_training.recipe import RecipeError, table_to
 
         with pytest.raises(RecipeError, match="Schedule has no peek"):
             table_to(Schedule, {"peek": 1.0})
@@ -323,7 +323,7 @@ class TestWatermark:
     def test_importing_ultralytics_changes_nothing_around_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import torch
 
-        from automask_models.training.ultralytics_boundary import build_detector
+        from automask_training.ultralytics_boundary import build_detector
 
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         before = torch.get_num_threads()
@@ -334,9 +334,9 @@ class TestWatermark:
     def test_a_step_trains_and_the_export_agrees(self, tmp_path: Path) -> None:
         import onnxruntime
 
-        from automask_models.training.loop import train
-        from automask_models.training.watermark import WatermarkTask
-        from automask_models.training.watermark_export import NAME, export_watermark
+        from automask_training.loop import train
+        from automask_training.watermark import WatermarkTask
+        from automask_training.watermark_export import NAME, export_watermark
 
         task = WatermarkTask(Squares(), WatermarkRecipe(size_px=160))
         result = train(task, loop_config(16, clip_norm=10.0), tmp_path / "run")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automask_models.training.synth import SyntheticImage, SyntheticInstance
+from automask_training.synth import SyntheticImage, SyntheticInstance
 
 
 @dataclass(frozen=True)

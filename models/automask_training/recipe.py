@@ -1,0 +1,224 @@
+"""From a recipe file (TOML) to a task and a loop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from automask_training.loop import LoopConfig, Task
+from automask_training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from automask_training.layout import LayoutTask
+    from automask_training.sam import ImageSource
+    from automask_training.synth import Synthesizer, SyntheticImage
+
+T = TypeVar("T")
+VAL_SEED_OFFSET = 1000
+
+
+class RecipeError(Exception):
+    """A recipe file names something that is not there, or lacks something."""
+
+
+def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task[Any, Any], LoopConfig]:
+    """Task and loop of a recipe; `split` is train or val. Of the layout task, `materials` are rendered samples.
+
+    Raises:
+        RecipeError: unknown task or keys.
+    """
+    unknown = set(table) - {
+        "task",
+        "image_seed",
+        "size_px",
+        "loop",
+        "schedule",
+        "model",
+        "loss",
+        "crops",
+        "prompts",
+        "recipe",
+        "render",
+    }
+    if unknown:
+        raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
+    if table.get("task") == "layout":
+        return layout_task(table, materials), loop_of(table)
+    return task_of(table, _source(table, materials, split=split), split=split), loop_of(table)
+
+
+def loop_of(table: dict[str, Any]) -> LoopConfig:
+    """How a recipe trains.
+
+    Raises:
+        RecipeError: unknown keys.
+    """
+    loop = table_to(LoopConfig, table.get("loop", {}))
+    return replace(loop, schedule=table_to(Schedule, table.get("schedule", {})))
+
+
+def task_of(table: dict[str, Any], source: ImageSource, *, split: str = "train") -> Task[Any, Any]:
+    """Task of a recipe over images of any source.
+
+    Raises:
+        RecipeError: unknown task or keys.
+    """
+    name = table.get("task")
+    if name == "sam":
+        return _sam_task(table, source, split=split)
+    if name == "watermark":
+        return _watermark_task(table, source)
+    if name == "ink":
+        return _ink_task(table, source, split=split)
+    raise RecipeError(f"task is {name!r}, known are sam, watermark, ink and layout")
+
+
+def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images: int) -> dict[str, Any]:
+    """Figures of the moving average in `out` on the held-out split, as plain data."""
+    import torch
+
+    from automask_training.checkpoint import load_state
+    from automask_training.loop import STATE_FILE
+
+    task, loop = load_recipe(table, materials=materials, split="val")
+    torch.set_num_threads(loop.threads)
+    state = load_state(out / STATE_FILE, task=task.name)
+    module: Any = task.build()
+    module.load_state_dict(state.average)
+    if task.name == "layout":
+        from automask_training.evaluate_layout import evaluate_layout
+        from automask_training.layout_samples import synthesizer_of
+
+        held_out = synthesizer_of(table, materials, split="val")  # drawn, not rendered: of materials
+        figures: Any = evaluate_layout(module, held_out, images=images)
+    elif task.name == "sam":
+        from automask_training.evaluate import evaluate_sam
+
+        figures = evaluate_sam(module, task, images=images)  # type: ignore[arg-type]
+    else:
+        from automask_training.evaluate_watermark import evaluate_detector
+
+        figures = evaluate_detector(module, task, images=images)  # type: ignore[arg-type]
+    return {"samples": state.progress.samples, "hours": state.progress.seconds / 3600, **asdict(figures)}
+
+
+def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[str, float]:
+    """Write the files to ship from the moving average in `out`; needs no materials.
+
+    Returns how far each file is from torch, relative to the largest output.
+    """
+    task, module = load_average(table, out=out)
+    if task.name == "sam":
+        from automask_training.sam_export import export_sam
+
+        return export_sam(module, weights)
+    if task.name == "ink":
+        from automask_training.ink_export import export_ink
+
+        return export_ink(module, weights)
+    if task.name == "layout":
+        from automask_training.layout_export import export_layout
+
+        return export_layout(module, weights)
+    from automask_training.watermark_export import export_watermark
+
+    return export_watermark(module, weights)
+
+
+def load_average(table: dict[str, Any], *, out: Path) -> tuple[Task[Any, Any], nn.Module]:
+    """Task (without images) and moving average of the state in `out`, in evaluation mode."""
+    from automask_training.checkpoint import load_state
+    from automask_training.loop import STATE_FILE
+
+    task = layout_task(table, out) if table.get("task") == "layout" else task_of(table, _NoImages(), split="train")
+    module = task.build()
+    module.load_state_dict(load_state(out / STATE_FILE, task=task.name).average)
+    return task, module.eval()
+
+
+class _NoImages:
+    def sample(self, index: int) -> SyntheticImage:
+        raise RecipeError(f"image {index} was asked for, but no materials were given")
+
+
+def table_to(kind: type[T], table: dict[str, Any]) -> T:
+    """Dataclass from a TOML table; lists become tuples.
+
+    Raises:
+        RecipeError: a key that the dataclass does not have.
+    """
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = set(table) - known
+    if unknown:
+        raise RecipeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+
+
+def _source(table: dict[str, Any], materials: Path, *, split: str) -> Synthesizer:
+    from automask_training.synth import Synthesizer
+
+    seed = table.get("image_seed", 0) + (VAL_SEED_OFFSET if split == "val" else 0)
+    return Synthesizer(materials, seed=seed, size_px=table.get("size_px", 640), split=split)  # type: ignore[arg-type]
+
+
+def _sam_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:
+    from automask_training.crops import CropConfig
+    from automask_training.prompts import PromptConfig
+    from automask_training.sam import SamRecipe, SamTask
+    from automask_training.sam_loss import SamLossConfig
+    from automask_training.sam_model import SamConfig
+
+    recipe = table_to(
+        SamRecipe,
+        {
+            "model": table_to(SamConfig, table.get("model", {})),
+            "loss": table_to(SamLossConfig, table.get("loss", {})),
+            "crops": replace(
+                table_to(CropConfig, table.get("crops", {})), prompts=table_to(PromptConfig, table.get("prompts", {}))
+            ),
+            **table.get("recipe", {}),
+        },
+    )
+    if split == "val":
+        recipe = replace(recipe, seed=recipe.seed + VAL_SEED_OFFSET)
+    return SamTask(source, recipe)
+
+
+def _watermark_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any]:
+    from automask_training.watermark import WatermarkRecipe, WatermarkTask
+
+    return WatermarkTask(source, table_to(WatermarkRecipe, table.get("recipe", {})))
+
+
+def _ink_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:
+    from automask_training.crops import CropConfig
+    from automask_training.ink import InkRecipe, InkTask
+    from automask_training.ink_model import InkConfig
+    from automask_training.sam_loss import SamLossConfig
+
+    recipe = table_to(
+        InkRecipe,
+        {
+            "model": table_to(InkConfig, table.get("model", {})),
+            "loss": table_to(SamLossConfig, table.get("loss", {})),
+            "crops": table_to(CropConfig, table.get("crops", {})),
+            **table.get("recipe", {}),
+        },
+    )
+    if split == "val":
+        recipe = replace(recipe, seed=recipe.seed + VAL_SEED_OFFSET)
+    return InkTask(source, recipe)
+
+
+def layout_task(table: dict[str, Any], samples: Path) -> LayoutTask:
+    """The layout task of a recipe over a folder of rendered samples (`layout_samples`)."""
+    from automask_training.layout import LayoutRecipe, LayoutTask
+    from automask_training.layout_model import LayoutConfig
+    from automask_training.layout_samples import RenderedSamples
+
+    recipe = {"model": table_to(LayoutConfig, table.get("model", {})), **table.get("recipe", {})}
+    return LayoutTask(RenderedSamples(samples), table_to(LayoutRecipe, recipe))

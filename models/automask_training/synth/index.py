@@ -1,0 +1,93 @@
+"""What a folder of materials holds."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from automask.errors import InputError
+
+Split = Literal["train", "val"]
+_HELD_OUT_PERCENT = 5
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture file, by path relative to the folder."""
+
+    file: str
+    source: str
+    licence: str
+
+    @property
+    def split(self) -> Split:
+        """Which split the picture belongs to, by its name alone."""
+        return "val" if zlib.crc32(self.file.encode()) % 100 < _HELD_OUT_PERCENT else "train"
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of a font file.
+
+    Attributes:
+        file: Path relative to the folder.
+        index: Number of the face within a collection.
+        style: plain, display, comic, hand, brush or fancy.
+        scripts: Scripts (keys of `scripts.SAMPLES`) it can write.
+    """
+
+    file: str
+    index: int
+    style: str
+    scripts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MaterialIndex:
+    """Everything in a folder of materials; any part may be empty."""
+
+    backgrounds: tuple[Picture, ...] = ()
+    sprites: tuple[Picture, ...] = ()
+    logos: tuple[Picture, ...] = ()
+    marks: tuple[Picture, ...] = ()
+    frames: tuple[Picture, ...] = ()
+    faces: tuple[Face, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> MaterialIndex:
+        """Read ``materials.json`` of a folder; raises InputError when there is none."""
+        path = folder / "materials.json"
+        if not path.is_file():
+            raise InputError(
+                f"{folder} holds no materials.json.",
+                advice="Make it with `python -m automask_training.synth.materials OUT --never-train LIST`.",
+            )
+        raw: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
+
+        def pictures(name: str) -> tuple[Picture, ...]:
+            return tuple(
+                Picture(file=each["file"], source=each["source"], licence=each["licence"]) for each in raw.get(name, ())
+            )
+
+        return cls(
+            backgrounds=pictures("backgrounds"),
+            sprites=pictures("sprites"),
+            logos=pictures("logos"),
+            marks=pictures("marks"),
+            frames=pictures("frames"),
+            faces=tuple(
+                Face(file=each["file"], index=each["index"], style=each["style"], scripts=tuple(each["scripts"]))
+                for each in raw.get("faces", ())
+            ),
+        )
+
+    def of_split(self, split: Split) -> MaterialIndex:
+        """Return the index with only the backgrounds and sprites of a split; the other parts serve both."""
+        return replace(
+            self,
+            backgrounds=tuple(each for each in self.backgrounds if each.split == split),
+            sprites=tuple(each for each in self.sprites if each.split == split),
+        )

@@ -1,0 +1,364 @@
+"""Collect the material that training images are synthesized from into one folder.
+
+``python -m automask_training.synth.materials OUT --never-train LIST`` downloads what
+``models/training/materials.toml`` lists: Debian packages with apt-get, icons with npm and rsvg-convert. OUT then holds
+``backgrounds/*.jpg``, ``sprites/*.png`` (RGBA figures), ``logos/*.png`` (alpha only), ``marks/*.png`` and
+``frames/*.png`` (RGBA), ``fonts/*`` and ``materials.json``, which lists them with source and licence (`MaterialIndex`).
+Downloads are kept in ``.downloads``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import io
+import json
+import logging
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from automask.errors import AutomaskError, InputError
+from automask_training.synth.dhash import NeverTrain
+from automask_training.synth.index import Face, MaterialIndex, Picture
+from automask_training.synth.scripts import SAMPLES
+
+LOG = logging.getLogger(__name__)
+DEFAULT_RECIPE = Path(__file__).resolve().parents[3] / "training" / "materials.toml"
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".svg"})
+# Faces with the letters but without shaping rules draw these scripts as unjoined pieces.
+_SHAPED = {"arabic": frozenset({"arab"}), "devanagari": frozenset({"deva", "dev2", "dev3"})}
+_FONTS = frozenset({".ttf", ".otf", ".ttc"})
+_MIN_SIDE_PX = 200
+_MIN_SPRITE_SIDE_PX = 120
+_ICON_JOBS = 2
+_TOOLS = ("apt-get", "dpkg", "npm", "rsvg-convert")
+
+
+def download_debian(name: str, cache: Path) -> Path:
+    """Return the folder with the files of a Debian package; raises CalledProcessError when apt-get or dpkg fails."""
+    folder = cache / name
+    if folder.is_dir():
+        return folder
+    debs = sorted(cache.glob(f"{name}_*.deb"))
+    if not debs:
+        LOG.info("downloading %s", name)
+        subprocess.run(["apt-get", "download", name], cwd=cache, check=True, capture_output=True)
+        debs = sorted(cache.glob(f"{name}_*.deb"))
+    partial = folder.with_suffix(".partial")
+    subprocess.run(["dpkg", "-x", str(debs[-1]), str(partial)], check=True)
+    partial.rename(folder)
+    return folder
+
+
+def download_npm(name: str, cache: Path) -> Path:
+    """Return the folder with the files of an npm package."""
+    plain = _plain_name(name)
+    folder = cache / f"npm-{plain}"
+    if folder.is_dir():
+        return folder
+    archives = sorted(cache.glob(f"{plain}-[0-9]*.tgz"))
+    if not archives:
+        LOG.info("downloading %s", name)
+        subprocess.run(["npm", "pack", name, "--silent"], cwd=cache, check=True, capture_output=True)
+        archives = sorted(cache.glob(f"{plain}-[0-9]*.tgz"))
+    partial = folder.with_suffix(".partial")
+    with tarfile.open(archives[-1]) as archive:
+        # Python 3.11.0 to 3.11.3 know no filters; what they unpack here comes from npm itself.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(partial)
+    partial.rename(folder)
+    return folder
+
+
+def _plain_name(name: str) -> str:
+    """Name of an npm package as part of a file name: `@scope/name` becomes `scope-name`, as `npm pack` has it."""
+    return name.removeprefix("@").replace("/", "-")
+
+
+def matching(
+    root: Path, globs: Iterable[str], *, exclude: Iterable[str] = (), one_per_folder: bool = False
+) -> list[Path]:
+    """Return the pictures under `root` whose path matches one of `globs` and none of `exclude`, sorted.
+
+    With `one_per_folder` only the first of each folder counts: wallpapers come in many sizes.
+    """
+    wanted, unwanted = tuple(globs), tuple(exclude)
+
+    def named(path: Path, patterns: tuple[str, ...]) -> bool:
+        return any(fnmatch("/" + path.relative_to(root).as_posix(), each) for each in patterns)
+
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in _PICTURES and path.is_file() and named(path, wanted) and not named(path, unwanted)
+    )
+    if not one_per_folder:
+        return found
+    first: dict[Path, Path] = {}
+    for path in found:
+        first.setdefault(path.parent, path)
+    return sorted(first.values())
+
+
+def open_picture(path: Path, long_side_px: int) -> Image.Image:
+    """Read a raster or SVG picture as RGB or RGBA, its long side at most `long_side_px`."""
+    if path.suffix.lower() == ".svg":
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "picture.png"
+            subprocess.run(
+                ["rsvg-convert", "-w", str(long_side_px), "--keep-aspect-ratio", str(path), "-o", str(target)],
+                check=True,
+            )
+            picture = Image.open(target).convert("RGBA")
+    else:
+        picture = Image.open(path)
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    picture.thumbnail((long_side_px, long_side_px), Image.Resampling.LANCZOS)
+    if picture.mode == "RGBA":
+        low = picture.getchannel("A").getextrema()[0]
+        if isinstance(low, (int, float)) and low >= 250:
+            picture = picture.convert("RGB")
+    return picture
+
+
+def flattened(picture: Image.Image) -> Image.Image:
+    """Return the picture on black, as RGB."""
+    if picture.mode == "RGB":
+        return picture
+    ground = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+    return Image.alpha_composite(ground, picture).convert("RGB")
+
+
+def mark_with_alpha(path: Path, side_px: int = 512) -> Image.Image:
+    """Read mark artwork as RGBA, cropped to what is visible.
+
+    A grey picture is taken for an alpha map of a white mark; an opaque coloured one is keyed against its corner colour.
+    """
+    picture = Image.open(path)
+    if picture.mode == "L":
+        rgba = Image.new("RGBA", picture.size, (255, 255, 255, 0))
+        rgba.putalpha(picture)
+    else:
+        rgba = picture.convert("RGBA")
+        rgba.thumbnail((2 * side_px, 2 * side_px), Image.Resampling.LANCZOS)
+        values = np.asarray(rgba).astype(np.int16)
+        if values[..., 3].min() > 100:
+            distance = np.abs(values[..., :3] - values[0, 0, :3]).max(axis=-1)
+            rgba.putalpha(Image.fromarray(np.clip(distance * 4, 0, 255).astype(np.uint8)))
+    box = rgba.getchannel("A").point(lambda value: 255 * (value > 8)).getbbox()
+    rgba = rgba.crop(box)
+    rgba.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    return rgba
+
+
+def faces_in(path: Path, style: str, relative: str) -> Iterator[Face]:
+    """List the faces of a font file with the scripts each can write; faces that write none are left out."""
+    from fontTools.ttLib import TTCollection, TTFont, TTLibError
+
+    try:
+        fonts = (
+            list(TTCollection(path, lazy=True).fonts) if path.suffix.lower() == ".ttc" else [TTFont(path, lazy=True)]
+        )
+    except TTLibError:
+        LOG.warning("unreadable font %s", path.name)
+        return
+    for number, font in enumerate(fonts):
+        known = font.getBestCmap() or {}
+        shaping = {each.ScriptTag for each in font["GSUB"].table.ScriptList.ScriptRecord} if "GSUB" in font else set()
+        scripts = tuple(
+            name
+            for name, sample in SAMPLES.items()
+            if all(ord(each) in known for each in sample) and (name not in _SHAPED or shaping & _SHAPED[name])
+        )
+        if scripts:
+            yield Face(file=relative, index=number, style=style, scripts=scripts)
+
+
+class Collector:
+    """Fills one folder; call the ``add_*`` methods, then `write_index`."""
+
+    def __init__(self, out: Path, *, never_train: NeverTrain, long_side_px: int) -> None:
+        """Collect into `out`, which is created."""
+        self._out, self._never, self._long_side_px = out, never_train, long_side_px
+        self._pictures: dict[str, list[Picture]] = {
+            name: [] for name in ("backgrounds", "sprites", "logos", "marks", "frames")
+        }
+        self._faces: list[Face] = []
+        self.dropped = 0
+        for name in (*self._pictures, "fonts"):
+            shutil.rmtree(out / name, ignore_errors=True)
+            (out / name).mkdir(parents=True)
+
+    def add_picture(
+        self, path: Path, source: str, licence: str, *, sprite: bool = False, min_side_px: int = _MIN_SIDE_PX
+    ) -> None:
+        """Take one background; a `sprite` that has an alpha channel is kept with it."""
+        picture = open_picture(path, self._long_side_px)
+        if min(picture.size) < (_MIN_SPRITE_SIDE_PX if sprite else min_side_px):
+            return
+        flat = flattened(picture)
+        if self._never.forbids(flat):
+            self.dropped += 1
+            return
+        stem = f"{source}-{hashlib.sha256(path.as_posix().split(source, 1)[-1].encode()).hexdigest()[:12]}"
+        if sprite and picture.mode == "RGBA":
+            picture.save(self._out / "sprites" / f"{stem}.png", compress_level=1)
+            self._pictures["sprites"].append(Picture(file=f"sprites/{stem}.png", source=source, licence=licence))
+        elif not sprite or picture.mode == "RGB":
+            flat.save(self._out / "backgrounds" / f"{stem}.jpg", quality=95, subsampling=0)
+            self._pictures["backgrounds"].append(
+                Picture(file=f"backgrounds/{stem}.jpg", source=source, licence=licence)
+            )
+
+    def add_fonts(self, root: Path, style: str) -> None:
+        """Take every usable font file under `root`."""
+        for path in sorted(each for each in root.rglob("*") if each.suffix.lower() in _FONTS and each.is_file()):
+            relative = f"fonts/{path.name}"
+            faces = list(faces_in(path, style, relative))
+            if faces:
+                shutil.copyfile(path, self._out / relative)
+                self._faces.extend(faces)
+
+    def add_icons(self, svgs: Sequence[Path], source: str, licence: str, *, side_px: int, cache: Path) -> None:
+        """Take icons as alpha maps of `side_px` squared; what is rendered stays in `cache`."""
+
+        def render(svg: Path) -> str:
+            rendered = cache / f"{svg.stem}.png"
+            if not rendered.is_file():
+                size = str(side_px)
+                command = ["rsvg-convert", "-w", size, "-h", size, str(svg)]
+                drawn = subprocess.run(command, check=True, capture_output=True).stdout
+                partial = rendered.with_suffix(".partial")
+                Image.open(io.BytesIO(drawn)).convert("RGBA").getchannel("A").save(partial, format="PNG")
+                partial.rename(rendered)
+            shutil.copyfile(rendered, self._out / "logos" / rendered.name)
+            return f"logos/{rendered.name}"
+
+        cache.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_ICON_JOBS) as pool:
+            names = list(pool.map(render, svgs))
+        self._pictures["logos"] += [Picture(file=name, source=source, licence=licence) for name in names]
+
+    def add_artwork(self, path: Path, kind: Literal["marks", "frames"], source: str, licence: str) -> None:
+        """Take a mark or an empty frame with alpha."""
+        picture = mark_with_alpha(path) if kind == "marks" else Image.open(path).convert("RGBA")
+        picture.save(self._out / kind / f"{path.stem}.png")
+        self._pictures[kind].append(Picture(file=f"{kind}/{path.stem}.png", source=source, licence=licence))
+
+    def write_index(self) -> MaterialIndex:
+        """Write ``materials.json`` and return its contents."""
+        index = MaterialIndex(faces=tuple(self._faces), **{name: tuple(each) for name, each in self._pictures.items()})
+        (self._out / "materials.json").write_text(
+            json.dumps(asdict(index), indent=1, ensure_ascii=False), encoding="utf-8"
+        )
+        return index
+
+
+def _packages(entry: dict[str, Any]) -> list[str]:
+    return [entry["name"]] if "name" in entry else [entry.get("prefix", "") + name for name in entry["names"]]
+
+
+def _add_package(collector: Collector, root: Path, name: str, entry: dict[str, Any]) -> None:
+    exclude, one_per_folder = entry.get("exclude", ()), entry.get("one_per_folder", False)
+    for kind in ("backgrounds", "sprites"):
+        for path in matching(root, entry.get(kind, ()), exclude=exclude, one_per_folder=one_per_folder):
+            collector.add_picture(
+                path,
+                name,
+                entry["licence"],
+                sprite=kind == "sprites",
+                min_side_px=entry.get("min_side_px", _MIN_SIDE_PX),
+            )
+    for path in matching(root, entry.get("frames", ()), exclude=exclude):
+        collector.add_artwork(path, "frames", name, entry["licence"])
+
+
+def collect(
+    out: Path, *, recipe: Path, never_train: NeverTrain, marks: Path | None, frames: Path | None
+) -> MaterialIndex:
+    """Download and collect everything; see the module docstring for the layout."""
+    if not recipe.is_file():
+        raise InputError(f"{recipe} does not exist.", advice="Name models/training/materials.toml with --recipe.")
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise InputError(
+            f"Not installed: {', '.join(missing)}.", advice="Run this on Debian with npm and librsvg2-bin."
+        )
+    spec = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    cache = out / ".downloads"
+    cache.mkdir(parents=True, exist_ok=True)
+    collector = Collector(out, never_train=never_train, long_side_px=spec["long_side_px"])
+    for entry in spec["packages"]:
+        for name in _packages(entry):
+            download = download_npm if entry.get("registry") == "npm" else download_debian
+            _add_package(collector, download(name, cache), _plain_name(name), entry)
+    for entry in spec["python_files"]:
+        found = importlib.util.find_spec(entry["package"])
+        if found is None or not found.submodule_search_locations:
+            LOG.warning("%s is not installed: skipped", entry["package"])
+            continue
+        for name in entry["backgrounds"]:
+            collector.add_picture(Path(found.submodule_search_locations[0]) / name, entry["package"], entry["licence"])
+    for style, entry in spec["fonts"].items():
+        for name in entry["packages"]:
+            collector.add_fonts(download_debian(name, cache), style)
+    icons = spec["icons"]
+    svgs = sorted((download_npm(icons["npm"], cache) / "package" / "icons").glob("*.svg"))
+    collector.add_icons(
+        svgs, icons["npm"], icons["licence"], side_px=icons["side_px"], cache=cache / f"icons-{icons['side_px']}"
+    )
+    local: tuple[tuple[Path | None, Literal["marks", "frames"]], ...] = ((marks, "marks"), (frames, "frames"))
+    for folder, kind in local:
+        for path in sorted(folder.iterdir()) if folder is not None else ():
+            if path.suffix.lower() in _PICTURES:
+                collector.add_artwork(path, kind, folder.name if folder else kind, "as its folder says")
+    index = collector.write_index()
+    LOG.info(
+        "dropped %d pictures that are close to one of %d that must not be trained on",
+        collector.dropped,
+        len(never_train),
+    )
+    counts = {name: len(items) for name, items in asdict(index).items()}
+    LOG.info("collected %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
+    return index
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description="Collect the material for synthetic training images.")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--recipe", type=Path, default=DEFAULT_RECIPE)
+    parser.add_argument(
+        "--never-train", type=Path, required=True, help="text file of 64-bit difference hashes, one a line"
+    )
+    parser.add_argument("--marks", type=Path, help="folder of mark artwork with alpha")
+    parser.add_argument("--frames", type=Path, help="folder of frames with alpha")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        collect(
+            options.out,
+            recipe=options.recipe,
+            never_train=NeverTrain.from_file(options.never_train),
+            marks=options.marks,
+            frames=options.frames,
+        )
+    except AutomaskError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
