@@ -19,8 +19,8 @@ from automask.protocols import PromptableRefiner
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask.weights import WeightLibrary
-from automask_api.refining.colours import ColourPromptSession
-from automask_api.refining.desk import RefineDesk
+from automask_api.refining.open_images import OpenImages
+from automask_models.refiners.colours import ColourPromptSession
 from automask_models.refiners.polygon import PolygonRefiner
 
 JSON = {"Accept": "application/json"}
@@ -163,8 +163,10 @@ def test_without_any_network_colour_answers_and_the_note_says_why(tmp_path):
 
 def test_a_loaded_refiner_that_can_be_asked_comes_first(tmp_path):
     network = sam(tmp_path)
-    desk = RefineDesk(pipeline(), most=1, most_px=10**6, loaded=(PolygonRefiner(PolygonRefiner.Options()), network))
-    opened = desk.opened("a", Image("a", red_on_grey()))
+    open_images = OpenImages(
+        pipeline(), most=1, most_px=10**6, loaded=(PolygonRefiner(PolygonRefiner.Options()), network)
+    )
+    opened = open_images.opened("a", Image("a", red_on_grey()))
     assert opened.session.answer(box=RED, drawn=truth()).method == "sam"
 
 
@@ -210,10 +212,10 @@ def test_a_session_looks_once_at_the_whole_image_and_closer_at_small_things(tmp_
 
 
 def test_open_images_are_bounded_by_their_pixels_too():
-    desk = RefineDesk(pipeline(), most=10, most_px=3 * 64 * 96)
+    open_images = OpenImages(pipeline(), most=10, most_px=3 * 64 * 96)
     for name in "abcde":
-        desk.opened(name, Image(name, red_on_grey()))
-    assert [name for name in "abcde" if desk.found(name)] == ["c", "d", "e"]
+        open_images.opened(name, Image(name, red_on_grey()))
+    assert [name for name in "abcde" if open_images.found(name)] == ["c", "d", "e"]
 
 
 def test_colours_answer_for_whole_images_and_flat_ones():

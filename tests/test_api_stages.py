@@ -11,7 +11,7 @@ from automask.client import Client, MaskOptions
 from automask.config import PipelineConfig
 from automask.errors import ConfigError
 from automask.run.pipeline import MaskPipeline
-from automask_api.assortment import _KEPT, Assortment, StageChoice
+from automask_api.loaded_stages import _KEPT, LoadedStages, StageChoice
 from automask_api.settings import ServiceSettings
 
 CONFIG = PipelineConfig(detectors=("edges",), refiner="polygon")
@@ -129,17 +129,17 @@ def test_no_choice_loads_anything_and_the_pipelines_kept_are_bounded(tmp_path):
             return [[] for _ in images]
 
     base = MaskPipeline.from_config(CONFIG)
-    assortment = Assortment(base, detectors={name: Counted(name) for name in names})
-    assortment.load()
+    loaded_stages = LoadedStages(base, detectors={name: Counted(name) for name in names})
+    loaded_stages.load()
     assert sorted(loads) == list(names)
     for bits in range(1, 2 ** len(names)):
         chosen = [name for index, name in enumerate(names) if bits >> index & 1]
-        config = assortment.checked(MaskOptions(detectors=chosen).applied_to(CONFIG))
-        made = assortment.of_choice(StageChoice.of(config))
+        config = loaded_stages.checked(MaskOptions(detectors=chosen).applied_to(CONFIG))
+        made = loaded_stages.of_choice(StageChoice.of(config))
         made.load()
-        assert made is assortment.of_choice(StageChoice.of(config))
+        assert made is loaded_stages.of_choice(StageChoice.of(config))
     assert len(loads) == len(names)
-    assert len(assortment._made) <= _KEPT
+    assert len(loaded_stages._made) <= _KEPT
     with pytest.raises(ConfigError, match="no detector 'z'"):
-        assortment.checked(MaskOptions(detectors=["z"]).applied_to(CONFIG))
-    assert Assortment.of(base, ServiceSettings(data_dir=tmp_path, more_refiners=())).refiners.keys() == {"polygon"}
+        loaded_stages.checked(MaskOptions(detectors=["z"]).applied_to(CONFIG))
+    assert LoadedStages.of(base, ServiceSettings(data_dir=tmp_path, more_refiners=())).refiners.keys() == {"polygon"}

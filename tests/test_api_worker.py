@@ -13,9 +13,9 @@ import httpx
 from api_server import png, serving
 
 from automask.errors import WeightsError
-from automask_api.assortment import Assortment
 from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy, DeadlinePassed
+from automask_api.loaded_stages import LoadedStages
 from automask_api.worker import ModelWorker
 
 
@@ -40,7 +40,7 @@ class Gated(RedDetector):
 @pytest.fixture
 def gated():
     detector = Gated()
-    worker = ModelWorker([Assortment(pipeline(detector))], batch_size=4, capacity=8)
+    worker = ModelWorker([LoadedStages(pipeline(detector))], batch_size=4, capacity=8)
     worker.start()
     yield worker, detector
     detector.gate.set()

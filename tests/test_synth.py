@@ -26,7 +26,7 @@ from automask_training.synth import (
 from automask_training.synth.dhash import NeverTrain, dhash
 from automask_training.synth.drawings import redrawn
 from automask_training.synth.index import MaterialIndex, Picture
-from automask_training.synth.lettering import FontShelf, InkStyle, arched, line, paint
+from automask_training.synth.lettering import FontCollection, InkStyle, arched, line, paint
 from automask_training.synth.materials import (
     Collector,
     download_npm,
@@ -341,12 +341,12 @@ def test_faces_are_listed_by_what_they_can_write(tmp_path: Path) -> None:
     _write_font(tmp_path / "fonts" / "boxes.ttf", SAMPLES["latin"] + SAMPLES["han"] + SAMPLES["cyrillic"][:-1])
     faces = list(faces_in(tmp_path / "fonts" / "boxes.ttf", "plain", "fonts/boxes.ttf"))
     assert [face.scripts for face in faces] == [("latin", "han")]
-    shelf = FontShelf(tmp_path, faces)
+    fonts = FontCollection(tmp_path, faces)
     rng = np.random.default_rng(0)
-    assert shelf.scripts() == {"latin", "han"}
-    assert shelf.choose(rng, "han", ("brush",)) == faces[0]
-    assert shelf.choose(rng, "latin", also="copyright") is None
-    ink = line("AB", shelf.font(faces[0], 100, "latin"))
+    assert fonts.scripts() == {"latin", "han"}
+    assert fonts.choose(rng, "han", ("brush",)) == faces[0]
+    assert fonts.choose(rng, "latin", also="copyright") is None
+    ink = line("AB", fonts.font(faces[0], 100, "latin"))
     assert ink.max() == 255
     assert 60 <= ink.shape[0] <= 80
 

@@ -19,7 +19,7 @@ from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_training import text_evidence
 from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic, leave_one_out
 from automask_training.synth.index import Face
-from automask_training.synth.lettering import FontShelf
+from automask_training.synth.lettering import FontCollection
 from automask_training.synth.texts import TextDrawer
 from automask_training.text_evidence import (
     CheckedFit,
@@ -327,7 +327,7 @@ class TestManifest:
 class TestSynthetic:
     def test_pictures_hold_the_script_asked_for_and_its_truth(self):
         face = Face("noto-sans-thai.ttf", 0, "plain", ("thai",))
-        drawer = TextDrawer(FontShelf(FONTS, (face,)))
+        drawer = TextDrawer(FontCollection(FONTS, (face,)))
         for seed in range(4):
             ground = np.full((256, 256, 3), 120, dtype=np.uint8)
             picture = text_picture(np.random.default_rng(seed), ground.copy(), drawer, script="thai")

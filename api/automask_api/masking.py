@@ -22,10 +22,10 @@ from automask.mask.drawing import draw, fuse_fingerprint
 from automask.mask.rendering import Mask
 from automask.values.types import MaskResult
 from automask_api.adjusting import Adjustments, adjusted_png
-from automask_api.assortment import StageChoice
 from automask_api.cache import ResultCache
 from automask_api.decoding import PixelBudget
 from automask_api.errors import ImageTooLarge
+from automask_api.loaded_stages import StageChoice
 from automask_api.trimming import give_back_memory
 from automask_api.uploads.decoder import UploadDecoder
 from automask_api.uploads.enlarging import Scale

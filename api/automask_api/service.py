@@ -17,16 +17,16 @@ from automask.config import PipelineConfig
 from automask.http.request import MaskOptions
 from automask.run.pipeline import MaskPipeline
 from automask.store import Store
-from automask_api.assortment import Assortment
 from automask_api.cache import ResultCache
 from automask_api.connections import Connections
 from automask_api.decoding import PixelBudget
 from automask_api.errors import Busy
 from automask_api.jobs.runner import JobRunner
 from automask_api.labelstudio.backend import LabelStudioBackend
+from automask_api.loaded_stages import LoadedStages
 from automask_api.masking import MaskMaker
 from automask_api.metrics import Metrics
-from automask_api.refining.desk import RefineDesk
+from automask_api.refining.open_images import OpenImages
 from automask_api.security.limits import ARRIVAL, Arrival
 from automask_api.settings import TEMPORARY_FOLDER, ServiceSettings
 from automask_api.stopping import Stopping
@@ -58,9 +58,9 @@ class Service:
         self.settings = settings
         self.store = store
         self.pipelines = _one_per_device(pipeline, settings)
-        assortments = [Assortment.of(each, settings) for each in self.pipelines]
-        self.assortment = assortments[0]
-        self.worker = ModelWorker(assortments, batch_size=settings.batch_size, capacity=settings.queue_size)
+        all_stages = [LoadedStages.of(each, settings) for each in self.pipelines]
+        self.loaded_stages = all_stages[0]
+        self.worker = ModelWorker(all_stages, batch_size=settings.batch_size, capacity=settings.queue_size)
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-api")
         self.decoder = UploadDecoder(seconds=settings.max_decode_s, memory_bytes=settings.max_decode_bytes)
         self.waiting_threads = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="automask-waiting")
@@ -76,9 +76,9 @@ class Service:
             max_megapixels=settings.max_megapixels,
             reduce_above_megapixels=settings.reduce_above_megapixels,
         )
-        refiners = self.assortment.more_refiners.values()
-        self.desk = RefineDesk(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
-        self.jobs = JobRunner(self.assortment, self.worker, settings)
+        refiners = self.loaded_stages.more_refiners.values()
+        self.open_images = OpenImages(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
+        self.jobs = JobRunner(self.loaded_stages, self.worker, settings)
         self.label_studio = LabelStudioBackend(self.masks, settings, threads=self.waiting_threads)
         self.stopping = Stopping()
         self._places: set[Arrival] = set()
@@ -101,7 +101,7 @@ class Service:
         Raises:
             ConfigError: A value is out of range, or it names a stage that is not loaded here.
         """
-        return self.assortment.checked(options.applied_to(self.config))
+        return self.loaded_stages.checked(options.applied_to(self.config))
 
     def start(self) -> None:
         """Start all threads, after what a killed server left half-made is gone."""

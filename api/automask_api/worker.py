@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from automask.errors import AutomaskError
 from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image, MaskResult
-from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, DeadlinePassed
+from automask_api.loaded_stages import LoadedStages, StageChoice
 from automask_api.stopping import stopping_error
 
 logger = logging.getLogger(__name__)
@@ -58,18 +58,18 @@ _Task = _Call[object] | _Analysis
 
 
 class ModelWorker:
-    """One thread per assortment; its stages are used by its own thread only.
+    """One thread per loaded_stages; its stages are used by its own thread only.
 
     Futures that are cancelled, or whose deadline has passed, are dropped before they cost anything.
 
     Args:
-        assortments: Equal ones, one per thread.
+        loaded_stages: Equal ones, one per thread.
         batch_size: Images that one call takes at most.
         capacity: Tasks that may wait; more are refused.
     """
 
-    def __init__(self, assortments: Sequence[Assortment], *, batch_size: int, capacity: int) -> None:
-        self._assortments = tuple(assortments)
+    def __init__(self, loaded_stages: Sequence[LoadedStages], *, batch_size: int, capacity: int) -> None:
+        self._loaded_stages = tuple(loaded_stages)
         self._batch_size = batch_size
         self._capacity = capacity
         self._condition = threading.Condition()
@@ -88,7 +88,7 @@ class ModelWorker:
 
     def models_fingerprint(self, stages: StageChoice | None = None) -> str:
         """Of everything that decides what is found in an image: stages, weights, saved templates."""
-        pipeline = self._assortments[0].of_choice(stages)
+        pipeline = self._loaded_stages[0].of_choice(stages)
         templates = [template.id for template in pipeline.saved_templates.templates]
         refine = pipeline.fingerprints.refine
         return hashlib.sha256(" ".join([refine, *templates]).encode()).hexdigest()[:16] if templates else refine
@@ -96,7 +96,7 @@ class ModelWorker:
     @property
     def ready(self) -> bool:
         """Whether all models are loaded."""
-        return self._loaded == len(self._assortments) and not self._closed
+        return self._loaded == len(self._loaded_stages) and not self._closed
 
     @property
     def waiting(self) -> int:
@@ -105,9 +105,9 @@ class ModelWorker:
 
     def start(self) -> None:
         """Start the threads; each loads its models first."""
-        for number, assortment in enumerate(self._assortments):
+        for number, stages in enumerate(self._loaded_stages):
             name = f"automask-model-{number}"
-            thread = threading.Thread(target=self._work, args=(assortment,), name=name, daemon=True)
+            thread = threading.Thread(target=self._work, args=(stages,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -196,9 +196,9 @@ class ModelWorker:
                 self._waiting.append(task)
             self._condition.notify()
 
-    def _work(self, assortment: Assortment) -> None:
+    def _work(self, loaded_stages: LoadedStages) -> None:
         try:
-            assortment.load()
+            loaded_stages.load()
         except AutomaskError as error:
             self._refuse_all(error)
             return
@@ -213,9 +213,9 @@ class ModelWorker:
                 self.calls += bool(tasks)
                 self.analysed += len(tasks) if isinstance(tasks, list) else 0
             if isinstance(tasks, _Call):
-                tasks.run(assortment.of_choice(tasks.stages))
+                tasks.run(loaded_stages.of_choice(tasks.stages))
             elif tasks:
-                _run_batch(assortment.of_choice(tasks[0].stages), tasks)
+                _run_batch(loaded_stages.of_choice(tasks[0].stages), tasks)
 
     def _refuse_all(self, error: AutomaskError) -> None:
         with self._condition:

@@ -83,14 +83,14 @@ class SecondPass:
 
     def _estimate(self) -> bool:
         """Bring the active templates up to date."""
-        shelf = self._store.templates
+        table = self._store.templates
         samples = [(detector, detector.sample(self._facts())) for detector in self._detectors]
         key = _digest(
             _ESTIMATE_VERSION,
             [self._pipeline.config.decode.model_dump(mode="json")],
             *([detector.fingerprint, [facts.content_sha256 for facts in sample]] for detector, sample in samples),
         )
-        if key != shelf.sample_fingerprint():
+        if key != table.sample_fingerprint():
             templates: list[DatasetTemplate] = []
             is_complete = True
             for detector, sample in samples:
@@ -106,8 +106,8 @@ class SecondPass:
                     is_complete = False
             self._keep_decisions(templates)
             # An estimate without some of its images is as good as it gets now; the next run makes it again.
-            shelf.replace(templates, origin=TemplateOrigin.ESTIMATED, sample_fingerprint=key if is_complete else "")
-        shelf.replace(self._pipeline.saved_templates.templates, origin=TemplateOrigin.SAVED)
+            table.replace(templates, origin=TemplateOrigin.ESTIMATED, sample_fingerprint=key if is_complete else "")
+        table.replace(self._pipeline.saved_templates.templates, origin=TemplateOrigin.SAVED)
         return True
 
     def _keep_decisions(self, templates: Sequence[DatasetTemplate]) -> None:

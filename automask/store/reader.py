@@ -21,7 +21,7 @@ from automask.store.records import (
     StoredImage,
 )
 from automask.store.rows import issue, region_outline, stored_image
-from automask.store.template_shelf import TemplateShelf
+from automask.store.template_table import TemplateTable
 from automask.values.types import Issue, Kind, MaskResult, Region, Verdict
 
 
@@ -44,9 +44,9 @@ class StoreReader:
         return self.root / placing.MASKS_FOLDER
 
     @property
-    def templates(self) -> TemplateShelf:
+    def templates(self) -> TemplateTable:
         """What repeats in the dataset."""
-        return TemplateShelf(self._database)
+        return TemplateTable(self._database)
 
     def mask_path(self, mask_name: str) -> Path:
         """Where the mask of a name is or will be.

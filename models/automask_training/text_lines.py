@@ -22,7 +22,7 @@ from automask_models.text.evidence import Evidence
 from automask_training.synth import SyntheticImage
 from automask_training.synth.backgrounds import Backgrounds, PictureCache
 from automask_training.synth.index import MaterialIndex
-from automask_training.synth.lettering import FontShelf, paint
+from automask_training.synth.lettering import FontCollection, paint
 from automask_training.synth.raster import Canvas, rotated, trimmed
 from automask_training.synth.texts import TextDrawer, contrasting, fitted, random_style
 
@@ -141,7 +141,7 @@ def search_synthetic(materials: Path, detector: Detector, *, count: int, seed: i
         InputError: The folder has no materials, or no faces for one of `SCRIPTS`.
     """
     index = MaterialIndex.read(materials).of_split("train")
-    drawer = TextDrawer(FontShelf(materials, index.faces))
+    drawer = TextDrawer(FontCollection(materials, index.faces))
     missing = sorted(set(SCRIPTS) - drawer.scripts())
     if missing:
         raise InputError(

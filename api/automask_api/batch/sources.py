@@ -17,8 +17,8 @@ from starlette.requests import Request
 
 from automask.dataset.names import is_image_name
 from automask.dataset.sniff import HEAD_BYTES, Unknown, recognise
+from automask_api.bodies import MULTIPART, media_type_of, no_room, parsed_form
 from automask_api.errors import RequestInvalid, TooLarge, UnsupportedType
-from automask_api.intake import MULTIPART, media_type_of, no_room, parsed_form
 from automask_api.settings import ServiceSettings
 
 ZIP_TYPES = ("application/zip", "application/x-zip-compressed")

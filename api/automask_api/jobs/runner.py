@@ -22,13 +22,13 @@ from automask.run.events import Counted, FileSkipped, ImageDone, ImageFailed, Im
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
 from automask.values.types import Image, Issue, MaskResult, Region, Verdict
-from automask_api.assortment import Assortment, StageChoice
 from automask_api.errors import Busy, Conflict, NotFound
+from automask_api.jobs.job_files import JobFiles
 from automask_api.jobs.records import Job, JobProblem, JobProgress, JobRequest, JobState, UploadRequest
 from automask_api.jobs.repeats import Submitted, key_reused
 from automask_api.jobs.roots import Choice, allowed_folder, pattern_of
-from automask_api.jobs.shelf import JobShelf
 from automask_api.jobs.uploads import Staged, UploadShelf
+from automask_api.loaded_stages import LoadedStages, StageChoice
 from automask_api.settings import TEMPORARY_FOLDER, ServiceSettings
 from automask_api.worker import ModelWorker
 
@@ -75,16 +75,16 @@ class JobRunner:
     """Keeps and works on jobs. Any thread may use it.
 
     Args:
-        assortment: Of a model thread.
+        loaded_stages: Of a model thread.
         worker: The model threads.
         settings: Data folder, roots, how many jobs to keep.
     """
 
-    def __init__(self, assortment: Assortment, worker: ModelWorker, settings: ServiceSettings) -> None:
-        self._assortment = assortment
+    def __init__(self, loaded_stages: LoadedStages, worker: ModelWorker, settings: ServiceSettings) -> None:
+        self._loaded_stages = loaded_stages
         self._worker = worker
         self._settings = settings
-        self._shelf = JobShelf(settings.data_dir)
+        self._job_files = JobFiles(settings.data_dir)
         self.uploads = UploadShelf(settings, temporary=settings.data_dir / TEMPORARY_FOLDER)
         self._condition = threading.Condition()
         self._jobs: dict[str, Job] = {}
@@ -95,7 +95,7 @@ class JobRunner:
 
     def start(self) -> None:
         """Take up what an earlier server left, and begin."""
-        for job in self._shelf.read():
+        for job in self._job_files.read():
             self._jobs[job.id] = job
             if not job.state.is_final:
                 self._queue.append(job.id)
@@ -175,7 +175,7 @@ class JobRunner:
                 raise Busy("Too many jobs are waiting.", retry_after_s=60)
             if staged is not None:
                 self.uploads.keep(staged)
-            self._shelf.write(job)
+            self._job_files.write(job)
             self._jobs[job.id] = job
             self._queue.append(job.id)
             self._drop_oldest()
@@ -246,7 +246,7 @@ class JobRunner:
 
     def store_of(self, job: Job) -> Path:
         """Folder of the store with a job's masks."""
-        return self._shelf.store_root(job)
+        return self._job_files.store_root(job)
 
     def _known(self, idempotency: str, request: JobRequest | UploadRequest) -> Submitted | None:
         """The job that came with a key before."""
@@ -256,11 +256,11 @@ class JobRunner:
         return None if job is None else Submitted(job, is_new=False)
 
     def _configured(self, request: JobRequest | UploadRequest) -> PipelineConfig:
-        return self._assortment.checked(request.options.applied_to(self._assortment.pipeline.config))
+        return self._loaded_stages.checked(request.options.applied_to(self._loaded_stages.pipeline.config))
 
     def _forget(self, job: Job) -> None:
         del self._jobs[job.id]
-        self._shelf.remove(job, others=self._jobs.values())
+        self._job_files.remove(job, others=self._jobs.values())
         if isinstance(job.request, UploadRequest):
             self.uploads.remove(job.request, others=self._jobs.values())
 
@@ -272,7 +272,7 @@ class JobRunner:
     def _put(self, job: Job, **changes: object) -> Job:
         changed = job.model_copy(update=changes)
         self._jobs[job.id] = changed
-        self._shelf.write(changed)
+        self._job_files.write(changed)
         return changed
 
     def _work(self) -> None:
@@ -315,12 +315,12 @@ class JobRunner:
             config = self._configured(job.request)
             run_dataset(
                 folder,
-                self._shelf.store_root(job),
+                self._job_files.store_root(job),
                 config,
                 choose=Choice(roots, pattern_of(job.request)),
                 events=counting,
                 stop=stop,
-                pipeline=QueuedPipeline(self._assortment.of_choice(StageChoice.of(config)), config, self._worker),
+                pipeline=QueuedPipeline(self._loaded_stages.of_choice(StageChoice.of(config)), config, self._worker),
             )
         except AutomaskError as error:
             problem = JobProblem(code=error.code, detail=error.message, advice=error.advice)

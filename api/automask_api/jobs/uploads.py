@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automask_api.batch.sources import BatchItem
+from automask_api.bodies import no_room
 from automask_api.errors import RequestInvalid, StorageFull, TooLarge
-from automask_api.intake import no_room
 from automask_api.jobs.records import Job, UploadRequest
 from automask_api.settings import ServiceSettings
 

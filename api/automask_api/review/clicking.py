@@ -32,7 +32,7 @@ from automask.run.pipeline import MaskPipeline
 from automask.values.grid import LatentGrid
 from automask.values.types import Image, MaskResult
 from automask_api.refining.clicks import masked_before_growth, masked_thing, part_to_remove, thing_to_add
-from automask_api.refining.desk import RefineDesk
+from automask_api.refining.open_images import OpenImages
 
 _MOST_OPEN_PX = 400_000_000
 
@@ -80,13 +80,13 @@ def measure_clicks(
         clicks: How often a person clicks at most.
     """
     pipeline = MaskPipeline.from_config(config)
-    desk = RefineDesk(pipeline, most=2, most_px=_MOST_OPEN_PX)
+    open_images = OpenImages(pipeline, most=2, most_px=_MOST_OPEN_PX)
     for entry in entries:
         image = load_image(manifest.root, entry, config)
         truth = manifest.truth_of(entry)
         if truth is not None:
             result = pipeline.run([image])[0]
-            yield _clicked(entry, image, truth, result, desk, config, start=start, clicks=clicks)
+            yield _clicked(entry, image, truth, result, open_images, config, start=start, clicks=clicks)
 
 
 def _clicked(
@@ -94,7 +94,7 @@ def _clicked(
     image: Image,
     truth: NDArray[np.uint8],
     result: MaskResult,
-    desk: RefineDesk,
+    open_images: OpenImages,
     config: PipelineConfig,
     *,
     start: Start,
@@ -107,7 +107,7 @@ def _clicked(
     radius_px = growth_px(grid, config.render.growth_cells)
     largest_hole_px = hole_px(grid, config.render.fill_holes_cells)
     add, remove = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-    session = desk.opened(entry.image, image).session
+    session = open_images.opened(entry.image, image).session
     leaks: list[float | None] = []
     wastes: list[float | None] = []
     made: list[tuple[int, int, bool]] = []

@@ -28,7 +28,7 @@ from automask.store import Status, Store, StoredImage
 from automask.values.types import Image
 from automask_api.errors import NotFound
 from automask_api.refining.clicks import masked_before_growth, part_to_remove, thing_to_add
-from automask_api.refining.desk import RefineDesk
+from automask_api.refining.open_images import OpenImages
 from automask_api.review.pictures import PictureCache
 
 Answer = TypeVar("Answer")
@@ -56,7 +56,7 @@ class ReviewSource:
         self.pictures = PictureCache(config.decode)
         self._drawing = threading.Lock()
         self._opening = threading.Lock()
-        self._desk: RefineDesk | None = None
+        self._open_images: OpenImages | None = None
 
     @classmethod
     @contextlib.contextmanager
@@ -170,19 +170,19 @@ class ReviewSource:
         pixels, content = self.pixels(stored), self.content_of(stored)
         if not (0 <= x < pixels.shape[1] and 0 <= y < pixels.shape[0]):
             raise InputError(f"The click {x},{y} lies outside of {stored.image_id}.", code="prompt-invalid")
-        desk = self._desk_of_today()
-        return desk.opened(content, Image(id=stored.image_id, pixels=pixels)).session, desk.working
+        open_images = self._images_of_today()
+        return open_images.opened(content, Image(id=stored.image_id, pixels=pixels)).session, open_images.working
 
     def _masked(self, stored: StoredImage) -> NDArray[np.bool_] | None:
         """(H, W) bool, what is masked in the store, before growth; None where nothing is known of the image."""
         loaded = Loaded.of(self.store, stored)
         return masked_before_growth(loaded.found, self.config, loaded.layers) if loaded is not None else None
 
-    def _desk_of_today(self) -> RefineDesk:
+    def _images_of_today(self) -> OpenImages:
         with self._opening:
-            if self._desk is None:  # made at the first click: most reviews need none
-                self._desk = RefineDesk(_bare_pipeline(self.config), most=_OPEN_IMAGES, most_px=_OPEN_PX)
-            return self._desk
+            if self._open_images is None:  # made at the first click: most reviews need none
+                self._open_images = OpenImages(_bare_pipeline(self.config), most=_OPEN_IMAGES, most_px=_OPEN_PX)
+            return self._open_images
 
     def redraw(self, image_id: str) -> StoredImage | None:
         """Draw the mask of an image again, and those of others that a correction left behind; the image's new row."""

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from automask_api.adjusting import Adjustments
+from automask_api.bodies import read_image, until_disconnect
 from automask_api.description import BINARY, image_body
-from automask_api.intake import read_image, until_disconnect
 from automask_api.options import model_of
 from automask_api.service import ServiceDep
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from automask_api.intake import until_disconnect
+from automask_api.bodies import until_disconnect
 from automask_api.labelstudio.backend import Project
 from automask_api.service import ServiceDep
 

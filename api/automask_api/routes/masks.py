@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from automask.http.wire import WireResult
 from automask_api.accept import preferred
+from automask_api.bodies import read_image, until_disconnect
 from automask_api.description import BINARY, image_body, reference
-from automask_api.intake import read_image, until_disconnect
 from automask_api.masking import Answer, ImageFacts
 from automask_api.options import RequestOptions, model_of
 from automask_api.service import ServiceDep

@@ -34,13 +34,13 @@ class ModelsInfo(WireServer):
 @router.get("/models", operation_id="getModels")
 async def models(service: ServiceDep) -> ModelsInfo:
     """Detectors and refiner with their versions."""
-    pipeline, assortment = service.pipelines[0], service.assortment
+    pipeline, loaded_stages = service.pipelines[0], service.loaded_stages
     return ModelsInfo(
         version=__version__,
         detectors=[_stage(stage) for stage in pipeline.detectors],
         refiner=_stage(pipeline.refiner),
-        more_detectors=[_stage(each) for each in assortment.more_detectors.values()],
-        more_refiners=[_stage(each) for each in assortment.more_refiners.values()],
+        more_detectors=[_stage(each) for each in loaded_stages.more_detectors.values()],
+        more_refiners=[_stage(each) for each in loaded_stages.more_refiners.values()],
         config=pipeline.config.model_dump(mode="json"),
         fingerprints=WireFingerprints.of(pipeline.fingerprints),
         notices=[_wire(notice) for notice in pipeline.notices],

@@ -22,11 +22,11 @@ from automask.protocols import PromptAnswer
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask_api.accept import preferred
+from automask_api.bodies import MULTIPART, Form, media_type_of, read_form, until_disconnect
 from automask_api.description import BINARY, reference
 from automask_api.errors import NotFound, UnsupportedType
-from automask_api.intake import MULTIPART, Form, media_type_of, read_form, until_disconnect
 from automask_api.options import model_of
-from automask_api.refining.desk import OpenImage
+from automask_api.refining.open_images import OpenImage
 from automask_api.refining.prompts import RefineOptions, drawn_into
 from automask_api.service import Service, ServiceDep
 
@@ -117,7 +117,7 @@ async def _refined(service: Service, form: Form, options: RefineOptions) -> Refi
         raise InputError("Nothing was pointed at.", advice="Send points, a box or a drawing.", code="prompt-invalid")
 
     def ask() -> PromptAnswer:
-        with service.desk.working:
+        with service.open_images.working:
             return opened.session.answer(points=options.all_points, wanted=options.wanted, box=box, drawn=artefact)
 
     timeout_s = service.settings.deadline_s
@@ -129,7 +129,7 @@ async def _refined(service: Service, form: Form, options: RefineOptions) -> Refi
     return RefineAnswer(
         content_sha256=content_sha256,
         method=answer.method,
-        note=service.desk.missing,
+        note=service.open_images.missing,
         score=answer.score,
         box=found.xyxy if found is not None else None,
         rle=WireRle.of(answer.artefact[found.slices]) if found is not None else None,
@@ -143,17 +143,17 @@ async def _opened(service: Service, form: Form, options: RefineOptions) -> tuple
     if data is None:
         if options.content_sha256 is None:
             raise InputError("There is no image.", advice="Send -F image=@picture.png.", code="prompt-invalid")
-        known = service.desk.found(options.content_sha256)
+        known = service.open_images.found(options.content_sha256)
         if known is None:
             raise NotFound("The server does not remember that image.", advice="Send it again.", code="image-forgotten")
         return options.content_sha256, known
     content_sha256 = hashlib.sha256(data).hexdigest()
-    known = service.desk.found(content_sha256)
+    known = service.open_images.found(content_sha256)
     if known is None:
         async with service.masks.pixels_of(data, name="image") as decoded:
             image = decoded.image
             work = service.worker.call(
-                lambda _: service.desk.opened(content_sha256, image), timeout_s=service.settings.deadline_s
+                lambda _: service.open_images.opened(content_sha256, image), timeout_s=service.settings.deadline_s
             )
             known = await asyncio.wrap_future(work)
     return content_sha256, known

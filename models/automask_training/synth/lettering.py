@@ -23,7 +23,7 @@ def _load(path: str, index: int, size_px: int, engine: ImageFont.Layout) -> Imag
     return ImageFont.truetype(path, size_px, index=index, layout_engine=engine)
 
 
-class FontShelf:
+class FontCollection:
     """The faces of a folder of materials; with none at all, Pillow's built-in Latin face serves."""
 
     def __init__(self, folder: Path, faces: Sequence[Face]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from automask_training.synth import emblems, textures
 from automask_training.synth.backgrounds import PictureCache
 from automask_training.synth.index import MaterialIndex
-from automask_training.synth.lettering import FontShelf, InkStyle, embossed, line, paint
+from automask_training.synth.lettering import FontCollection, InkStyle, embossed, line, paint
 from automask_training.synth.raster import Blend, Canvas, Colour, Layer, over, rotated, scaled, solid, trimmed
 from automask_training.synth.scripts import (
     agency,
@@ -91,9 +91,9 @@ def mark_style(rng: np.random.Generator, fill: Colour, size_px: int) -> InkStyle
 class MarkDrawer:
     """Puts small marks on a canvas; the methods named like labels return whether something was drawn."""
 
-    def __init__(self, cache: PictureCache, index: MaterialIndex, shelf: FontShelf) -> None:
-        """Use logos and mark artwork of `index`, and the faces of `shelf`."""
-        self._cache, self._index, self._shelf = cache, index, shelf
+    def __init__(self, cache: PictureCache, index: MaterialIndex, fonts: FontCollection) -> None:
+        """Use logos and mark artwork of `index`, and the faces of `fonts`."""
+        self._cache, self._index, self._fonts = cache, index, fonts
         self._by_label: dict[str, Callable[[np.random.Generator, Canvas], bool]] = {
             "signature": self.signature,
             "copyright": self.copyright,
@@ -110,7 +110,7 @@ class MarkDrawer:
 
     def scripts(self) -> frozenset[str]:
         """Return the scripts that can be written."""
-        return self._shelf.scripts()
+        return self._fonts.scripts()
 
     # ---- pieces, also for spread marks ----
 
@@ -127,9 +127,9 @@ class MarkDrawer:
         emboss_share: float = 0.0,
     ) -> Layer:
         """Draw a line of text: in `fill` alone, embossed, or in a random style."""
-        face = self._shelf.choose(rng, script, styles, also="copyright" if "©" in text else None)
+        face = self._fonts.choose(rng, script, styles, also="copyright" if "©" in text else None)
         tracking = size_px * rng.uniform(0.05, 0.4) if rng.random() < 0.12 else 0.0
-        coverage = line(text, self._shelf.font(face, size_px, script), tracking_px=tracking)
+        coverage = line(text, self._fonts.font(face, size_px, script), tracking_px=tracking)
         if rng.random() < emboss_share:
             return trimmed(embossed(coverage, max(1, size_px // 24)))
         style = InkStyle(fill=fill) if rng.random() < plain_share else mark_style(rng, fill, size_px)
@@ -142,8 +142,8 @@ class MarkDrawer:
             icon = trimmed(solid(alpha, colour))
             return scaled(icon, side_px / max(icon.size_px))
         initials = person(rng)[0].upper() + (person(rng)[0].upper() if rng.random() < 0.5 else "")
-        font = self._shelf.font(self._shelf.choose(rng, "latin"), max(16, side_px), "latin")
-        small = self._shelf.font(self._shelf.choose(rng, "latin", ("plain", "display")), max(9, side_px // 4), "latin")
+        font = self._fonts.font(self._fonts.choose(rng, "latin"), max(16, side_px), "latin")
+        small = self._fonts.font(self._fonts.choose(rng, "latin", ("plain", "display")), max(9, side_px // 4), "latin")
         return emblems.crest(
             rng, side_px, colour, initials=initials, motto=agency(rng).upper(), font_of=font, small_font=small
         )
@@ -222,7 +222,7 @@ class MarkDrawer:
                 rng, words(rng, "han", 1)[:3], size, fill, styles=("brush",), script="han", plain_share=1.0
             )
             if rng.random() < 0.5:
-                font = self._shelf.font(self._shelf.choose(rng, "han"), max(12, size), "han")
+                font = self._fonts.font(self._fonts.choose(rng, "han"), max(12, size), "han")
                 characters = [line(each, font) for each in words(rng, "han", 2)[: int(rng.choice([1, 2, 4]))]]
                 red = textures.near(rng, (190, 30, 30), 25)
                 mark = emblems.seal(rng, characters, max(12, round(size * rng.uniform(0.7, 1.3))), red)
@@ -278,8 +278,8 @@ class MarkDrawer:
         if rng.random() < 0.4 and not text.endswith("M"):
             coverage = emblems.segment_line(text, size, slant=float(rng.choice([0.0, 0.12])))
         else:
-            face = self._shelf.choose(rng, "latin", ("plain", "display") if rng.random() < 0.85 else ("fancy",))
-            coverage = line(text, self._shelf.font(face, size, "latin"))
+            face = self._fonts.choose(rng, "latin", ("plain", "display") if rng.random() < 0.85 else ("fancy",))
+            coverage = line(text, self._fonts.font(face, size, "latin"))
         layer = trimmed(paint(coverage, style))
         return self._put(rng, canvas, layer, label="timestamp", opacity=rng.uniform(0.7, 1.0), corner_share=0.9)
 

@@ -13,7 +13,7 @@ from automask_training.synth.backgrounds import Backgrounds, PictureCache
 from automask_training.synth.degrade import degraded
 from automask_training.synth.frames import FrameDrawer
 from automask_training.synth.index import MaterialIndex, Split
-from automask_training.synth.lettering import FontShelf
+from automask_training.synth.lettering import FontCollection
 from automask_training.synth.marks import MarkDrawer
 from automask_training.synth.raster import Bytes, Canvas, resize
 from automask_training.synth.scenes import SceneDrawer, chart_ground, comic_ground
@@ -102,11 +102,11 @@ class Synthesizer:
     def _open(self) -> None:
         index = MaterialIndex.read(self._materials).of_split(self._split)
         cache = PictureCache(self._materials, limit_bytes=self._recipe.cache_bytes)
-        shelf = FontShelf(self._materials, index.faces)
+        fonts = FontCollection(self._materials, index.faces)
         self._backgrounds = Backgrounds(cache, index)
-        self._texts = TextDrawer(shelf)
+        self._texts = TextDrawer(fonts)
         self._scenes = SceneDrawer(self._texts)
-        self._marks = MarkDrawer(cache, index, shelf)
+        self._marks = MarkDrawer(cache, index, fonts)
         self._stock = StockMarkDrawer(self._marks)
         self._frames = FrameDrawer(cache, index)
 

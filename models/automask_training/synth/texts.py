@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask_training.synth import textures
-from automask_training.synth.lettering import FontShelf, InkStyle, arched, block, columns, line, paint
+from automask_training.synth.lettering import FontCollection, InkStyle, arched, block, columns, line, paint
 from automask_training.synth.raster import (
     Blend,
     Bytes,
@@ -83,17 +83,17 @@ def random_style(rng: np.random.Generator, fill: Colour, size_px: int) -> InkSty
 class TextDrawer:
     """Puts text on a canvas; every method returns whether something was drawn."""
 
-    def __init__(self, shelf: FontShelf) -> None:
-        """Write with the faces of `shelf`."""
-        self._shelf = shelf
+    def __init__(self, fonts: FontCollection) -> None:
+        """Write with the faces of `fonts`."""
+        self._fonts = fonts
 
     def scripts(self) -> frozenset[str]:
         """Return the scripts that can be written."""
-        return self._shelf.scripts()
+        return self._fonts.scripts()
 
     def pick_script(self, rng: np.random.Generator) -> str:
         """Return a script that can be written, by `SCRIPT_WEIGHTS`."""
-        usable = [name for name in SCRIPT_WEIGHTS if name in self._shelf.scripts()]
+        usable = [name for name in SCRIPT_WEIGHTS if name in self._fonts.scripts()]
         weights = np.array([SCRIPT_WEIGHTS[name] for name in usable])
         return usable[int(rng.choice(len(usable), p=weights / weights.sum()))]
 
@@ -101,26 +101,26 @@ class TextDrawer:
         self, rng: np.random.Generator, script: str, size_px: int, *, words_count: int, styles: tuple[str, ...] = ()
     ) -> Bytes:
         """Return the coverage of one random line."""
-        face = self._shelf.choose(rng, script, styles)
+        face = self._fonts.choose(rng, script, styles)
         tracking = (
             size_px * rng.uniform(0.05, 0.6)
             if rng.random() < 0.1 and script in {"latin", "cyrillic", "han", "kana"}
             else 0.0
         )
-        return line(words(rng, script, words_count), self._shelf.font(face, size_px, script), tracking_px=tracking)
+        return line(words(rng, script, words_count), self._fonts.font(face, size_px, script), tracking_px=tracking)
 
     def block_coverage(
         self, rng: np.random.Generator, script: str, size_px: int, *, lines: int, styles: tuple[str, ...] = ()
     ) -> Bytes:
         """Return the coverage of several lines of one face."""
-        font = self._shelf.font(self._shelf.choose(rng, script, styles), size_px, script)
+        font = self._fonts.font(self._fonts.choose(rng, script, styles), size_px, script)
         count = int(rng.integers(2, 6))
         drawn = [line(words(rng, script, max(1, count + int(rng.integers(-1, 2)))), font) for _ in range(lines)]
         return block(drawn, round(size_px * rng.uniform(0.2, 0.8)), align=float(rng.choice([0.0, 0.5, 0.5, 1.0])))
 
     def column_coverage(self, rng: np.random.Generator, script: str, size_px: int, *, number: int) -> Bytes:
         """Return the coverage of text set in columns."""
-        font = self._shelf.font(self._shelf.choose(rng, script), size_px, script)
+        font = self._fonts.font(self._fonts.choose(rng, script), size_px, script)
         texts = [words(rng, script, int(rng.integers(2, 5))).replace(" ", "") for _ in range(number)]
         return columns(texts, font, size_px, leading_px=round(size_px * rng.uniform(0.1, 0.6)))
 

@@ -4,7 +4,7 @@ import { getQueue } from "./api.js";
 import { ClickAssist } from "./clicks.js";
 import { Controls } from "./controls.js";
 import { Frame } from "./frame.js";
-import { Outbox } from "./keeping.js";
+import { Outbox } from "./outbox.js";
 import { listenToKeys } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Panel } from "./panel.js";

@@ -3,8 +3,8 @@
 import { Problem, decide, decideTemplate, framesOff, getImage, putCorrection, spread, takeBack, withdrawCorrection } from "./api.js";
 import { inflate, fromBase64, unpackRuns } from "./packing.js";
 
-/** @typedef {import("./keeping.js").Outbox} Outbox */
-/** @typedef {import("./keeping.js").Parcel} Parcel */
+/** @typedef {import("./outbox.js").Outbox} Outbox */
+/** @typedef {import("./outbox.js").Parcel} Parcel */
 /** @typedef {"saved"|"saving"|"waiting"|"conflict"|"refused"} State */
 
 const FIRST_PAUSE_MS = 1000;

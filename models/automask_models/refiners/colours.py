@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from automask.protocols import PromptAnswer
 from automask.values.geometry import Box
 from automask.values.types import Image
-from automask_api.refining.marks import mark_at
+from automask_models.refiners.standing_out import mark_at
 
 GRABCUT, REGION_GROWING = "grabcut", "region-growing"
 

@@ -14,8 +14,8 @@ from automask.protocols import PromptableRefiner, PromptSession, Refiner
 from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image
 from automask.weights import WeightLibrary
-from automask_api.refining.colours import ColourPromptSession
-from automask_api.refining.either import EitherPromptSession
+from automask_api.refining.fallback import FallbackPromptSession
+from automask_models.refiners.colours import ColourPromptSession
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class OpenImage:
     session: PromptSession
 
 
-class RefineDesk:
+class OpenImages:
     """A bounded number of open images, the longest unused closed first. Any thread may use it, one at a time works.
 
     Args:
@@ -82,7 +82,7 @@ class RefineDesk:
     def _session(self, image: Image) -> PromptSession:
         if self._refiner is not None:
             try:
-                return EitherPromptSession(self._refiner.prompt_session(image), ColourPromptSession(image))
+                return FallbackPromptSession(self._refiner.prompt_session(image), ColourPromptSession(image))
             except (ConfigError, WeightsError) as error:
                 self._do_without(error)
         return ColourPromptSession(image)

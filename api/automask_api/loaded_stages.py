@@ -31,7 +31,7 @@ class StageChoice:
         return cls(config.detectors, config.refiner)
 
 
-class Assortment:
+class LoadedStages:
     """A pipeline with further stages beside it. Any thread may ask; the pipelines belong to one model thread.
 
     Args:
@@ -117,14 +117,14 @@ class Assortment:
 
 
 class _Chosen(MaskPipeline):
-    """Some of the stages of an assortment, which has loaded them."""
+    """Some of the stages of an loaded_stages, which has loaded them."""
 
-    def __init__(self, assortment: Assortment, choice: StageChoice) -> None:
-        base = assortment.pipeline
+    def __init__(self, loaded_stages: LoadedStages, choice: StageChoice) -> None:
+        base = loaded_stages.pipeline
         super().__init__(
             base.config.model_copy(update={"detectors": choice.detectors, "refiner": choice.refiner}),
-            detectors=[assortment.detectors[name] for name in choice.detectors],
-            refiner=assortment.refiners[choice.refiner],
+            detectors=[loaded_stages.detectors[name] for name in choice.detectors],
+            refiner=loaded_stages.refiners[choice.refiner],
             dataset_detectors=base.dataset_detectors,
         )
 

@@ -11,7 +11,7 @@ from automask.protocols import PromptAnswer, PromptSession
 from automask.values.geometry import Box
 
 
-class EitherPromptSession:
+class FallbackPromptSession:
     """Asks the first session, and the second one where the first answers with nothing.
 
     See `automask.protocols.PromptSession`.

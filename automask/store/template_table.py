@@ -16,7 +16,7 @@ from automask.values.types import Kind, Region
 _SAMPLE_KEY = "templates_sample"
 
 
-class TemplateShelf:
+class TemplateTable:
     """Reads and writes templates. Reached as `Store.templates`; raises what the store's own methods raise."""
 
     def __init__(self, database: Database) -> None:

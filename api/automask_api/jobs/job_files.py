@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _JOBS, _STORES = "jobs", "stores"
 
 
-class JobShelf:
+class JobFiles:
     """The files of all jobs and their stores.
 
     Args:
