@@ -152,19 +152,16 @@ class _Layers(PipelineConfig, BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def load_config(
-    path: Path | None = None, *, flags: Mapping[str, Any] | None = None, stages_elsewhere: bool = False
-) -> PipelineConfig:
-    """Read the configuration through its layers.
+def layered_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = None) -> PipelineConfig:
+    """Read the configuration through its layers; the names of stages under `options` are for the caller to check.
 
     Args:
         path: A TOML file, or None.
         flags: Nested mapping of values given on the command line or in a request.
-        stages_elsewhere: A server knows its stages; the caller looks at the names under `options` when it knows them.
 
     Raises:
-        ConfigError: The file is missing or not TOML, a key, a stage under `options` or an `AUTOMASK_*` variable is
-            unknown, or a value is out of range.
+        ConfigError: The file is missing or not TOML, a key or an `AUTOMASK_*` variable is unknown, or a value is out of
+            range.
     """
     _check_variables(os.environ)
     if path is not None:
@@ -185,12 +182,7 @@ def load_config(
         merged = Layers(**(flags or {}))
     except ValidationError as error:
         raise config_error(error) from error
-    config = PipelineConfig.model_validate(merged.model_dump())
-    if config.options and not stages_elsewhere:
-        from automask.plugins import check_stage_names  # imports this module
-
-        check_stage_names(config)
-    return config
+    return PipelineConfig.model_validate(merged.model_dump())
 
 
 def close_name(name: str, known: Iterable[str]) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from automask.config import FrozenModel, PipelineConfig, RuntimeConfig, close_name, config_error
+from automask.config import FrozenModel, PipelineConfig, RuntimeConfig, close_name, config_error, layered_config
 from automask.errors import ConfigError, PluginError
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 from automask.version import __version__
@@ -68,6 +69,17 @@ def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group ho
             f"The plug-in {name!r} does not import: {error}.",
             advice="Install the package or the automask extra that brings it.",
         ) from error
+
+
+def load_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = None) -> PipelineConfig:
+    """The configuration through its layers, with options for stages that are installed here; see `layered_config`.
+
+    Raises:
+        ConfigError: As `layered_config`, or a stage under `options` is unknown.
+    """
+    config = layered_config(path, flags=flags)
+    check_stage_names(config)
+    return config
 
 
 def check_stage_names(config: PipelineConfig, *, elsewhere: Collection[str] = ()) -> None:

@@ -11,9 +11,10 @@ from pydantic import Field
 from automask.cli import app, options
 from automask.cli.toml_text import _value, config_toml
 from automask.client.calls import API_KEY_VARIABLE
-from automask.config import OTHER_VARIABLES, PipelineConfig, load_config
+from automask.config import OTHER_VARIABLES, PipelineConfig
 from automask.errors import ConfigError
-from automask.plugins import COMMANDS
+from automask.plugins import COMMANDS, load_config
+from automask.values.assignments import policy_flags
 from automask.weights import WEIGHTS_VARIABLE
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",)))
@@ -44,7 +45,7 @@ def test_every_key_is_printed_with_its_description():
 
 def test_flags_that_are_not_given_leave_no_trace():
     assert options.render_flags(training_px=None, cell_px=None, growth_cells=None) == {}
-    assert options.policy_flags(policies=None, weights=[], accepts=None) == {}
+    assert policy_flags(policies=None, weights=[], accepts=None) == {}
     assert options.stage_flags(detectors=None, refiner=None, stage_options=None, keeps_text=True) == {}
     assert options.runtime_flags(device=None, threads=None) == {}
 
@@ -53,9 +54,9 @@ def test_flags_become_sections():
     assert options.render_flags(training_px=512, cell_px=None, growth_cells=0.0) == {
         "render": {"training_px": 512, "growth_cells": 0.0}
     }
-    assert options.policy_flags(
-        policies=["text=keep", "frame=review"], weights=["text = 0.3"], accepts=["text=0.7"]
-    ) == {"policy": {"text": {"action": "keep", "weight": "0.3", "accept": "0.7"}, "frame": {"action": "review"}}}
+    assert policy_flags(policies=["text=keep", "frame=review"], weights=["text = 0.3"], accepts=["text=0.7"]) == {
+        "policy": {"text": {"action": "keep", "weight": "0.3", "accept": "0.7"}, "frame": {"action": "review"}}
+    }
     assert options.stage_flags(detectors="a, b,", refiner="c", stage_options=None, keeps_text=False) == {
         "detectors": ("a", "b"),
         "refiner": "c",

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from PIL import Image as PillowImage
 
-from automask.config import load_config
+from automask.plugins import load_config
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
 from automask.store import Store

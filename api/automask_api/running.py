@@ -13,8 +13,8 @@ from types import FrameType
 
 import uvicorn
 
-from automask.config import load_config
 from automask.errors import EXIT_INTERRUPTED, OutputError, StoreLocked
+from automask.plugins import load_config
 from automask.run.pipeline import MaskPipeline
 from automask.store.locking import exclusive_lock
 from automask_api.app import create_app

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automask.errors import ConfigError
+from automask.values.assignments import split_pair
 
 if TYPE_CHECKING:
     from automask.config import PipelineConfig
@@ -148,26 +149,6 @@ def render_flags(
     return _section("render", given)
 
 
-def policy_flags(
-    *, policies: Sequence[str] | None, weights: Sequence[str] | None, accepts: Sequence[str] | None
-) -> dict[str, dict[str, Any]]:
-    """The `policy` section for repeated `KIND=VALUE` flags.
-
-    Raises:
-        ConfigError: A flag has no `=`, or an unknown kind.
-    """
-    section: dict[str, dict[str, Any]] = {}
-    for flag, key, pairs in (
-        ("--policy", "action", policies),
-        ("--weight", "weight", weights),
-        ("--accept", "accept", accepts),
-    ):
-        for pair in pairs or ():
-            kind, value = _split(pair, flag=flag, example="text=keep" if flag == "--policy" else "text=0.3")
-            section.setdefault(kind, {})[key] = value
-    return {"policy": section} if section else {}
-
-
 def stage_flags(
     *, detectors: str | None, refiner: str | None, stage_options: Sequence[str] | None, keeps_text: bool
 ) -> dict[str, Any]:
@@ -185,7 +166,7 @@ def stage_flags(
         flags["store_text"] = False
     options: dict[str, dict[str, Any]] = {}
     for assignment in stage_options or ():
-        left, value = _split(assignment, flag="--option", example="rapidocr.key=0.4")
+        left, value = split_pair(assignment, flag="--option", example="rapidocr.key=0.4")
         stage, dot, key = left.partition(".")
         if not dot or not stage or not key:
             raise ConfigError(
@@ -214,12 +195,13 @@ def runtime_flags(*, device: str | None, threads: int | None) -> dict[str, dict[
 
 def load(config_file: Path | None, *sections: dict[str, Any], stages_elsewhere: bool = False) -> PipelineConfig:
     """Layer the flags over the environment, the file and the defaults; see `load_config`."""
-    from automask.config import load_config
+    from automask.config import layered_config
+    from automask.plugins import load_config
 
     flags: dict[str, Any] = {}
     for section in sections:
         flags.update(section)
-    return load_config(config_file, flags=flags, stages_elsewhere=stages_elsewhere)
+    return layered_config(config_file, flags=flags) if stages_elsewhere else load_config(config_file, flags=flags)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -230,13 +212,6 @@ def _names(text: str) -> tuple[str, ...]:
 def _section(name: str, given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     present = {key: value for key, value in given.items() if value is not None}
     return {name: present} if present else {}
-
-
-def _split(pair: str, *, flag: str, example: str) -> tuple[str, str]:
-    left, equals, right = pair.partition("=")
-    if not equals or not left.strip() or not right.strip():
-        raise ConfigError(f"{flag} {pair}: expected NAME=VALUE.", advice=f"Write e.g. {flag} {example}.")
-    return left.strip(), right.strip()
 
 
 def _toml_value(text: str) -> Any:  # noqa: ANN401 - whatever TOML can say

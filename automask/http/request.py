@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from automask.cli.options import policy_flags
 from automask.config import Name, PipelineConfig, RenderConfig, config_error
 from automask.trainers.conventions import trainer_named
+from automask.values.assignments import policy_flags
 from automask.values.types import Kind
 
 Pair = Annotated[str, Field(pattern=r"^[a-z]+=[a-z0-9.]+$", max_length=64)]

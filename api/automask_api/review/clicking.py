@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from automask.bench.manifest import Manifest, ManifestEntry, read_manifest
 from automask.bench.run import load_image
 from automask.bench.tables import markdown_table
-from automask.config import PipelineConfig, load_config
+from automask.config import PipelineConfig
 from automask.errors import AutomaskError, InputError
 from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
 from automask.mask.metrics import TRUTH_UNWANTED, judged_cells, mean_of, score_mask
 from automask.mask.rendering import CorrectionLayers, growth_px, hole_px
+from automask.plugins import load_config
 from automask.run.pipeline import MaskPipeline
 from automask.values.grid import LatentGrid
 from automask.values.types import Image, MaskResult

@@ -11,6 +11,7 @@ import typer
 
 from automask.cli import options
 from automask.errors import ConfigError
+from automask.values.assignments import policy_flags
 
 if TYPE_CHECKING:
     from automask.bench.beside import BesideRun
@@ -89,7 +90,7 @@ def bench(
         options.overlay_flags(dataset_detectors=dataset_detectors, templates=None),
         options.runtime_flags(device=device, threads=threads),
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
-        options.policy_flags(policies=policies, weights=None, accepts=None),
+        policy_flags(policies=policies, weights=None, accepts=None),
     )
     _check_combinations(
         as_folders=as_folders,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automask.cli import options
+from automask.values.assignments import policy_flags
 
 if TYPE_CHECKING:
     from automask.config import PipelineConfig
@@ -43,7 +44,7 @@ def render(
         config_file,
         {
             **options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
-            **options.policy_flags(policies=policies, weights=weights, accepts=accepts),
+            **policy_flags(policies=policies, weights=weights, accepts=accepts),
             **options.review_flags(below=review_below, budget=review_budget),
         },
     )

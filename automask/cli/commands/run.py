@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from automask.cli import options
+from automask.values.assignments import policy_flags
 
 if TYPE_CHECKING:
     from automask.config import PipelineConfig
@@ -74,7 +75,7 @@ def run(
         options.overlay_flags(dataset_detectors=dataset_detectors, templates=templates),
         options.runtime_flags(device=device, threads=threads),
         options.render_flags(training_px=training_px, cell_px=cell_px, growth_cells=growth_cells),
-        options.policy_flags(policies=policies, weights=weights, accepts=accepts),
+        policy_flags(policies=policies, weights=weights, accepts=accepts),
         options.review_flags(below=review_below, budget=review_budget),
         stages_elsewhere=server is not None and not print_config,
     )
