@@ -22,12 +22,6 @@ COMMANDS = "automask.commands"
 WEIGHT_CATALOGUES = "automask.weight_catalogues"
 
 STAGE_GROUPS = (DETECTORS, DATASET_DETECTORS, REFINERS)
-OWN_NAMES = {
-    DETECTORS: frozenset({"rapidocr", "rapidocr-baseline", "easyocr", "edges", "ink", "tiling", "yolo"}),
-    DATASET_DETECTORS: frozenset({"overlay"}),
-    REFINERS: frozenset({"polygon", "cluster", "ink", "sam"}),
-}
-"""Stages that every complete installation of this version has."""
 REINSTALL = "reinstall it with `pip install --force-reinstall --no-deps automask`, in a source tree `pip install -e .`"
 
 
@@ -59,7 +53,7 @@ def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group ho
     entries = available(group)
     if name not in entries:
         advice = f"Known names: {', '.join(sorted(entries)) or 'none'}."
-        if name in OWN_NAMES.get(group, ()):  # the list of names is written when automask is installed
+        if name in _default_stages().get(group, ()):  # the list of names is written when automask is installed
             advice = f"automask {__version__} has it, but its installation is older or damaged: {REINSTALL}."
         raise PluginError(f"There is no plug-in {name!r} in {group}.", advice=advice, code="plugin-unknown")
     try:
@@ -69,6 +63,16 @@ def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group ho
             f"The plug-in {name!r} does not import: {error}.",
             advice="Install the package or the automask extra that brings it.",
         ) from error
+
+
+def _default_stages() -> dict[str, frozenset[str]]:
+    """Stages that every complete installation of this version has: those that run when nothing is asked for."""
+    default = PipelineConfig()
+    return {
+        DETECTORS: frozenset(default.detectors),
+        DATASET_DETECTORS: frozenset(default.dataset_detectors),
+        REFINERS: frozenset({default.refiner}),
+    }
 
 
 def load_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = None) -> PipelineConfig:
@@ -95,7 +99,7 @@ def check_stage_names(config: PipelineConfig, *, elsewhere: Collection[str] = ()
     if not config.options:
         return
     named = {*config.detectors, *config.dataset_detectors, config.refiner, *elsewhere}
-    known = named.union(*OWN_NAMES.values(), *(available(group) for group in STAGE_GROUPS))
+    known = named.union(*_default_stages().values(), *(available(group) for group in STAGE_GROUPS))
     unknown = sorted(set(config.options) - known)
     if not unknown:
         return
