@@ -12,7 +12,6 @@ import numpy as np
 
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
-from automask.mask.confidence.quality import quality_attributes
 from automask.mask.drawing import digest, draw, fuse_fingerprint, judge
 from automask.mask.judging import least_certainty
 from automask.mask.merging import fused
@@ -155,7 +154,6 @@ class MaskPipeline:
             try:
                 patches = list(self.refiner.refine(work.image, work.regions))
                 _check_patches(self.refiner.name, work, patches)
-                work.regions = _measured(work.image, work.regions, patches)
             except _FATAL:
                 raise
             except Exception as error:
@@ -265,14 +263,6 @@ def _check_patches(refiner: str, work: _Work, patches: Sequence[Patch]) -> None:
             advice="Report this to the plug-in's author.",
             code="stage-contract",
         )
-
-
-def _measured(image: Image, regions: Sequence[Region], patches: Sequence[Patch]) -> list[Region]:
-    measures = quality_attributes(image, list(patches))
-    return [
-        dataclasses.replace(region, attributes={**region.attributes, **measure})
-        for region, measure in zip(regions, measures, strict=True)
-    ]
 
 
 def _without_text(region: Region) -> Region:

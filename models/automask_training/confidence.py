@@ -23,7 +23,7 @@ from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError
 from automask.files.atomic import write_atomic
 from automask.mask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
-from automask.mask.confidence.features import FITTED
+from automask.mask.confidence.features import FEATURES
 from automask.mask.confidence.model import ConfidenceModel, FeatureWeight
 from automask_training.confidence_data import (
     LabelledImage,
@@ -64,7 +64,7 @@ class Rows:
             InputError: All masks are fine, or none is, or they come from one source.
         """
         rows = cls(
-            values=np.array([[image.features[name] for name in FITTED] for image in images], dtype=np.float64),
+            values=np.array([[image.features[name] for name in FEATURES] for image in images], dtype=np.float64),
             fine=np.array([image.is_fine for image in images], dtype=np.bool_),
             source=np.array([image.source for image in images], dtype=np.str_),
         )
@@ -125,7 +125,7 @@ def fit_confidence(rows: Rows, *, fitted_on: str) -> CheckedFit:
             lowest=round(float(lowest[column]), _DECIMALS),
             highest=round(float(highest[column]), _DECIMALS),
         )
-        for column, name in enumerate(FITTED)
+        for column, name in enumerate(FEATURES)
     }
     model = ConfidenceModel(fitted_on=fitted_on, intercept=round(fit.intercept, _DECIMALS), features=features)
     return CheckedFit(model=model, left_out=left_out, penalty=penalty)
