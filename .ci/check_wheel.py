@@ -11,7 +11,12 @@ from email import message_from_string
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = {"automask": "", "models/automask_models": "models/", "api/automask_api": "api/"}
+PACKAGES = {
+    "automask": "",
+    "models/automask_models": "models/",
+    "models/automask_training": "models/",
+    "api/automask_api": "api/",
+}
 """Folders of the tree that go into the wheel, with the prefix that they lose there."""
 
 

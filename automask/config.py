@@ -129,6 +129,10 @@ class PipelineConfig(FrozenModel):
     runtime: RuntimeConfig = RuntimeConfig()
 
 
+BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), dataset_detectors=(), refiner="polygon")
+"""What a person gets without automask: everything RapidOCR detects by its own defaults, grown by one cell."""
+
+
 class _Layers(PipelineConfig, BaseSettings):
     """`PipelineConfig` read through its layers."""
 

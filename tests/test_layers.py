@@ -26,14 +26,14 @@ FORBIDDEN = {
 }  # fmt: skip
 LAYERS = (
     ("version", "errors"),
-    ("values",),
+    ("values", "extras"),
     ("config",),
-    ("protocols", "files", "mask", "trainers"),
+    ("protocols", "files", "mask"),
     ("plugins", "store"),
     ("weights", "dataset"),
-    ("run", "http", "training"),
-    ("propagate", "importing", "report", "fill", "client"),
-    ("export", "captions", "check", "bench"),
+    ("run", "training", "trainers"),
+    ("propagate", "report", "fill", "http", "export"),
+    ("importing", "captions", "check", "bench", "client"),
     ("cli",),
 )
 """Modules and packages of `automask`, lowest first. One imports those of lower layers only, and nothing beside it."""

@@ -301,7 +301,8 @@ class TestRecipes:
 
         monkeypatch.chdir(RECIPES.parents[1])  # recipes name other states from the top of the repository
 
-        from automask_training.recipe import RecipeError, _NoImages, task_of
+        from automask_training.recipe import _NoImages, task_of
+        from automask_training.tables import RecipeError
 
         table = tomllib.loads((RECIPES / f"{name}.toml").read_text())
         task = task_of(table, _NoImages(), split="train")
@@ -312,7 +313,7 @@ class TestRecipes:
             task.sample(0)
 
     def test_unknown_keys_are_named(self) -> None:
-        from automask_training.recipe import RecipeError, table_to
+        from automask_training.tables import RecipeError, table_to
 
         with pytest.raises(RecipeError, match="Schedule has no peek"):
             table_to(Schedule, {"peek": 1.0})

@@ -33,9 +33,6 @@ from automask.version import __version__
 
 CASE_TOLERANCE = 1e-4
 
-BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), dataset_detectors=(), refiner="polygon")
-"""What a person gets without automask: everything RapidOCR detects by its own defaults, grown by one cell."""
-
 
 class ImageFigures(FrozenModel):
     """What one pipeline did on one image.

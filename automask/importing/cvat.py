@@ -7,7 +7,6 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
 
 import numpy as np
-from numpy.typing import NDArray
 
 from automask.errors import InputError
 from automask.importing import foreign
@@ -49,14 +48,6 @@ def read_cvat(source: Path, names: Names) -> FoundMasks:
         else:
             unusable[f"{path}: image"] = "one of them has no name"
     return match_by_name(names, entries, unusable)
-
-
-def mask_element_text(artefact: NDArray[np.bool_]) -> str:
-    """The `rle` attribute of an artefact that fills its box: row-major runs, the first of False pixels."""
-    flat = artefact.ravel()
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    runs = np.diff(np.concatenate(([0], edges, [flat.size]))).tolist()
-    return ", ".join(map(str, ([0, *runs] if flat[0] else runs)))
 
 
 def _outlines(image: Element, target: Target) -> Outlines:

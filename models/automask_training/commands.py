@@ -97,7 +97,7 @@ def train(
     from automask_training.checkpoint import StateError
     from automask_training.onnx_files import ExportError
     from automask_training.own.run import read_recipe
-    from automask_training.recipe import RecipeError
+    from automask_training.tables import RecipeError
 
     table = read_recipe(recipe)
     use = _use_of(table, recipe)

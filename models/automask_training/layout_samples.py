@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automask_training.recipe import VAL_SEED_OFFSET
+from automask_training.tables import VAL_SEED_OFFSET, table_to
 
 if TYPE_CHECKING:
     from automask_training.synth.index import Split
@@ -85,7 +85,6 @@ class RenderedSamples:
 
 def synthesizer_of(table: dict[str, Any], materials: Path, *, split: Split) -> LayoutSynthesizer:
     """The synthesizer of a recipe: `train` has all sources but the held-out ones, `val` has only those."""
-    from automask_training.recipe import table_to
     from automask_training.synth.index import MaterialIndex
     from automask_training.synth.layout.kinds import LayoutShares
     from automask_training.synth.layout.synthesizer import LayoutSynthesizer

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from automask_training.loop import LoopConfig, Task
 from automask_training.schedule import Schedule
+from automask_training.tables import VAL_SEED_OFFSET, RecipeError, table_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
     from automask_training.layout import LayoutTask
     from automask_training.sam import ImageSource
     from automask_training.synth import Synthesizer, SyntheticImage
-
-T = TypeVar("T")
-VAL_SEED_OFFSET = 1000
-
-
-class RecipeError(Exception):
-    """A recipe file names something that is not there, or lacks something."""
 
 
 def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task[Any, Any], LoopConfig]:
@@ -143,19 +137,6 @@ def load_average(table: dict[str, Any], *, out: Path) -> tuple[Task[Any, Any], n
 class _NoImages:
     def sample(self, index: int) -> SyntheticImage:
         raise RecipeError(f"image {index} was asked for, but no materials were given")
-
-
-def table_to(kind: type[T], table: dict[str, Any]) -> T:
-    """Dataclass from a TOML table; lists become tuples.
-
-    Raises:
-        RecipeError: a key that the dataclass does not have.
-    """
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    unknown = set(table) - known
-    if unknown:
-        raise RecipeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
 
 
 def _source(table: dict[str, Any], materials: Path, *, split: str) -> Synthesizer:

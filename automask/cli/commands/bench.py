@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from automask.bench.run import BenchRun
     from automask.config import PipelineConfig
 
-OURS, BASELINE_NAME = "automask", "rapidocr-baseline"
+OURS = "automask"
 METRIC_CASES = "metric_cases"
 """Folder of reference cases beside a manifest."""
 
@@ -233,18 +233,19 @@ def _configs(config: PipelineConfig, *, compare: Sequence[str], baseline: bool) 
     Raises:
         ConfigError: A `--compare` is not a new NAME=TOML.
     """
-    from automask.bench.run import BASELINE
+    from automask.config import BASELINE
 
+    baseline_name = BASELINE.detectors[0]
     configs = {OURS: config}
     for pair in compare:
         name, equals, path = pair.partition("=")
-        if not equals or not name or name in configs or (baseline and name == BASELINE_NAME):
+        if not equals or not name or name in configs or (baseline and name == baseline_name):
             raise ConfigError(
                 f"--compare {pair}: expected a new NAME=TOML.", advice="Write e.g. --compare base=base.toml."
             )
         configs[name] = options.load(Path(path))
     if baseline:
-        configs[BASELINE_NAME] = BASELINE
+        configs[baseline_name] = BASELINE
     return configs
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automask.export.base import BaseExporter, text_file
 from automask.export.protocol import ExportContext, ExportImage, ExportOptions, ExportRules, OutputFile, Record
-from automask.importing.cvat import mask_element_text
 from automask.values.geometry import Box
 from automask.values.types import Kind
 
@@ -40,7 +40,7 @@ class CvatExporter(BaseExporter[ExportOptions]):
             box = Box.of_artefact(one.artefact)
             if box is not None:
                 inside = np.ascontiguousarray(one.artefact[box.slices])
-                masks.append({"label": one.kind.value, "rle": mask_element_text(inside), "box": box.xyxy})
+                masks.append({"label": one.kind.value, "rle": _mask_runs(inside), "box": box.xyxy})
         return {"name": image.name, "width": width_px, "height": height_px, "masks": masks}
 
     def closing(self, records: Sequence[Record], context: ExportContext) -> Sequence[OutputFile]:
@@ -66,3 +66,11 @@ def _add_image(root: Element, record: Mapping[str, Any], number: int) -> None:
         place = {"left": str(x0), "top": str(y0), "width": str(x1 - x0), "height": str(y1 - y0)}
         fixed = {"source": "auto", "occluded": "0", "z_order": "0"}
         SubElement(image, "mask", {"label": mask["label"], "rle": mask["rle"], **place, **fixed})
+
+
+def _mask_runs(artefact: NDArray[np.bool_]) -> str:
+    """The `rle` attribute of an artefact that fills its box: row-major runs, the first of False pixels."""
+    flat = artefact.ravel()
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    runs = np.diff(np.concatenate(([0], edges, [flat.size]))).tolist()
+    return ", ".join(map(str, ([0, *runs] if flat[0] else runs)))

@@ -27,7 +27,8 @@ from automask_training.own.continuing import (
 from automask_training.own.reading import OwnData
 from automask_training.own.source import MixedSource, OwnSource
 from automask_training.own.uses import TaskUse
-from automask_training.recipe import VAL_SEED_OFFSET, export_recipe, loop_of, task_of
+from automask_training.recipe import export_recipe, loop_of, task_of
+from automask_training.tables import VAL_SEED_OFFSET
 
 SETTINGS_FILE = "settings.json"
 CONFIG_FILE = "automask.toml"
