@@ -7,16 +7,12 @@
   /** The one element of a kind that the page always has. @template {Element} T @param {string} selector @param {new () => T} type @param {ParentNode} [inside] */
   function the(selector, type, inside = document) {
     const found = inside.querySelector(selector);
-    if (!(found instanceof type))
-      throw new Error(`The page has no ${selector}.`);
+    if (!(found instanceof type)) throw new Error(`The page has no ${selector}.`);
     return found;
   }
 
   /** All elements of a kind. @template {Element} T @param {string} selector @param {new () => T} type */
-  const all = (selector, type) =>
-    [...document.querySelectorAll(selector)].flatMap((each) =>
-      each instanceof type ? [each] : [],
-    );
+  const all = (selector, type) => [...document.querySelectorAll(selector)].flatMap((each) => (each instanceof type ? [each] : []));
 
   const form = the(".filters", HTMLFormElement);
   const cards = all("main article", HTMLElement);
@@ -27,9 +23,7 @@
   /** @param {HTMLElement} card @param {Wanted} wanted */
   function matches(card, wanted) {
     const { kinds = "", state, name = "" } = card.dataset;
-    const [wantedState, kind, part] = ["state", "kind", "name"].map((key) =>
-      wanted.get(key),
-    );
+    const [wantedState, kind, part] = ["state", "kind", "name"].map((key) => wanted.get(key));
     return (
       (!wantedState || state === wantedState) &&
       (!kind || kinds.split(" ").includes(kind)) &&
@@ -47,22 +41,14 @@
     const filtered = [...wanted.values()].some(Boolean);
     output.value = filtered ? `${shown} of ${cards.length} on this page` : "";
     the(".nothing", HTMLElement).hidden = shown > 0;
-    const hash = filtered
-      ? "#" + new URLSearchParams([...wanted].filter(([, value]) => value))
-      : "";
+    const hash = filtered ? "#" + new URLSearchParams([...wanted].filter(([, value]) => value)) : "";
     history.replaceState(null, "", hash || location.pathname.split("/").pop());
-    for (const link of pagers)
-      link.href = (link.getAttribute("href") ?? "").split("#")[0] + hash;
+    for (const link of pagers) link.href = (link.getAttribute("href") ?? "").split("#")[0] + hash;
   }
 
   function fromForm() {
     const data = new FormData(form);
-    return new Map(
-      ["state", "kind", "name"].map((key) => [
-        key,
-        String(data.get(key) ?? ""),
-      ]),
-    );
+    return new Map(["state", "kind", "name"].map((key) => [key, String(data.get(key) ?? "")]));
   }
 
   const wanted = new URLSearchParams(location.hash.slice(1));
@@ -80,28 +66,17 @@
   /** @param {number} by */
   function step(by) {
     const visible = cards.filter((card) => !card.hidden);
-    const at = visible.findIndex((card) =>
-      card.contains(document.activeElement),
-    );
-    visible[Math.min(visible.length - 1, Math.max(0, at + by))]
-      ?.querySelector("a")
-      ?.focus();
+    const at = visible.findIndex((card) => card.contains(document.activeElement));
+    visible[Math.min(visible.length - 1, Math.max(0, at + by))]?.querySelector("a")?.focus();
   }
 
   /** @param {string} relation */
   function follow(relation) {
-    for (const link of all(`a[rel=${relation}]`, HTMLAnchorElement).slice(0, 1))
-      link.click();
+    for (const link of all(`a[rel=${relation}]`, HTMLAnchorElement).slice(0, 1)) link.click();
   }
 
   document.addEventListener("keydown", (event) => {
-    if (
-      event.ctrlKey ||
-      event.altKey ||
-      event.metaKey ||
-      event.target === search
-    )
-      return;
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target === search) return;
     if (event.key === "/") search.focus();
     else if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);

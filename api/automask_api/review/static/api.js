@@ -19,24 +19,17 @@ export function tokenOf(id) {
   const bytes = new TextEncoder().encode(id);
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary)
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replace(/=+$/, "");
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** @param {string} token @param {string} content */
-export const viewAddress = (token, content) =>
-  `${ROOT}/images/${token}/view?v=${content}`;
+export const viewAddress = (token, content) => `${ROOT}/images/${token}/view?v=${content}`;
 /** @param {string} token @param {string} content @param {string} name level/column/row */
-export const tileAddress = (token, content, name) =>
-  `${ROOT}/images/${token}/tiles/${name}?v=${content}`;
+export const tileAddress = (token, content, name) => `${ROOT}/images/${token}/tiles/${name}?v=${content}`;
 /** @param {string} token @param {string} content @param {number[]} box */
-export const partAddress = (token, content, box) =>
-  `${ROOT}/images/${token}/part/${box.join("/")}?v=${content.slice(0, 16)}`;
+export const partAddress = (token, content, box) => `${ROOT}/images/${token}/part/${box.join("/")}?v=${content.slice(0, 16)}`;
 /** @param {string} token @param {string|null} mask short hash of the mask */
-export const thumbnailAddress = (token, mask) =>
-  `${ROOT}/images/${token}/thumbnail?v=${mask ?? "none"}`;
+export const thumbnailAddress = (token, mask) => `${ROOT}/images/${token}/thumbnail?v=${mask ?? "none"}`;
 
 /**
  * @param {string} path @param {RequestInit & {json?: unknown, revision?: number}} [options]
@@ -45,17 +38,10 @@ export const thumbnailAddress = (token, mask) =>
  */
 export async function call(path, options = {}) {
   const headers = new Headers(options.headers);
-  if (options.json !== undefined)
-    headers.set("Content-Type", "application/json");
-  if (options.revision !== undefined)
-    headers.set("If-Match", `"${options.revision}"`);
-  const body =
-    options.json !== undefined ? JSON.stringify(options.json) : options.body;
-  const response = await fetch(`${ROOT}/${path}`, {
-    ...options,
-    headers,
-    body,
-  });
+  if (options.json !== undefined) headers.set("Content-Type", "application/json");
+  if (options.revision !== undefined) headers.set("If-Match", `"${options.revision}"`);
+  const body = options.json !== undefined ? JSON.stringify(options.json) : options.body;
+  const response = await fetch(`${ROOT}/${path}`, { ...options, headers, body });
   const isJson = (response.headers.get("Content-Type") ?? "").includes("json");
   const document = isJson ? await response.json() : null;
   if (!response.ok) throw new Problem(response.status, document);
@@ -73,21 +59,15 @@ export const withdrawCorrection = (token, revision) =>
   call(`images/${token}/correction`, { method: "DELETE", revision });
 /** @param {string} token @param {number} toRevision @param {number} revision */
 export const revertCorrection = (token, toRevision, revision) =>
-  call(`images/${token}/correction/revert`, {
-    method: "POST",
-    json: { to_revision: toRevision },
-    revision,
-  });
+  call(`images/${token}/correction/revert`, { method: "POST", json: { to_revision: toRevision }, revision });
 /** @param {string} token */
 export const getHistory = (token) => call(`images/${token}/history`);
 /** What was carried over from an image to others. @param {string} token */
 export const getSpreads = (token) => call(`images/${token}/propagations`);
 /** @param {string[]} tokens @param {string|null} decision */
-export const decide = (tokens, decision) =>
-  call("decisions", { method: "POST", json: { images: tokens, decision } });
+export const decide = (tokens, decision) => call("decisions", { method: "POST", json: { images: tokens, decision } });
 /** The thing at a pixel. @param {string} token @param {{x: number, y: number}} point @param {AbortSignal} [signal] */
-export const click = (token, point, signal) =>
-  call(`images/${token}/click`, { method: "POST", json: point, signal });
+export const click = (token, point, signal) => call(`images/${token}/click`, { method: "POST", json: point, signal });
 
 /**
  * Look for pixels of an image on all others.
@@ -96,13 +76,9 @@ export const click = (token, point, signal) =>
  */
 export async function searchMark(token, pixels, tell, signal) {
   const response = await fetch(`${ROOT}/images/${token}/propagation/search`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ pixels }),
-    signal,
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pixels }), signal,
   });
-  if (!response.ok || !response.body)
-    throw new Problem(response.status, await response.json().catch(() => null));
+  if (!response.ok || !response.body) throw new Problem(response.status, await response.json().catch(() => null));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = "", ended = false; ;) {
     const { done, value } = await reader.read();
@@ -124,13 +100,8 @@ export const spread = (token, body, revision) =>
   call(`images/${token}/propagation`, { method: "POST", json: body, revision });
 /** Decide about a recurring mark, for all images. @param {string} template @param {string|null} decision */
 export const decideTemplate = (template, decision) =>
-  call(`templates/${encodeURIComponent(template)}/decision`, {
-    method: "POST",
-    json: { decision },
-  });
+  call(`templates/${encodeURIComponent(template)}/decision`, { method: "POST", json: { decision } });
 /** Train all frames of all images. @param {string} token where that was said @param {string} operation */
-export const framesOff = (token, operation) =>
-  call(`images/${token}/frames-off`, { method: "POST", json: { operation } });
+export const framesOff = (token, operation) => call(`images/${token}/frames-off`, { method: "POST", json: { operation } });
 /** @param {string} operation */
-export const takeBack = (operation) =>
-  call(`propagations/${operation}`, { method: "DELETE" });
+export const takeBack = (operation) => call(`propagations/${operation}`, { method: "DELETE" });

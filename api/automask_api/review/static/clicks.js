@@ -23,8 +23,7 @@ export class ClickAssist {
     this.say = say;
     this.timer = 0;
     /** @type {AbortController|null} */ this.asking = null;
-    /** @type {Map<string, [number, number][]>} clicks that added things, by image */ this.wanted =
-      new Map();
+    /** @type {Map<string, [number, number][]>} clicks that added things, by image */ this.wanted = new Map();
   }
 
   /** No preview any more. */
@@ -48,9 +47,7 @@ export class ClickAssist {
     if (!found) return;
     this.preview(null, adds);
     if (adds) this.#asked().push([Math.floor(point.x), Math.floor(point.y)]);
-    this.session.edit(adds ? "click to add" : "click to remove", (doc) =>
-      doc.stamp(found.bitmap, found.box, adds),
-    );
+    this.session.edit(adds ? "click to add" : "click to remove", (doc) => doc.stamp(found.bitmap, found.box, adds));
   }
 
   /** @returns {[number, number][]} */
@@ -63,16 +60,8 @@ export class ClickAssist {
   /** @param {Point} point @param {boolean} adds @param {boolean} loudly */
   async #ask(point, adds, loudly) {
     const { doc, token } = this.session;
-    if (
-      !doc ||
-      point.x < 0 ||
-      point.y < 0 ||
-      point.x >= doc.width ||
-      point.y >= doc.height
-    )
-      return null;
-    const x = Math.floor(point.x),
-      y = Math.floor(point.y);
+    if (!doc || point.x < 0 || point.y < 0 || point.x >= doc.width || point.y >= doc.height) return null;
+    const x = Math.floor(point.x), y = Math.floor(point.y);
     this.asking?.abort();
     const asking = (this.asking = new AbortController());
     const thing = adds ? null : componentAt(doc, x, y);
@@ -85,30 +74,19 @@ export class ClickAssist {
     }
     try {
       const question = thing
-        ? {
-            x,
-            y,
-            thing: await toPart(thing),
-            wanted: this.#asked().slice(-MOST_WANTED),
-          }
+        ? { x, y, thing: await toPart(thing), wanted: this.#asked().slice(-MOST_WANTED) }
         : { x, y };
       const answer = await click(token, question, asking.signal);
       if (token !== this.session.token || asking.signal.aborted) return null;
-      const found =
-        answer.box[2] > answer.box[0] ? await toBitmap(answer) : null;
+      const found = answer.box[2] > answer.box[0] ? await toBitmap(answer) : null;
       this.preview(found, adds);
-      if (!found && loudly)
-        this.say("Nothing stands out here; draw it with the brush (B).");
+      if (!found && loudly) this.say("Nothing stands out here; draw it with the brush (B).");
       return found;
     } catch (error) {
       if (asking.signal.aborted) return null;
       if (thing) return thing; // without an answer all of it goes: it can be undone
       if (loudly) {
-        this.say(
-          error instanceof Problem
-            ? error.message
-            : "The server does not answer; draw with the brush meanwhile.",
-        );
+        this.say(error instanceof Problem ? error.message : "The server does not answer; draw with the brush meanwhile.");
       }
       return null;
     }
@@ -118,23 +96,15 @@ export class ClickAssist {
 /** @param {{bitmap: Uint8Array, box: import("./plane.js").Rect}} thing */
 async function toPart({ bitmap, box }) {
   const { x0, y0, x1, y1 } = box;
-  return {
-    box: [x0, y0, x1, y1],
-    pixels: await packRuns(runsOf(bitmap), y1 - y0, x1 - x0),
-  };
+  return { box: [x0, y0, x1, y1], pixels: await packRuns(runsOf(bitmap), y1 - y0, x1 - x0) };
 }
 
 /** @param {any} answer a box and packed pixels */
 async function toBitmap(answer) {
-  const [x0, y0, x1, y1] = answer.box,
-    box = { x0, y0, x1, y1 };
+  const [x0, y0, x1, y1] = answer.box, box = { x0, y0, x1, y1 };
   const bitmap = new Uint8Array((x1 - x0) * (y1 - y0));
   Plane.eachSpan(await unpackRuns(answer.pixels), box, (y, from, to) => {
-    bitmap.fill(
-      1,
-      (y - y0) * (x1 - x0) + from - x0,
-      (y - y0) * (x1 - x0) + to - x0,
-    );
+    bitmap.fill(1, (y - y0) * (x1 - x0) + from - x0, (y - y0) * (x1 - x0) + to - x0);
   });
   return { bitmap, box };
 }

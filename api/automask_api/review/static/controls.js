@@ -8,20 +8,13 @@ import { make } from "./lists.js";
 const SVG = "http://www.w3.org/2000/svg";
 const LEAST_RADIUS_PX = 1;
 const SIZE_STEP = 1.25;
-const GROUPS = [
-  ["select"],
-  ["brush", "eraser"],
-  ["lasso", "polygon", "rectangle"],
-  ["add", "remove"],
-  ["hand"],
-];
+const GROUPS = [["select"], ["brush", "eraser"], ["lasso", "polygon", "rectangle"], ["add", "remove"], ["hand"]];
 
 export class Controls extends EventTarget {
   /** @param {HTMLElement} frame @param {Stage} stage @param {Record<string, Tool>} tools */
   constructor(frame, stage, tools) {
     super();
-    const find = (/** @type {string} */ selector) =>
-      /** @type {any} */ (frame.querySelector(selector));
+    const find = (/** @type {string} */ selector) => /** @type {any} */ (frame.querySelector(selector));
     this.stage = stage;
     this.tools = tools;
     this.name = "select";
@@ -33,9 +26,7 @@ export class Controls extends EventTarget {
     /** @type {HTMLElement} */ this.bar = find("#tools");
     /** @type {HTMLElement} */ this.sizeLabel = find("#size-label");
     this.#build();
-    this.size.addEventListener("input", () =>
-      this.setRadius(this.#radiusOf(Number(this.size.value))),
-    );
+    this.size.addEventListener("input", () => this.setRadius(this.#radiusOf(Number(this.size.value))));
     stage.addEventListener("view", () => this.#drawRing());
   }
 
@@ -59,14 +50,7 @@ export class Controls extends EventTarget {
       return mouse;
     };
     const title = make("b", "", label);
-    this.hint.replaceChildren(
-      title,
-      " ",
-      button("left"),
-      `Left ${left} `,
-      button("right"),
-      `right ${right}`,
-    );
+    this.hint.replaceChildren(title, " ", button("left"), `Left ${left} `, button("right"), `right ${right}`);
     const brushes = name === "brush" || name === "eraser";
     this.sizeLabel.hidden = !brushes;
     this.ring.hidden = true;
@@ -76,12 +60,7 @@ export class Controls extends EventTarget {
   /** A radius that suits an image. @param {import("./document.js").MaskDocument} doc */
   suit(doc) {
     this.longest = Math.max(doc.width, doc.height);
-    this.setRadius(
-      Math.max(
-        LEAST_RADIUS_PX,
-        this.share ? this.share * this.longest : this.longest / 70,
-      ),
-    );
+    this.setRadius(Math.max(LEAST_RADIUS_PX, this.share ? this.share * this.longest : this.longest / 70));
   }
 
   /** @param {number} factor */
@@ -102,11 +81,7 @@ export class Controls extends EventTarget {
     const longest = this.longest ?? 1000;
     this.radius = Math.min(longest / 4, Math.max(LEAST_RADIUS_PX, radius));
     this.share = this.radius / longest;
-    this.size.value = String(
-      100 *
-        (Math.log(this.radius / LEAST_RADIUS_PX) /
-          Math.log(longest / 4 / LEAST_RADIUS_PX)),
-    );
+    this.size.value = String(100 * (Math.log(this.radius / LEAST_RADIUS_PX) / Math.log(longest / 4 / LEAST_RADIUS_PX)));
     this.sizeShown.textContent = `${Math.round(2 * this.radius)} px`;
     this.#drawRing();
   }
@@ -114,9 +89,7 @@ export class Controls extends EventTarget {
   /** Follow the pointer with the brush's outline. @param {PointerEvent} event */
   follow(event) {
     this.pointer = { clientX: event.clientX, clientY: event.clientY };
-    const unmasks =
-      (this.name === "eraser") !==
-      ((event.buttons & 2) !== 0 || event.shiftKey);
+    const unmasks = (this.name === "eraser") !== ((event.buttons & 2) !== 0 || event.shiftKey);
     this.ring.classList.toggle("unmasks", unmasks);
     this.#drawRing();
   }
@@ -130,8 +103,7 @@ export class Controls extends EventTarget {
     const brushes = this.name === "brush" || this.name === "eraser";
     this.ring.hidden = !brushes || !this.pointer;
     if (this.ring.hidden || !this.pointer) return;
-    const { x, y } = this.stage.point(this.pointer),
-      { zoom, x: left, y: top } = this.stage.view;
+    const { x, y } = this.stage.point(this.pointer), { zoom, x: left, y: top } = this.stage.view;
     const side = 2 * this.radius * zoom;
     this.ring.style.width = this.ring.style.height = `${side}px`;
     this.ring.style.transform = `translate(${left + x * zoom - side / 2}px, ${top + y * zoom - side / 2}px)`;
@@ -139,10 +111,7 @@ export class Controls extends EventTarget {
 
   /** @param {number} value 0..100 */
   #radiusOf(value) {
-    return (
-      LEAST_RADIUS_PX *
-      ((this.longest ?? 1000) / 4 / LEAST_RADIUS_PX) ** (value / 100)
-    );
+    return LEAST_RADIUS_PX * ((this.longest ?? 1000) / 4 / LEAST_RADIUS_PX) ** (value / 100);
   }
 
   #build() {
@@ -154,9 +123,7 @@ export class Controls extends EventTarget {
       }
       for (const name of group) {
         const { label, key } = this.tools[name];
-        const button = /** @type {HTMLButtonElement} */ (
-          make("button", "icon")
-        );
+        const button = /** @type {HTMLButtonElement} */ (make("button", "icon"));
         button.type = "button";
         button.dataset.tool = name;
         button.title = `${label} (${key})`;
@@ -166,8 +133,7 @@ export class Controls extends EventTarget {
         button.lastElementChild?.setAttribute("aria-hidden", "true");
         button.addEventListener("click", (event) => {
           this.choose(name);
-          if (event.detail > 0)
-            this.stage.element.focus({ preventScroll: true }); // clicked: the keys are the picture's
+          if (event.detail > 0) this.stage.element.focus({ preventScroll: true }); // clicked: the keys are the picture's
         });
         this.bar.append(button);
       }
@@ -176,9 +142,7 @@ export class Controls extends EventTarget {
       const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       if (!by) return;
       const buttons = [...this.bar.querySelectorAll("button")];
-      const at = buttons.indexOf(
-        /** @type {HTMLButtonElement} */ (document.activeElement),
-      );
+      const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
       buttons[(at + by + buttons.length) % buttons.length].focus();
       event.preventDefault();
     });

@@ -3,25 +3,9 @@
 import { eachRun, framed, overlap } from "./bitmaps.js";
 import { grownRows, holesOf, rowsOf } from "./holes.js";
 import { Plane, union } from "./plane.js";
-import {
-  deflate,
-  fromBase64,
-  inflate,
-  packRuns,
-  toBase64,
-  unpackRuns,
-} from "./packing.js";
+import { deflate, fromBase64, inflate, packRuns, toBase64, unpackRuns } from "./packing.js";
 import { ADD, ADDED_HOLE, KIND_BITS, REMOVE, WEIGHT } from "./bits.js";
-import {
-  KINDS,
-  bitOf,
-  calledKind,
-  groupsOf,
-  judge,
-  pixelsOf,
-  readRegion,
-  renamed,
-} from "./regions.js";
+import { KINDS, bitOf, calledKind, groupsOf, judge, pixelsOf, readRegion, renamed } from "./regions.js";
 import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
@@ -36,8 +20,7 @@ export class MaskDocument {
   /** @param {any} description the server's image document */
   static async open(description) {
     const doc = new MaskDocument(description);
-    for (const [index, region] of description.regions.entries())
-      doc.regions.push(await readRegion(region, index));
+    for (const [index, region] of description.regions.entries()) doc.regions.push(await readRegion(region, index));
     for (const region of doc.regions) doc.#note(region);
     await doc.setLayers(description.correction?.layers ?? null);
     return doc;
@@ -60,10 +43,7 @@ export class MaskDocument {
     /** @type {Kinds} replaced, never changed */ this.kinds = new Map();
     /** @type {Region[]} */ this.regions = [];
     /** weight levels by kind bits */
-    this.kindLevels = Uint8Array.from([
-      255,
-      ...KINDS.map((kind) => description.levels[kind]),
-    ]);
+    this.kindLevels = Uint8Array.from([255, ...KINDS.map((kind) => description.levels[kind])]);
     /** kinds of one weight with their bits in `found`: each weight grows by itself, the lowest one last */
     this.weights = groupsOf(description.weights, description.levels);
     /** @type {Rect|null} */
@@ -89,21 +69,14 @@ export class MaskDocument {
     this.alreadyGrown = layers?.already_grown ?? false;
     this.#name(new Map(Object.entries(layers?.kinds ?? {})));
     if (!this.replaces) this.#paintAutomatic();
-    for (const [name, bit] of [
-      ["remove", REMOVE],
-      ["add", ADD],
-    ]) {
-      if (layers?.[name])
-        this.#paint(await unpackRuns(layers[name]), this.bounds, 255, bit);
-    }
+    if (layers?.remove) this.#paint(await unpackRuns(layers.remove), this.bounds, 255, REMOVE);
+    if (layers?.add) this.#paint(await unpackRuns(layers.add), this.bounds, 255, ADD);
     if (layers?.weight_set) {
-      const runs = await unpackRuns(layers.weight_set),
-        values = await inflate(fromBase64(layers.weight_levels));
+      const runs = await unpackRuns(layers.weight_set), values = await inflate(fromBase64(layers.weight_levels));
       this.#paint(runs, this.bounds, 255, WEIGHT);
       let at = 0;
       Plane.eachSpan(runs, this.bounds, (y, x0, x1) => {
-        for (let x = x0; x < x1; x++)
-          this.levels.span(y, x, x + 1, 0, values[at++]);
+        for (let x = x0; x < x1; x++) this.levels.span(y, x, x + 1, 0, values[at++]);
       });
     }
     this.dirty = this.bounds;
@@ -112,13 +85,9 @@ export class MaskDocument {
 
   /** The layers as the server wants them, or null where nothing differs from the automatic mask. */
   async layers() {
-    const add = this.flags.runs(ADD),
-      remove = this.flags.runs(REMOVE),
-      weighted = this.flags.runs(WEIGHT);
-    if (!add && !remove && !weighted && !this.replaces && !this.kinds.size)
-      return null;
-    const pack = (/** @type {Uint32Array|null} */ runs) =>
-      runs ? packRuns(runs, this.height, this.width) : null;
+    const add = this.flags.runs(ADD), remove = this.flags.runs(REMOVE), weighted = this.flags.runs(WEIGHT);
+    if (!add && !remove && !weighted && !this.replaces && !this.kinds.size) return null;
+    const pack = (/** @type {Uint32Array|null} */ runs) => (runs ? packRuns(runs, this.height, this.width) : null);
     let levels = null;
     if (weighted) {
       /** @type {number[]} */
@@ -129,13 +98,8 @@ export class MaskDocument {
       levels = toBase64(await deflate(Uint8Array.from(values)));
     }
     return {
-      replaces: this.replaces,
-      already_grown: this.alreadyGrown,
-      add: await pack(add),
-      remove: await pack(remove),
-      weight_set: await pack(weighted),
-      weight_levels: levels,
-      kinds: Object.fromEntries(this.kinds),
+      replaces: this.replaces, already_grown: this.alreadyGrown, add: await pack(add), remove: await pack(remove),
+      weight_set: await pack(weighted), weight_levels: levels, kinds: Object.fromEntries(this.kinds),
     };
   }
 
@@ -151,26 +115,18 @@ export class MaskDocument {
   /** @returns {Snapshot|null} what to give `restore` to undo, or null where nothing was changed */
   end() {
     const snapshot = {
-      flags: this.flags.recorded(),
-      levels: this.levels.recorded(),
-      replaces: this.startedReplacing ?? false,
+      flags: this.flags.recorded(), levels: this.levels.recorded(), replaces: this.startedReplacing ?? false,
       kinds: this.startedKinds ?? this.kinds,
     };
     const pixels = snapshot.flags.size || snapshot.levels.size;
     this.#settle();
-    return pixels ||
-      snapshot.replaces !== this.replaces ||
-      snapshot.kinds !== this.kinds
-      ? snapshot
-      : null;
+    return pixels || snapshot.replaces !== this.replaces || snapshot.kinds !== this.kinds ? snapshot : null;
   }
 
   /** Undo or redo. @param {Snapshot} snapshot @returns {Snapshot} the way back */
   restore(snapshot) {
     const back = {
-      flags: this.flags.swap(snapshot.flags),
-      levels: this.levels.swap(snapshot.levels),
-      replaces: this.replaces,
+      flags: this.flags.swap(snapshot.flags), levels: this.levels.swap(snapshot.levels), replaces: this.replaces,
       kinds: this.kinds,
     };
     this.replaces = snapshot.replaces;
@@ -185,36 +141,24 @@ export class MaskDocument {
     eachRow(spans, (y, x0, x1) => this.#set(y, x0, x1, masks));
     if (!masks && this.addReach) {
       // What was added grows back into the erased pixels unless it ends that much earlier.
-      eachRow(widened(spans, this.addReach), (y, x0, x1) =>
-        this.flags.span(y, x0, x1, 255 & ~ADD, 0),
-      );
+      eachRow(widened(spans, this.addReach), (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, 0));
     }
     this.#touch(spans.rect, masks);
   }
 
   /** Mask or unmask the inside of a polygon. @param {import("./shapes.js").Point[]} points @param {boolean} masks */
   polygon(points, masks) {
-    const inside = points.map(({ x, y }) => ({
-      x: clamp(x, this.width),
-      y: clamp(y, this.height),
-    }));
+    const inside = points.map(({ x, y }) => ({ x: clamp(x, this.width), y: clamp(y, this.height) }));
     if (masks || !this.addReach) {
-      const rect = fillPolygon(inside, (y, x0, x1) =>
-        this.#set(y, x0, x1, masks),
-      );
+      const rect = fillPolygon(inside, (y, x0, x1) => this.#set(y, x0, x1, masks));
       if (rect) this.#touch(rect, masks);
       return;
     }
     const rect = fillPolygon(inside, () => {});
     if (!rect) return;
-    const width = rect.x1 - rect.x0,
-      bitmap = new Uint8Array(width * (rect.y1 - rect.y0));
+    const width = rect.x1 - rect.x0, bitmap = new Uint8Array(width * (rect.y1 - rect.y0));
     fillPolygon(inside, (y, x0, x1) => {
-      bitmap.fill(
-        1,
-        (y - rect.y0) * width + x0 - rect.x0,
-        (y - rect.y0) * width + x1 - rect.x0,
-      );
+      bitmap.fill(1, (y - rect.y0) * width + x0 - rect.x0, (y - rect.y0) * width + x1 - rect.x0);
     });
     this.stamp(bitmap, rect, false);
   }
@@ -224,21 +168,9 @@ export class MaskDocument {
     eachRun(bitmap, box, (y, x0, x1) => this.#set(y, x0, x1, masks));
     if (!masks && this.addReach) {
       const reach = this.addReach;
-      const wide = {
-        x0: box.x0 - reach,
-        y0: box.y0 - reach,
-        x1: box.x1 + reach,
-        y1: box.y1 + reach,
-      };
-      const grown = dilate(
-        framed(bitmap, box, wide),
-        wide.x1 - wide.x0,
-        wide.y1 - wide.y0,
-        reach,
-      );
-      eachRun(grown, wide, (y, x0, x1) =>
-        this.flags.span(y, x0, x1, 255 & ~ADD, 0),
-      );
+      const wide = { x0: box.x0 - reach, y0: box.y0 - reach, x1: box.x1 + reach, y1: box.y1 + reach };
+      const grown = dilate(framed(bitmap, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
+      eachRun(grown, wide, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, 0));
     }
     this.#touch(box, masks);
   }
@@ -249,37 +181,22 @@ export class MaskDocument {
     this.#dropWeight(region, mine);
     if (!on) this.#withoutOthers(region, mine);
     const automatic = !region.proposed && !this.replaces;
-    const keep = on
-      ? 255 & ~(REMOVE | WEIGHT)
-      : 255 & ~(WEIGHT | (automatic ? 0 : ADD));
+    const keep = on ? 255 & ~(REMOVE | WEIGHT) : 255 & ~(WEIGHT | (automatic ? 0 : ADD));
     const set = on ? (automatic ? 0 : ADD) : automatic ? REMOVE : 0;
-    eachRun(mine, region.patchBox, (y, x0, x1) =>
-      this.flags.span(y, x0, x1, keep, set),
-    );
+    eachRun(mine, region.patchBox, (y, x0, x1) => this.flags.span(y, x0, x1, keep, set));
     this.#touch(region.patchBox, false);
   }
 
   /** Give a region a weight of its own. @param {Region} region @param {number} level 0..255 */
   weigh(region, level) {
-    const mine = pixelsOf(region),
-      box = region.patchBox,
-      reach = this.grid.growth_px;
+    const mine = pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
     this.#dropWeight(region, mine);
     const wide = {
-      x0: Math.max(0, box.x0 - reach),
-      y0: Math.max(0, box.y0 - reach),
-      x1: Math.min(this.width, box.x1 + reach),
-      y1: Math.min(this.height, box.y1 + reach),
+      x0: Math.max(0, box.x0 - reach), y0: Math.max(0, box.y0 - reach),
+      x1: Math.min(this.width, box.x1 + reach), y1: Math.min(this.height, box.y1 + reach),
     };
-    const grown = dilate(
-      framed(mine, box, wide),
-      wide.x1 - wide.x0,
-      wide.y1 - wide.y0,
-      reach,
-    );
-    eachRun(mine, box, (y, x0, x1) =>
-      this.flags.span(y, x0, x1, 255 & ~ADD, REMOVE),
-    );
+    const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
+    eachRun(mine, box, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, REMOVE));
     eachRun(grown, wide, (y, x0, x1) => {
       this.flags.span(y, x0, x1, 255, WEIGHT);
       this.levels.span(y, x0, x1, 0, level);
@@ -290,34 +207,27 @@ export class MaskDocument {
   /** Call a region another kind: it takes that kind's colour and weight. @param {Region} region @param {string} kind */
   reclass(region, kind) {
     if (kind === region.kind) return;
-    const before = this.#levelOf(region.kind),
-      level = this.#levelOf(kind);
+    const before = this.#levelOf(region.kind), level = this.#levelOf(kind);
     this.#name(renamed(this.kinds, region, kind));
     this.#touch(region.patchBox, true);
     if (region.state === "off" && before < 255) return; // a person does not want it masked, whatever it is
     if (level !== before || region.weight !== null) {
       if (level === 255) this.toggle(region, false);
-      else if (
-        level ===
-        (region.proposed || this.replaces ? 0 : this.#levelOf(region.foundKind))
-      )
-        this.toggle(region, true);
+      else if (level === (region.proposed || this.replaces ? 0 : this.#levelOf(region.foundKind))) this.toggle(region, true);
       else this.weigh(region, level);
     }
     const bits = this.#bitsOf(region);
     eachRun(pixelsOf(region), region.patchBox, (y, x0, x1) => {
       for (let x = x0; x < x1; x++) {
         const old = this.flags.get(x, y) & KIND_BITS; // the pixel of a region that weighs less stays that one's
-        if (old && this.kindLevels[old] === this.kindLevels[bits])
-          this.flags.span(y, x, x + 1, 255 & ~KIND_BITS, bits);
+        if (old && this.kindLevels[old] === this.kindLevels[bits]) this.flags.span(y, x, x + 1, 255 & ~KIND_BITS, bits);
       }
     });
   }
 
   /** Nothing on this image is to be masked. */
   clear() {
-    for (const plane of [this.flags, this.levels])
-      for (const key of [...plane.tiles.keys()]) plane.writable(key).fill(0);
+    for (const plane of [this.flags, this.levels]) for (const key of [...plane.tiles.keys()]) plane.writable(key).fill(0);
     this.replaces = true;
     this.dirty = this.bounds;
   }
@@ -333,7 +243,7 @@ export class MaskDocument {
   /** Make masked what is not, and the other way round. */
   invert() {
     for (let y = 0; y < this.height; y++) {
-      for (let x = 0; x < this.width;) {
+      for (let x = 0; x < this.width; ) {
         const masked = this.isMasked(x, y);
         let end = x + 1;
         while (end < this.width && this.isMasked(end, y) === masked) end++;
@@ -350,23 +260,16 @@ export class MaskDocument {
     if (!extent) return;
     const reach = Math.abs(by);
     const box = {
-      x0: Math.max(0, extent.x0 - reach),
-      y0: Math.max(0, extent.y0 - reach),
-      x1: Math.min(this.width, extent.x1 + reach),
-      y1: Math.min(this.height, extent.y1 + reach),
+      x0: Math.max(0, extent.x0 - reach), y0: Math.max(0, extent.y0 - reach),
+      x1: Math.min(this.width, extent.x1 + reach), y1: Math.min(this.height, extent.y1 + reach),
     };
-    const width = box.x1 - box.x0,
-      height = box.y1 - box.y0;
+    const width = box.x1 - box.x0, height = box.y1 - box.y0;
     const source = new Uint8Array(width * height);
     for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++)
-        source[y * width + x] = Number(
-          this.isMasked(box.x0 + x, box.y0 + y) === by > 0,
-        );
+      for (let x = 0; x < width; x++) source[y * width + x] = Number(this.isMasked(box.x0 + x, box.y0 + y) === by > 0);
     }
     const grown = dilate(source, width, height, reach);
-    for (let at = 0; at < grown.length; at++)
-      grown[at] = Number(grown[at] && !source[at]); // only what changes
+    for (let at = 0; at < grown.length; at++) grown[at] = Number(grown[at] && !source[at]); // only what changes
     eachRun(grown, box, (y, x0, x1) => this.#set(y, x0, x1, by > 0));
     this.#touch(box, by > 0);
   }
@@ -388,11 +291,8 @@ export class MaskDocument {
 
   /** The topmost region at a point. @param {number} x @param {number} y */
   regionAt(x, y) {
-    const inside = this.regions.filter(
-      ({ box }) => x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1,
-    );
-    const area = (/** @type {Region} */ { box }) =>
-      (box.x1 - box.x0) * (box.y1 - box.y0);
+    const inside = this.regions.filter(({ box }) => x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1);
+    const area = (/** @type {Region} */ { box }) => (box.x1 - box.x0) * (box.y1 - box.y0);
     return inside.sort((one, other) => area(one) - area(other))[0] ?? null;
   }
 
@@ -406,34 +306,21 @@ export class MaskDocument {
 
   /** @param {Uint32Array} runs @param {Rect} box @param {number} keep @param {number} set */
   #paint(runs, box, keep, set) {
-    Plane.eachSpan(runs, box, (y, x0, x1) =>
-      this.flags.span(y, x0, x1, keep, set),
-    );
+    Plane.eachSpan(runs, box, (y, x0, x1) => this.flags.span(y, x0, x1, keep, set));
   }
 
   #paintAutomatic() {
-    const level = (/** @type {Region} */ region) =>
-      this.#levelOf(region.foundKind);
-    const drawn = this.regions.filter(
-      (region) => !region.proposed && level(region) < 255,
-    );
+    const level = (/** @type {Region} */ region) => this.#levelOf(region.foundKind);
+    const drawn = this.regions.filter((region) => !region.proposed && level(region) < 255);
     drawn.sort((one, other) => level(other) - level(one)); // the lowest weight wins, so it goes last
-    for (const region of drawn)
-      this.#paint(
-        region.runs,
-        region.patchBox,
-        255 & ~KIND_BITS,
-        this.#bitsOf(region),
-      );
+    for (const region of drawn) this.#paint(region.runs, region.patchBox, 255 & ~KIND_BITS, this.#bitsOf(region));
   }
 
   /** @param {Region} region */
   #note(region) {
     if (region.proposed || this.#levelOf(region.foundKind) === 255) return;
     const bit = bitOf(region.foundKind);
-    Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) =>
-      this.found.span(y, x0, x1, 255, bit),
-    );
+    Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => this.found.span(y, x0, x1, 255, bit));
   }
 
   /** What follows from a finished change. */
@@ -441,23 +328,14 @@ export class MaskDocument {
     for (const region of this.regions) judge(region, this);
     const before = this.holes;
     this.holes = new Plane(this.width, this.height);
-    const close = (
-      /** @type {import("./holes.js").Row[]} */ rows,
-      /** @type {number} */ bits,
-    ) => {
+    const close = (/** @type {import("./holes.js").Row[]} */ rows, /** @type {number} */ bits) => {
       if (!rows.some((row) => row.length)) return;
-      for (const hole of holesOf(
-        grownRows(rows, this.width, this.grid.growth_px),
-        this.width,
-        this.grid.hole_area_px,
-      )) {
-        for (const [y, x0, x1] of hole.spans)
-          this.holes.span(y, x0, x1, 255, bits);
+      for (const hole of holesOf(grownRows(rows, this.width, this.grid.growth_px), this.width, this.grid.hole_area_px)) {
+        for (const [y, x0, x1] of hole.spans) this.holes.span(y, x0, x1, 255, bits);
       }
     };
     if (!this.replaces) {
-      for (const { bits } of this.weights)
-        close(rowsOf(this.found, bits, this.flags, REMOVE), bits);
+      for (const { bits } of this.weights) close(rowsOf(this.found, bits, this.flags, REMOVE), bits);
     }
     if (!this.alreadyGrown) close(rowsOf(this.flags, ADD), ADDED_HOLE);
     this.dirty = union(this.dirty, this.holes.differs(before));
@@ -470,8 +348,7 @@ export class MaskDocument {
 
   /** The kind that a region's pixels have: what it is called, unless only the found kind says what they weigh. @param {Region} region */
   #bitsOf(region) {
-    const agree =
-      this.#levelOf(region.kind) === this.#levelOf(region.foundKind);
+    const agree = this.#levelOf(region.kind) === this.#levelOf(region.foundKind);
     return KINDS.indexOf(agree ? region.kind : region.foundKind) + 1;
   }
 
@@ -483,25 +360,13 @@ export class MaskDocument {
 
   /** @param {Region} region @param {Uint8Array} mine */
   #withoutOthers(region, mine) {
-    const box = region.patchBox,
-      width = box.x1 - box.x0;
+    const box = region.patchBox, width = box.x1 - box.x0;
     for (const other of this.regions) {
-      if (
-        other === region ||
-        other.state !== "on" ||
-        !overlap(other.patchBox, box)
-      )
-        continue;
+      if (other === region || other.state !== "on" || !overlap(other.patchBox, box)) continue;
       Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => {
         if (y < box.y0 || y >= box.y1) return;
-        const from = Math.max(x0, box.x0),
-          to = Math.min(x1, box.x1);
-        if (to > from)
-          mine.fill(
-            0,
-            (y - box.y0) * width + from - box.x0,
-            (y - box.y0) * width + to - box.x0,
-          );
+        const from = Math.max(x0, box.x0), to = Math.min(x1, box.x1);
+        if (to > from) mine.fill(0, (y - box.y0) * width + from - box.x0, (y - box.y0) * width + to - box.x0);
       });
     }
   }
@@ -509,36 +374,19 @@ export class MaskDocument {
   /** @param {Region} region @param {Uint8Array} mine */
   #dropWeight(region, mine) {
     if (region.weight === null) return;
-    const reach = this.grid.growth_px,
-      box = region.patchBox;
-    const wide = {
-      x0: box.x0 - reach,
-      y0: box.y0 - reach,
-      x1: box.x1 + reach,
-      y1: box.y1 + reach,
-    };
-    const grown = dilate(
-      framed(mine, box, wide),
-      wide.x1 - wide.x0,
-      wide.y1 - wide.y0,
-      reach,
-    );
-    eachRun(grown, wide, (y, x0, x1) =>
-      this.flags.span(y, x0, x1, 255 & ~WEIGHT, 0),
-    );
+    const reach = this.grid.growth_px, box = region.patchBox;
+    const wide = { x0: box.x0 - reach, y0: box.y0 - reach, x1: box.x1 + reach, y1: box.y1 + reach };
+    const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
+    eachRun(grown, wide, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~WEIGHT, 0));
     this.#touch(wide, false);
   }
 
   /** @param {Rect} rect @param {boolean} grows */
   #touch(rect, grows) {
-    const reach = grows
-      ? this.addReach
-      : Math.max(this.grid.growth_px, this.addReach) * 2;
+    const reach = grows ? this.addReach : Math.max(this.grid.growth_px, this.addReach) * 2;
     this.dirty = union(this.dirty, {
-      x0: Math.max(0, rect.x0 - reach),
-      y0: Math.max(0, rect.y0 - reach),
-      x1: Math.min(this.width, rect.x1 + reach),
-      y1: Math.min(this.height, rect.y1 + reach),
+      x0: Math.max(0, rect.x0 - reach), y0: Math.max(0, rect.y0 - reach),
+      x1: Math.min(this.width, rect.x1 + reach), y1: Math.min(this.height, rect.y1 + reach),
     });
   }
 }

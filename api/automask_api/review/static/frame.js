@@ -13,11 +13,8 @@ import { ORDERS, SHELVES } from "./queue.js";
 const TOAST_MS = 3500;
 const ZOOM_STEP = 1.3;
 const STATES = {
-  saved: "Saved",
-  saving: "Saving…",
-  waiting: "No server: kept in this browser, trying again",
-  conflict: "Changed by somebody else",
-  refused: "The server refused a change; it is kept in this browser",
+  saved: "Saved", saving: "Saving…", waiting: "No server: kept in this browser, trying again",
+  conflict: "Changed by somebody else", refused: "The server refused a change; it is kept in this browser",
 };
 
 /** @param {string} id @returns {any} */
@@ -41,12 +38,7 @@ export class Frame {
     this.session = session;
     this.stage = stage;
     this.strip = new Strip(at("strip"), queue, (id) => void session.open(id));
-    this.grid = new Grid(
-      at("cards"),
-      queue,
-      (id) => this.#openFromGrid(id),
-      () => this.#showChosen(),
-    );
+    this.grid = new Grid(at("cards"), queue, (id) => this.#openFromGrid(id), () => this.#showChosen());
     this.toastTimer = 0;
     this.look = "overlay";
     this.actions = this.#actions();
@@ -54,18 +46,13 @@ export class Frame {
     this.#buttons();
     this.#dialogs();
     this.#theme();
-    for (const event of ["list", "rows"])
-      queue.addEventListener(event, () => this.#showQueue());
+    for (const event of ["list", "rows"]) queue.addEventListener(event, () => this.#showQueue());
     session.addEventListener("open", () => this.#showQueue());
     session.addEventListener("open", () => this.strip.follow());
     session.addEventListener("history", () => this.#showHistory());
-    session.addEventListener("trouble", (event) =>
-      this.#trouble(/** @type {CustomEvent} */ (event).detail),
-    );
+    session.addEventListener("trouble", (event) => this.#trouble(/** @type {CustomEvent} */ (event).detail));
     sync.addEventListener("state", () => this.#showState());
-    sync.addEventListener("refused", (event) =>
-      this.say(/** @type {CustomEvent} */ (event).detail.error.message),
-    );
+    sync.addEventListener("refused", (event) => this.say(/** @type {CustomEvent} */ (event).detail.error.message));
     addEventListener("hashchange", () => void this.#openAddress()); // typed, or the browser's Back; never our own
     this.#showHistory();
     this.#showQueue();
@@ -78,12 +65,9 @@ export class Frame {
     if (!this.queue.list.length) {
       this.queue.filter({ shelf: "all" });
       at("shelf").value = "all";
-      if (this.queue.list.length)
-        this.say("Nothing is left to review. These are all images.");
+      if (this.queue.list.length) this.say("Nothing is left to review. These are all images.");
     }
-    const id = this.queue.row(wanted)
-      ? wanted
-      : this.queue.list.find((row) => !row.failed)?.id;
+    const id = this.queue.row(wanted) ? wanted : this.queue.list.find((row) => !row.failed)?.id;
     if (id) await this.session.open(id);
     else at("name").textContent = "This store has no images.";
   }
@@ -105,9 +89,7 @@ export class Frame {
     clearTimeout(this.toastTimer);
     at("toast").textContent = message;
     at("toast").hidden = false;
-    this.toastTimer = setTimeout(() => {
-      at("toast").hidden = true;
-    }, TOAST_MS);
+    this.toastTimer = setTimeout(() => { at("toast").hidden = true; }, TOAST_MS);
   }
 
   /** @param {"overlay"|"mask"|"trainer"|"original"} look */
@@ -126,43 +108,26 @@ export class Frame {
     const { session, sync } = this;
     await session.flush();
     try {
-      const answer = await revertCorrection(
-        session.token,
-        revision,
-        sync.known.get(session.token) ?? 0,
-      );
+      const answer = await revertCorrection(session.token, revision, sync.known.get(session.token) ?? 0);
       this.queue.settle({ [session.token]: answer });
       await session.reload();
       this.say(`Version ${revision} is back.`);
     } catch (error) {
-      this.say(
-        error instanceof Problem
-          ? error.message
-          : "The server does not answer; try again later.",
-      );
+      this.say(error instanceof Problem ? error.message : "The server does not answer; try again later.");
     }
   }
 
   #actions() {
     const { session, stage } = this;
     return {
-      accept: () => void this.#decide("accepted"),
-      skip: () => void this.#decide("skipped"),
-      exclude: () => void this.#exclude(),
-      nothing: () => void this.#nothing(),
-      previous: () => void session.step(-1),
-      next: () => void session.step(1),
-      undo: () => void this.#undo(false),
-      redo: () => void this.#undo(true),
-      grid: () => this.#showGrid(at("grid").hidden),
-      help: () => at("help").showModal(),
-      overlay: () => this.setLook("overlay"),
-      mask: () => this.setLook("mask"),
-      trainer: () => this.setLook("trainer"),
-      fit: () => stage.fit(),
-      actual: () => stage.zoomBy(1 / (stage.view.zoom * devicePixelRatio)),
-      zoomIn: () => stage.zoomBy(ZOOM_STEP),
-      zoomOut: () => stage.zoomBy(1 / ZOOM_STEP),
+      accept: () => void this.#decide("accepted"), skip: () => void this.#decide("skipped"),
+      exclude: () => void this.#exclude(), nothing: () => void this.#nothing(),
+      previous: () => void session.step(-1), next: () => void session.step(1),
+      undo: () => void this.#undo(false), redo: () => void this.#undo(true),
+      grid: () => this.#showGrid(at("grid").hidden), help: () => at("help").showModal(),
+      overlay: () => this.setLook("overlay"), mask: () => this.setLook("mask"), trainer: () => this.setLook("trainer"),
+      fit: () => stage.fit(), actual: () => stage.zoomBy(1 / (stage.view.zoom * devicePixelRatio)),
+      zoomIn: () => stage.zoomBy(ZOOM_STEP), zoomOut: () => stage.zoomBy(1 / ZOOM_STEP),
     };
   }
 
@@ -170,8 +135,7 @@ export class Frame {
   async #decide(decision) {
     if (!this.session.doc) return;
     this.session.decide(decision);
-    if (!(await this.session.step(1)))
-      this.say("That was the last one of this list.");
+    if (!(await this.session.step(1))) this.say("That was the last one of this list.");
   }
 
   async #exclude() {
@@ -188,44 +152,29 @@ export class Frame {
     if (changes) session.edit("nothing to mask", (doc) => doc.clear());
     session.decide("accepted");
     if (changes) session.history.join();
-    if (!(await session.step(1)))
-      this.say("That was the last one of this list.");
+    if (!(await session.step(1))) this.say("That was the last one of this list.");
   }
 
   /** @param {boolean} forward */
   async #undo(forward) {
     const step = await this.session.undo(forward);
-    this.say(
-      step
-        ? `${forward ? "Done again" : "Undone"}: ${step.label}`
-        : forward
-          ? "Nothing to redo"
-          : "Nothing to undo",
-    );
+    this.say(step ? `${forward ? "Done again" : "Undone"}: ${step.label}` : forward ? "Nothing to redo" : "Nothing to undo");
   }
 
   // What is shown
 
   #showQueue() {
-    const { queue } = this,
-      row = queue.row(queue.current),
-      counts = queue.counts();
+    const { queue } = this, row = queue.row(queue.current), counts = queue.counts();
     at("name").textContent = queue.current || "…";
-    const place =
-      queue.place >= 0
-        ? `${queue.place + 1} of ${queue.list.length}`
-        : `${queue.list.length} in this list`;
+    const place = queue.place >= 0 ? `${queue.place + 1} of ${queue.list.length}` : `${queue.list.length} in this list`;
     at("progress").textContent = `${place} · ${queue.left} to review`;
     for (const option of at("shelf").options) {
       option.textContent = `${SHELVES[/** @type {"all"} */ (option.value)].title} (${counts[option.value]})`;
     }
     at("exclude").classList.toggle("on", row?.decision === "excluded");
-    at("exclude").lastElementChild.textContent =
-      row?.decision === "excluded" ? "Excluded" : "Exclude";
-    at("accept").lastElementChild.textContent =
-      row?.decision === "accepted" ? "Accepted" : "Accept";
-    if (queue.current)
-      history.replaceState(null, "", `#${encodeURIComponent(queue.current)}`);
+    at("exclude").lastElementChild.textContent = row?.decision === "excluded" ? "Excluded" : "Exclude";
+    at("accept").lastElementChild.textContent = row?.decision === "accepted" ? "Accepted" : "Accept";
+    if (queue.current) history.replaceState(null, "", `#${encodeURIComponent(queue.current)}`);
   }
 
   #showHistory() {
@@ -245,20 +194,13 @@ export class Frame {
       button.setAttribute("aria-checked", String(button.dataset.look === look));
       button.tabIndex = button.dataset.look === look ? 0 : -1;
     }
-    if (this.stage.look !== look || !this.stage.element.dataset.look)
-      this.stage.setLook(look);
+    if (this.stage.look !== look || !this.stage.element.dataset.look) this.stage.setLook(look);
   }
 
   #showChosen() {
-    const count = this.grid.chosen.size,
-      total = this.queue.list.length;
-    at("grid-title").textContent = count
-      ? `${count} of ${total} images selected`
-      : `${total} images`;
-    for (const [id, word] of [
-      ["accept-chosen", "Accept"],
-      ["exclude-chosen", "Exclude"],
-    ]) {
+    const count = this.grid.chosen.size, total = this.queue.list.length;
+    at("grid-title").textContent = count ? `${count} of ${total} images selected` : `${total} images`;
+    for (const [id, word] of [["accept-chosen", "Accept"], ["exclude-chosen", "Exclude"]]) {
       at(id).disabled = !count;
       at(id).textContent = count ? `${word} ${count}` : word;
     }
@@ -268,13 +210,10 @@ export class Frame {
   #showGrid(shown) {
     at("grid").hidden = !shown;
     at("grid-button").setAttribute("aria-pressed", String(shown));
-    for (const part of [document.querySelector("main"), at("panel")])
-      part.inert = shown;
+    for (const part of [document.querySelector("main"), at("panel")]) part.inert = shown;
     if (shown) {
       this.grid.renew();
-      this.grid.scroller.reveal(
-        Math.floor(Math.max(0, this.queue.place) / this.grid.columns),
-      );
+      this.grid.scroller.reveal(Math.floor(Math.max(0, this.queue.place) / this.grid.columns));
       at("cards").focus();
     } else this.stage.element.focus();
   }
@@ -288,30 +227,19 @@ export class Frame {
   /** @param {{error: Error, id: string}} detail */
   #trouble({ error, id }) {
     const problem = error instanceof Problem;
-    this.say(
-      problem
-        ? `${error.message} ${error.advice}`
-        : `The server does not answer, so ${id} cannot be opened now.`,
-    );
+    this.say(problem ? `${error.message} ${error.advice}` : `The server does not answer, so ${id} cannot be opened now.`);
   }
 
   // Wiring
 
   #filters() {
-    const { queue } = this,
-      { folders, templates } = queue.choices();
-    for (const [name, { title }] of Object.entries(SHELVES))
-      at("shelf").append(new Option(title, name));
-    for (const [name, { title }] of Object.entries(ORDERS))
-      at("order").append(new Option(title, name));
-    for (const folder of folders)
-      at("folder").append(new Option(folder, folder));
-    for (const template of templates)
-      at("template").append(new Option(template, template));
+    const { queue } = this, { folders, templates } = queue.choices();
+    for (const [name, { title }] of Object.entries(SHELVES)) at("shelf").append(new Option(title, name));
+    for (const [name, { title }] of Object.entries(ORDERS)) at("order").append(new Option(title, name));
+    for (const folder of folders) at("folder").append(new Option(folder, folder));
+    for (const template of templates) at("template").append(new Option(template, template));
     for (const id of ["shelf", "kind", "folder", "template", "order"]) {
-      at(id).addEventListener("change", () =>
-        queue.filter({ [id]: at(id).value }),
-      );
+      at(id).addEventListener("change", () => queue.filter({ [id]: at(id).value }));
     }
     at("below").addEventListener("input", () => {
       at("below-shown").textContent = at("below").value;
@@ -321,38 +249,25 @@ export class Frame {
 
   #buttons() {
     const { session, actions, grid } = this;
-    const half = () =>
-      Math.max(1, Math.round((session.doc?.grid.growth_px || 8) / 2));
+    const half = () => Math.max(1, Math.round((session.doc?.grid.growth_px || 8) / 2));
     /** @type {Record<string, () => void>} */
     const clicks = {
-      accept: actions.accept,
-      skip: actions.skip,
-      exclude: actions.exclude,
-      nothing: actions.nothing,
-      previous: actions.previous,
-      next: actions.next,
-      undo: actions.undo,
-      redo: actions.redo,
-      "grid-button": actions.grid,
-      "help-button": actions.help,
-      "zoom-in": actions.zoomIn,
-      "zoom-out": actions.zoomOut,
-      "zoom-fit": actions.fit,
+      accept: actions.accept, skip: actions.skip, exclude: actions.exclude, nothing: actions.nothing,
+      previous: actions.previous, next: actions.next, undo: actions.undo, redo: actions.redo,
+      "grid-button": actions.grid, "help-button": actions.help,
+      "zoom-in": actions.zoomIn, "zoom-out": actions.zoomOut, "zoom-fit": actions.fit,
       grow: () => session.edit("grow", (doc) => doc.spread(half())),
       shrink: () => session.edit("shrink", (doc) => doc.spread(-half())),
       invert: () => session.edit("invert", (doc) => doc.invert()),
       reset: () => session.edit("reset", (doc) => doc.reset()),
-      "select-all": () => grid.choose(true),
-      "select-none": () => grid.choose(false),
-      "accept-chosen": () => this.#decideChosen("accepted"),
-      "exclude-chosen": () => this.#decideChosen("excluded"),
+      "select-all": () => grid.choose(true), "select-none": () => grid.choose(false),
+      "accept-chosen": () => this.#decideChosen("accepted"), "exclude-chosen": () => this.#decideChosen("excluded"),
     };
     for (const [id, act] of Object.entries(clicks)) {
       at(id).addEventListener("click", (/** @type {MouseEvent} */ event) => {
         act();
         // After a click with the pointer the keys belong to the picture again; after the keyboard, focus stays.
-        if (event.detail > 0 && at("grid").hidden)
-          this.stage.element.focus({ preventScroll: true });
+        if (event.detail > 0 && at("grid").hidden) this.stage.element.focus({ preventScroll: true });
       });
     }
     for (const button of at("looks").children) {
@@ -361,23 +276,18 @@ export class Frame {
         if (event.detail > 0) this.stage.element.focus({ preventScroll: true });
       });
     }
-    at("looks").addEventListener(
-      "keydown",
-      (/** @type {KeyboardEvent} */ event) => {
-        const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-        if (!by) return;
-        const buttons = [...at("looks").children],
-          now = buttons.findIndex((one) => one.dataset.look === this.look);
-        const next = buttons[(now + by + buttons.length) % buttons.length];
-        this.setLook(next.dataset.look);
-        next.focus();
-        event.preventDefault();
-        event.stopPropagation();
-      },
-    );
+    at("looks").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by) return;
+      const buttons = [...at("looks").children], now = buttons.findIndex((one) => one.dataset.look === this.look);
+      const next = buttons[(now + by + buttons.length) % buttons.length];
+      this.setLook(next.dataset.look);
+      next.focus();
+      event.preventDefault();
+      event.stopPropagation();
+    });
     this.stage.addEventListener("view", () => {
-      at("zoom-shown").textContent =
-        `${Math.round(100 * this.stage.view.zoom * devicePixelRatio)} %`;
+      at("zoom-shown").textContent = `${Math.round(100 * this.stage.view.zoom * devicePixelRatio)} %`;
     });
   }
 
@@ -387,17 +297,13 @@ export class Frame {
     if (!ids.length) return;
     this.session.decide(decision, ids);
     this.grid.choose(false);
-    this.say(
-      `${ids.length} ${ids.length === 1 ? "image" : "images"} ${decision}. Ctrl+Z takes it back.`,
-    );
+    this.say(`${ids.length} ${ids.length === 1 ? "image" : "images"} ${decision}. Ctrl+Z takes it back.`);
   }
 
   #dialogs() {
     for (const { title, keys } of KEY_HELP) {
-      const section = make("section"),
-        list = make("dl");
-      for (const { keys: key, does } of keys)
-        list.append(make("dt", "", key), make("dd", "", does));
+      const section = make("section"), list = make("dl");
+      for (const { keys: key, does } of keys) list.append(make("dt", "", key), make("dd", "", does));
       section.append(make("h3", "", title), list);
       at("help-keys").append(section);
     }
@@ -405,37 +311,22 @@ export class Frame {
     const waiting = [];
     const ask = () => {
       const { parcel, newest } = waiting[0];
-      const when = newest
-        ? new Date(1000 * newest.created_s).toLocaleTimeString([], {
-            timeStyle: "short",
-          })
-        : "";
-      const who = newest
-        ? `${newest.author} saved version ${newest.revision} at ${when}`
-        : "Another version was saved";
-      at("conflict-text").textContent =
-        `${who} of ${this.queue.idOf(parcel.token)} while you were changing it.`;
+      const when = newest ? new Date(1000 * newest.created_s).toLocaleTimeString([], { timeStyle: "short" }) : "";
+      const who = newest ? `${newest.author} saved version ${newest.revision} at ${when}` : "Another version was saved";
+      at("conflict-text").textContent = `${who} of ${this.queue.idOf(parcel.token)} while you were changing it.`;
       at("conflict").showModal();
     };
     this.sync.addEventListener("conflict", (event) => {
       waiting.push(/** @type {CustomEvent} */ (event).detail);
       if (waiting.length === 1) ask();
     });
-    at("conflict").addEventListener("cancel", (/** @type {Event} */ event) =>
-      event.preventDefault(),
-    ); // it needs an answer
-    for (const [id, mine] of [
-      ["conflict-mine", true],
-      ["conflict-theirs", false],
-    ]) {
+    at("conflict").addEventListener("cancel", (/** @type {Event} */ event) => event.preventDefault()); // it needs an answer
+    for (const id of ["conflict-mine", "conflict-theirs"]) {
+      const mine = id === "conflict-mine";
       at(id).addEventListener("click", async () => {
         const { parcel, newest } = waiting.shift();
         at("conflict").close();
-        await this.sync.settle(
-          this.sync.unsent(parcel.token) ?? parcel,
-          newest?.revision ?? 0,
-          Boolean(mine),
-        );
+        await this.sync.settle(this.sync.unsent(parcel.token) ?? parcel, newest?.revision ?? 0, mine);
         if (!mine) await this.session.reload(parcel.token);
         if (waiting.length) ask();
       });
@@ -443,16 +334,13 @@ export class Frame {
   }
 
   #theme() {
-    const root = document.documentElement,
-      system = matchMedia("(prefers-color-scheme: dark)");
+    const root = document.documentElement, system = matchMedia("(prefers-color-scheme: dark)");
     const apply = (/** @type {string|null} */ chosen) => {
       root.dataset.theme = chosen ?? (system.matches ? "dark" : "light");
       this.stage.recolour();
     };
     apply(localStorage.getItem("automask-theme"));
-    system.addEventListener("change", () =>
-      apply(localStorage.getItem("automask-theme")),
-    );
+    system.addEventListener("change", () => apply(localStorage.getItem("automask-theme")));
     at("theme-button").addEventListener("click", () => {
       const chosen = root.dataset.theme === "dark" ? "light" : "dark";
       localStorage.setItem("automask-theme", chosen);

@@ -51,9 +51,7 @@ export class History {
   /** Forget an operation on other images that did not take place. @param {string} operation */
   forgetSpread(operation) {
     const others = (/** @type {Step} */ step) =>
-      !step.changes.some(
-        (change) => change.what === "spread" && change.operation === operation,
-      );
+      !step.changes.some((change) => change.what === "spread" && change.operation === operation);
     this.done = this.done.filter(others);
     this.undone = this.undone.filter(others);
   }
@@ -61,9 +59,7 @@ export class History {
   /** Forget the steps of an image whose mask came from elsewhere. @param {string} token */
   forget(token) {
     const others = (/** @type {Step} */ step) =>
-      step.token !== token ||
-      step.changes[0].what === "spread" ||
-      step.changes[0].what === "template";
+      step.token !== token || step.changes[0].what === "spread" || step.changes[0].what === "template";
     this.done = this.done.filter(others);
     this.undone = this.undone.filter(others);
   }

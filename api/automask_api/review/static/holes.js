@@ -18,23 +18,19 @@ const EMPTY = new Int32Array(0);
 export function rowsOf(plane, bits, without = null, barred = 0) {
   const rows = [];
   for (let y = 0; y < plane.height; y++) {
-    const base = (y >> 8) * plane.columns,
-      line = (y & (TILE - 1)) << 8;
+    const base = (y >> 8) * plane.columns, line = (y & (TILE - 1)) << 8;
     const spans = [];
     let from = -1;
     for (let column = 0; column < plane.columns; column++) {
-      const tile = plane.tiles.get(base + column),
-        other = without?.tiles.get(base + column);
-      const left = column << 8,
-        count = Math.min(TILE, plane.width - left);
+      const tile = plane.tiles.get(base + column), other = without?.tiles.get(base + column);
+      const left = column << 8, count = Math.min(TILE, plane.width - left);
       if (!tile) {
         if (from >= 0) spans.push(from, left);
         from = -1;
         continue;
       }
       for (let x = 0; x < count; x++) {
-        const isSet =
-          (tile[line | x] & bits) !== 0 && !(other && other[line | x] & barred);
+        const isSet = (tile[line | x] & bits) !== 0 && !(other && other[line | x] & barred);
         if (isSet === from >= 0) continue;
         if (isSet) from = left + x;
         else {
@@ -52,15 +48,9 @@ export function rowsOf(plane, bits, without = null, barred = 0) {
 /** Rows grown by a square. @param {Row[]} rows @param {number} width @param {number} reach in pixels @returns {Row[]} */
 export function grownRows(rows, width, reach) {
   if (reach <= 0) return rows;
-  const beyond = new Array(reach).fill(EMPTY),
-    wanted = 2 * reach + 1;
+  const beyond = new Array(reach).fill(EMPTY), wanted = 2 * reach + 1;
   // The union of `count` rows from each one on; two of those reach over any number of rows up to twice as many.
-  let joined = [
-      ...beyond,
-      ...rows.map((row) => widenedRow(row, width, reach)),
-      ...beyond,
-    ],
-    count = 1;
+  let joined = [...beyond, ...rows.map((row) => widenedRow(row, width, reach)), ...beyond], count = 1;
   for (; 2 * count <= wanted; count *= 2) {
     const by = count;
     joined = joined.map((row, y) => joinedRow(row, joined[y + by] ?? EMPTY));
@@ -83,29 +73,23 @@ export function holesOf(rows, width, most) {
     return one;
   };
   const join = (/** @type {number} */ one, /** @type {number} */ other) => {
-    const a = find(one),
-      b = find(other);
+    const a = find(one), b = find(other);
     if (a === b) return;
     parent[Math.max(a, b)] = Math.min(a, b);
     areas[Math.min(a, b)] += areas[Math.max(a, b)];
   };
-  let above = 0,
-    until = 0; // the gaps of the row above
+  let above = 0, until = 0; // the gaps of the row above
   for (let y = 0; y < rows.length; y++) {
-    const row = rows[y],
-      first = gaps.length;
+    const row = rows[y], first = gaps.length;
     for (let at = 0, from = 0; at <= row.length; at += 2) {
-      const x0 = from,
-        x1 = at < row.length ? row[at] : width;
+      const x0 = from, x1 = at < row.length ? row[at] : width;
       from = row[at + 1];
       if (x1 <= x0) continue;
-      const outside =
-        x0 === 0 || x1 === width || y === 0 || y === rows.length - 1;
+      const outside = x0 === 0 || x1 === width || y === 0 || y === rows.length - 1;
       const area = outside ? 0 : parent.push(parent.length) - 1;
       if (!outside) areas.push(x1 - x0);
       for (; above < until && gaps[above][2] <= x0; above++);
-      for (let next = above; next < until && gaps[next][1] < x1; next++)
-        join(area, gaps[next][3]);
+      for (let next = above; next < until && gaps[next][1] < x1; next++) join(area, gaps[next][3]);
       gaps.push([y, x0, x1, area]);
     }
     above = first;
@@ -125,12 +109,10 @@ export function holesOf(rows, width, most) {
 /** @param {Row} row @param {number} width @param {number} reach @returns {Row} */
 function widenedRow(row, width, reach) {
   if (!row.length) return row;
-  const spans = [];
+  /** @type {number[]} */ const spans = [];
   for (let at = 0; at < row.length; at += 2) {
-    const x0 = Math.max(0, row[at] - reach),
-      x1 = Math.min(width, row[at + 1] + reach);
-    if (spans.length && spans[spans.length - 1] >= x0)
-      spans[spans.length - 1] = x1;
+    const x0 = Math.max(0, row[at] - reach), x1 = Math.min(width, row[at + 1] + reach);
+    if (spans.length && spans[spans.length - 1] >= x0) spans[spans.length - 1] = x1;
     else spans.push(x0, x1);
   }
   return Int32Array.from(spans);
@@ -140,18 +122,15 @@ function widenedRow(row, width, reach) {
 function joinedRow(one, other) {
   if (one === other || !other.length) return one;
   if (!one.length) return other;
-  const spans = [];
-  for (let a = 0, b = 0; a < one.length || b < other.length;) {
+  /** @type {number[]} */ const spans = [];
+  for (let a = 0, b = 0; a < one.length || b < other.length; ) {
     const first = b >= other.length || (a < one.length && one[a] <= other[b]);
-    const x0 = first ? one[a] : other[b],
-      x1 = first ? one[a + 1] : other[b + 1];
+    const x0 = first ? one[a] : other[b], x1 = first ? one[a + 1] : other[b + 1];
     if (first) a += 2;
     else b += 2;
-    if (spans.length && spans[spans.length - 1] >= x0)
-      spans[spans.length - 1] = Math.max(spans[spans.length - 1], x1);
+    if (spans.length && spans[spans.length - 1] >= x0) spans[spans.length - 1] = Math.max(spans[spans.length - 1], x1);
     else spans.push(x0, x1);
   }
-  if (spans.length === one.length && spans.every((x, at) => x === one[at]))
-    return one;
+  if (spans.length === one.length && spans.every((x, at) => x === one[at])) return one;
   return Int32Array.from(spans);
 }

@@ -14,14 +14,9 @@ export const DECISION_SIGNS = { accepted: "✓", excluded: "⊘", skipped: "…"
 
 /** @param {Row} row */
 export function describe(row) {
-  const doubt =
-    row.confidence === null
-      ? "no result"
-      : `${Math.round(100 * row.confidence)} % sure`;
+  const doubt = row.confidence === null ? "no result" : `${Math.round(100 * row.confidence)} % sure`;
   const corrected = row.corrected ?? row.revision > 0;
-  const state =
-    row.decision ??
-    (row.verdict === "review" ? "to review" : corrected ? "corrected" : "fine");
+  const state = row.decision ?? (row.verdict === "review" ? "to review" : corrected ? "corrected" : "fine");
   return { doubt, state, corrected };
 }
 
@@ -40,19 +35,14 @@ function thumbnail(row) {
   picture.loading = "lazy";
   picture.decoding = "async";
   picture.draggable = false;
-  if (!row.failed && row.content)
-    picture.src = thumbnailAddress(tokenOf(row.id), row.mask);
+  if (!row.failed && row.content) picture.src = thumbnailAddress(tokenOf(row.id), row.mask);
   return picture;
 }
 
 /** @param {Row} row */
 function badge(row) {
   const { state, corrected } = describe(row);
-  const sign = make(
-    "span",
-    `badge ${row.decision ?? (corrected ? "corrected" : state.replace(" ", "-"))}`,
-    /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "",
-  );
+  const sign = make("span", `badge ${row.decision ?? (corrected ? "corrected" : state.replace(" ", "-"))}`, /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "");
   sign.setAttribute("aria-hidden", "true");
   return sign;
 }
@@ -96,10 +86,7 @@ class Scroller {
   fill() {
     const { scrollTop, clientHeight } = this.element;
     const first = Math.max(0, Math.floor(scrollTop / this.height) - BEYOND);
-    const last = Math.min(
-      this.count,
-      Math.ceil((scrollTop + clientHeight) / this.height) + BEYOND,
-    );
+    const last = Math.min(this.count, Math.ceil((scrollTop + clientHeight) / this.height) + BEYOND);
     for (const [at, row] of this.shown) {
       if (at < first || at >= last) {
         row.remove();
@@ -117,11 +104,9 @@ class Scroller {
 
   /** @param {number} at */
   reveal(at) {
-    const top = at * this.height,
-      { scrollTop, clientHeight } = this.element;
+    const top = at * this.height, { scrollTop, clientHeight } = this.element;
     if (top < scrollTop) this.element.scrollTop = top - this.height;
-    else if (top + this.height > scrollTop + clientHeight)
-      this.element.scrollTop = top - clientHeight + 2 * this.height;
+    else if (top + this.height > scrollTop + clientHeight) this.element.scrollTop = top - clientHeight + 2 * this.height;
   }
 }
 
@@ -131,27 +116,16 @@ export class Strip {
   constructor(element, queue, open) {
     this.queue = queue;
     this.scroller = new Scroller(element, ROW_PX, (at) => {
-      const row = queue.list[at],
-        { doubt, state } = describe(row);
-      const button = /** @type {HTMLButtonElement} */ (
-        make("button", "strip-row")
-      );
+      const row = queue.list[at], { doubt, state } = describe(row);
+      const button = /** @type {HTMLButtonElement} */ (make("button", "strip-row"));
       button.type = "button";
-      const why =
-        state === "to review" || row.failed ? row.reasons.join(" ") : "";
-      button.setAttribute(
-        "aria-label",
-        `${row.id}, ${doubt}, ${state}. ${why}`.trim(),
-      );
+      const why = state === "to review" || row.failed ? row.reasons.join(" ") : "";
+      button.setAttribute("aria-label", `${row.id}, ${doubt}, ${state}. ${why}`.trim());
       if (row.id === queue.current) button.setAttribute("aria-current", "true");
       const text = make("span", "text");
       const facts = make("span", "facts");
       facts.append(make("span", "doubt", doubt), kinds(row));
-      text.append(
-        make("span", "name", row.id),
-        facts,
-        make("span", "why", why),
-      );
+      text.append(make("span", "name", row.id), facts, make("span", "why", why));
       const frame = make("span", "thumb");
       frame.append(thumbnail(row), badge(row));
       button.append(frame, text);
@@ -186,9 +160,7 @@ export class Grid {
     /** @type {Set<string>} */ this.chosen = new Set();
     this.last = -1;
     this.columns = 1;
-    this.scroller = new Scroller(element, CARD_HEIGHT_PX, (at) =>
-      this.#line(at),
-    );
+    this.scroller = new Scroller(element, CARD_HEIGHT_PX, (at) => this.#line(at));
     queue.addEventListener("list", () => this.renew());
     queue.addEventListener("rows", () => this.renew());
     new ResizeObserver(() => this.renew()).observe(element);
@@ -197,19 +169,14 @@ export class Grid {
   renew() {
     if (this.element.closest("[hidden]")) return;
     this.columns = Math.max(1, Math.floor(this.element.clientWidth / CARD_PX));
-    for (const id of this.chosen)
-      if (!this.queue.places.has(id)) this.chosen.delete(id);
+    for (const id of this.chosen) if (!this.queue.places.has(id)) this.chosen.delete(id);
     this.scroller.renew(Math.ceil(this.queue.list.length / this.columns));
     this.selected();
   }
 
   /** @param {boolean} all */
   choose(all) {
-    this.chosen = new Set(
-      all
-        ? this.queue.list.filter((row) => !row.failed).map((row) => row.id)
-        : [],
-    );
+    this.chosen = new Set(all ? this.queue.list.filter((row) => !row.failed).map((row) => row.id) : []);
     this.renew();
   }
 
@@ -218,16 +185,13 @@ export class Grid {
     const line = make("div", "grid-line");
     line.style.setProperty("--columns", String(this.columns));
     const first = at * this.columns;
-    this.queue.list
-      .slice(first, first + this.columns)
-      .forEach((row, index) => line.append(this.#card(row, first + index)));
+    this.queue.list.slice(first, first + this.columns).forEach((row, index) => line.append(this.#card(row, first + index)));
     return line;
   }
 
   /** @param {Row} row @param {number} place */
   #card(row, place) {
-    const { doubt, state } = describe(row),
-      card = make("div", "card");
+    const { doubt, state } = describe(row), card = make("div", "card");
     const box = /** @type {HTMLInputElement} */ (make("input"));
     box.type = "checkbox";
     box.checked = this.chosen.has(row.id);
@@ -235,16 +199,11 @@ export class Grid {
     box.dataset.place = String(place);
     box.setAttribute("aria-label", `Select ${row.id}`);
     card.classList.toggle("chosen", box.checked);
-    box.addEventListener("click", (event) =>
-      this.#choose(row, place, box.checked, event.shiftKey),
-    );
-    const button = /** @type {HTMLButtonElement} */ (
-      make("button", "card-picture")
-    );
+    box.addEventListener("click", (event) => this.#choose(row, place, box.checked, event.shiftKey));
+    const button = /** @type {HTMLButtonElement} */ (make("button", "card-picture"));
     button.type = "button";
     button.setAttribute("aria-label", `Open ${row.id}, ${doubt}, ${state}`);
-    button.title =
-      state === "to review" || row.failed ? row.reasons.join(" ") : "";
+    button.title = state === "to review" || row.failed ? row.reasons.join(" ") : "";
     button.append(thumbnail(row), badge(row));
     button.addEventListener("click", () => this.open(row.id));
     const facts = make("div", "facts");
@@ -265,8 +224,6 @@ export class Grid {
     }
     this.last = place;
     this.renew();
-    /** @type {HTMLElement|null} */ (
-      this.element.querySelector(`[data-place="${place}"]`)
-    )?.focus({ preventScroll: true }); // it is a new one
+    /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-place="${place}"]`))?.focus({ preventScroll: true }); // it is a new one
   }
 }

@@ -30,11 +30,7 @@ async function start() {
   const session = new Session(queue, stage, sync);
   const marks = new Marks(stage);
   const frame = new Frame({ queue, sync, session, stage });
-  const clicks = new ClickAssist(
-    session,
-    (found, adds) => marks.candidate(found, adds),
-    (message) => frame.say(message),
-  );
+  const clicks = new ClickAssist(session, (found, adds) => marks.candidate(found, adds), (message) => frame.say(message));
   const spreading = new Spreading(session, (message) => frame.say(message));
   const panel = new Panel(at("panel"), session, {
     highlight: (region) => marks.highlight(region),
@@ -48,12 +44,8 @@ async function start() {
     },
     decideTemplate: (template, decision) => {
       session.decideTemplate(template, decision);
-      const images = queue.rows.filter((row) =>
-        row.templates.includes(template),
-      ).length;
-      frame.say(
-        `${decision === "forget" ? "Forgotten" : "Masked"} on ${images} images. Ctrl+Z takes it back.`,
-      );
+      const images = queue.rows.filter((row) => row.templates.includes(template)).length;
+      frame.say(`${decision === "forget" ? "Forgotten" : "Masked"} on ${images} images. Ctrl+Z takes it back.`);
     },
   });
 
@@ -69,10 +61,7 @@ async function start() {
     untrace: () => marks.untrace(),
     pick(point, primary) {
       const region = session.doc?.regionAt(point.x, point.y);
-      if (!region)
-        return frame.say(
-          "There is no region here. Draw with the brush (B) or click an object (Q).",
-        );
+      if (!region) return frame.say("There is no region here. Draw with the brush (B) or click an object (Q).");
       if (primary) panel.toggle(region, region.state !== "on");
       panel.reveal(region);
       marks.highlight(region);
@@ -92,11 +81,7 @@ async function start() {
     clicks.stop();
     marks.highlight(null);
   });
-  listen(
-    stage,
-    () => controls.tool,
-    (event) => controls.follow(event),
-  );
+  listen(stage, () => controls.tool, (event) => controls.follow(event));
   stage.element.addEventListener("pointerleave", () => {
     controls.leave();
     clicks.stop();
@@ -115,20 +100,13 @@ async function start() {
     panel.refresh();
     marks.highlight(marks.region);
   });
-  stage.addEventListener("measured", (event) =>
-    panel.measured(/** @type {CustomEvent} */ (event).detail.masked),
-  );
+  stage.addEventListener("measured", (event) => panel.measured(/** @type {CustomEvent} */ (event).detail.masked));
 
-  const choose = Object.fromEntries(
-    Object.keys(tools).map((name) => [name, () => controls.choose(name)]),
-  );
+  const choose = Object.fromEntries(Object.keys(tools).map((name) => [name, () => controls.choose(name)]));
   const actions = {
-    ...frame.actions,
-    ...choose,
-    smaller: () => controls.smaller(),
-    larger: () => controls.larger(),
-    finish: () => void controls.tool.finish?.(),
-    back: () => void controls.tool.back?.(),
+    ...frame.actions, ...choose,
+    smaller: () => controls.smaller(), larger: () => controls.larger(),
+    finish: () => void controls.tool.finish?.(), back: () => void controls.tool.back?.(),
     cancel: () => controls.tool.cancel?.(),
   };
   listenToKeys(actions, (held) => frame.original(held));

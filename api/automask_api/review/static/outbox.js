@@ -17,8 +17,7 @@ const STORE = "outbox";
 function open() {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, VERSION);
-    request.onupgradeneeded = () =>
-      request.result.createObjectStore(STORE, { keyPath: "key" });
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "key" });
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
@@ -46,21 +45,15 @@ export class Outbox {
   async load() {
     const database = await this.database;
     if (!database) return;
-    const all = await done(
-      database.transaction(STORE).objectStore(STORE).getAll(),
-    );
-    for (const parcel of all.filter((one) => one.store === this.store))
-      this.parcels.set(parcel.key, parcel);
+    const all = await done(database.transaction(STORE).objectStore(STORE).getAll());
+    for (const parcel of all.filter((one) => one.store === this.store)) this.parcels.set(parcel.key, parcel);
   }
 
   /** @param {Parcel} parcel */
   async put(parcel) {
     this.parcels.set(parcel.key, parcel);
     const database = await this.database;
-    if (database)
-      await done(
-        database.transaction(STORE, "readwrite").objectStore(STORE).put(parcel),
-      );
+    if (database) await done(database.transaction(STORE, "readwrite").objectStore(STORE).put(parcel));
   }
 
   /** Forget a parcel, unless a newer one took its place. @param {Parcel} parcel */
@@ -68,19 +61,11 @@ export class Outbox {
     if (this.parcels.get(parcel.key) !== parcel) return;
     this.parcels.delete(parcel.key);
     const database = await this.database;
-    if (database)
-      await done(
-        database
-          .transaction(STORE, "readwrite")
-          .objectStore(STORE)
-          .delete(parcel.key),
-      );
+    if (database) await done(database.transaction(STORE, "readwrite").objectStore(STORE).delete(parcel.key));
   }
 
   /** In the order they were made. */
   inOrder() {
-    return [...this.parcels.values()].sort(
-      (one, other) => one.made - other.made,
-    );
+    return [...this.parcels.values()].sort((one, other) => one.made - other.made);
   }
 }

@@ -22,17 +22,15 @@ export function toBase64(bytes) {
 /** @param {Uint8Array} bytes @param {CompressionStream|DecompressionStream} stream */
 async function through(bytes, stream) {
   const writer = stream.writable.getWriter();
-  writer.write(bytes).catch(() => {});
+  writer.write(/** @type {Uint8Array<ArrayBuffer>} */ (bytes)).catch(() => {});
   writer.close().catch(() => {});
   return new Uint8Array(await new Response(stream.readable).arrayBuffer());
 }
 
 /** zlib of bytes. @param {Uint8Array} bytes */
-export const deflate = (bytes) =>
-  through(bytes, new CompressionStream("deflate"));
+export const deflate = (bytes) => through(bytes, new CompressionStream("deflate"));
 /** What zlib packed. @param {Uint8Array} bytes */
-export const inflate = (bytes) =>
-  through(bytes, new DecompressionStream("deflate"));
+export const inflate = (bytes) => through(bytes, new DecompressionStream("deflate"));
 
 /** Run lengths of a packed artefact. @param {string} text base64 @returns {Promise<Uint32Array>} */
 export async function unpackRuns(text) {
@@ -46,9 +44,7 @@ export async function unpackRuns(text) {
  * @returns {Promise<string>} base64
  */
 export async function packRuns(runs, rows, columns) {
-  const body = await deflate(
-    new Uint8Array(runs.buffer, runs.byteOffset, runs.byteLength),
-  );
+  const body = await deflate(new Uint8Array(runs.buffer, runs.byteOffset, runs.byteLength));
   const bytes = new Uint8Array(HEADER_BYTES + body.length);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, 1);

@@ -20,8 +20,7 @@ export class Panel {
    *   framesOff: () => void}} hands
    */
   constructor(element, session, hands) {
-    const find = (/** @type {string} */ selector) =>
-      /** @type {any} */ (element.querySelector(selector));
+    const find = (/** @type {string} */ selector) => /** @type {any} */ (element.querySelector(selector));
     this.session = session;
     this.hands = hands;
     /** @type {HTMLElement} */ this.list = find("#regions");
@@ -38,32 +37,20 @@ export class Panel {
     /** @type {HTMLElement} */ this.share = find("#coverage-share");
     /** @type {HTMLElement} */ this.warning = find("#coverage-warning");
     this.framesOff.addEventListener("click", () => this.#switchFramesOff());
-    find("#frames-off-everywhere").addEventListener("click", () =>
-      hands.framesOff(),
-    );
+    find("#frames-off-everywhere").addEventListener("click", () => hands.framesOff());
   }
 
   /** Another image is at hand. */
   open() {
     const { doc, description } = this.session;
     if (!doc) return;
-    const byDoubt = [...doc.regions].sort(
-      (one, other) => one.certainty - other.certainty,
-    );
-    this.rows = new Map(
-      byDoubt.map((region, at) => [region, this.#row(region, at + 1)]),
-    );
+    const byDoubt = [...doc.regions].sort((one, other) => one.certainty - other.certainty);
+    this.rows = new Map(byDoubt.map((region, at) => [region, this.#row(region, at + 1)]));
     this.list.replaceChildren(...this.rows.values());
-    if (!doc.regions.length)
-      this.list.append(
-        make("li", "nothing", "Nothing was found on this image."),
-      );
+    if (!doc.regions.length) this.list.append(make("li", "nothing", "Nothing was found on this image."));
     this.settle();
-    this.issues.replaceChildren(
-      ...description.issues.map((/** @type {any} */ issue) =>
-        make("li", issue.severity, issue.message),
-      ),
-    );
+    this.issues.replaceChildren(...description.issues.map((/** @type {any} */ issue) =>
+      make("li", issue.severity, issue.message)));
     this.versions.close();
     this.parts.replaceChildren();
     this.refresh();
@@ -76,34 +63,19 @@ export class Panel {
     this.explain();
     this.facts.replaceChildren();
     for (const [name, value] of [
-      ["Size", `${doc.width} × ${doc.height}`],
-      ["Confidence", confidenceOf(description)],
+      ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidenceOf(description)],
       ["Training grid", `${doc.grid.columns} × ${doc.grid.rows} cells`],
-    ])
-      this.facts.append(make("dt", "", name), make("dd", "", value));
+    ]) this.facts.append(make("dt", "", name), make("dd", "", value));
   }
 
   /** Say why the image waits for a person, or that it does not. */
   explain() {
     const row = this.session.queue.row(this.session.queue.current);
     if (!row) return;
-    const waits =
-      row.decision !== "accepted" &&
-      row.decision !== "excluded" &&
-      row.reasons.length > 0;
-    const settled = {
-      accepted: "It does not wait: you accepted it.",
-      excluded: "It does not wait: it is excluded.",
-    };
-    const words = waits
-      ? row.reasons
-      : [
-          /** @type {any} */ (settled)[row.decision ?? ""] ??
-            "Nothing was asked about it.",
-        ];
-    this.reasons.replaceChildren(
-      ...words.map((/** @type {string} */ one) => make("li", "", one)),
-    );
+    const waits = row.decision !== "accepted" && row.decision !== "excluded" && row.reasons.length > 0;
+    const settled = { accepted: "It does not wait: you accepted it.", excluded: "It does not wait: it is excluded." };
+    const words = waits ? row.reasons : [/** @type {any} */ (settled)[row.decision ?? ""] ?? "Nothing was asked about it."];
+    this.reasons.replaceChildren(...words.map((/** @type {string} */ one) => make("li", "", one)));
     this.reasons.classList.toggle("settled", !waits);
   }
 
@@ -111,40 +83,23 @@ export class Panel {
   refresh() {
     const { doc } = this.session;
     this.framesOff.disabled = !this.#framesOn().length;
-    this.frames.hidden = this.framesOff.hidden = !doc?.regions.some(
-      (region) => region.kind === "frame",
-    );
+    this.frames.hidden = this.framesOff.hidden = !doc?.regions.some((region) => region.kind === "frame");
     for (const [region, row] of this.rows) {
-      const box = /** @type {HTMLInputElement} */ (
-        row.querySelector("input[type=checkbox]")
-      );
+      const box = /** @type {HTMLInputElement} */ (row.querySelector("input[type=checkbox]"));
       box.checked = region.state === "on"; // of one that is on in part a click makes the whole
       box.indeterminate = region.state === "part";
       row.classList.toggle("off", region.state === "off");
       row.classList.toggle("proposed", region.proposed);
       // A region of a mark that repeats: who puts it right here most likely wants that everywhere.
-      row.classList.toggle(
-        "offered",
-        region.template !== null &&
-          region.state !== (region.proposed ? "off" : "on"),
-      );
-      /** @type {HTMLElement} */ (row.querySelector(".dot")).className =
-        `dot kind-${region.kind}`;
-      /** @type {HTMLElement} */ (row.querySelector(".name")).textContent =
-        nameOf(region);
-      /** @type {HTMLSelectElement} */ (row.querySelector("select")).value =
-        region.kind;
-      box.setAttribute(
-        "aria-label",
-        `Mask ${region.kind} ${[...this.rows.keys()].indexOf(region) + 1} ${region.text ?? ""}`.trim(),
-      );
-      const weight = /** @type {HTMLInputElement} */ (
-        row.querySelector("input[type=range]")
-      );
+      row.classList.toggle("offered", region.template !== null && region.state !== (region.proposed ? "off" : "on"));
+      /** @type {HTMLElement} */ (row.querySelector(".dot")).className = `dot kind-${region.kind}`;
+      /** @type {HTMLElement} */ (row.querySelector(".name")).textContent = nameOf(region);
+      /** @type {HTMLSelectElement} */ (row.querySelector("select")).value = region.kind;
+      box.setAttribute("aria-label", `Mask ${region.kind} ${[...this.rows.keys()].indexOf(region) + 1} ${region.text ?? ""}`.trim());
+      const weight = /** @type {HTMLInputElement} */ (row.querySelector("input[type=range]"));
       const level = region.weight ?? 0;
       weight.value = String(Math.round((100 * level) / 255));
-      /** @type {HTMLElement} */ (row.querySelector("output")).textContent =
-        `${weight.value} %`;
+      /** @type {HTMLElement} */ (row.querySelector("output")).textContent = `${weight.value} %`;
     }
     clearTimeout(this.partsTimer);
     this.partsTimer = setTimeout(() => this.#showParts(), PARTS_MS);
@@ -153,46 +108,22 @@ export class Panel {
   #showParts() {
     const { doc, token, history } = this.session;
     const steps = history.done.filter((step) => step.token === token);
-    this.parts.replaceChildren(
-      ...(doc ? drawnParts(doc, steps) : []).map((part) => {
-        const row = make("li", "part"),
-          words = make(
-            "span",
-            "words",
-            part.masks ? "Added by hand" : "Unmasked by hand",
-          );
-        words.append(
-          make(
-            "small",
-            "",
-            `${part.box.x1 - part.box.x0} × ${part.box.y1 - part.box.y0} px`,
-          ),
-        );
-        const button = this.#spreadButton(() => part);
-        row.append(make("span", "dot kind-hand"), words, button);
-        const shown = /** @type {any} */ ({
-          box: part.box,
-          polygon: null,
-          kind: "hand",
-        });
-        for (const [event, target] of [
-          ["pointerenter", shown],
-          ["pointerleave", null],
-          ["focusin", shown],
-          ["focusout", null],
-        ]) {
-          row.addEventListener(event, () => this.hands.highlight(target));
-        }
-        return row;
-      }),
-    );
+    this.parts.replaceChildren(...(doc ? drawnParts(doc, steps) : []).map((part) => {
+      const row = make("li", "part"), words = make("span", "words", part.masks ? "Added by hand" : "Unmasked by hand");
+      words.append(make("small", "", `${part.box.x1 - part.box.x0} × ${part.box.y1 - part.box.y0} px`));
+      const button = this.#spreadButton(() => part);
+      row.append(make("span", "dot kind-hand"), words, button);
+      const shown = /** @type {any} */ ({ box: part.box, polygon: null, kind: "hand" });
+      for (const [event, target] of [["pointerenter", shown], ["pointerleave", null], ["focusin", shown], ["focusout", null]]) {
+        row.addEventListener(event, () => this.hands.highlight(target));
+      }
+      return row;
+    }));
   }
 
   /** @param {() => import("./parts.js").Part} part */
   #spreadButton(part) {
-    const button = /** @type {HTMLButtonElement} */ (
-      make("button", "outlined spreads", "Same on all…")
-    );
+    const button = /** @type {HTMLButtonElement} */ (make("button", "outlined spreads", "Same on all…"));
     button.type = "button";
     button.title = "Look for this on the other images and change it there, too";
     button.addEventListener("click", () => this.hands.spread(part()));
@@ -201,36 +132,15 @@ export class Panel {
 
   /** One decision about a recurring mark, for all images. @param {string} template @param {boolean} isProposed */
   #templateButtons(template, isProposed) {
-    const button = (
-      /** @type {string} */ words,
-      /** @type {string} */ title,
-      /** @type {"apply"|"forget"} */ decision,
-    ) => {
-      const one = /** @type {HTMLButtonElement} */ (
-        make("button", `outlined ${decision}`, words)
-      );
+    const button = (/** @type {string} */ words, /** @type {string} */ title, /** @type {"apply"|"forget"} */ decision) => {
+      const one = /** @type {HTMLButtonElement} */ (make("button", `outlined ${decision}`, words));
       one.type = "button";
       one.title = title;
-      one.addEventListener("click", () =>
-        this.hands.decideTemplate(template, decision),
-      );
+      one.addEventListener("click", () => this.hands.decideTemplate(template, decision));
       return one;
     };
-    const forget = button(
-      "This is no recurring mark: forget it",
-      "Never mask it by itself again, on any image",
-      "forget",
-    );
-    return isProposed
-      ? [
-          button(
-            "Mask it on all images",
-            "It was put on these images",
-            "apply",
-          ),
-          forget,
-        ]
-      : [forget];
+    const forget = button("This is no recurring mark: forget it", "Never mask it by itself again, on any image", "forget");
+    return isProposed ? [button("Mask it on all images", "It was put on these images", "apply"), forget] : [forget];
   }
 
   /** @param {number} masked */
@@ -256,44 +166,29 @@ export class Panel {
     const toggle = /** @type {HTMLInputElement} */ (make("input", "switch"));
     toggle.type = "checkbox";
     toggle.setAttribute("role", "switch");
-    toggle.addEventListener("change", () =>
-      this.toggle(region, toggle.checked),
-    );
+    toggle.addEventListener("change", () => this.toggle(region, toggle.checked));
 
     const kind = /** @type {HTMLSelectElement} */ (make("select", "kind"));
     kind.setAttribute("aria-label", `Kind of region ${number}`);
-    for (const one of KINDS)
-      kind.append(new Option(one, one, false, one === region.kind));
+    for (const one of KINDS) kind.append(new Option(one, one, false, one === region.kind));
     kind.addEventListener("change", () =>
-      this.session.edit("kind", (doc) => doc.reclass(region, kind.value)),
-    );
+      this.session.edit("kind", (doc) => doc.reclass(region, kind.value)));
 
     const weight = /** @type {HTMLInputElement} */ (make("input"));
     weight.type = "range";
     weight.max = "100";
     weight.setAttribute("aria-label", `Training weight of region ${number}`);
     const shown = make("output");
-    weight.addEventListener("input", () => {
-      shown.textContent = `${weight.value} %`;
-    });
-    weight.addEventListener("change", () =>
-      this.#weigh(region, Number(weight.value)),
-    );
+    weight.addEventListener("input", () => { shown.textContent = `${weight.value} %`; });
+    weight.addEventListener("change", () => this.#weigh(region, Number(weight.value)));
 
     const title = /** @type {HTMLButtonElement} */ (make("button", "title"));
     title.type = "button";
     title.setAttribute("aria-expanded", "false");
-    title.append(
-      make("span", `dot kind-${region.kind}`),
-      make("span", "name", nameOf(region)),
-    );
+    title.append(make("span", `dot kind-${region.kind}`), make("span", "name", nameOf(region)));
     if (region.proposed) title.append(make("span", "tag", "proposed"));
     const sure = `${Math.round(100 * region.confidence)} % sure`;
-    const about = make(
-      "span",
-      "about",
-      region.text ? `${region.words} · ${sure}` : sure,
-    );
+    const about = make("span", "about", region.text ? `${region.words} · ${sure}` : sure);
     about.title = `Found by ${region.source}`;
     title.append(about);
     title.addEventListener("click", () => {
@@ -305,46 +200,28 @@ export class Panel {
     weightLabel.append(make("span", "", "trains"), weight, shown);
     controls.append(kind, weightLabel);
     const offer = make("div", "offer");
-    offer.append(
-      this.#spreadButton(() =>
-        regionPart(/** @type {any} */ (this.session.doc), region),
-      ),
-    );
-    if (region.template !== null)
-      offer.append(...this.#templateButtons(region.template, region.proposed));
+    offer.append(this.#spreadButton(() => regionPart(/** @type {any} */ (this.session.doc), region)));
+    if (region.template !== null) offer.append(...this.#templateButtons(region.template, region.proposed));
     row.append(title, toggle, controls, offer);
-    for (const [event, target] of [
-      ["pointerenter", region],
-      ["pointerleave", null],
-      ["focusin", region],
-      ["focusout", null],
-    ]) {
-      row.addEventListener(/** @type {string} */ (event), () =>
-        this.hands.highlight(/** @type {any} */ (target)),
-      );
+    for (const [event, target] of [["pointerenter", region], ["pointerleave", null], ["focusin", region], ["focusout", null]]) {
+      row.addEventListener(/** @type {string} */ (event), () => this.hands.highlight(/** @type {any} */ (target)));
     }
     return row;
   }
 
   #framesOn() {
-    return (this.session.doc?.regions ?? []).filter(
-      (region) => region.kind === "frame" && region.state !== "off",
-    );
+    return (this.session.doc?.regions ?? []).filter((region) => region.kind === "frame" && region.state !== "off");
   }
 
   #switchFramesOff() {
     const frames = this.#framesOn();
-    this.session.edit("all frames off", (doc) => {
-      for (const region of frames) doc.toggle(region, false);
-    });
+    this.session.edit("all frames off", (doc) => { for (const region of frames) doc.toggle(region, false); });
     this.refresh();
   }
 
   /** @param {Region} region @param {boolean} on */
   toggle(region, on) {
-    this.session.edit(on ? "switch on" : "switch off", (doc) =>
-      doc.toggle(region, on),
-    );
+    this.session.edit(on ? "switch on" : "switch off", (doc) => doc.toggle(region, on));
     this.refresh(); // where nothing changed because others mask the same pixels the switch springs back
   }
 
@@ -358,8 +235,7 @@ export class Panel {
 }
 
 /** @param {Region} region */
-const nameOf = ({ text, kind, words, describedKind }) =>
-  text ? `“${text}”` : capital(kind === describedKind ? words : kind);
+const nameOf = ({ text, kind, words, describedKind }) => (text ? `“${text}”` : capital(kind === describedKind ? words : kind));
 
 /** @param {string} words */
 const capital = (words) => words.slice(0, 1).toUpperCase() + words.slice(1);

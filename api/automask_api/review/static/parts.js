@@ -25,20 +25,10 @@ export function drawnParts(doc, steps) {
     const runs = doc.flags.runs(masks ? ADD : REMOVE);
     if (!runs) return [];
     const plane = new Plane(doc.width, doc.height);
-    Plane.eachSpan(runs, doc.bounds, (y, x0, x1) =>
-      plane.span(y, x0, x1, 0, 1),
-    );
-    for (const region of doc.regions) {
-      // what its own switch did is told by the region
-      if (
-        masks
-          ? !region.proposed || region.state === "off"
-          : !isSwitchedOff(doc, region)
-      )
-        continue;
-      Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) =>
-        plane.span(y, x0, x1, 0, 0),
-      );
+    Plane.eachSpan(runs, doc.bounds, (y, x0, x1) => plane.span(y, x0, x1, 0, 1));
+    for (const region of doc.regions) { // what its own switch did is told by the region
+      if (masks ? !region.proposed || region.state === "off" : !isSwitchedOff(doc, region)) continue;
+      Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => plane.span(y, x0, x1, 0, 0));
     }
     const found = apart(plane, doc.bounds).map((part) => ({ ...part, masks }));
     return byAct(found, doc, steps, masks ? ADD : REMOVE);
@@ -54,22 +44,12 @@ function isSwitchedOff(doc, region) {
   if (region.proposed || doc.replaces || region.state === "on") return false;
   if (region.state === "off") return true;
   const own = new Plane(doc.width, doc.height);
-  Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) =>
-    own.span(y, x0, x1, 0, 1),
-  );
+  Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 1));
   for (const other of doc.regions) {
-    if (
-      other === region ||
-      other.state !== "on" ||
-      !overlap(other.patchBox, region.patchBox)
-    )
-      continue;
-    Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) =>
-      own.span(y, x0, x1, 0, 0),
-    );
+    if (other === region || other.state !== "on" || !overlap(other.patchBox, region.patchBox)) continue;
+    Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 0));
   }
-  let count = 0,
-    unmasked = 0;
+  let count = 0, unmasked = 0;
   Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => {
     for (let x = x0; x < x1; x++) {
       if (!own.get(x, y)) continue;
@@ -85,15 +65,12 @@ function isSwitchedOff(doc, region) {
  * @param {Part[]} parts @param {MaskDocument} doc @param {Step[]} steps @param {number} bit of the flags
  */
 function byAct(parts, doc, steps, bit) {
-  const after = new Map(doc.flags.tiles),
-    joined = [];
+  const after = new Map(doc.flags.tiles), joined = [];
   let left = parts;
   for (const step of [...steps].reverse()) {
     for (const change of [...step.changes].reverse()) {
       if (change.what !== "edit" || !left.length) continue;
-      const touched = left.filter((part) =>
-        isTouched(part, change.snapshot.flags, after, bit),
-      );
+      const touched = left.filter((part) => isTouched(part, change.snapshot.flags, after, bit));
       if (touched.length) joined.push(touched.reduce(union));
       left = left.filter((part) => !touched.includes(part));
       for (const [key, tile] of change.snapshot.flags) {
@@ -109,10 +86,9 @@ function byAct(parts, doc, steps, bit) {
 function isTouched(part, before, after, bit) {
   for (const [key, tile] of part.plane.tiles) {
     if (!before.has(key)) continue;
-    const old = before.get(key),
-      now = after.get(key);
+    const old = before.get(key), now = after.get(key);
     for (let at = 0; at < tile.length; at++) {
-      if (tile[at] && ((old?.[at] ?? 0) ^ (now?.[at] ?? 0)) & bit) return true;
+      if (tile[at] && (((old?.[at] ?? 0) ^ (now?.[at] ?? 0)) & bit)) return true;
     }
   }
   return false;
@@ -124,11 +100,7 @@ function union(one, other) {
     const whole = one.plane.writable(key);
     for (let at = 0; at < tile.length; at++) whole[at] |= tile[at];
   }
-  return {
-    ...one,
-    box: around(one.box, other.box),
-    count: one.count + other.count,
-  };
+  return { ...one, box: around(one.box, other.box) ?? one.box, count: one.count + other.count };
 }
 
 /** What a region says about its pixels: masked, unmasked, or the part of them that was erased. @param {MaskDocument} doc @param {Region} region @returns {Part} */
@@ -155,37 +127,18 @@ function apart(plane, bounds) {
   const runs = plane.runs(1);
   if (!runs) return [];
   const size = Math.max(1, Math.ceil(Math.max(bounds.x1, bounds.y1) / CELLS));
-  const columns = Math.ceil(bounds.x1 / size),
-    rows = Math.ceil(bounds.y1 / size);
+  const columns = Math.ceil(bounds.x1 / size), rows = Math.ceil(bounds.y1 / size);
   const labels = new Int32Array(columns * rows); // 0 empty, -1 not yet visited
-  eachCell(
-    runs,
-    bounds,
-    size,
-    (at) => {
-      labels[at] = -1;
-    },
-    columns,
-  );
+  eachCell(runs, bounds, size, (at) => { labels[at] = -1; }, columns);
   let last = 0;
   for (let start = 0; start < labels.length; start++) {
     if (labels[start] !== -1) continue;
     labels[start] = ++last;
     const pending = [start];
     while (pending.length) {
-      const at = /** @type {number} */ (pending.pop()),
-        column = at % columns,
-        row = (at - column) / columns;
-      for (
-        let y = Math.max(0, row - JOIN);
-        y <= Math.min(rows - 1, row + JOIN);
-        y++
-      ) {
-        for (
-          let x = Math.max(0, column - JOIN);
-          x <= Math.min(columns - 1, column + JOIN);
-          x++
-        ) {
+      const at = /** @type {number} */ (pending.pop()), column = at % columns, row = (at - column) / columns;
+      for (let y = Math.max(0, row - JOIN); y <= Math.min(rows - 1, row + JOIN); y++) {
+        for (let x = Math.max(0, column - JOIN); x <= Math.min(columns - 1, column + JOIN); x++) {
           if (labels[y * columns + x] !== -1) continue;
           labels[y * columns + x] = last;
           pending.push(y * columns + x);
@@ -193,27 +146,15 @@ function apart(plane, bounds) {
       }
     }
   }
-  const parts = Array.from({ length: last }, () => ({
-    box: { x0: Infinity, y0: Infinity, x1: 0, y1: 0 },
-    count: 0,
-    plane: new Plane(bounds.x1, bounds.y1),
-  }));
-  eachCell(
-    runs,
-    bounds,
-    size,
-    (at, y, x0, x1) => {
-      const part = parts[labels[at] - 1],
-        { box } = part;
-      part.plane.span(y, x0, x1, 0, 1);
-      part.count += x1 - x0;
-      box.x0 = Math.min(box.x0, x0);
-      box.y0 = Math.min(box.y0, y);
-      box.x1 = Math.max(box.x1, x1);
-      box.y1 = Math.max(box.y1, y + 1);
-    },
-    columns,
-  );
+  const parts = Array.from({ length: last }, () => (
+    { box: { x0: Infinity, y0: Infinity, x1: 0, y1: 0 }, count: 0, plane: new Plane(bounds.x1, bounds.y1) }));
+  eachCell(runs, bounds, size, (at, y, x0, x1) => {
+    const part = parts[labels[at] - 1], { box } = part;
+    part.plane.span(y, x0, x1, 0, 1);
+    part.count += x1 - x0;
+    box.x0 = Math.min(box.x0, x0); box.y0 = Math.min(box.y0, y);
+    box.x1 = Math.max(box.x1, x1); box.y1 = Math.max(box.y1, y + 1);
+  }, columns);
   return parts;
 }
 
@@ -225,8 +166,7 @@ function apart(plane, bounds) {
 function eachCell(runs, bounds, size, visit, columns) {
   Plane.eachSpan(runs, bounds, (y, x0, x1) => {
     while (x0 < x1) {
-      const column = Math.floor(x0 / size),
-        end = Math.min(x1, (column + 1) * size);
+      const column = Math.floor(x0 / size), end = Math.min(x1, (column + 1) * size);
       visit(Math.floor(y / size) * columns + column, y, x0, end);
       x0 = end;
     }

@@ -17,8 +17,7 @@ export function listen(stage, current, follow) {
   const element = stage.element;
   /** @type {Map<number, PointerEvent>} fingers on the screen */
   const fingers = new Map();
-  let drawing = -1,
-    panning = -1;
+  let drawing = -1, panning = -1;
   /** @type {{x: number, y: number, spread: number}|null} */
   let pinch = null;
 
@@ -30,8 +29,7 @@ export function listen(stage, current, follow) {
     const [a, b] = [...fingers.values()];
     const place = element.getBoundingClientRect();
     return {
-      x: (a.clientX + b.clientX) / 2 - place.left,
-      y: (a.clientY + b.clientY) / 2 - place.top,
+      x: (a.clientX + b.clientX) / 2 - place.left, y: (a.clientY + b.clientY) / 2 - place.top,
       spread: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY),
     };
   };
@@ -54,16 +52,9 @@ export function listen(stage, current, follow) {
       event.preventDefault();
       return;
     }
-    if (
-      drawing >= 0 ||
-      (event.button !== 0 && event.button !== 2 && event.button !== PEN_ERASER)
-    )
-      return;
+    if (drawing >= 0 || (event.button !== 0 && event.button !== 2 && event.button !== PEN_ERASER)) return;
     drawing = event.pointerId;
-    const primary =
-      event.button === 0 &&
-      !event.shiftKey &&
-      !(event.buttons & PEN_ERASER_BUTTONS);
+    const primary = event.button === 0 && !event.shiftKey && !(event.buttons & PEN_ERASER_BUTTONS);
     current().down(stage.point(event), primary, event);
   });
 
@@ -76,16 +67,11 @@ export function listen(stage, current, follow) {
       stage.panBy(now.x - pinch.x, now.y - pinch.y);
       stage.zoomBy(now.spread / Math.max(1, pinch.spread), now.x, now.y);
       pinch = now;
-    } else if (event.pointerId === panning)
-      stage.panBy(event.movementX, event.movementY);
+    } else if (event.pointerId === panning) stage.panBy(event.movementX, event.movementY);
     else if (event.pointerId === drawing) {
       const events = event.getCoalescedEvents?.() ?? [];
-      current().move?.(
-        (events.length ? events : [event]).map((one) => stage.point(one)),
-        event,
-      );
-    } else if (event.buttons === 0)
-      current().hover?.(stage.point(event), event);
+      current().move?.((events.length ? events : [event]).map((one) => stage.point(one)), event);
+    } else if (event.buttons === 0) current().hover?.(stage.point(event), event);
   });
 
   const release = (/** @type {PointerEvent} */ event) => {
@@ -102,18 +88,11 @@ export function listen(stage, current, follow) {
   element.addEventListener("dblclick", () => current().finish?.());
   element.addEventListener("contextmenu", (event) => event.preventDefault());
 
-  element.addEventListener(
-    "wheel",
-    (event) => {
-      event.preventDefault();
-      const place = element.getBoundingClientRect();
-      const rate = event.ctrlKey ? PINCH_WHEEL_ZOOM : WHEEL_ZOOM;
-      stage.zoomBy(
-        Math.exp(-event.deltaY * rate * (event.deltaMode === 1 ? 20 : 1)),
-        event.clientX - place.left,
-        event.clientY - place.top,
-      );
-    },
-    { passive: false },
-  );
+  element.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const place = element.getBoundingClientRect();
+    const rate = event.ctrlKey ? PINCH_WHEEL_ZOOM : WHEEL_ZOOM;
+    stage.zoomBy(Math.exp(-event.deltaY * rate * (event.deltaMode === 1 ? 20 : 1)),
+      event.clientX - place.left, event.clientY - place.top);
+  }, { passive: false });
 }

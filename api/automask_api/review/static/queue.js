@@ -19,10 +19,7 @@ export const SHELVES = {
   review: { title: "To review", holds: (row) => needsReview(row) },
   all: { title: "All images", holds: () => true },
   accepted: { title: "Accepted", holds: (row) => row.decision === "accepted" },
-  corrected: {
-    title: "Corrected",
-    holds: (row) => row.revision > 0 || row.corrected === true,
-  },
+  corrected: { title: "Corrected", holds: (row) => row.revision > 0 || row.corrected === true },
   skipped: { title: "Skipped", holds: (row) => row.decision === "skipped" },
   excluded: { title: "Excluded", holds: (row) => row.decision === "excluded" },
   failed: { title: "Without a result", holds: (row) => row.failed },
@@ -37,10 +34,7 @@ export const ORDERS = {
 
 /** @param {Row} row */
 const needsReview = (row) =>
-  !row.failed &&
-  row.decision !== "accepted" &&
-  row.decision !== "excluded" &&
-  row.verdict === "review";
+  !row.failed && row.decision !== "accepted" && row.decision !== "excluded" && row.verdict === "review";
 
 /** Fires `list` when other images are shown and `rows` when something about them changed. */
 export class Queue extends EventTarget {
@@ -48,25 +42,12 @@ export class Queue extends EventTarget {
   constructor(answer) {
     super();
     /** @type {Row[]} */
-    this.rows = answer.rows.map(
-      (values) =>
-        /** @type {any} */ (
-          Object.fromEntries(
-            answer.fields.map((field, at) => [field, values[at]]),
-          )
-        ),
-    );
+    this.rows = answer.rows.map((values) => /** @type {any} */ (
+      Object.fromEntries(answer.fields.map((field, at) => [field, values[at]]))));
     this.byId = new Map(this.rows.map((row) => [row.id, row]));
     this.byToken = new Map(this.rows.map((row) => [tokenOf(row.id), row]));
     /** @type {Filters} */
-    this.filters = {
-      shelf: "review",
-      kind: "",
-      folder: "",
-      template: "",
-      below: 1,
-      order: "doubt",
-    };
+    this.filters = { shelf: "review", kind: "", folder: "", template: "", below: 1, order: "doubt" };
     /** @type {Row[]} in order; stays as it was when rows change, so that nothing moves under the hand */
     this.list = [];
     /** @type {Map<string, number>} */ this.places = new Map();
@@ -79,18 +60,8 @@ export class Queue extends EventTarget {
     Object.assign(this.filters, changes);
     const { shelf, order } = this.filters;
     const by = ORDERS[order].by;
-    this.list = this.rows.filter(
-      (row) => SHELVES[shelf].holds(row) && this.#passes(row),
-    );
-    this.list.sort((one, other) =>
-      by(one) < by(other)
-        ? -1
-        : by(one) > by(other)
-          ? 1
-          : one.id < other.id
-            ? -1
-            : 1,
-    );
+    this.list = this.rows.filter((row) => SHELVES[shelf].holds(row) && this.#passes(row));
+    this.list.sort((one, other) => (by(one) < by(other) ? -1 : by(one) > by(other) ? 1 : one.id < other.id ? -1 : 1));
     this.places = new Map(this.list.map((row, at) => [row.id, at]));
     this.dispatchEvent(new Event("list"));
   }
@@ -98,18 +69,12 @@ export class Queue extends EventTarget {
   /** How many images are on each shelf under the other filters. */
   counts() {
     const passing = this.rows.filter((row) => this.#passes(row));
-    return Object.fromEntries(
-      Object.entries(SHELVES).map(([name, shelf]) => [
-        name,
-        passing.filter(shelf.holds).length,
-      ]),
-    );
+    return Object.fromEntries(Object.entries(SHELVES).map(([name, shelf]) => [name, passing.filter(shelf.holds).length]));
   }
 
   /** Folders and templates that there are. */
   choices() {
-    const folders = new Set(),
-      templates = new Set();
+    const folders = new Set(), templates = new Set();
     for (const row of this.rows) {
       const slash = row.id.lastIndexOf("/");
       if (slash > 0) folders.add(row.id.slice(0, slash));
@@ -148,9 +113,7 @@ export class Queue extends EventTarget {
 
   /** How many images of the list still wait. */
   get left() {
-    return this.list.filter(
-      (row) => needsReview(row) && row.decision !== "skipped",
-    ).length;
+    return this.list.filter((row) => needsReview(row) && row.decision !== "skipped").length;
   }
 
   /** Take over what is known about some images. @param {Record<string, Partial<Row>>} changes by token */
@@ -158,8 +121,7 @@ export class Queue extends EventTarget {
     for (const [token, change] of Object.entries(changes)) {
       const row = this.byToken.get(token);
       if (!row) continue;
-      for (const [key, value] of Object.entries(change))
-        if (key in row) /** @type {any} */ (row)[key] = value;
+      for (const [key, value] of Object.entries(change)) if (key in row) /** @type {any} */ (row)[key] = value;
     }
     this.dispatchEvent(new Event("rows"));
   }
@@ -174,14 +136,9 @@ export class Queue extends EventTarget {
   /** @param {Row} row */
   #passes(row) {
     const { kind, folder, template, below } = this.filters;
-    return (
-      (!kind ||
-        (kind === "none"
-          ? row.kinds.length === 0
-          : row.kinds.includes(kind))) &&
-      (!folder || row.id.startsWith(`${folder}/`)) &&
-      (!template || row.templates.includes(template)) &&
-      (below >= 1 || (row.confidence ?? 0) < below)
-    );
+    return (!kind || (kind === "none" ? row.kinds.length === 0 : row.kinds.includes(kind)))
+      && (!folder || row.id.startsWith(`${folder}/`))
+      && (!template || row.templates.includes(template))
+      && (below >= 1 || (row.confidence ?? 0) < below);
   }
 }

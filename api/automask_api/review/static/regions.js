@@ -24,28 +24,11 @@ const ALMOST = 0.98;
 
 /** @param {any} region the server's region document @param {number} index @returns {Promise<Region>} */
 export async function readRegion(region, index) {
-  const runs = await unpackRuns(region.patch),
-    patchBox = rect(region.patch_box);
+  const runs = await unpackRuns(region.patch), patchBox = rect(region.patch_box);
   return {
-    index,
-    keys: region.keys,
-    kind: region.kind,
-    foundKind: region.found_kind,
-    box: rect(region.box),
-    patchBox,
-    polygon: region.polygon,
-    confidence: region.confidence,
-    source: region.source,
-    proposed: !region.drawn,
-    text: region.text,
-    words: region.words,
-    describedKind: region.kind,
-    certainty: region.certainty,
-    template: region.template,
-    runs,
-    samples: spread(runs, patchBox),
-    state: "off",
-    weight: null,
+    index, keys: region.keys, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
+    polygon: region.polygon, confidence: region.confidence, source: region.source, proposed: !region.drawn,
+    text: region.text, words: region.words, describedKind: region.kind, certainty: region.certainty, template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
   };
 }
 
@@ -76,22 +59,18 @@ export const bitOf = (kind) => 1 << KINDS.indexOf(kind);
  * @param {Record<string, number>} weights @param {Record<string, number>} levels of 255
  */
 export function groupsOf(weights, levels) {
-  /** @type {Map<number, {bits: number, level: number}>} */ const groups =
-    new Map();
+  /** @type {Map<number, {bits: number, level: number}>} */ const groups = new Map();
   for (const kind of KINDS.filter((one) => levels[one] < 255)) {
     const group = groups.get(weights[kind]) ?? { bits: 0, level: levels[kind] };
     group.bits |= bitOf(kind);
     groups.set(weights[kind], group);
   }
-  return [...groups]
-    .sort(([one], [other]) => other - one)
-    .map(([, group]) => group);
+  return [...groups].sort(([one], [other]) => other - one).map(([, group]) => group);
 }
 
 /** The region's pixels in its box, a byte each. @param {Region} region */
 export function pixelsOf(region) {
-  const box = region.patchBox,
-    width = box.x1 - box.x0;
+  const box = region.patchBox, width = box.x1 - box.x0;
   const bitmap = new Uint8Array(width * (box.y1 - box.y0));
   let at = 0;
   region.runs.forEach((run, index) => {
@@ -103,13 +82,10 @@ export function pixelsOf(region) {
 
 /** Note whether a region is masked, and with which weight of its own. @param {Region} region @param {import("./document.js").MaskDocument} doc */
 export function judge(region, doc) {
-  let masked = 0,
-    weighted = 0,
-    level = -1;
+  let masked = 0, weighted = 0, level = -1;
   const count = region.samples.length / 2;
   for (let at = 0; at < region.samples.length; at += 2) {
-    const x = region.samples[at],
-      y = region.samples[at + 1];
+    const x = region.samples[at], y = region.samples[at + 1];
     if (doc.isMasked(x, y)) masked++;
     if (doc.flags.get(x, y) & WEIGHT) {
       const found = doc.levels.get(x, y);
@@ -118,11 +94,6 @@ export function judge(region, doc) {
     }
   }
   region.weight = count && weighted >= ALMOST * count ? level : null;
-  region.state =
-    masked >= ALMOST * count
-      ? "on"
-      : masked <= (1 - ALMOST) * count
-        ? "off"
-        : "part";
+  region.state = masked >= ALMOST * count ? "on" : masked <= (1 - ALMOST) * count ? "off" : "part";
   if (region.weight === 255) region.state = "off";
 }

@@ -19,57 +19,40 @@ const RING_SHARE = 0.5; // of that, for what growth adds
  *   levels: 255 = train; classes: kind bits, or 6 where a person masked; rings: class that a grown pixel belongs to
  */
 export function weigh(doc, xs, ys, autoReach, addReach) {
-  const width = xs.length,
-    height = ys.length,
-    size = width * height;
+  const width = xs.length, height = ys.length, size = width * height;
   const levels = new Uint8Array(size).fill(255);
   const classes = new Uint8Array(size);
-  const raw = new Uint8Array(size),
-    found = new Uint8Array(size),
-    holes = new Uint8Array(size);
-  let any = 0,
-    automatic = 0;
-  const columnOf = xs.map((x) => x >> 8),
-    offsetOf = xs.map((x) => x & (TILE - 1));
+  const raw = new Uint8Array(size), found = new Uint8Array(size), holes = new Uint8Array(size);
+  let any = 0, automatic = 0;
+  const columnOf = xs.map((x) => x >> 8), offsetOf = xs.map((x) => x & (TILE - 1));
   for (let row = 0; row < height; row++) {
-    const y = ys[row],
-      base = (y >> 8) * doc.flags.columns,
-      line = (y & (TILE - 1)) << 8;
-    for (let at = 0; at < width;) {
-      const column = columnOf[at],
-        tile = doc.flags.tiles.get(base + column),
-        filled = doc.holes.tiles.get(base + column);
-      const kinds = doc.replaces
-        ? undefined
-        : doc.found.tiles.get(base + column);
+    const y = ys[row], base = (y >> 8) * doc.flags.columns, line = (y & (TILE - 1)) << 8;
+    for (let at = 0; at < width; ) {
+      const column = columnOf[at], tile = doc.flags.tiles.get(base + column), filled = doc.holes.tiles.get(base + column);
+      const kinds = doc.replaces ? undefined : doc.found.tiles.get(base + column);
       let end = at;
       while (end < width && columnOf[end] === column) {
         if (tile) any |= raw[row * width + end] = tile[line | offsetOf[end]];
-        if (kinds)
-          automatic |= found[row * width + end] = kinds[line | offsetOf[end]];
-        if (filled)
-          any |= holes[row * width + end] = filled[line | offsetOf[end]];
+        if (kinds) automatic |= found[row * width + end] = kinds[line | offsetOf[end]];
+        if (filled) any |= holes[row * width + end] = filled[line | offsetOf[end]];
         end++;
       }
       at = end;
     }
   }
-  if (!any && !automatic)
-    return { levels, classes, rings: classes, empty: true };
+  if (!any && !automatic) return { levels, classes, rings: classes, empty: true };
   const added = new Uint8Array(size);
   for (let at = 0; at < size; at++) {
     const flags = raw[at];
     if (flags & ADD) added[at] = classes[at] = HAND;
-    else if (flags & KIND_BITS && !(flags & (REMOVE | WEIGHT)))
-      classes[at] = flags & KIND_BITS;
+    else if (flags & KIND_BITS && !(flags & (REMOVE | WEIGHT))) classes[at] = flags & KIND_BITS;
   }
   const rings = new Uint8Array(size);
   for (const { bits, level } of doc.weights) {
     if (!(automatic & bits) && !(any & bits)) continue;
     const plane = new Uint8Array(size);
     for (let at = 0; at < size; at++) {
-      if (found[at] & bits && !(raw[at] & REMOVE))
-        plane[at] = raw[at] & KIND_BITS || HAND;
+      if (found[at] & bits && !(raw[at] & REMOVE)) plane[at] = (raw[at] & KIND_BITS) || HAND;
     }
     const grown = dilate(plane, width, height, autoReach);
     for (let at = 0; at < size; at++) {
@@ -115,21 +98,10 @@ const firstKind = (bits) => 32 - Math.clz32(bits & -bits);
  * @returns {ImageData}
  */
 export function drawWindow(doc, window, step, look, colours) {
-  const autoReach = Math.round(doc.grid.growth_px / step),
-    addReach = Math.round(doc.addReach / step);
+  const autoReach = Math.round(doc.grid.growth_px / step), addReach = Math.round(doc.addReach / step);
   const margin = Math.max(autoReach, addReach);
-  const xs = samples(
-    window.x0 - margin,
-    window.width + 2 * margin,
-    step,
-    doc.width,
-  );
-  const ys = samples(
-    window.y0 - margin,
-    window.height + 2 * margin,
-    step,
-    doc.height,
-  );
+  const xs = samples(window.x0 - margin, window.width + 2 * margin, step, doc.width);
+  const ys = samples(window.y0 - margin, window.height + 2 * margin, step, doc.height);
   const found = weigh(doc, xs.at, ys.at, autoReach, addReach);
   const image = new ImageData(window.width, window.height);
   const words = new Uint32Array(image.data.buffer);
@@ -138,8 +110,7 @@ export function drawWindow(doc, window, step, look, colours) {
     return image;
   }
   const table = colourTable(colours);
-  const left = window.x0 - margin - xs.first,
-    top = window.y0 - margin - ys.first;
+  const left = window.x0 - margin - xs.first, top = window.y0 - margin - ys.first;
   for (let y = 0; y < window.height; y++) {
     const row = y + margin + top;
     if (row < 0 || row >= ys.at.length) continue;
@@ -148,12 +119,10 @@ export function drawWindow(doc, window, step, look, colours) {
       if (column < 0 || column >= xs.at.length) continue;
       const at = row * xs.at.length + column;
       const level = found.levels[at];
-      if (look === "mask")
-        words[y * window.width + x] = 0xff000000 | (level * 0x010101);
+      if (look === "mask") words[y * window.width + x] = 0xff000000 | (level * 0x010101);
       else if (level < 255) {
         const own = found.classes[at];
-        words[y * window.width + x] =
-          table[((own ? own : 8 + found.rings[at]) << 8) | level];
+        words[y * window.width + x] = table[((own ? own : 8 + found.rings[at]) << 8) | level];
       }
     }
   }
@@ -162,8 +131,7 @@ export function drawWindow(doc, window, step, look, colours) {
 
 /** Sample positions, cut to the image. @param {number} from @param {number} count @param {number} step @param {number} size */
 function samples(from, count, step, size) {
-  const first = Math.max(0, from),
-    last = Math.min(Math.ceil(size / step), from + count);
+  const first = Math.max(0, from), last = Math.min(Math.ceil(size / step), from + count);
   const at = new Int32Array(Math.max(0, last - first));
   for (let index = 0; index < at.length; index++) {
     at[index] = Math.min(size - 1, (first + index) * step + (step >> 1));
@@ -183,11 +151,8 @@ function colourTable(colours) {
     const [r, g, b] = colours[index & 7] ?? colours[HAND];
     const strength = index < 8 ? ALPHA : ALPHA * RING_SHARE;
     for (let level = 0; level < 255; level++) {
-      const alpha = Math.round(
-        255 * strength * (0.25 + 0.75 * (1 - level / 255)),
-      );
-      table[(index << 8) | level] =
-        ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
+      const alpha = Math.round(255 * strength * (0.25 + 0.75 * (1 - level / 255)));
+      table[(index << 8) | level] = ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
     }
   }
   known = { key, table };
@@ -200,27 +165,11 @@ function colourTable(colours) {
  * @returns {{cells: Float32Array, rows: number, columns: number, masked: number}}
  */
 export function latentCells(doc) {
-  const {
-    width_px: width,
-    height_px: height,
-    cell_px: cell,
-    rows,
-    columns,
-  } = doc.grid;
-  const xs = Int32Array.from({ length: width }, (_, x) =>
-    Math.floor(((x + 0.5) * doc.width) / width),
-  );
-  const ys = Int32Array.from({ length: height }, (_, y) =>
-    Math.floor(((y + 0.5) * doc.height) / height),
-  );
+  const { width_px: width, height_px: height, cell_px: cell, rows, columns } = doc.grid;
+  const xs = Int32Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * doc.width) / width));
+  const ys = Int32Array.from({ length: height }, (_, y) => Math.floor(((y + 0.5) * doc.height) / height));
   const scale = width / doc.width;
-  const found = weigh(
-    doc,
-    xs,
-    ys,
-    Math.round(doc.grid.growth_px * scale),
-    Math.round(doc.addReach * scale),
-  );
+  const found = weigh(doc, xs, ys, Math.round(doc.grid.growth_px * scale), Math.round(doc.addReach * scale));
   const cells = new Float32Array(rows * columns).fill(1);
   if (found.empty) return { cells, rows, columns, masked: 0 };
   let total = 0;

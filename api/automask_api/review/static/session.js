@@ -30,21 +30,13 @@ export class Session extends EventTarget {
     /** @type {Map<string, HTMLImageElement>} pictures fetched ahead */
     this.pictures = new Map();
     /** @type {Map<string, number>} */ this.timers = new Map();
-    /** @type {Map<string, (value: unknown) => void>} what waits for changes to reach the outbox */ this.kept =
-      new Map();
-    /** @type {Set<Promise<void>>} layers on their way to the outbox */ this.keeping =
-      new Set();
+    /** @type {Map<string, (value: unknown) => void>} what waits for changes to reach the outbox */ this.kept = new Map();
+    /** @type {Set<Promise<void>>} layers on their way to the outbox */ this.keeping = new Set();
     this.label = "";
     this.opening = "";
-    sync.addEventListener("saved", (event) =>
-      this.#saved(/** @type {CustomEvent} */ (event).detail),
-    );
-    sync.addEventListener("decided", (event) =>
-      this.queue.settle(/** @type {CustomEvent} */ (event).detail),
-    );
-    sync.addEventListener("spread", (event) =>
-      this.#spreadDone(/** @type {CustomEvent} */ (event).detail),
-    );
+    sync.addEventListener("saved", (event) => this.#saved(/** @type {CustomEvent} */ (event).detail));
+    sync.addEventListener("decided", (event) => this.queue.settle(/** @type {CustomEvent} */ (event).detail));
+    sync.addEventListener("spread", (event) => this.#spreadDone(/** @type {CustomEvent} */ (event).detail));
     sync.addEventListener("refused", (event) => {
       const { parcel } = /** @type {CustomEvent} */ (event).detail;
       if (parcel.what !== "spread") return;
@@ -70,10 +62,7 @@ export class Session extends EventTarget {
       const shown = this.stage.show(doc, token, description.content);
       this.dispatchEvent(new Event("open")); // who listens may draw over the picture
       await shown;
-      performance.measure("next-image", {
-        start: this.askedAt ?? performance.now(),
-        end: performance.now(),
-      });
+      performance.measure("next-image", { start: this.askedAt ?? performance.now(), end: performance.now() });
     } catch (error) {
       this.dispatchEvent(new CustomEvent("trouble", { detail: { error, id } }));
       return false;
@@ -100,8 +89,7 @@ export class Session extends EventTarget {
         picture.src = viewAddress(token, description.content);
         void picture.decode().catch(() => {});
         this.pictures.set(token, picture);
-        for (const old of [...this.pictures.keys()].slice(0, -2 * AHEAD))
-          this.pictures.delete(old);
+        for (const old of [...this.pictures.keys()].slice(0, -2 * AHEAD)) this.pictures.delete(old);
       })
       .catch(() => {}); // it will be said when the person gets there
   }
@@ -117,11 +105,7 @@ export class Session extends EventTarget {
   end() {
     const snapshot = this.doc?.end();
     if (!snapshot) return false;
-    this.history.push({
-      label: this.label,
-      token: this.token,
-      changes: [{ what: "edit", token: this.token, snapshot }],
-    });
+    this.history.push({ label: this.label, token: this.token, changes: [{ what: "edit", token: this.token, snapshot }] });
     this.#edited();
     return true;
   }
@@ -140,9 +124,7 @@ export class Session extends EventTarget {
     const tokens = ids.map(tokenOf);
     const before = ids.map((id) => this.queue.row(id)?.decision ?? null);
     this.history.push({
-      label: decision ?? "take back",
-      token: tokens[0],
-      changes: [{ what: "decision", tokens, before, after: decision }],
+      label: decision ?? "take back", token: tokens[0], changes: [{ what: "decision", tokens, before, after: decision }],
     });
     this.#keepDecision(tokens, decision);
     this.dispatchEvent(new Event("history"));
@@ -152,80 +134,48 @@ export class Session extends EventTarget {
   spread(token, body) {
     const operation = newOperation();
     const label = `${body.mode === "add" ? "mask" : "unmask"} on ${body.places.length} images`;
-    this.history.push({
-      label,
-      token,
-      changes: [{ what: "spread", operation, body }],
-    });
+    this.history.push({ label, token, changes: [{ what: "spread", operation, body }] });
     void this.sync.keepSpread(token, { ...body, operation });
     this.dispatchEvent(new Event("history"));
   }
 
   /** Train the frames of all images after all. */
   framesOffEverywhere() {
-    const operation = newOperation(),
-      body = { frames_off: true };
-    this.history.push({
-      label: "all frames off on all images",
-      token: this.token,
-      changes: [{ what: "spread", operation, body }],
-    });
+    const operation = newOperation(), body = { frames_off: true };
+    this.history.push({ label: "all frames off on all images", token: this.token, changes: [{ what: "spread", operation, body }] });
     const { token } = this;
-    void this.sync.while(() =>
-      this.flush().then(() =>
-        this.sync.keepSpread(token, { ...body, operation }),
-      ),
-    );
+    void this.sync.while(() => this.flush().then(() => this.sync.keepSpread(token, { ...body, operation })));
     this.dispatchEvent(new Event("history"));
   }
 
   /** Take back what an earlier visit put on other images. @param {string} operation */
   takeBack(operation) {
     this.history.forgetSpread(operation);
-    void this.sync.while(() =>
-      this.flush().then(() => this.sync.keepTakenBack(operation)),
-    );
+    void this.sync.while(() => this.flush().then(() => this.sync.keepTakenBack(operation)));
     this.dispatchEvent(new Event("history"));
   }
 
   /** Decide about a recurring mark, for all images that show it. @param {string} template @param {"apply"|"forget"} decision */
   decideTemplate(template, decision) {
     const before = this.description?.template_decisions[template] ?? null;
-    const label =
-      decision === "forget"
-        ? "forget a recurring mark"
-        : "mask a recurring mark everywhere";
-    this.history.push({
-      label,
-      token: this.token,
-      changes: [{ what: "template", template, before, after: decision }],
-    });
+    const label = decision === "forget" ? "forget a recurring mark" : "mask a recurring mark everywhere";
+    this.history.push({ label, token: this.token, changes: [{ what: "template", template, before, after: decision }] });
     this.#keepTemplate(template, decision);
     this.dispatchEvent(new Event("history"));
   }
 
   /** @param {string} template @param {string|null} decision */
   #keepTemplate(template, decision) {
-    void this.sync.while(() =>
-      this.flush().then(() => this.sync.keepTemplate(template, decision)),
-    );
+    void this.sync.while(() => this.flush().then(() => this.sync.keepTemplate(template, decision)));
   }
 
   /** Undo (or with `forward` redo) one step, wherever it was made. @param {boolean} forward */
   async undo(forward = false) {
     const step = forward ? this.history.next : this.history.last;
     if (!step) return null;
-    const single = step.changes.every(
-      (change) =>
-        change.what === "edit" ||
-        (change.what === "decision" && change.tokens.length === 1),
-    );
-    if (
-      single &&
-      step.token !== this.token &&
-      !(await this.open(this.queue.idOf(step.token) ?? ""))
-    )
-      return null;
+    const single = step.changes.every((change) =>
+      change.what === "edit" || (change.what === "decision" && change.tokens.length === 1));
+    if (single && step.token !== this.token && !(await this.open(this.queue.idOf(step.token) ?? ""))) return null;
     (forward ? this.history.undone : this.history.done).pop();
     const changes = forward ? step.changes : [...step.changes].reverse();
     /** @type {Change[]} */
@@ -235,25 +185,15 @@ export class Session extends EventTarget {
         return { ...change, snapshot: doc.restore(change.snapshot) };
       }
       if (change.what === "template") {
-        this.#keepTemplate(
-          change.template,
-          forward ? change.after : change.before,
-        );
+        this.#keepTemplate(change.template, forward ? change.after : change.before);
         return change;
       }
-      if (change.what === "spread")
-        return this.#spreadAgain(step.token, change, forward);
+      if (change.what === "spread") return this.#spreadAgain(step.token, change, forward);
       if (forward) this.#keepDecision(change.tokens, change.after);
-      else
-        change.tokens.forEach((token, at) =>
-          this.#keepDecision([token], change.before[at]),
-        );
+      else change.tokens.forEach((token, at) => this.#keepDecision([token], change.before[at]));
       return change;
     });
-    (forward ? this.history.done : this.history.undone).push({
-      ...step,
-      changes: forward ? back : back.reverse(),
-    });
+    (forward ? this.history.done : this.history.undone).push({ ...step, changes: forward ? back : back.reverse() });
     if (back.some((change) => change.what === "edit")) this.#edited();
     this.stage.changed();
     this.dispatchEvent(new Event("history"));
@@ -269,17 +209,11 @@ export class Session extends EventTarget {
   /** @param {string} token @param {Change & {what: "spread"}} change @param {boolean} forward @returns {Change} */
   #spreadAgain(token, change, forward) {
     if (!forward) {
-      void this.sync.while(() =>
-        this.flush().then(() => this.sync.keepTakenBack(change.operation)),
-      );
+      void this.sync.while(() => this.flush().then(() => this.sync.keepTakenBack(change.operation)));
       return change;
     }
     const operation = newOperation(); // the old one is in the history as taken back
-    void this.sync.while(() =>
-      this.flush().then(() =>
-        this.sync.keepSpread(token, { ...change.body, operation }),
-      ),
-    );
+    void this.sync.while(() => this.flush().then(() => this.sync.keepSpread(token, { ...change.body, operation })));
     return { ...change, operation };
   }
 
@@ -313,15 +247,9 @@ export class Session extends EventTarget {
 
   #edited() {
     const token = this.token;
-    if (!this.timers.has(token))
-      void this.sync.while(
-        () => new Promise((done) => this.kept.set(token, done)),
-      );
+    if (!this.timers.has(token)) void this.sync.while(() => new Promise((done) => this.kept.set(token, done)));
     clearTimeout(this.timers.get(token));
-    this.timers.set(
-      token,
-      setTimeout(() => this.#keep(token), KEEP_MS),
-    );
+    this.timers.set(token, setTimeout(() => this.#keep(token), KEEP_MS));
     this.dispatchEvent(new Event("edit"));
     this.dispatchEvent(new Event("history"));
   }
@@ -330,18 +258,14 @@ export class Session extends EventTarget {
   #keep(token) {
     clearTimeout(this.timers.get(token));
     this.timers.delete(token);
-    const keeping = this.#keepLayers(token, this.kept.get(token)).finally(() =>
-      this.keeping.delete(keeping),
-    );
+    const keeping = this.#keepLayers(token, this.kept.get(token)).finally(() => this.keeping.delete(keeping));
     this.keeping.add(keeping);
   }
 
   /** @param {string} token @param {((value: unknown) => void)|undefined} done */
   async #keepLayers(token, done) {
     try {
-      const { doc } = await /** @type {Promise<{doc: MaskDocument}>} */ (
-        this.loaded.get(token)
-      );
+      const { doc } = await /** @type {Promise<{doc: MaskDocument}>} */ (this.loaded.get(token));
       const layers = await doc.layers();
       await this.sync.keepLayers(token, layers);
       this.queue.edited(token, layers !== null);
@@ -352,13 +276,9 @@ export class Session extends EventTarget {
 
   /** @param {string[]} tokens @param {string|null} decision */
   #keepDecision(tokens, decision) {
-    this.queue.settle(
-      Object.fromEntries(tokens.map((token) => [token, { decision }])),
-    );
+    this.queue.settle(Object.fromEntries(tokens.map((token) => [token, { decision }])));
     // After the layers: accepting binds to the mask that was seen, and a later correction makes it lapse.
-    void this.sync.while(() =>
-      this.flush().then(() => this.sync.keepDecision(tokens, decision)),
-    );
+    void this.sync.while(() => this.flush().then(() => this.sync.keepDecision(tokens, decision)));
   }
 
   /** @param {string} token */
@@ -383,8 +303,7 @@ export class Session extends EventTarget {
     const description = await getImage(token);
     const doc = await MaskDocument.open(description);
     const unsent = this.sync.unsent(token);
-    if (unsent)
-      await doc.setLayers(unsent.payload); // this browser knows more than the server
+    if (unsent) await doc.setLayers(unsent.payload); // this browser knows more than the server
     else this.sync.known.set(token, description.revision);
     return { doc, description };
   }
@@ -395,17 +314,12 @@ export class Session extends EventTarget {
     this.queue.settle({ [token]: answer });
     const loaded = await this.loaded.get(token);
     if (!loaded) return;
-    Object.assign(loaded.description, {
-      revision: answer.revision,
-      masked_share: answer.masked_share,
-    });
+    Object.assign(loaded.description, { revision: answer.revision, masked_share: answer.masked_share });
     if (token === this.token) this.dispatchEvent(new Event("kept"));
   }
 }
 
 /** A name for an operation on other images. */
 function newOperation() {
-  return [...crypto.getRandomValues(new Uint8Array(8))]
-    .map((byte) => byte.toString(16).padStart(2, "0"))
-    .join("");
+  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

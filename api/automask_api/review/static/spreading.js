@@ -17,8 +17,7 @@ export class Spreading {
     this.say = say;
     /** @type {AbortController|null} */ this.asking = null;
     /** @type {Map<Found, HTMLInputElement>} */ this.cards = new Map();
-    /** @type {{token: string, pixels: string, masks: boolean}|null} */ this.mark =
-      null;
+    /** @type {{token: string, pixels: string, masks: boolean}|null} */ this.mark = null;
     at("spread").addEventListener("close", () => this.#stop());
     at("spread-cancel").addEventListener("click", () => at("spread").close());
     at("spread-all").addEventListener("click", () => this.#tick(true));
@@ -28,24 +27,19 @@ export class Spreading {
 
   /** Look for a part of the image at hand on all others. @param {Part} part */
   async open(part) {
-    const { session } = this,
-      { doc, token } = session;
+    const { session } = this, { doc, token } = session;
     const runs = part.plane.runs(1);
     if (!doc || !runs) return;
     const pixels = await packRuns(runs, doc.height, doc.width);
     await session.flush();
     if (!(await session.sync.settled(token))) {
-      this.say(
-        "The server does not have this image's changes yet; try again when it says “Saved”.",
-      );
+      this.say("The server does not have this image's changes yet; try again when it says “Saved”.");
       return;
     }
     if (token !== session.token) return;
     this.mark = { token, pixels, masks: part.masks };
     this.cards.clear();
-    at("spread-title").textContent = part.masks
-      ? "Mask the same on other images"
-      : "Train the same place on other images";
+    at("spread-title").textContent = part.masks ? "Mask the same on other images" : "Train the same place on other images";
     at("spread-list").replaceChildren();
     at("spread-progress").hidden = false;
     at("spread-progress").removeAttribute("value");
@@ -58,30 +52,17 @@ export class Spreading {
   async #search(mark) {
     const asking = (this.asking = new AbortController());
     try {
-      await searchMark(
-        mark.token,
-        mark.pixels,
-        (line) => {
-          if (asking.signal.aborted) return;
-          at("spread-progress").max = line.of;
-          at("spread-progress").value = line.done;
-          if (line.found) this.#add(line.found);
-          this.#show(`Looked at ${line.done} of ${line.of} images.`);
-        },
-        asking.signal,
-      );
-      this.#show(
-        this.cards.size
-          ? "Untick what is not the same mark."
-          : "No other image shows it.",
-      );
+      await searchMark(mark.token, mark.pixels, (line) => {
+        if (asking.signal.aborted) return;
+        at("spread-progress").max = line.of;
+        at("spread-progress").value = line.done;
+        if (line.found) this.#add(line.found);
+        this.#show(`Looked at ${line.done} of ${line.of} images.`);
+      }, asking.signal);
+      this.#show(this.cards.size ? "Untick what is not the same mark." : "No other image shows it.");
     } catch (error) {
       if (asking.signal.aborted) return;
-      this.#show(
-        error instanceof Problem
-          ? `${error.message} ${error.advice}`
-          : "The server does not answer; try again later.",
-      );
+      this.#show(error instanceof Problem ? `${error.message} ${error.advice}` : "The server does not answer; try again later.");
     } finally {
       if (this.asking === asking) this.asking = null;
       at("spread-progress").hidden = this.asking === null;
@@ -93,9 +74,7 @@ export class Spreading {
   #add(found) {
     const id = this.session.queue.idOf(found.image);
     if (id === undefined) return; // new since the page was loaded
-    const card = make("li", "spread-card"),
-      label = make("label"),
-      box = /** @type {HTMLInputElement} */ (make("input"));
+    const card = make("li", "spread-card"), label = make("label"), box = /** @type {HTMLInputElement} */ (make("input"));
     box.type = "checkbox";
     box.checked = true;
     box.addEventListener("change", () => this.#count());
@@ -105,12 +84,7 @@ export class Spreading {
     picture.src = partAddress(found.image, found.content, found.box);
     const name = make("span", "name", id);
     name.title = id;
-    label.append(
-      picture,
-      box,
-      name,
-      make("span", "doubt", `${Math.round(100 * found.score)} % alike`),
-    );
+    label.append(picture, box, name, make("span", "doubt", `${Math.round(100 * found.score)} % alike`));
     card.append(label);
     at("spread-list").append(card);
     this.cards.set(found, box);
@@ -126,9 +100,7 @@ export class Spreading {
     const count = [...this.cards.values()].filter((box) => box.checked).length;
     const verb = this.mark?.masks ? "Mask" : "Unmask";
     at("spread-apply").disabled = !count || this.asking !== null;
-    at("spread-apply").textContent = count
-      ? `${verb} on ${count} ${count === 1 ? "image" : "images"}`
-      : verb;
+    at("spread-apply").textContent = count ? `${verb} on ${count} ${count === 1 ? "image" : "images"}` : verb;
   }
 
   /** @param {string} message */
@@ -143,26 +115,11 @@ export class Spreading {
   }
 
   #apply() {
-    const { mark } = this,
-      chosen = [...this.cards]
-        .filter(([, box]) => box.checked)
-        .map(([found]) => found);
+    const { mark } = this, chosen = [...this.cards].filter(([, box]) => box.checked).map(([found]) => found);
     at("spread").close();
     if (!mark || !chosen.length) return;
-    const places = chosen.map(({ image, content, corner, score, size_px }) => ({
-      image,
-      content,
-      corner,
-      score,
-      size_px,
-    }));
-    this.session.spread(mark.token, {
-      pixels: mark.pixels,
-      mode: mark.masks ? "add" : "remove",
-      places,
-    });
-    this.say(
-      `${mark.masks ? "Masked" : "Unmasked"} on ${places.length} ${places.length === 1 ? "image" : "images"}. Ctrl+Z takes it back.`,
-    );
+    const places = chosen.map(({ image, content, corner, score, size_px }) => ({ image, content, corner, score, size_px }));
+    this.session.spread(mark.token, { pixels: mark.pixels, mode: mark.masks ? "add" : "remove", places });
+    this.say(`${mark.masks ? "Masked" : "Unmasked"} on ${places.length} ${places.length === 1 ? "image" : "images"}. Ctrl+Z takes it back.`);
   }
 }

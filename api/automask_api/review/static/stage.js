@@ -13,8 +13,7 @@ const MARGIN = 0.2; // of the visible part, drawn beyond each side so that small
 const SETTLE_MS = 80;
 const CELLS_MS = 200;
 const MOST_ZOOM = 32;
-const BARS = 60,
-  TOOLS = 68; // CSS pixels that are kept free for what floats over the picture, above and below, and on the left
+const BARS = 60, TOOLS = 68; // CSS pixels that are kept free for what floats over the picture, above and below, and on the left
 const LARGE_PX = 8e6; // above it a brush covers so much that the overlay takes every second pixel of the screen
 
 export class Stage extends EventTarget {
@@ -22,17 +21,14 @@ export class Stage extends EventTarget {
   constructor(element) {
     super();
     this.element = element;
-    const find = (/** @type {string} */ selector) =>
-      /** @type {any} */ (element.querySelector(selector));
+    const find = (/** @type {string} */ selector) => /** @type {any} */ (element.querySelector(selector));
     /** @type {HTMLElement} */ this.world = find("#world");
     /** @type {HTMLImageElement} */ this.base = find("#base");
     /** @type {HTMLElement} */ this.tiles = find("#tiles");
     /** @type {HTMLCanvasElement} */ this.canvas = find("#overlay");
     /** @type {HTMLCanvasElement} */ this.cellCanvas = find("#cells");
     /** @type {SVGSVGElement} */ this.marks = find("#marks");
-    this.context = /** @type {CanvasRenderingContext2D} */ (
-      this.canvas.getContext("2d", { willReadFrequently: true })
-    );
+    this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
     /** @type {MaskDocument|null} */ this.doc = null;
     /** @type {Look} */ this.look = "overlay";
     this.view = { x: 0, y: 0, zoom: 1 };
@@ -43,9 +39,7 @@ export class Stage extends EventTarget {
     this.cells = /** @type {ReturnType<typeof latentCells>|null} */ (null);
     this.colours = readColours();
     this.fitted = true;
-    new ResizeObserver(() =>
-      this.fitted ? this.fit() : this.doc && this.#moved(),
-    ).observe(element);
+    new ResizeObserver(() => (this.fitted ? this.fit() : this.doc && this.#moved())).observe(element);
   }
 
   /** Show an image. Resolves when its first picture is on screen. @param {MaskDocument} doc @param {string} token */
@@ -56,20 +50,11 @@ export class Stage extends EventTarget {
     this.tiles.replaceChildren();
     this.marks.replaceChildren();
     this.element.classList.remove("unreadable");
-    for (const [name, value] of [
-      ["width", doc.width],
-      ["height", doc.height],
-    ]) {
+    for (const [name, value] of [["width", doc.width], ["height", doc.height]]) {
       this.world.style.setProperty(`--image-${name}`, `${value}px`);
     }
-    this.world.style.setProperty(
-      "--cell-width",
-      `${doc.width / doc.grid.columns}px`,
-    );
-    this.world.style.setProperty(
-      "--cell-height",
-      `${doc.height / doc.grid.rows}px`,
-    );
+    this.world.style.setProperty("--cell-width", `${doc.width / doc.grid.columns}px`);
+    this.world.style.setProperty("--cell-height", `${doc.height / doc.grid.rows}px`);
     this.marks.setAttribute("viewBox", `0 0 ${doc.width} ${doc.height}`);
     this.base.src = viewAddress(token, content);
     this.fit();
@@ -94,43 +79,20 @@ export class Stage extends EventTarget {
     if (!this.doc) return;
     const { clientWidth: width, clientHeight: height } = this.element;
     const down = height - 2 * BARS;
-    const zoom = Math.min(
-      (width - TOOLS - 12) / this.doc.width,
-      down / this.doc.height,
-    );
+    const zoom = Math.min((width - TOOLS - 12) / this.doc.width, down / this.doc.height);
     const middle = Math.max(width / 2, TOOLS + (zoom * this.doc.width) / 2);
-    this.view = {
-      zoom,
-      x: middle - (zoom * this.doc.width) / 2,
-      y: BARS + (down - zoom * this.doc.height) / 2,
-    };
+    this.view = { zoom, x: middle - (zoom * this.doc.width) / 2, y: BARS + (down - zoom * this.doc.height) / 2 };
     this.#moved();
     this.fitted = true;
   }
 
   /** Zoom, keeping one point of the screen where it is. @param {number} factor */
-  zoomBy(
-    factor,
-    x = this.element.clientWidth / 2,
-    y = this.element.clientHeight / 2,
-  ) {
+  zoomBy(factor, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
     if (!this.doc) return;
-    const least =
-      0.5 *
-      Math.min(
-        this.element.clientWidth / this.doc.width,
-        this.element.clientHeight / this.doc.height,
-      );
-    const zoom = Math.min(
-      MOST_ZOOM,
-      Math.max(Math.min(1, least), this.view.zoom * factor),
-    );
+    const least = 0.5 * Math.min(this.element.clientWidth / this.doc.width, this.element.clientHeight / this.doc.height);
+    const zoom = Math.min(MOST_ZOOM, Math.max(Math.min(1, least), this.view.zoom * factor));
     const ratio = zoom / this.view.zoom;
-    this.view = {
-      zoom,
-      x: x - (x - this.view.x) * ratio,
-      y: y - (y - this.view.y) * ratio,
-    };
+    this.view = { zoom, x: x - (x - this.view.x) * ratio, y: y - (y - this.view.y) * ratio };
     this.fitted = false;
     this.#moved();
   }
@@ -146,13 +108,7 @@ export class Stage extends EventTarget {
   /** Bring a box into view. @param {Rect} box */
   reveal(box) {
     const seen = this.visible();
-    if (
-      box.x0 >= seen.x0 &&
-      box.y0 >= seen.y0 &&
-      box.x1 <= seen.x1 &&
-      box.y1 <= seen.y1
-    )
-      return;
+    if (box.x0 >= seen.x0 && box.y0 >= seen.y0 && box.x1 <= seen.x1 && box.y1 <= seen.y1) return;
     const { clientWidth: width, clientHeight: height } = this.element;
     this.view.x = width / 2 - (this.view.zoom * (box.x0 + box.x1)) / 2;
     this.view.y = height / 2 - (this.view.zoom * (box.y0 + box.y1)) / 2;
@@ -161,11 +117,9 @@ export class Stage extends EventTarget {
 
   /** A point of the image. @param {{clientX: number, clientY: number}} event */
   point(event) {
-    const { left, top } =
-      this.place ?? (this.place = this.element.getBoundingClientRect());
+    const { left, top } = this.place ?? (this.place = this.element.getBoundingClientRect());
     return {
-      x: (event.clientX - left - this.view.x) / this.view.zoom,
-      y: (event.clientY - top - this.view.y) / this.view.zoom,
+      x: (event.clientX - left - this.view.x) / this.view.zoom, y: (event.clientY - top - this.view.y) / this.view.zoom,
     };
   }
 
@@ -173,10 +127,8 @@ export class Stage extends EventTarget {
   visible() {
     const { x, y, zoom } = this.view;
     return {
-      x0: -x / zoom,
-      y0: -y / zoom,
-      x1: (this.element.clientWidth - x) / zoom,
-      y1: (this.element.clientHeight - y) / zoom,
+      x0: -x / zoom, y0: -y / zoom,
+      x1: (this.element.clientWidth - x) / zoom, y1: (this.element.clientHeight - y) / zoom,
     };
   }
 
@@ -218,49 +170,25 @@ export class Stage extends EventTarget {
   #step() {
     const { width, height } = /** @type {MaskDocument} */ (this.doc);
     const coarseness = width * height > LARGE_PX ? 2 : 1;
-    return Math.max(
-      1,
-      Math.floor(coarseness / (this.view.zoom * devicePixelRatio)),
-    );
+    return Math.max(1, Math.floor(coarseness / (this.view.zoom * devicePixelRatio)));
   }
 
   /** The visible part in samples. */
   #wanted(margin = 0) {
-    const doc = /** @type {MaskDocument} */ (this.doc),
-      step = this.#step(),
-      seen = this.visible();
-    const dx = (seen.x1 - seen.x0) * margin,
-      dy = (seen.y1 - seen.y0) * margin;
-    const x0 = Math.max(0, Math.floor((seen.x0 - dx) / step)),
-      y0 = Math.max(0, Math.floor((seen.y0 - dy) / step));
-    const x1 = Math.min(
-      Math.ceil(doc.width / step),
-      Math.ceil((seen.x1 + dx) / step),
-    );
-    const y1 = Math.min(
-      Math.ceil(doc.height / step),
-      Math.ceil((seen.y1 + dy) / step),
-    );
-    return {
-      x0,
-      y0,
-      width: Math.max(0, x1 - x0),
-      height: Math.max(0, y1 - y0),
-      step,
-    };
+    const doc = /** @type {MaskDocument} */ (this.doc), step = this.#step(), seen = this.visible();
+    const dx = (seen.x1 - seen.x0) * margin, dy = (seen.y1 - seen.y0) * margin;
+    const x0 = Math.max(0, Math.floor((seen.x0 - dx) / step)), y0 = Math.max(0, Math.floor((seen.y0 - dy) / step));
+    const x1 = Math.min(Math.ceil(doc.width / step), Math.ceil((seen.x1 + dx) / step));
+    const y1 = Math.min(Math.ceil(doc.height / step), Math.ceil((seen.y1 + dy) / step));
+    return { x0, y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0), step };
   }
 
   #covers() {
     if (!this.doc || !this.window.width) return false;
-    const step = this.window.step,
-      seen = this.visible(),
-      { x0, y0, width, height } = this.window;
-    return (
-      Math.max(0, seen.x0) >= x0 * step &&
-      Math.max(0, seen.y0) >= y0 * step &&
-      Math.min(this.doc.width, seen.x1) <= (x0 + width) * step &&
-      Math.min(this.doc.height, seen.y1) <= (y0 + height) * step
-    );
+    const step = this.window.step, seen = this.visible(), { x0, y0, width, height } = this.window;
+    return Math.max(0, seen.x0) >= x0 * step && Math.max(0, seen.y0) >= y0 * step
+      && Math.min(this.doc.width, seen.x1) <= (x0 + width) * step
+      && Math.min(this.doc.height, seen.y1) <= (y0 + height) * step;
   }
 
   #draw() {
@@ -290,35 +218,22 @@ export class Stage extends EventTarget {
     const extent = doc.flags.extent(); // nothing to draw where nothing is masked
     if (extent) {
       const reach = doc.grid.growth_px + step;
-      this.#drawPart({
-        x0: extent.x0 - reach,
-        y0: extent.y0 - reach,
-        x1: extent.x1 + reach,
-        y1: extent.y1 + reach,
-      });
+      this.#drawPart({ x0: extent.x0 - reach, y0: extent.y0 - reach, x1: extent.x1 + reach, y1: extent.y1 + reach });
     }
   }
 
   /** @param {Rect} rect in image pixels */
   #drawPart(rect) {
-    const doc = /** @type {MaskDocument} */ (this.doc),
-      { x0, y0, width, height, step } = this.window;
+    const doc = /** @type {MaskDocument} */ (this.doc), { x0, y0, width, height, step } = this.window;
     const part = {
-      x0: Math.max(x0, Math.floor(rect.x0 / step) - 1),
-      y0: Math.max(y0, Math.floor(rect.y0 / step) - 1),
-      width: 0,
-      height: 0,
+      x0: Math.max(x0, Math.floor(rect.x0 / step) - 1), y0: Math.max(y0, Math.floor(rect.y0 / step) - 1),
+      width: 0, height: 0,
     };
     part.width = Math.min(x0 + width, Math.ceil(rect.x1 / step) + 1) - part.x0;
-    part.height =
-      Math.min(y0 + height, Math.ceil(rect.y1 / step) + 1) - part.y0;
+    part.height = Math.min(y0 + height, Math.ceil(rect.y1 / step) + 1) - part.y0;
     if (part.width <= 0 || part.height <= 0) return;
     const look = this.look === "mask" ? "mask" : "overlay";
-    this.context.putImageData(
-      drawWindow(doc, part, step, look, this.colours),
-      part.x0 - x0,
-      part.y0 - y0,
-    );
+    this.context.putImageData(drawWindow(doc, part, step, look, this.colours), part.x0 - x0, part.y0 - y0);
   }
 
   #measure() {
@@ -329,12 +244,8 @@ export class Stage extends EventTarget {
       this.cellCanvas.width = found.columns;
       this.cellCanvas.height = found.rows;
       const image = new ImageData(found.columns, found.rows);
-      found.cells.forEach((weight, at) =>
-        image.data.set([12, 10, 18, Math.round(235 * (1 - weight))], 4 * at),
-      );
-      /** @type {CanvasRenderingContext2D} */ (
-        this.cellCanvas.getContext("2d")
-      ).putImageData(image, 0, 0);
+      found.cells.forEach((weight, at) => image.data.set([12, 10, 18, Math.round(235 * (1 - weight))], 4 * at));
+      /** @type {CanvasRenderingContext2D} */ (this.cellCanvas.getContext("2d")).putImageData(image, 0, 0);
     }
     this.dispatchEvent(new CustomEvent("measured", { detail: found }));
   }
@@ -348,18 +259,9 @@ export class Stage extends EventTarget {
     const level = Math.max(0, Math.floor(Math.log2(1 / Math.min(1, density))));
     const wanted = new Set();
     if (density > sharpUntil * 1.05 && 1 / 2 ** level > sharpUntil) {
-      const size = TILE_PX * 2 ** level,
-        seen = this.visible();
-      for (
-        let row = Math.max(0, Math.floor(seen.y0 / size));
-        row * size < Math.min(doc.height, seen.y1);
-        row++
-      ) {
-        for (
-          let column = Math.max(0, Math.floor(seen.x0 / size));
-          column * size < Math.min(doc.width, seen.x1);
-          column++
-        ) {
+      const size = TILE_PX * 2 ** level, seen = this.visible();
+      for (let row = Math.max(0, Math.floor(seen.y0 / size)); row * size < Math.min(doc.height, seen.y1); row++) {
+        for (let column = Math.max(0, Math.floor(seen.x0 / size)); column * size < Math.min(doc.width, seen.x1); column++) {
           wanted.add(`${level}/${column}/${row}`);
         }
       }
@@ -370,8 +272,7 @@ export class Stage extends EventTarget {
       else if (!name.startsWith(`${level}/`) || !wanted.size) tile.remove();
     }
     for (const name of wanted) {
-      const [, column, row] = name.split("/").map(Number),
-        size = TILE_PX * 2 ** level;
+      const [, column, row] = name.split("/").map(Number), size = TILE_PX * 2 ** level;
       const tile = new Image();
       tile.alt = "";
       tile.draggable = false;
@@ -388,17 +289,6 @@ export class Stage extends EventTarget {
 /** RGB by class from the style sheet: none, the kinds, a person's hand. */
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  return [
-    "none",
-    "text",
-    "frame",
-    "watermark",
-    "overlay",
-    "custom",
-    "hand",
-  ].map((name) =>
-    (style.getPropertyValue(`--mask-${name}`).trim() || "0 0 0")
-      .split(/\s+/)
-      .map(Number),
-  );
+  return ["none", "text", "frame", "watermark", "overlay", "custom", "hand"].map((name) =>
+    (style.getPropertyValue(`--mask-${name}`).trim() || "0 0 0").split(/\s+/).map(Number));
 }

@@ -1,16 +1,6 @@
 // Sends what waits in the outbox, in order, for as long as it takes; shows where it stands.
 
-import {
-  Problem,
-  decide,
-  decideTemplate,
-  framesOff,
-  getImage,
-  putCorrection,
-  spread,
-  takeBack,
-  withdrawCorrection,
-} from "./api.js";
+import { Problem, decide, decideTemplate, framesOff, getImage, putCorrection, spread, takeBack, withdrawCorrection } from "./api.js";
 import { inflate, fromBase64, unpackRuns } from "./packing.js";
 
 /** @typedef {import("./outbox.js").Outbox} Outbox */
@@ -38,18 +28,14 @@ export class Sync extends EventTarget {
     /** @type {Set<Parcel>} parcels that the server will never take as they are */
     this.stuck = new Set();
     addEventListener("online", () => this.hurry());
-    addEventListener(
-      "visibilitychange",
-      () => !document.hidden && this.hurry(),
-    );
+    addEventListener("visibilitychange", () => !document.hidden && this.hurry());
   }
 
   /** Take up what an earlier visit left. */
   async resume() {
     await this.outbox.load();
     for (const parcel of this.outbox.inOrder()) {
-      if (parcel.what === "layers")
-        this.known.set(parcel.token, parcel.revision);
+      if (parcel.what === "layers") this.known.set(parcel.token, parcel.revision);
     }
     this.hurry();
   }
@@ -70,28 +56,17 @@ export class Sync extends EventTarget {
   async keepLayers(token, layers) {
     const { store } = this.outbox;
     await this.outbox.put({
-      key: `${store}/layers/${token}`,
-      store,
-      token,
-      what: "layers",
-      payload: layers,
-      revision: this.known.get(token) ?? 0,
-      made: Date.now(),
+      key: `${store}/layers/${token}`, store, token, what: "layers", payload: layers,
+      revision: this.known.get(token) ?? 0, made: Date.now(),
     });
   }
 
   /** Keep a decision about images; inside `while`. @param {string[]} tokens @param {string|null} decision */
   async keepDecision(tokens, decision) {
-    const { store } = this.outbox,
-      made = Date.now();
+    const { store } = this.outbox, made = Date.now();
     await this.outbox.put({
-      key: `${store}/decision/${made}/${tokens[0]}`,
-      store,
-      token: tokens[0],
-      what: "decision",
-      payload: { tokens, decision },
-      revision: 0,
-      made,
+      key: `${store}/decision/${made}/${tokens[0]}`, store, token: tokens[0], what: "decision",
+      payload: { tokens, decision }, revision: 0, made,
     });
   }
 
@@ -107,21 +82,14 @@ export class Sync extends EventTarget {
 
   /** Keep a decision about a recurring mark. @param {string} template @param {string|null} decision */
   async keepTemplate(template, decision) {
-    await this.#keepOperation("template", "", `${template}/${Date.now()}`, {
-      template,
-      decision,
-    });
+    await this.#keepOperation("template", "", `${template}/${Date.now()}`, { template, decision });
   }
 
   /** @param {"spread"|"unspread"|"template"} what @param {string} token @param {string} operation @param {any} payload */
   async #keepOperation(what, token, operation, payload) {
-    const { store } = this.outbox,
-      revision = this.known.get(token) ?? 0;
-    const key = `${store}/${what}/${operation}`,
-      made = Date.now();
-    await this.while(() =>
-      this.outbox.put({ key, store, token, what, payload, revision, made }),
-    );
+    const { store } = this.outbox, revision = this.known.get(token) ?? 0;
+    const key = `${store}/${what}/${operation}`, made = Date.now();
+    await this.while(() => this.outbox.put({ key, store, token, what, payload, revision, made }));
   }
 
   /** Wait until the server has the layers of an image. @param {string} token @returns {Promise<boolean>} false where it does not answer */
@@ -158,9 +126,7 @@ export class Sync extends EventTarget {
     this.running = true;
     try {
       for (;;) {
-        const parcel = this.outbox
-          .inOrder()
-          .find((one) => !this.stuck.has(one));
+        const parcel = this.outbox.inOrder().find((one) => !this.stuck.has(one));
         if (!parcel) break;
         this.#show("saving");
         if (!(await this.#send(parcel))) return;
@@ -175,35 +141,23 @@ export class Sync extends EventTarget {
   async #send(parcel) {
     try {
       if (parcel.what === "decision") {
-        const answers = await decide(
-          parcel.payload.tokens,
-          parcel.payload.decision,
-        );
+        const answers = await decide(parcel.payload.tokens, parcel.payload.decision);
         await this.outbox.drop(parcel);
         this.#tell("decided", answers);
       } else if (parcel.what === "layers") await this.#sendLayers(parcel);
       else {
         const { token, payload, revision } = parcel;
-        const answer = await (parcel.what === "template"
-          ? decideTemplate(payload.template, payload.decision)
-          : payload.frames_off
-            ? framesOff(token, payload.operation)
-            : parcel.what === "spread"
-              ? spread(token, payload, revision)
-              : takeBack(payload.operation));
+        const answer = await (parcel.what === "template" ? decideTemplate(payload.template, payload.decision)
+          : payload.frames_off ? framesOff(token, payload.operation)
+          : parcel.what === "spread" ? spread(token, payload, revision) : takeBack(payload.operation));
         await this.outbox.drop(parcel);
         this.#tell("spread", answer.images);
       }
       this.pause = FIRST_PAUSE_MS;
       return true;
     } catch (error) {
-      const isOperation =
-        parcel.what !== "layers" && parcel.what !== "decision";
-      if (
-        isOperation &&
-        error instanceof Problem &&
-        !TRANSIENT.has(error.status)
-      ) {
+      const isOperation = parcel.what !== "layers" && parcel.what !== "decision";
+      if (isOperation && error instanceof Problem && !TRANSIENT.has(error.status)) {
         await this.outbox.drop(parcel); // nothing was changed, and the same again would be refused again
         this.#tell("refused", { parcel, error });
         return true;
@@ -229,25 +183,17 @@ export class Sync extends EventTarget {
 
   /** @param {Parcel} parcel */
   async #sendLayers(parcel) {
-    const { token, payload } = parcel,
-      revision = this.known.get(token) ?? parcel.revision;
+    const { token, payload } = parcel, revision = this.known.get(token) ?? parcel.revision;
     let answer = null;
     try {
-      if (payload !== null)
-        answer = await putCorrection(token, payload, revision);
+      if (payload !== null) answer = await putCorrection(token, payload, revision);
       else if (revision > 0) answer = await withdrawCorrection(token, revision);
     } catch (error) {
       // An answer may have been lost on its way: what is there now can be our own.
-      const newest =
-        error instanceof Problem && error.status === 412 ? error.newest : null;
-      if (newest?.author !== this.author || newest.revision !== revision + 1)
-        throw error;
+      const newest = error instanceof Problem && error.status === 412 ? error.newest : null;
+      if (newest?.author !== this.author || newest.revision !== revision + 1) throw error;
       const image = await getImage(token);
-      if (
-        image.revision !== newest.revision ||
-        !(await same(image.correction?.layers ?? null, payload))
-      )
-        throw error;
+      if (image.revision !== newest.revision || !(await same(image.correction?.layers ?? null, payload))) throw error;
       answer = image;
     }
     if (answer) this.known.set(token, answer.revision);
@@ -271,37 +217,18 @@ export class Sync extends EventTarget {
 /** Whether two packed layers hold the same. @param {any} one @param {any} other */
 async function same(one, other) {
   if (one === null || other === null) return one === other;
-  if (
-    one.replaces !== other.replaces ||
-    one.already_grown !== other.already_grown
-  )
-    return false;
-  const kinds = (/** @type {any} */ layers) =>
-    JSON.stringify(Object.entries(layers.kinds ?? {}).sort());
+  if (one.replaces !== other.replaces || one.already_grown !== other.already_grown) return false;
+  const kinds = (/** @type {any} */ layers) => JSON.stringify(Object.entries(layers.kinds ?? {}).sort());
   if (kinds(one) !== kinds(other)) return false;
   for (const name of ["add", "remove", "weight_set"]) {
     if ((one[name] === null) !== (other[name] === null)) return false;
-    if (
-      one[name] !== null &&
-      !equal(await unpackRuns(one[name]), await unpackRuns(other[name]))
-    )
-      return false;
+    if (one[name] !== null && !equal(await unpackRuns(one[name]), await unpackRuns(other[name]))) return false;
   }
-  if (
-    (one.weight_levels ?? null) === null ||
-    (other.weight_levels ?? null) === null
-  )
-    return !one.weight_set;
-  return equal(
-    await inflate(fromBase64(one.weight_levels)),
-    await inflate(fromBase64(other.weight_levels)),
-  );
+  if ((one.weight_levels ?? null) === null || (other.weight_levels ?? null) === null) return !one.weight_set;
+  return equal(await inflate(fromBase64(one.weight_levels)), await inflate(fromBase64(other.weight_levels)));
 }
 
 /** @param {ArrayLike<number>} one @param {ArrayLike<number>} other */
 function equal(one, other) {
-  return (
-    one.length === other.length &&
-    Array.prototype.every.call(one, (value, at) => value === other[at])
-  );
+  return one.length === other.length && Array.prototype.every.call(one, (value, at) => value === other[at]);
 }

@@ -29,68 +29,39 @@ export class Versions {
     let revisions, spreads;
     try {
       await this.session.flush();
-      [revisions, spreads] = await Promise.all([
-        getHistory(token),
-        getSpreads(token),
-      ]);
+      [revisions, spreads] = await Promise.all([getHistory(token), getSpreads(token)]);
     } catch {
-      list.replaceChildren(
-        make("li", "", "The history cannot be read at the moment."),
-      );
+      list.replaceChildren(make("li", "", "The history cannot be read at the moment."));
       return;
     }
     if (token !== this.session.token) return;
-    const undone = new Set(
-      revisions.map(
-        (/** @type {any} */ one) => /^propagate-undo:(\w+)/.exec(one.tool)?.[1],
-      ),
-    );
-    const rows = revisions.map(
-      (/** @type {any} */ one, /** @type {number} */ at) => {
-        const row = entry(
-          one,
-          `${one.withdrawn ? "Automatic mask" : `Version ${one.revision}`}${waysOf(one.tool)}`,
-        );
-        if (at > 0)
-          row.append(
-            this.#button("Bring back", () => this.hands.revert(one.revision)),
-          );
-        const operation = /^propagate:\w+:(\w+)/.exec(one.tool)?.[1];
-        if (operation && !undone.has(operation))
-          row.append(this.#takeBack(operation));
-        return { row, made: one.created_s };
-      },
-    );
+    const undone = new Set(revisions.map((/** @type {any} */ one) => /^propagate-undo:(\w+)/.exec(one.tool)?.[1]));
+    const rows = revisions.map((/** @type {any} */ one, /** @type {number} */ at) => {
+      const row = entry(one, `${one.withdrawn ? "Automatic mask" : `Version ${one.revision}`}${waysOf(one.tool)}`);
+      if (at > 0) row.append(this.#button("Bring back", () => this.hands.revert(one.revision)));
+      const operation = /^propagate:\w+:(\w+)/.exec(one.tool)?.[1];
+      if (operation && !undone.has(operation)) row.append(this.#takeBack(operation));
+      return { row, made: one.created_s };
+    });
     for (const one of spreads) {
       const images = `${one.images} ${one.images === 1 ? "image" : "images"}`;
-      const row = entry(
-        one,
-        `${one.mode === "add" ? "Masked" : "Unmasked"} on ${images}${one.is_taken_back ? ", taken back" : ""}`,
-      );
+      const row = entry(one, `${one.mode === "add" ? "Masked" : "Unmasked"} on ${images}${one.is_taken_back ? ", taken back" : ""}`);
       if (!one.is_taken_back) row.append(this.#takeBack(one.operation));
       rows.push({ row, made: one.created_s });
     }
-    rows.sort(
-      (/** @type {any} */ one, /** @type {any} */ other) =>
-        other.made - one.made,
-    );
+    rows.sort((/** @type {any} */ one, /** @type {any} */ other) => other.made - one.made);
     list.replaceChildren(...rows.map((/** @type {any} */ one) => one.row));
-    if (!rows.length)
-      list.append(make("li", "", "Nobody has changed this mask."));
+    if (!rows.length) list.append(make("li", "", "Nobody has changed this mask."));
   }
 
   /** @param {string} operation */
   #takeBack(operation) {
-    return this.#button("Take back on all images", () =>
-      this.hands.takeBack(operation),
-    );
+    return this.#button("Take back on all images", () => this.hands.takeBack(operation));
   }
 
   /** @param {string} words @param {() => void} act */
   #button(words, act) {
-    const button = /** @type {HTMLButtonElement} */ (
-      make("button", "quiet", words)
-    );
+    const button = /** @type {HTMLButtonElement} */ (make("button", "quiet", words));
     button.type = "button";
     button.addEventListener("click", act);
     return button;
@@ -100,14 +71,8 @@ export class Versions {
 /** @param {{author: string, created_s: number}} one @param {string} words */
 function entry(one, words) {
   const row = make("li");
-  const when = new Date(1000 * one.created_s).toLocaleString([], {
-    dateStyle: "medium",
-    timeStyle: "short",
-  });
-  row.append(
-    make("span", "", `${words} · ${one.author}`),
-    make("span", "when", when),
-  );
+  const when = new Date(1000 * one.created_s).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  row.append(make("span", "", `${words} · ${one.author}`), make("span", "when", when));
   return row;
 }
 
