@@ -1,6 +1,6 @@
 """Masks from an automask server, for scripts and training loops: `Client`, `AsyncClient`, `MaskCache`.
 
-Needs httpx: `pip install 'automask[client]'`. It is imported when a client is made, not with this module.
+Needs httpx: `pip install '.[client]'`. It is imported when a client is made, not with this module.
 """
 
 from automask.client.aio import AsyncClient
