@@ -84,7 +84,7 @@ def test_an_upload_is_masked_as_its_images_alone_are_and_goes_with_its_job(clien
         ([("a.png", png()), ("a.png", png())], 400, "name-repeated"),
         ([("a.png", png()), ("a.png/b.png", png())], 400, "name-repeated"),
         ([("a.png/b.png", png()), ("a.png", png())], 400, "name-repeated"),
-        ([("a.png", bytes(3 << 20))], 413, "body-too-large"),
+        ([("a.png", png() + bytes(3 << 20))], 413, "body-too-large"),
         ([(f"{number}.png", bytes(900 << 10)) for number in range(10)], 413, "too-large"),
         ([(f"{number}.png", b"x") for number in range(21)], 413, "too-large"),
         ([("notes.txt", b"x")], 400, "request-invalid"),

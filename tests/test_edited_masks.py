@@ -220,7 +220,7 @@ def test_a_propagation_comes_on_top_of_an_edit(root):
     with Store.open(root) as store:
         row = store.lookup(NAME)
         proposal = Proposal(NAME, row.content_sha256, Box(300, 20, 312, 30), artefact, 1.0, (300, 20))
-        operation = apply(store, [proposal], mode="add", author="ann")
+        operation = apply(store, [proposal], mode="add", author="ann", source_sha256=row.content_sha256)
     drawn = stored_levels(root, NAME)
     assert (drawn[20:30, 300:312] == 0).all()
     assert (drawn[100:140, 20:90] == 0).all()

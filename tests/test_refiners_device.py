@@ -14,7 +14,7 @@ from automask_models.onnx_session import thread_count
 
 def test_without_torch_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(PluginError, match=r"automask\[sam\]"):
+    with pytest.raises(PluginError, match=r"extra `sam`"):
         select_device("auto")
 
 

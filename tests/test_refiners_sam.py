@@ -270,7 +270,7 @@ def test_without_the_extra_it_says_so(tmp_path, monkeypatch):
         runtime=RuntimeConfig(),
     )
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(PluginError, match=r"automask\[sam\]"):
+    with pytest.raises(PluginError, match=r"extra `sam`"):
         built.load()
 
 

@@ -198,7 +198,7 @@ def test_options_are_checked(tmp_path, detector):
 def test_a_pt_file_needs_the_extra(tmp_path, detector, monkeypatch):
     (tmp_path / "x.pt").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(PluginError, match=r"automask\[yolo\]"):
+    with pytest.raises(PluginError, match=r"extra `yolo`"):
         detector(tmp_path / "x.pt").load()
 
 

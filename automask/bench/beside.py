@@ -32,7 +32,7 @@ GROUP_IMAGES, LEAST_GROUPS = 16, 4
 """Most images in a group where they are run one at a time (a start of both programs costs some seconds), and how many
 groups a few images make, so that both come first as often."""
 
-_WHERE = "import automask, json; print(json.dumps([__version__, version.__file__]))"
+_WHERE = "import automask, json; print(json.dumps([automask.__version__, automask.__file__]))"
 _ERROR_CHARS = 2000
 
 

@@ -67,8 +67,11 @@ def match_by_name(names: Names, entries: Iterable[Entry], unusable: dict[str, st
 
 
 def _exactly(name: str, exact: dict[str, str]) -> str | None:
-    name = name.replace("\\", "/").removeprefix("./")
-    return exact.get(folded(name)) or exact.get(folded(name.removeprefix("images/")))
+    for path in (name, name.replace("\\", "/").removeprefix("./")):  # a name may hold a backslash itself
+        found = exact.get(folded(path)) or exact.get(folded(path.removeprefix("images/")))
+        if found is not None:
+            return found
+    return None
 
 
 def _upload(name: str, uploads: dict[str, list[str]]) -> str | None:

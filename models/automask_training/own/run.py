@@ -153,7 +153,7 @@ def read_recipe(name: str) -> dict[str, Any]:
     places = [given] if given.suffix == ".toml" else [package.parent / "training" / f"{name}.toml"]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        known = sorted(one.stem for one in places[0].parent.glob("*.toml") if "task" in _table(one))
+        known = sorted(one.stem for one in places[0].parent.glob("*.toml") if _table(one).get("task") in USES)
         raise ConfigError(
             f"There is no recipe {name!r}.",
             advice=f"Known: {', '.join(known)}; or give the path of a recipe file."

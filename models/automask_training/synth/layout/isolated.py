@@ -71,11 +71,11 @@ def _fallen(rng: Rng, canvas: NDArray[np.float32], thing: Pixels, x: int, y: int
         _placed(canvas, none, cv2.GaussianBlur(shadow, (0, 0), 1 + low / 4), x - low, y + height_px - 2 * low)
 
 
-def thing(fonts: PictureShelf, rng: Rng) -> Pixels:
+def thing(shelf: PictureShelf, rng: Rng) -> Pixels:
     """A cut-out figure, or a piece of a picture in the form of a ball, a box, a stone or a bottle, (H, W, 4)."""
     if rng.random() < 0.5:
-        return fonts.cutout(rng)
-    picture = fonts.picture(rng)
+        return shelf.cutout(rng)
+    picture = shelf.picture(rng)
     height_px, width_px = picture.shape[:2]
     which = rng.random()
     shape = np.zeros((height_px, width_px), np.uint8)
@@ -96,7 +96,7 @@ def thing(fonts: PictureShelf, rng: Rng) -> Pixels:
     return np.dstack([picture, shape])
 
 
-def device(fonts: PictureShelf, rng: Rng) -> Pixels:
+def device(shelf: PictureShelf, rng: Rng) -> Pixels:
     """A telephone, a tablet or a screen that shows a picture, (H, W, 4)."""
     height_px, width_px = (420, 210) if rng.random() < 0.6 else (260, 420)
     body = np.full((height_px, width_px, 3), random_colour(rng) if rng.random() < 0.4 else
@@ -105,7 +105,7 @@ def device(fonts: PictureShelf, rng: Rng) -> Pixels:
     side, end = int(rng.integers(3, 14)), int(rng.integers(5, 56))
     if rng.random() < 0.75:  # seen from behind otherwise
         hole = (height_px - 2 * end, width_px - 2 * side)
-        body[end : height_px - end, side : width_px - side] = filled(fonts.picture(rng), *hole, rng)
+        body[end : height_px - end, side : width_px - side] = filled(shelf.picture(rng), *hole, rng)
         if rng.random() < 0.5:
             letters(rng, body, width_px // 4, end + 30, width_px // 2, int(rng.integers(8, 30)), (250, 250, 250))
     if rng.random() < 0.7:
@@ -119,7 +119,7 @@ def device(fonts: PictureShelf, rng: Rng) -> Pixels:
     return turned
 
 
-def isolated(fonts: PictureShelf, rng: Rng) -> Framed:
+def isolated(shelf: PictureShelf, rng: Rng) -> Framed:
     """One to three things, cut-outs or devices, with shadows or reflections."""
     height_px, width_px = (int(v) for v in rng.integers(240, 520, 2))
     canvas = plain_ground(rng, height_px, width_px)
@@ -127,7 +127,7 @@ def isolated(fonts: PictureShelf, rng: Rng) -> Framed:
     draw = device if rng.random() < 0.3 else thing
     number = int(rng.choice([1, 1, 1, 2, 3]))
     for turn in range(number):
-        own = draw(fonts, rng)
+        own = draw(shelf, rng)
         factor = rng.uniform(0.35, 1.08) * min(height_px / own.shape[0], width_px / own.shape[1])
         own = _scaled(own, factor)
         spread = (turn + 0.5) / number if number > 1 else 0.5
@@ -142,7 +142,7 @@ def isolated(fonts: PictureShelf, rng: Rng) -> Framed:
     return found
 
 
-def character_sheet(fonts: PictureShelf, rng: Rng) -> Framed:
+def character_sheet(shelf: PictureShelf, rng: Rng) -> Framed:
     """The same or several figures in a row on grey, with shadows, swatches of colour and notes."""
     height_px, width_px = int(rng.integers(260, 420)), int(rng.integers(320, 600))
     canvas = plain_ground(rng, height_px, width_px)
@@ -150,9 +150,9 @@ def character_sheet(fonts: PictureShelf, rng: Rng) -> Framed:
         canvas[:] = rng.uniform(110, 250)
     covered = np.zeros((height_px, width_px), np.float32)
     number = int(rng.integers(2, 6))
-    own = thing(fonts, rng)
+    own = thing(shelf, rng)
     for turn in range(number):
-        own = thing(fonts, rng) if rng.random() < 0.4 else own[:, ::-1]
+        own = thing(shelf, rng) if rng.random() < 0.4 else own[:, ::-1]
         room = min(height_px * 0.9 / own.shape[0], width_px * 1.1 / number / own.shape[1])
         sized = _scaled(own, room * rng.uniform(0.7, 1.0))
         x = round(width_px * (turn + 0.5) / number - sized.shape[1] / 2)
@@ -166,7 +166,7 @@ def character_sheet(fonts: PictureShelf, rng: Rng) -> Framed:
     return _on_ground(canvas, covered)
 
 
-def sprite_grid(fonts: PictureShelf, rng: Rng) -> Framed:
+def sprite_grid(shelf: PictureShelf, rng: Rng) -> Framed:
     """Small figures in rows on one colour or on the checks that stand for transparency."""
     cell, rows, columns = int(rng.integers(40, 110)), int(rng.integers(2, 6)), int(rng.integers(2, 7))
     height_px, width_px = rows * cell, columns * cell
@@ -176,10 +176,10 @@ def sprite_grid(fonts: PictureShelf, rng: Rng) -> Framed:
         y, x = np.mgrid[:height_px, :width_px]
         canvas[:] = np.where(((x // size + y // size) % 2 < 1)[..., None], 255, rng.uniform(190, 235))
     covered = np.zeros((height_px, width_px), np.float32)
-    own = thing(fonts, rng)
+    own = thing(shelf, rng)
     for row in range(rows):
         for column in range(columns):
-            own = thing(fonts, rng) if rng.random() < 0.15 else own
+            own = thing(shelf, rng) if rng.random() < 0.15 else own
             sized = _scaled(own, cell * rng.uniform(0.7, 1.0) / max(own.shape[:2]))
             x = column * cell + (cell - sized.shape[1]) // 2
             _placed(canvas, covered, sized, x, row * cell + (cell - sized.shape[0]) // 2)

@@ -61,37 +61,37 @@ _SHELF_FAMILIES: dict[str, dict[str, Callable[[PictureShelf, Rng], Framed]]] = {
 }
 
 
-def draw(fonts: PictureShelf, rng: Rng, shares: LayoutShares) -> tuple[str, Framed]:
+def draw(shelf: PictureShelf, rng: Rng, shares: LayoutShares) -> tuple[str, Framed]:
     """A picture of any kind, and the name of the kind."""
     names = [each.name for each in fields(shares)]
     weights = np.array([getattr(shares, name) for name in names])
     family = names[int(rng.choice(len(names), p=weights / weights.sum()))]
     if family == "picture":
-        return family, as_it_is(fonts, rng)
+        return family, as_it_is(shelf, rng)
     if family == "grammar":
-        return family, grammar_card(_content(fonts, rng), rng)
+        return family, grammar_card(_content(shelf, rng), rng)
     if family == "scene":
         name = _one_of(list(UNFRAMED), rng)
         return name, unframed(UNFRAMED[name](rng))
     if family in _SHELF_FAMILIES:
         kinds = _SHELF_FAMILIES[family]
         name = "isolated" if family == "isolated" and rng.random() < 0.5 else _one_of(list(kinds), rng)
-        return name, kinds[name](fonts, rng)
+        return name, kinds[name](shelf, rng)
     name = _one_of(list(_FRAMED_FAMILIES[family]), rng)
-    return name, _FRAMED_FAMILIES[family][name](_content(fonts, rng), rng)
+    return name, _FRAMED_FAMILIES[family][name](_content(shelf, rng), rng)
 
 
 def _one_of(names: list[str], rng: Rng) -> str:
     return names[int(rng.integers(len(names)))]
 
 
-def _content(fonts: PictureShelf, rng: Rng) -> Pixels:
+def _content(shelf: PictureShelf, rng: Rng) -> Pixels:
     """What a frame is put around: a picture, sometimes something alone on a ground, a drawing or a page."""
     which = rng.random()
     if which < 0.14:
-        return ISOLATED["isolated"](fonts, rng).pixels
+        return ISOLATED["isolated"](shelf, rng).pixels
     if which < 0.24:
         return PLAIN[_one_of(["faded_drawing", "flat_drawing", "natural_frame", "night_sky", "dark_rim"], rng)](
-            fonts, rng
+            shelf, rng
         ).pixels
-    return as_it_is(fonts, rng).pixels
+    return as_it_is(shelf, rng).pixels

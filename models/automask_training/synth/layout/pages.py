@@ -41,7 +41,7 @@ def comic_page(picture: Pixels, rng: Rng) -> Framed:
     return Framed(page, truth)
 
 
-def drawn_page(fonts: PictureShelf, rng: Rng) -> Framed:
+def drawn_page(shelf: PictureShelf, rng: Rng) -> Framed:
     """A page of panels with balloons; panels may reach the edge. Margins and gutters are told apart from frames."""
     height_px, width_px = int(rng.integers(420, 560)), int(rng.integers(280, 420))
     grey, level = rng.random() < 0.7, 255 if rng.random() < 0.85 else int(rng.integers(0, 40))
@@ -57,7 +57,7 @@ def drawn_page(fonts: PictureShelf, rng: Rng) -> Framed:
         while x < width_px - right - 20:
             far = min(width_px - right, x + int(rng.integers(60, 420)))
             far = width_px - right if width_px - right - far < 40 else far
-            panel = _panel(fonts, rng, low - y, far - x, grey=grey)
+            panel = _panel(shelf, rng, low - y, far - x, grey=grey)
             page[y:low, x:far] = panel
             page_margin[y:low, x:far] = 0
             if rng.random() < 0.85:
@@ -76,7 +76,7 @@ def drawn_page(fonts: PictureShelf, rng: Rng) -> Framed:
     return Framed(page, truth, others={"margin": page_margin})
 
 
-def _panel(fonts: PictureShelf, rng: Rng, height_px: int, width_px: int, *, grey: bool) -> Pixels:
+def _panel(shelf: PictureShelf, rng: Rng, height_px: int, width_px: int, *, grey: bool) -> Pixels:
     """What a panel shows: a drawing, a figure on white, or nothing but paper and speed lines."""
     which = rng.random()
     if which < 0.12:
@@ -87,6 +87,6 @@ def _panel(fonts: PictureShelf, rng: Rng, height_px: int, width_px: int, *, grey
             far = (int(centre[0] + 700 * np.cos(angle)), int(centre[1] + 700 * np.sin(angle)))
             cv2.line(panel, (2 * centre[0] - far[0], 2 * centre[1] - far[1]), far, (60, 60, 60), 1)
         return panel
-    picture = filled(fonts.picture(rng), height_px, width_px, rng)
+    picture = filled(shelf.picture(rng), height_px, width_px, rng)
     panel = redrawn(rng, picture) if rng.random() < 0.75 else picture
     return np.repeat(cv2.cvtColor(panel, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1) if grey else panel

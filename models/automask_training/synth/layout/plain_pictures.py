@@ -23,21 +23,21 @@ def unframed(pixels: Pixels) -> Framed:
     return Framed(pixels, np.zeros(pixels.shape[:2], np.uint8))
 
 
-def as_it_is(fonts: PictureShelf, rng: Rng) -> Framed:
+def as_it_is(shelf: PictureShelf, rng: Rng) -> Framed:
     """A picture, sometimes redrawn."""
-    picture = fonts.picture(rng)
+    picture = shelf.picture(rng)
     return unframed(redrawn(rng, picture) if rng.random() < 0.15 else picture)
 
 
-def vertical_still(fonts: PictureShelf, rng: Rng) -> Framed:
+def vertical_still(shelf: PictureShelf, rng: Rng) -> Framed:
     """A tall or broad cut of a picture, darker or lighter at its ends, with a figure before it."""
     long_px, short_px = int(rng.integers(360, 520)), int(rng.integers(160, 280))
     size = (long_px, short_px) if rng.random() < 0.75 else (short_px, long_px)
-    pixels = filled(fonts.picture(rng), *size, rng).astype(np.float32)
+    pixels = filled(shelf.picture(rng), *size, rng).astype(np.float32)
     ends = np.interp(np.linspace(0, 1, size[0]), [0, 0.3, 0.7, 1], [rng.uniform(0.3, 1.2), 1, 1, rng.uniform(0.1, 1.1)])
     pixels *= ends[:, None, None]
     if rng.random() < 0.4:
-        figure = fonts.cutout(rng)
+        figure = shelf.cutout(rng)
         factor = rng.uniform(0.5, 1.1) * min(size[0] / figure.shape[0], size[1] / figure.shape[1])
         figure = cv2.resize(figure, (max(2, int(figure.shape[1] * factor)), max(2, int(figure.shape[0] * factor))))
         figure = figure[: size[0], : size[1]]
@@ -48,9 +48,9 @@ def vertical_still(fonts: PictureShelf, rng: Rng) -> Framed:
     return unframed(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def faded_drawing(fonts: PictureShelf, rng: Rng) -> Framed:
+def faded_drawing(shelf: PictureShelf, rng: Rng) -> Framed:
     """A drawing that ends in its paper without an edge."""
-    picture = redrawn(rng, fonts.picture(rng))
+    picture = redrawn(rng, shelf.picture(rng))
     height_px, width_px = picture.shape[:2]
     y, x = np.mgrid[-1 : 1 : height_px * 1j, -1 : 1 : width_px * 1j].astype(np.float32)
     reach = np.hypot(x / rng.uniform(0.6, 1.1), y / rng.uniform(0.6, 1.1)) + 0.6 * (clouds(rng, *x.shape) - 0.5)
@@ -61,9 +61,9 @@ def faded_drawing(fonts: PictureShelf, rng: Rng) -> Framed:
                   others={"ground": ground})  # fmt: skip
 
 
-def natural_frame(fonts: PictureShelf, rng: Rng) -> Framed:
+def natural_frame(shelf: PictureShelf, rng: Rng) -> Framed:
     """A view through leaves, a cave, a gate or curtains: what is around it belongs to the scene."""
-    picture = fonts.picture(rng)
+    picture = shelf.picture(rng)
     height_px, width_px = picture.shape[:2]
     y, x = np.mgrid[-1 : 1 : height_px * 1j, -1 : 1 : width_px * 1j].astype(np.float32)
     corner = rng.choice([1.5, 2.0, 4.0])
@@ -73,13 +73,13 @@ def natural_frame(fonts: PictureShelf, rng: Rng) -> Framed:
     share = np.clip((1 - reach) * rng.uniform(6, 30) + 0.5, 0, 1)[..., None]
     around = texture(rng, height_px, width_px) * rng.uniform(0.1, 0.6)
     if rng.random() < 0.5:
-        around = filled(fonts.picture(rng), height_px, width_px, rng) * rng.uniform(0.2, 0.7)
+        around = filled(shelf.picture(rng), height_px, width_px, rng) * rng.uniform(0.2, 0.7)
     return unframed((picture * share + around * (1 - share)).astype(np.uint8))
 
 
-def dark_rim(fonts: PictureShelf, rng: Rng) -> Framed:
+def dark_rim(shelf: PictureShelf, rng: Rng) -> Framed:
     """A picture that falls off to black, or to white, towards its rim."""
-    picture = fonts.picture(rng).astype(np.float32)
+    picture = shelf.picture(rng).astype(np.float32)
     height_px, width_px = picture.shape[:2]
     y, x = np.mgrid[-1 : 1 : height_px * 1j, -1 : 1 : width_px * 1j].astype(np.float32)
     power = rng.choice([2.0, 4.0, 8.0])
@@ -87,7 +87,7 @@ def dark_rim(fonts: PictureShelf, rng: Rng) -> Framed:
     return unframed((picture * (1 - fall) + (255 if rng.random() < 0.25 else 0) * fall).astype(np.uint8))
 
 
-def night_sky(fonts: PictureShelf, rng: Rng) -> Framed:
+def night_sky(shelf: PictureShelf, rng: Rng) -> Framed:
     """Stars, a moon and a black ridge, or a lit thing before black."""
     height_px, width_px = _size(rng)
     sky = (gradient(rng, height_px, width_px) * rng.uniform(0.02, 0.35)).astype(np.uint8)
@@ -103,7 +103,7 @@ def night_sky(fonts: PictureShelf, rng: Rng) -> Framed:
     return unframed(sky)
 
 
-def flat_drawing(fonts: PictureShelf, rng: Rng) -> Framed:
+def flat_drawing(shelf: PictureShelf, rng: Rng) -> Framed:
     """Flat shapes on a flat ground, symmetric in some: emblems, ornaments, flags, cartoons, doors and windows."""
     height_px, width_px = _size(rng)
     sheet = np.full((height_px, width_px, 3), random_colour(rng), np.uint8)
@@ -127,7 +127,7 @@ def flat_drawing(fonts: PictureShelf, rng: Rng) -> Framed:
     return unframed(sheet)
 
 
-def chart(fonts: PictureShelf, rng: Rng) -> Framed:
+def chart(shelf: PictureShelf, rng: Rng) -> Framed:
     """Axes with bars, lines or points, labels and a title."""
     height_px, width_px = _size(rng)
     level = int(rng.choice([255, 250, 30]))
@@ -159,7 +159,7 @@ def chart(fonts: PictureShelf, rng: Rng) -> Framed:
     return Framed(sheet, truth)
 
 
-def map_sheet(fonts: PictureShelf, rng: Rng) -> Framed:
+def map_sheet(shelf: PictureShelf, rng: Rng) -> Framed:
     """Land and water with contours, a grid and names, right up to the edge."""
     height_px, width_px = _size(rng)
     height = clouds(rng, height_px, width_px)

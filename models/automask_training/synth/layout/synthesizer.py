@@ -45,18 +45,18 @@ class LayoutSynthesizer:
         self, materials: Path, *, seed: int, sources: frozenset[str] | None = None, shares: LayoutShares | None = None
     ) -> None:
         """Draw with the pictures of `sources`, or with all."""
-        self._fonts = PictureShelf(materials, sources=sources)
+        self._shelf = PictureShelf(materials, sources=sources)
         self._seed = seed
         self._shares = shares or LayoutShares()
 
     def framed(self, index: int) -> tuple[str, Framed]:
         """What sample number `index` shows, before it is squashed, and the name of its kind."""
-        return draw(self._fonts, np.random.default_rng((self._seed, index)), self._shares)
+        return draw(self._shelf, np.random.default_rng((self._seed, index)), self._shares)
 
     def sample(self, index: int) -> LayoutSample:
         """Sample number `index`."""
         rng = np.random.default_rng((self._seed, index))
-        kind, framed = draw(self._fonts, rng, self._shares)
+        kind, framed = draw(self._shelf, rng, self._shares)
         pixels = _degraded(rng, squashed(framed.pixels))
         return LayoutSample(kind=kind, pixels=pixels, shares=cell_shares(framed))
 
