@@ -20,7 +20,20 @@ from dataset_samples import encoded
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode_bytes
 from automask.errors import ImageError
-from automask_api.bombs import deep_zip, frame_bomb, marker_bomb, page_bomb, pixel_bomb, scan_bomb, text_bomb
+from automask_api.bombs import (
+    album_bomb,
+    chunk_bomb,
+    deep_zip,
+    exif_loop,
+    frame_bomb,
+    icon_bomb,
+    marker_bomb,
+    page_bomb,
+    pixel_bomb,
+    scan_bomb,
+    tag_bomb,
+    text_bomb,
+)
 from automask_api.errors import Busy, ImageTooLarge
 from automask_api.uploads import decoder as decoding
 from automask_api.uploads.decoder import UploadDecoder
@@ -206,9 +219,14 @@ def test_a_large_image_is_analysed_small_and_its_mask_is_large(tmp_path, by, ori
         ("/v1/masks", marker_bomb(500_000), {422}),
         ("/v1/masks", text_bomb(60), {200}),
         ("/v1/masks", pixel_bomb(12_000), {413}),
+        ("/v1/masks", chunk_bomb(100_000), {200}),
+        ("/v1/masks", tag_bomb(65_000), {422}),
+        ("/v1/masks", exif_loop(), {200}),
+        ("/v1/masks", icon_bomb(60_000), {415, 422}),
+        ("/v1/masks", album_bomb(500), {200}),
         ("/v1/masks/batch", deep_zip(2), {200}),
     ],
-    ids=["pages", "frames", "scans", "markers", "texts", "pixels", "zip"],
+    ids=["pages", "frames", "scans", "markers", "texts", "pixels", "chunks", "tags", "exif", "icons", "album", "zip"],
 )
 def test_a_bomb_costs_next_to_nothing(client, path, body, statuses):
     headers = {"Content-Type": "application/zip"} if path.endswith("batch") else {}
