@@ -74,7 +74,7 @@ class OnnxSession:
 
 @functools.cache
 def _shares_memory() -> bool:
-    """Have one arena for all networks of this process: they run in turn, and each would keep the most it ever needed."""
+    """Have one arena for all networks of this process: each would keep the most that it ever needed."""
     import onnxruntime
 
     memory = onnxruntime.OrtMemoryInfo(
