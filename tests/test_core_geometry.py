@@ -83,6 +83,16 @@ def test_growth_covers_every_pixel_within_the_square(artefact, radius_px):
     np.testing.assert_array_equal(grow(artefact, radius_px), expected)
 
 
+@pytest.mark.parametrize("radius_px", [127, 128, 129, 200, 255, 256, 257, 1000])
+def test_growth_far_is_as_far_as_opencv_measures_it(radius_px):
+    import cv2
+
+    artefact = np.zeros((600, 700), dtype=np.bool_)
+    artefact[[3, 300, 310, 590], [690, 20, 22, 350]] = True
+    distance_px = cv2.distanceTransform((~artefact).view(np.uint8), cv2.DIST_C, cv2.DIST_MASK_3)
+    np.testing.assert_array_equal(grow(artefact, radius_px), distance_px <= radius_px)
+
+
 @given(artefacts)
 def test_growth_by_one_is_the_eight_neighbourhood(artefact):
     np.testing.assert_array_equal(grow(artefact, 1), with_neighbours(artefact))

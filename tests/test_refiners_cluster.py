@@ -12,7 +12,8 @@ from automask.plugins import build_refiner
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
-from automask_models.refiners.cluster import k_means, nearest
+from automask_models.refiners import cluster
+from automask_models.refiners.cluster import find_ink, k_means, nearest
 
 
 @pytest.fixture
@@ -44,6 +45,22 @@ def test_letters_with_their_outline_are_found(refiner, fill, outline, ground):
     drawn[patch.box.slices] = patch.artefact
     assert (drawn & truth).sum() / truth.sum() > 0.93
     assert (drawn & ~truth).sum() / (~truth[box.slices]).sum() < 0.15
+
+
+@pytest.mark.parametrize("noise_levels", [0, 12])
+@pytest.mark.parametrize("chunk", [1, 700, 5_000])
+def test_working_in_parts_changes_nothing(monkeypatch, chunk, noise_levels):
+    image, truth = lettering("#ffd000", "#802000", "#e8e8e8")
+    noise = np.random.default_rng(1).normal(0, noise_levels, image.pixels.shape)
+    image = Image(id="x", pixels=np.clip(image.pixels + noise, 0, 255).astype(np.uint8))
+    box = Box.of_artefact(truth).padded(4, width_px=260, height_px=100)
+    filled = np.ones(box.shape, dtype=np.bool_)
+    whole = find_ink(image, box, filled)
+    monkeypatch.setattr(cluster, "_CHUNK", chunk)
+    in_parts = find_ink(image, box, filled)
+    np.testing.assert_array_equal(in_parts.artefact, whole.artefact)
+    assert whole.artefact.any()
+    assert in_parts.separation == pytest.approx(whole.separation, abs=1e-6)
 
 
 def test_no_colours_apart_leave_the_polygon(refiner):

@@ -20,7 +20,20 @@ from dataset_samples import encoded
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode_bytes
 from automask.errors import ImageError
-from automask_api.bombs import deep_zip, frame_bomb, marker_bomb, page_bomb, pixel_bomb, scan_bomb, text_bomb
+from automask_api.bombs import (
+    album_bomb,
+    chunk_bomb,
+    deep_zip,
+    exif_loop,
+    frame_bomb,
+    icon_bomb,
+    marker_bomb,
+    page_bomb,
+    pixel_bomb,
+    scan_bomb,
+    tag_bomb,
+    text_bomb,
+)
 from automask_api.errors import Busy, ImageTooLarge
 from automask_api.uploads import decoder as decoding
 from automask_api.uploads.decoder import UploadDecoder
@@ -138,6 +151,38 @@ def test_no_process_outlives_a_killed_server(tmp_path):
     assert out.split()
 
 
+def resident_bytes(pid) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_large_image_leaves_nothing_in_its_process(decoder):
+    decoded(decoder, png())
+    (pid,) = decoder.pids
+    before = resident_bytes(pid)
+    data = encoded(PillowImage.new("RGBA", (4000, 3900), (1, 2, 3, 4)), "PNG")
+    assert decoded(decoder, data).image.alpha is not None
+    assert decoder.pids == [pid]
+    until = time.monotonic() + 5
+    while resident_bytes(pid) - before > 15_000_000:  # its pixels are 62 MB
+        assert time.monotonic() < until, f"{(resident_bytes(pid) - before) / 1e6:.0f} MB more"
+        time.sleep(0.05)
+
+
+@posix
+def test_processes_that_nobody_needs_any_more_end(monkeypatch, decoder):
+    monkeypatch.setattr(decoding, "_IDLE_S", 0.5)
+    with pytest.raises(ImageError):
+        decoded(decoder, slow_jpeg())  # over its time in both lanes: all have a process, and one in reserve
+    assert len(decoder.pids) > 1
+    decoded(decoder, png())
+    until = time.monotonic() + 20
+    while len(decoder.pids) > 1:
+        assert time.monotonic() < until, decoder.pids
+        time.sleep(0.05)
+    assert decoded(decoder, png(), size_px=64_000_000).image.width_px == 96, "and come back when they are"
+
+
 @pytest.mark.parametrize("by", [2, 3])
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
@@ -174,9 +219,14 @@ def test_a_large_image_is_analysed_small_and_its_mask_is_large(tmp_path, by, ori
         ("/v1/masks", marker_bomb(500_000), {422}),
         ("/v1/masks", text_bomb(60), {200}),
         ("/v1/masks", pixel_bomb(12_000), {413}),
+        ("/v1/masks", chunk_bomb(100_000), {200}),
+        ("/v1/masks", tag_bomb(65_000), {422}),
+        ("/v1/masks", exif_loop(), {200}),
+        ("/v1/masks", icon_bomb(60_000), {415, 422}),
+        ("/v1/masks", album_bomb(500), {200}),
         ("/v1/masks/batch", deep_zip(2), {200}),
     ],
-    ids=["pages", "frames", "scans", "markers", "texts", "pixels", "zip"],
+    ids=["pages", "frames", "scans", "markers", "texts", "pixels", "chunks", "tags", "exif", "icons", "album", "zip"],
 )
 def test_a_bomb_costs_next_to_nothing(client, path, body, statuses):
     headers = {"Content-Type": "application/zip"} if path.endswith("batch") else {}

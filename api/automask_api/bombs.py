@@ -65,6 +65,49 @@ def text_bomb(texts: int) -> bytes:
     return data[:33] + chunk * texts + data[33:]
 
 
+def chunk_bomb(chunks: int) -> bytes:
+    """A PNG whose picture comes in so many parts, all but one of them empty."""
+    out = io.BytesIO()
+    PillowImage.new("L", (8, 8)).save(out, "PNG")
+    data = out.getvalue()
+    empty = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    return data[:33] + empty * chunks + data[33:]
+
+
+def tag_bomb(tags: int) -> bytes:
+    """A TIFF of 8 x 8 pixels with so many tags that nobody knows, each of four thousand million numbers."""
+    known = ((256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 8), (279, 64))
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in known]
+    entries += [struct.pack("<HHII", 51_000 + number % 14_000, 4, 2**32 - 1, 8) for number in range(tags)]
+    return b"II*\0" + struct.pack("<I", 72) + bytes(64) + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+
+
+def exif_loop() -> bytes:
+    """A JPEG whose EXIF data holds itself."""
+    entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 8)
+    out = io.BytesIO()
+    PillowImage.new("L", (8, 8)).save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+def icon_bomb(icons: int) -> bytes:
+    """An ICO that names the same picture so many times."""
+    out = io.BytesIO()
+    PillowImage.new("L", (8, 8)).save(out, "PNG")
+    picture = out.getvalue()
+    entry = struct.pack("<BBBBHHII", 8, 8, 0, 0, 1, 32, len(picture), 6 + 16 * icons)
+    return struct.pack("<HHH", 0, 1, icons) + entry * icons + picture
+
+
+def album_bomb(pictures: int) -> bytes:
+    """An MPO, the JPEG of cameras with two lenses, of so many pictures."""
+    first, *others = (PillowImage.new("L", (8, 8)) for _ in range(pictures))
+    out = io.BytesIO()
+    first.save(out, "MPO", save_all=True, append_images=others)
+    return out.getvalue()
+
+
 def deep_zip(depth: int, *, name: str = "a.png") -> bytes:
     """A zip in a zip, so many deep, with 50 MB of zeros at the bottom, every one named like an image."""
     data = bytes(50_000_000)

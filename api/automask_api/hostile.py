@@ -59,7 +59,7 @@ class HostileReport:
         hostile: Answers to hostile uploads by kind and status.
         half_open: Connections that were held half open in each attacked round.
         memory_before_mb: Of all processes, after the first honest requests.
-        memory_peak_mb: The most at any time.
+        memory_peak_mb: The most at any time, pages that processes share counted once where the system tells (PSS).
         memory_after_mb: Of all processes, some time after the last hostile upload.
         memory_ratio: The last by the first.
         load: Processes that wanted a core of this machine, on average over the last minute.
@@ -217,7 +217,7 @@ async def _held_open(url: str, count: int) -> AsyncIterator[None]:
 
 async def _watch(pid: int, peak_mb: list[float]) -> None:
     while True:
-        peak_mb[0] = max(peak_mb[0], memory_mb(pid))
+        peak_mb[0] = max(peak_mb[0], shared_once_mb(pid))
         await asyncio.sleep(0.1)
 
 
@@ -229,6 +229,16 @@ def memory_mb(pid: int) -> float:
             pages = int(Path(f"/proc/{each}/statm").read_text(encoding="ascii").split()[1])
             total += pages * os.sysconf("SC_PAGE_SIZE") / 1e6
     return total
+
+
+def shared_once_mb(pid: int) -> float:
+    """The same with pages that several processes share counted once; `memory_mb` where the system does not tell."""
+    total_kb = 0
+    for each in processes_of(pid):
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text(encoding="ascii").splitlines()
+            total_kb += int(next(line for line in lines if line.startswith("Pss:")).split()[1])
+    return total_kb * 1024 / 1e6 if total_kb else memory_mb(pid)
 
 
 def processes_of(pid: int) -> set[int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from automask.errors import EXIT_INTERRUPTED
+from automask.store.atomic import discard_unfinished
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE_S = 4.0
@@ -56,7 +57,9 @@ def stop_on_interrupt(
             again = woken.recv(1)
             if not again:  # the work has ended
                 return
+            discard_unfinished()
             os._exit(EXIT_INTERRUPTED)
+        discard_unfinished()
         with contextlib.suppress(Exception):
             on_grace_over()
             sys.stdout.flush()

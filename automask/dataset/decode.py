@@ -33,6 +33,7 @@ from automask.dataset.plugins import (
     webp_size_px,
 )
 from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknown, recognise
+from automask.dataset.tiff import MOST_TAGS, tags_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
 from automask.values.types import Image, Issue
@@ -154,6 +155,13 @@ def _opened(data: bytes, content: Format, *, image_id: str, config: DecodeConfig
             image_id,
             Refusal.TOO_COSTLY,
             f"has more than {MOST_SCANS} scans or {MOST_MARKERS} markers, each of which costs as much as an image",
+            "Save it anew with an image editor.",
+        )
+    if content is Format.TIFF and tags_of(data) > MOST_TAGS:
+        raise _refused(
+            image_id,
+            Refusal.TOO_COSTLY,
+            f"has more than {MOST_TAGS} tags, each of which may be as long as the file",
             "Save it anew with an image editor.",
         )
     source = open_header(data, content)

@@ -23,6 +23,9 @@ _ABANDONED_AFTER_S = 24 * 3600.0
 _PROCESS_TOKEN = secrets.token_hex(4)
 """Tells a living process from a dead one with the same id, as in a container that is started again."""
 
+_unfinished: set[Path] = set()
+"""Temporary files of this process."""
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
@@ -70,6 +73,7 @@ def write_temporary(path: Path, data: bytes, *, durable: bool = True) -> Path:
         OutputError: As for `write_atomic`.
     """
     temporary = path.parent / f".{secrets.token_hex(8)}.{_host()}.{os.getpid()}.{_PROCESS_TOKEN}{_SUFFIX}"
+    _unfinished.add(temporary)
     try:
         try:
             descriptor = os.open(temporary, _CREATE_FLAGS, 0o666)
@@ -104,6 +108,7 @@ def put_in_place(temporary: Path, path: Path, data: bytes, *, durable: bool = Tr
     """
     try:
         temporary.replace(path)
+        _unfinished.discard(temporary)
         if durable:
             sync_folder(path.parent)
         facts = path.stat()
@@ -116,6 +121,13 @@ def discard(temporary: Path) -> None:
     """Remove a temporary file, if it is there."""
     with contextlib.suppress(OSError):
         temporary.unlink(missing_ok=True)
+    _unfinished.discard(temporary)
+
+
+def discard_unfinished() -> None:
+    """Remove the temporary files of this process, which is about to end in the middle of writing them."""
+    for temporary in list(_unfinished):
+        discard(temporary)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from automask.errors import WeightsError
 
 Array = NDArray[np.generic]
 _WARNINGS_OFF = 3
+_AS_REQUESTED = 1
+"""How an arena grows: by what is asked for, instead of to the next power of two."""
 
 
 class OnnxSession:
@@ -48,6 +51,9 @@ class OnnxSession:
         options.intra_op_num_threads = thread_count(runtime)
         options.inter_op_num_threads = 1
         options.log_severity_level = _WARNINGS_OFF
+        options.enable_mem_pattern = False  # a plan of the memory is worth it where all inputs are of one size
+        if _shares_memory():
+            options.add_session_config_entry("session.use_env_allocators", "1")
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         try:
@@ -64,6 +70,21 @@ class OnnxSession:
         """Evaluate the graph: inputs by name in, all outputs by name out."""
         values = self._session.run(None, dict(feeds))
         return dict(zip(self.outputs, values, strict=True))
+
+
+@functools.cache
+def _shares_memory() -> bool:
+    """Have one arena for all networks of this process: each would keep the most that it ever needed."""
+    import onnxruntime
+
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    try:
+        onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(0, _AS_REQUESTED, -1, -1))
+    except Exception:  # the host program has its own allocator, or this ONNX Runtime knows none
+        return False
+    return True
 
 
 def thread_count(runtime: RuntimeConfig) -> int:

@@ -49,9 +49,8 @@ def main() -> None:
             answer, arrays = _answer(question, data)
         del data
         _say(answers, answer)
-        for array in arrays:
-            _send(answers, array)
-        del arrays
+        while arrays:  # and no name keeps the last one while the next question is waited for
+            _send(answers, arrays.pop(0))
 
 
 def _answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:

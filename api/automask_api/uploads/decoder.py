@@ -31,6 +31,8 @@ _QUICK_BYTES = 16 << 20
 _MOST_SLOW = 8
 """Slow files that may wait; more are refused, so that they do not take the places of other requests."""
 _RETRY_AFTER_S = 10
+_IDLE_S = 20.0
+"""After so long without work, processes that are not needed for the next small file end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +168,8 @@ class UploadDecoder:
                     self._is_quick_at_work = True
                     self._slow_lane.pause()
                     return task
-                self._condition.wait()
+                if not self._condition.wait(_IDLE_S):
+                    self._quick_lane.tidy()
             return None
 
     def _work_slowly(self) -> None:
@@ -190,7 +193,8 @@ class UploadDecoder:
                     if not task.future.cancelled():
                         return task
                     continue
-                self._condition.wait()
+                if not self._condition.wait(_IDLE_S) and not self._slow:
+                    self._slow_lane.close()
             return None
 
     def _end_if_cancelled(self, future: Future[Any]) -> None:
@@ -278,6 +282,15 @@ class _Lane:
         with self._mutex:
             if self._process is not None:
                 self._process.resume()
+
+    def tidy(self) -> None:
+        """End the one in reserve: a flood of bad files is over when nobody has asked for a while."""
+        with self._mutex:
+            if self._process is None:
+                self._process, self._spare = self._spare, None
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.close()
 
     def end(self) -> None:
         """End the process, whatever it is at."""
