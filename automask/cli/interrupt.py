@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from automask.errors import EXIT_INTERRUPTED
-from automask.store.atomic import discard_unfinished
+from automask.files.atomic import discard_unfinished
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE_S = 4.0

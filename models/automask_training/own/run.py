@@ -26,7 +26,7 @@ from automask_training.own.continuing import (
 )
 from automask_training.own.reading import OwnData
 from automask_training.own.source import MixedSource, OwnSource
-from automask_training.own.uses import TaskUse
+from automask_training.own.uses import USES, TaskUse
 from automask_training.recipe import export_recipe, loop_of, task_of
 from automask_training.tables import VAL_SEED_OFFSET
 
