@@ -204,6 +204,18 @@ def test_switched_off_it_leaves_no_trace(folder, reference, tmp_path):
     assert masks_of(tmp_path / "out") == masks_of(tmp_path / "alone")
 
 
+def test_detectors_are_loaded_also_where_no_image_is_analysed_again(folder, tmp_path):
+    """A detector that searches with weights would find other things without them."""
+    output = tmp_path / "out"
+    run(folder, output, pipe=make_pipeline(overlays=False))
+    pipe = make_pipeline()
+    loaded = []
+    pipe.dataset_detectors[0].load = lambda: loaded.append(True)
+    summary = run(folder, output, pipe=pipe)
+    assert (summary.written, summary.updated) == ({}, COUNT)
+    assert loaded
+
+
 def test_a_decision_outlives_another_estimate(folder, tmp_path):
     growing = tmp_path / "set"
     shutil.copytree(folder, growing)

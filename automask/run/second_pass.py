@@ -142,6 +142,8 @@ class SecondPass:
                 done += 1
                 if self._is_searched(row, fingerprint):
                     continue
+                if ids:  # no image may have been analysed in this run, or another process does that
+                    self._load()
                 pending.append(pool.submit(self._search_image, row, finders if ids else (), fingerprint))
                 if len(pending) >= _AHEAD:
                     pending.popleft().result()
@@ -149,6 +151,10 @@ class SecondPass:
             while pending:
                 pending.popleft().result()
         return not self._stop.is_set()
+
+    def _load(self) -> None:
+        for detector in self._detectors:
+            detector.load()
 
     @staticmethod
     def _is_searched(row: StoredImage, fingerprint: str) -> bool:
