@@ -13,7 +13,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 PROJECT = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OURS = {"automask", "automask_api", "automask_models"}
+OURS = {"automask", "automask_api", "automask_models", "automask_training"}
 FAST = ("dev",)
 SLOW = ("all", "dev", "test-export")
 """The extras that `.ci/run` installs for either suite."""

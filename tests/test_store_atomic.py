@@ -56,7 +56,7 @@ def test_names_that_cannot_be(tmp_path):
 
 def test_sweeps_only_what_dead_writers_left(tmp_path):
     code = (
-        "import os, pathlib, sys; from automask.store import atomic;"
+        "import os, pathlib, sys; from automask.files import atomic;"
         "print(atomic.write_temporary(pathlib.Path(sys.argv[1], 'sub', 'a.png'), b'half').name); os._exit(9)"
     )
     dead = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
