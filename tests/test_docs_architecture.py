@@ -64,7 +64,8 @@ def test_files_that_guides_name_are_there(path):
     )
     for name in named:
         if not re.search(r"NAME|_vN", name):
-            assert any((ROOT / folder / name).exists() for folder in (".", "api", "models")), f"{path.name} names {name}"
+            places = (ROOT / name, ROOT / "api" / name, ROOT / "models" / name)
+            assert any(place.exists() for place in places), f"{path.name} names {name}"
 
 
 def test_tasks_that_guides_name_are_there():

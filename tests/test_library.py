@@ -1,4 +1,4 @@
-"""The library's face: ten names, imported when they are asked for; the examples of docs/library.md as they stand there."""
+"""The library's face: ten names, imported when they are asked for; the examples of docs/library.md as they stand."""
 
 import re
 import subprocess
@@ -81,7 +81,7 @@ def test_the_example_of_a_folder(tmp_path, monkeypatch, capsys):
     with Store.open(tmp_path / "dataset-masks") as store:
         assert store.counts().done == 1
     monkeypatch.setitem(EXAMPLES, "again", EXAMPLES["A folder"].replace('Path("dataset")', 'Path("nowhere")'))
-    with pytest.raises(SystemExit, match="input-not-a-folder: .*nowhere does not exist"):
+    with pytest.raises(SystemExit, match=r"input-not-a-folder: .*nowhere does not exist"):
         run("again")
 
 
