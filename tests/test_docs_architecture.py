@@ -23,6 +23,7 @@ def steps(title: str) -> list[str]:
 
 
 def test_every_step_names_a_function_of_the_program():
+    pytest.importorskip("fastapi", reason="needs the extra api")
     image, correction = steps("The way of one image"), steps("The way of one correction")
     assert len(image) >= 15
     assert len(correction) >= 15
