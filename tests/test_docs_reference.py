@@ -130,7 +130,9 @@ def test_links_between_documents_lead_somewhere():
     documents = [
         ROOT / "README.md",
         *DOCS.glob("*.md"),
+        *(DOCS / "decisions").glob("*.md"),
         ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
         ROOT / "automask" / "examples" / "README.md",
     ]
     for path in documents:

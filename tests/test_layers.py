@@ -162,6 +162,16 @@ def test_parts_of_the_core_import_lower_layers_only(capsys):
     assert upwards == []
 
 
+def test_nothing_inside_imports_the_face():
+    """`from automask import Store` is for users: inside, every import says which module it needs."""
+    inside = [
+        f"{module} imports automask"
+        for module, path in MODULES.items()
+        if "automask" in _imports(module, path, module_level_only=False)
+    ]
+    assert inside == []
+
+
 def _print_layers(lines: set[tuple[str, str]]) -> None:
     for number, layer in reversed(list(enumerate(LAYERS, start=1))):
         for part in layer:

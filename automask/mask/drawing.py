@@ -34,8 +34,8 @@ class Drawn:
     Attributes:
         found: What was found, as it was given.
         things: What `found` comes to: regions of several detectors merged where they are one thing, those of single
-            images cut where a dataset's mark explains them. Each is drawn or only proposed, see `fuse.is_drawn`. They
-            are of the kinds that they were found as, and know what a person calls them.
+            images cut where a dataset's mark explains them. Each is drawn or only proposed, see `rendering.is_drawn`.
+            They are of the kinds that they were found as, and know what a person calls them.
         mask: The mask, with a person's corrections.
     """
 

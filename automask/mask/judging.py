@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from automask.config import PolicyConfig, ReviewConfig
 from automask.mask.confidence.features import LEAST_ROOM, image_features
 from automask.mask.confidence.model import bundled_model
-from automask.mask.rendering import Mask
+from automask.mask.rendering import Mask, is_drawn
 from automask.values.templates import is_frame_template
 from automask.values.types import Issue, MaskResult, Region, Verdict
 
@@ -86,10 +86,7 @@ def verdict_of(
         review: When a person is asked.
         content_sha256: Hash of the image file, for the audit sample; None = not part of one.
     """
-    asked = any(
-        policy.of(region.kind).action == "review" and region.confidence >= policy.of(region.kind).accept
-        for region in regions
-    )
+    asked = any(policy.of(region.kind).action == "review" and is_drawn(region, policy) for region in regions)
     # The model was fitted on few collections: a detector's own doubt asks too, whatever the model makes of it.
     doubtful = review.budget is None and min(confidence, certainty) < review.below
     failed = any(issue.severity == "error" for issue in issues)

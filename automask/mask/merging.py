@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PolicyConfig
+from automask.mask.rendering import is_drawn
 from automask.values.geometry import Box
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_frame_template
 from automask.values.types import ALPHA_SOURCE, Kind, MaskResult, Patch, Region
@@ -107,7 +108,7 @@ def _merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Merged]:
 def _may_join(region: Region, policy: PolicyConfig) -> bool:
     if region.kind is Kind.CUSTOM or policy.of(region.kind).action == "keep":
         return False
-    return TEMPLATE_ATTRIBUTE not in region.attributes or policy.draws(region.kind, region.confidence)
+    return TEMPLATE_ATTRIBUTE not in region.attributes or is_drawn(region, policy)
 
 
 def _without_excess(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
@@ -116,7 +117,7 @@ def _without_excess(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
 
     out = list(pairs)
     for region, shown in pairs:
-        if TEMPLATE_ATTRIBUTE not in region.attributes or not policy.draws(region.kind, region.confidence):
+        if TEMPLATE_ATTRIBUTE not in region.attributes or not is_drawn(region, policy):
             continue
         is_frame = region.kind is Kind.FRAME
         own = [
@@ -200,7 +201,7 @@ def _join(pairs: Sequence[Pair], positions: Sequence[int], policy: PolicyConfig)
         region, _ = pairs[position]
         rule = policy.of(region.kind)
         return (
-            not policy.draws(region.kind, region.confidence),
+            not is_drawn(region, policy),
             rule.weight,
             rule.action != "review",
             -region.confidence,

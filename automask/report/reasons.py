@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from automask.config import PipelineConfig, PolicyConfig
 from automask.mask.judging import is_audited
+from automask.mask.rendering import is_drawn
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
 from automask.values.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
@@ -39,13 +40,11 @@ def reasons_of(
         found.append("The picture changed after its mask was corrected.")
     if any(issue.severity == "error" for issue in issues):
         found.append("A part of the analysis failed on it.")
-    confirmed = any(is_confirmed_frame(region) and policy.draws(region.kind, region.confidence) for region in regions)
+    confirmed = any(is_confirmed_frame(region) and is_drawn(region, policy) for region in regions)
     if stored.masked_share is not None and stored.masked_share > review.masked_share and not confirmed:
         found.append(f"{_percent(stored.masked_share)} of it is masked: little is left to learn from.")
     asked = dict.fromkeys(
-        region.kind
-        for region in regions
-        if policy.of(region.kind).action == "review" and policy.draws(region.kind, region.confidence)
+        region.kind for region in regions if policy.of(region.kind).action == "review" and is_drawn(region, policy)
     )
     found += [f"You asked to see every image with {_A_KIND[kind]}." for kind in asked]
     doubts = sorted(
@@ -97,7 +96,7 @@ def region_words(
             words = "a mark that repeats across images" if is_shared else "a logo or overlay"
         case _:
             words = "something drawn by hand"
-    return words if policy.draws(region.kind, region.confidence) or is_shared else f"perhaps {words}"
+    return words if is_drawn(region, policy) or is_shared else f"perhaps {words}"
 
 
 def certainty_of(region: Region, policy: PolicyConfig) -> float:
@@ -126,7 +125,7 @@ def _counted(
 
 def _doubt(region: Region, config: PipelineConfig, beside: Sequence[Region], *, size_px: tuple[int, int] | None) -> str:
     words = region_words(region, config, beside, size_px=size_px)
-    if config.policy.draws(region.kind, region.confidence):
+    if is_drawn(region, config.policy):
         is_plain = region.kind in (Kind.FRAME, Kind.TEXT)
         return words if is_plain else f"something that may be no {words.removeprefix('a ')}"
     until = "until you decide" if TEMPLATE_ATTRIBUTE in region.attributes else "but proposed"
@@ -135,9 +134,9 @@ def _doubt(region: Region, config: PipelineConfig, beside: Sequence[Region], *, 
 
 def _is_settled(region: Region, regions: Sequence[Region], policy: PolicyConfig, *, below: float) -> bool:
     """Whether something else on the image is sure of the same thing: the two are merged when the mask is drawn."""
-    is_frame, drawn = region.kind is Kind.FRAME, policy.draws(region.kind, region.confidence)
+    is_frame, drawn = region.kind is Kind.FRAME, is_drawn(region, policy)
     for other in regions:
-        if other is region or not policy.draws(other.kind, other.confidence) or other.confidence < below:
+        if other is region or not is_drawn(other, policy) or other.confidence < below:
             continue
         if is_frame:  # every frame has the box of its image
             if is_confirmed_frame(other) or (drawn and other.kind is Kind.FRAME):
