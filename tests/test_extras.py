@@ -66,6 +66,7 @@ def test_a_clone_that_was_never_installed(monkeypatch):
         raise extras.PackageNotFoundError
 
     monkeypatch.setattr(extras, "distribution", missing)
+    monkeypatch.setattr(extras.version, "__file__", str(ROOT / "automask" / "version.py"))
     assert extras.requirement_of("sam") == (f"{ROOT}[sam]",)
 
 

@@ -130,6 +130,9 @@ class UploadDecoder:
         return task.future
 
     def _put_slow(self, task: _Task) -> None:
+        given_up = [one for one in self._slow if one.future.cancelled()]
+        for one in given_up:  # who gives up makes room, at once
+            self._slow.remove(one)
         if len(self._slow) >= _MOST_SLOW:
             error = Busy("Too many images that take long to decode wait already.", retry_after_s=_RETRY_AFTER_S)
             _fail(task, error)
