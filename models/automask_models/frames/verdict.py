@@ -24,7 +24,8 @@ def judged(
 ) -> list[Region]:
     """The regions that geometry proposed for an (H, W, 3) uint8 image with the judge's confidence, and a traced one.
 
-    What the judge finds less likely than `WEAK` is left out.
+    What the judge finds less likely than `WEAK` is left out, save what geometry would have drawn: where the two
+    contradict each other, a person is asked.
     """
     shape = pixels.shape[:2]
     kept = []
@@ -36,6 +37,8 @@ def judged(
             continue
         evidence = Evidence.of(layout, mask, geometry=region.confidence)
         confidence = judge.proposed.probability(evidence.features)
+        if region.confidence >= ACCEPT:
+            confidence = max(confidence, WEAK)
         if confidence < WEAK:
             continue
         if confidence >= ACCEPT:
