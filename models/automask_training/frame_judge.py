@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +29,7 @@ from automask.weights import WeightLibrary
 from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT
 from automask_models.frames.tracing import evidence_of_trace, trace
-from automask_models.frames.verdict import NEW_SHARE
+from automask_models.frames.verdict import NEW_SHARE, settled
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
 from automask_models.text.evidence import LogisticModel
 from automask_training.frame_proposals import KnownPicture, ProposalStore, real_pictures, synthesized_pictures
@@ -48,17 +47,29 @@ _SCORED_PX = 512
 _FRAMED = 0.1
 """Share of the image that is unwanted from which leak counts: with less it may be lettering alone."""
 _DECIMALS = 3
-ODDS = (0.4, 0.6, 0.8, 1.0, 1.3, 1.7)
-"""Odds that a proposal is right, before its evidence, of which the best are chosen; the classes are balanced."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """What may be drawn: what is known about it, whether it is right (None = nobody knows), its mask, (h, w) bool."""
+    """What may be drawn.
 
+    Attributes:
+        geometry: How sure geometry is, 0..1.
+        features: What the model weighs.
+        is_frame: Whether it is right; None = nobody knows.
+        mask: (h, w) bool, at most `_SCORED_PX`.
+    """
+
+    geometry: float
     features: dict[str, float]
     is_frame: bool | None
     mask: NDArray[np.bool_]
+
+    def is_drawn(self, judge: FrameJudge | None) -> bool:
+        """Whether a proposal of geometry is drawn; None = by geometry alone."""
+        if judge is None:
+            return self.geometry >= ACCEPT
+        return settled(self.geometry, judge.proposed.probability(self.features)) >= ACCEPT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +84,7 @@ class JudgedPicture:
 
     def is_fine(self, judge: FrameJudge | None) -> bool:
         """Whether the mask is fine if just frames are drawn; None = as geometry alone draws them."""
-        if judge is None:
-            log_odds = math.log(ACCEPT / (1 - ACCEPT))
-            drawn = [i for i, each in enumerate(self.proposed) if each.features["geometry"] >= log_odds]
-        else:
-            drawn = [i for i, each in enumerate(self.proposed) if judge.proposed.probability(each.features) >= ACCEPT]
+        drawn = [index for index, each in enumerate(self.proposed) if each.is_drawn(judge)]
         mask = np.zeros(self.truth.shape, dtype=np.bool_)
         for index in drawn:
             mask |= self.proposed[index].mask
@@ -106,12 +113,13 @@ def judged_picture(picture: KnownPicture, regions: Sequence[Region], layout: Lay
         mask = whole_mask(region, shape)
         if mask.any():
             features = Evidence.of(layout, mask, geometry=region.confidence).features
-            proposed.append(Candidate(features, is_right(mask, truth), _shrunk_mask(mask)))
+            proposed.append(Candidate(region.confidence, features, is_right(mask, truth), _shrunk_mask(mask)))
     found = trace(picture.pixels, layout)
     traced = None
     if found is not None:
         right = is_right(found.outside, truth, most_taken=_MOST_TAKEN)
-        traced = Candidate(evidence_of_trace(found, layout).features, right, _shrunk_mask(found.outside))
+        features = evidence_of_trace(found, layout).features
+        traced = Candidate(found.support, features, right, _shrunk_mask(found.outside))
     return JudgedPicture(picture.source, _shrunk(truth), tuple(proposed), traced)
 
 
@@ -182,7 +190,10 @@ def rows_of(pictures: Iterable[JudgedPicture]) -> tuple[list[tuple[str, Candidat
 
 
 def fitted_judge(pictures: Sequence[JudgedPicture]) -> FrameJudge:
-    """A judge fitted on pictures, with the odds by which most of them are fine; of equals those nearest to one.
+    """A judge fitted on pictures.
+
+    The classes are balanced and the odds are left so: chosen by how many images are fine, they helped the sources that
+    they were chosen on, and cost those left out more.
 
     Raises:
         InputError: All candidates are of one class.
@@ -190,34 +201,13 @@ def fitted_judge(pictures: Sequence[JudgedPicture]) -> FrameJudge:
     proposed, traced = rows_of(pictures)
     proposed_model, proposed_auc = fit(proposed)
     traced_model, traced_auc = fit(traced)
-    best: tuple[float, FrameJudge] | None = None
-    pairs = sorted(itertools.product(ODDS, ODDS), key=lambda pair: sum(abs(math.log(odds)) for odds in pair))
-    for proposed_odds, traced_odds in pairs:
-        judge = FrameJudge(
-            fitted_on=f"{len(proposed)} proposals of geometry (area under the curve {proposed_auc:.3f}) and "
-            f"{len(traced)} traced frames ({traced_auc:.3f}) in {len(pictures)} pictures; ridge logistic regression, "
-            f"classes and sources balanced; odds {proposed_odds:g} and {traced_odds:g} to 1, by which most are fine",
-            proposed=_with_odds(proposed_model, proposed_odds),
-            traced=_with_odds(traced_model, traced_odds),
-        )
-        share = fine_share(pictures, judge)
-        if best is None or share > best[0]:
-            best = share, judge
-    assert best is not None  # there are odds
-    return best[1]
-
-
-def _with_odds(model: LogisticModel, odds: float) -> LogisticModel:
-    return model.model_copy(update={"intercept": round(model.intercept + math.log(odds), _DECIMALS)})
-
-
-def fine_share(pictures: Sequence[JudgedPicture], judge: FrameJudge) -> float:
-    """Share of pictures that are fine, 0..1; a source of n counts like sqrt(n), as in the fit."""
-    fine: dict[str, list[bool]] = {}
-    for picture in pictures:
-        fine.setdefault(picture.source, []).append(picture.is_fine(judge))
-    total = sum(math.sqrt(len(each)) for each in fine.values())
-    return sum(sum(each) / math.sqrt(len(each)) for each in fine.values()) / total
+    return FrameJudge(
+        fitted_on=f"{len(proposed)} proposals of geometry (area under the curve {proposed_auc:.3f}) and "
+        f"{len(traced)} traced frames ({traced_auc:.3f}) in {len(pictures)} pictures; ridge logistic regression, "
+        "classes and sources balanced",
+        proposed=proposed_model,
+        traced=traced_model,
+    )
 
 
 def report(
