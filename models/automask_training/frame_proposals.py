@@ -82,8 +82,8 @@ def synthesized_pictures(recipe: Path, materials: Path, *, count: int) -> Iterat
         pixels = framed.pixels
         if index % _LOSSLESS_EACH:
             _, encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-            decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-            pixels = np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)
+            decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
+            pixels = np.ascontiguousarray(decoded[..., ::-1])
         yield KnownPicture(pixels, framed.alpha, framed.truth, SYNTHESIZED)
 
 
