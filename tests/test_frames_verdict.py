@@ -80,8 +80,30 @@ class TestVerdict:
         assert drawn.confidence >= ACCEPT
         assert drawn.attributes["geometry"] == 0.8
         assert np.array_equal(drawn.artefact, truth > 0)
-        left = judged(proposed, pixels, layout_of(np.zeros(truth.shape), pixels), JUDGE, source="edges")
-        assert all(region.confidence < ACCEPT for region in left)
+        (asked,) = judged(proposed, pixels, layout_of(np.zeros(truth.shape), pixels), JUDGE, source="edges")
+        assert WEAK <= asked.confidence < ACCEPT
+
+    @pytest.mark.parametrize("depth_px", [8, 24, 60, 150])
+    @pytest.mark.parametrize("says", [0.0, 0.2, 0.5, 0.8, 1.0])
+    def test_either_of_the_two_alone_asks_and_never_drops_what_geometry_is_sure_of(self, depth_px: int, says: float):
+        pixels, truth = bordered(scene(), (depth_px,) * 4, (250, 250, 246))
+        for geometry in (0.31, 0.49, 0.5, 0.99):
+            layout = layout_of((truth > 0) * says, pixels)
+            regions = judged([region_of(truth > 0, geometry)], pixels, layout, JUDGE, source="edges")
+            own = [region for region in regions if region.attributes["pattern"] == "ring"]
+            assert all(region.confidence < ACCEPT for region in own) or geometry >= ACCEPT
+            assert own or geometry < ACCEPT
+
+    def test_an_undecided_map_leaves_it_to_how_sure_geometry_is(self):
+        pixels, truth = in_a_mat()
+        layout = layout_of(np.where(truth > 0, 0.5, 0), pixels)
+        evidence = [Evidence.of(layout, truth > 0, geometry=each) for each in (0.5, 0.75, 0.95, 1.0)]
+        probabilities = [JUDGE.proposed.probability(each.features) for each in evidence]
+        assert probabilities == sorted(probabilities)
+        assert probabilities[-1] > probabilities[0] + 0.2
+        denied = layout_of(np.zeros(truth.shape), pixels)
+        certain = Evidence.of(denied, truth > 0, geometry=1.0)
+        assert JUDGE.proposed.probability(certain.features) < ACCEPT
 
     @pytest.mark.parametrize("channel", ["margin", "ground"])
     def test_page_margins_and_studio_grounds_are_no_frame(self, channel: str):

@@ -77,7 +77,7 @@ class EdgesDetector(WeightedStage[EdgesOptions]):
 
     name: ClassVar[str] = "edges"
     Options: ClassVar[type[FrozenModel]] = EdgesOptions
-    algorithm_version: ClassVar[int] = 6
+    algorithm_version: ClassVar[int] = 7
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 

@@ -38,7 +38,9 @@ class Evidence:
 
     Attributes:
         geometry: Confidence of the geometry that proposed it, 0..1; below `ACCEPT` it is for a person to say.
-        inside: Mean probability in its cells of frame that is neither a page's margin nor plain ground, 0..1.
+        inside: Mean probability of frame in its cells, 0..1.
+        otherwise: Mean probability in its cells of what is no frame and looks like one, a page's margin or plain
+            ground, whichever is likelier, 0..1.
         beyond: Mean probability of frame in the cells next to it that it leaves to the picture, 0..1.
         share: Share of the image that it covers, 0..1.
         depth_cells: Its mean depth, in cells of the network.
@@ -46,6 +48,7 @@ class Evidence:
 
     geometry: float
     inside: float
+    otherwise: float
     beyond: float
     share: float
     depth_cells: float
@@ -57,13 +60,14 @@ class Evidence:
 
         shares = layout.share_of(mask)
         weight = max(1e-6, float(shares.sum()))
-        put_around = layout.frame * (1 - layout.margin) * (1 - layout.ground)
+        otherwise = np.maximum(layout.margin, layout.ground)
         reach = np.ones((2 * _NEAR_CELLS + 1, 2 * _NEAR_CELLS + 1), np.uint8)
         near = (cv2.dilate((shares > _MIXED).astype(np.uint8), reach) > 0) & (shares <= _MIXED)
         edge_cells = int(((cv2.dilate(shares, np.ones((3, 3), np.uint8)) > _MIXED) & (shares <= _MIXED)).sum())
         return cls(
             geometry=geometry,
-            inside=float((put_around * shares).sum()) / weight,
+            inside=float((layout.frame * shares).sum()) / weight,
+            otherwise=float((otherwise * shares).sum()) / weight,
             beyond=float(layout.frame[near].mean()) if near.any() else 0.5,
             share=float(shares.mean()),
             depth_cells=weight / max(1, edge_cells),
@@ -71,13 +75,20 @@ class Evidence:
 
     @property
     def features(self) -> dict[str, float]:
-        """The numbers that the model weighs, by the names in its coefficient file."""
+        """The numbers that the model weighs, by the names in its coefficient file.
+
+        How sure geometry is counts once by itself and once more by how undecided the network is: where it is blind or
+        says one half, nothing else is left to go by.
+        """
         seen = min(1.0, self.depth_cells / _SEEN_CELLS)
+        undecided = 4 * self.inside * (1 - self.inside)
         return {
             "geometry": _log_odds(self.geometry),
+            "geometry_undecided": undecided * _log_odds(self.geometry),
             "for_a_person": float(self.geometry < ACCEPT),
             "inside": seen * _log_odds(self.inside),
             "inside_thin": (1 - seen) * _log_odds(self.inside),
+            "otherwise": seen * _log_odds(self.otherwise),
             "beyond": _log_odds(self.beyond),
             "log_share": math.log(max(self.share, 1e-3)),
             "thin": 1 - seen,

@@ -14,9 +14,21 @@ from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT, WEAK
 from automask_models.frames.tracing import evidence_of_trace, trace
 from automask_models.layout.network import LayoutMap
+from automask_models.proposing import JUST_PROPOSED
 
 NEW_SHARE = 0.004
 """Share of the image that a traced frame must add to what is drawn: less is the play of a cell at its edge."""
+
+
+def settled(geometry: float, probability: float) -> float:
+    """Confidence of a proposal, 0..1, by geometry's own and the judge's probability.
+
+    It is drawn where both would draw it. Where one would and the other would not, a person is asked: what geometry is
+    sure of is never dropped unseen, and what it left to a person is not settled by a map that knows edges to a cell.
+    """
+    if geometry >= ACCEPT:
+        return max(probability, WEAK)
+    return min(probability, JUST_PROPOSED)
 
 
 def judged(
@@ -24,7 +36,7 @@ def judged(
 ) -> list[Region]:
     """The regions that geometry proposed for an (H, W, 3) uint8 image with the judge's confidence, and a traced one.
 
-    What the judge finds less likely than `WEAK` is left out.
+    See `settled`; what stays below `WEAK` is left out.
     """
     shape = pixels.shape[:2]
     kept = []
@@ -35,7 +47,7 @@ def judged(
         if not mask.any():
             continue
         evidence = Evidence.of(layout, mask, geometry=region.confidence)
-        confidence = judge.proposed.probability(evidence.features)
+        confidence = settled(region.confidence, judge.proposed.probability(evidence.features))
         if confidence < WEAK:
             continue
         if confidence >= ACCEPT:
