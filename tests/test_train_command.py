@@ -246,5 +246,5 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     from automask_training import commands
 
     monkeypatch.setattr(commands, "find_spec", lambda name: None if name == "onnx" else name)
-    with pytest.raises(PluginError, match=r"Training needs onnx.*automask\[train\]"):
+    with pytest.raises(PluginError, match=r"Training needs onnx.*extra `train`"):
         commands._use_of({"task": "watermark"}, "watermark")
