@@ -9,8 +9,6 @@ survive pickling by configuration: a worker process builds its own from the same
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import FrozenModel, RuntimeConfig
+from automask.values.digests import digest
 from automask.values.geometry import Box
 from automask.values.templates import DatasetTemplate
 from automask.values.types import Image, Issue, Patch, Region
@@ -279,4 +278,4 @@ def stage_fingerprint(
         "options": options.model_dump(mode="json") if options is not None else {},
         "weights": sorted(weights_sha256),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(content)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 
@@ -19,6 +17,7 @@ from automask.run.loaded import Loaded, is_current
 from automask.store import StoredImage
 from automask.trainers.buckets import Bucket
 from automask.trainers.conventions import Trainer
+from automask.values import digests
 from automask.values.grid import LatentGrid
 from automask.values.types import Kind, MaskResult
 
@@ -195,4 +194,4 @@ def as_stored(levels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 def digest(content: object) -> str:
     """Hash of plain JSON values, 24 hex digits."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+    return digests.digest(content, digits=24)

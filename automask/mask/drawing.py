@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
-from collections.abc import Mapping
 
 from automask.config import PipelineConfig, RenderConfig
 from automask.mask.confidence.model import bundled_model
@@ -24,6 +21,7 @@ from automask.mask.judging import (
 )
 from automask.mask.merging import Merged, merged_regions, with_merged
 from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask, is_drawn
+from automask.values.digests import digest
 from automask.values.kinds import noted
 from automask.values.types import Fingerprints, MaskResult
 
@@ -168,8 +166,3 @@ def fuse_fingerprint(config: PipelineConfig, refine_fingerprint: str) -> str:
             "review": config.review.model_dump(mode="json"),
         }
     )
-
-
-def digest(content: Mapping[str, object]) -> str:
-    """Hash of plain JSON values, 16 hex digits."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,13 +12,14 @@ import numpy as np
 
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
-from automask.mask.drawing import digest, draw, fuse_fingerprint, judge
+from automask.mask.drawing import draw, fuse_fingerprint, judge
 from automask.mask.judging import least_certainty
 from automask.mask.merging import fused
 from automask.mask.rendering import CorrectionLayers, Mask
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
 from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
 from automask.run.saved_templates import SavedTemplates
+from automask.values.digests import digest
 from automask.values.geometry import Box
 from automask.values.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import collections
-import hashlib
-import json
 import logging
 import threading
 import time
@@ -24,6 +22,7 @@ from automask.run.pipeline import MaskPipeline
 from automask.run.redraw import redraw_image
 from automask.run.spool import Spool
 from automask.store import Status, Store, StoredImage
+from automask.values.digests import digest
 from automask.values.templates import DatasetTemplate, TemplateOrigin
 from automask.values.types import Image, Issue, Region, Verdict
 
@@ -85,10 +84,12 @@ class SecondPass:
         """Bring the active templates up to date."""
         table = self._store.templates
         samples = [(detector, detector.sample(self._facts())) for detector in self._detectors]
-        key = _digest(
-            _ESTIMATE_VERSION,
-            [self._pipeline.config.decode.model_dump(mode="json")],
-            *([detector.fingerprint, [facts.content_sha256 for facts in sample]] for detector, sample in samples),
+        key = digest(
+            [
+                _ESTIMATE_VERSION,
+                [self._pipeline.config.decode.model_dump(mode="json")],
+                *([detector.fingerprint, [facts.content_sha256 for facts in sample]] for detector, sample in samples),
+            ]
         )
         if key != table.sample_fingerprint():
             templates: list[DatasetTemplate] = []
@@ -132,7 +133,7 @@ class SecondPass:
             for detector in self._detectors
         ]
         ids = sorted(each.id for each in active if any(each.detector == one.name for one in self._detectors))
-        fingerprint = _digest([one.fingerprint for one in self._detectors], ids) if ids else _NOTHING
+        fingerprint = digest([[one.fingerprint for one in self._detectors], ids]) if ids else _NOTHING
         done, total = 0, self._store.counts().done
         pending: collections.deque[Future[None]] = collections.deque()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-second") as pool:
@@ -273,7 +274,3 @@ def _facts_of(row: StoredImage) -> ImageFacts | None:
     if row.content_sha256 is None or row.width_px is None or row.height_px is None:
         return None
     return ImageFacts(row.image_id, row.content_sha256, row.width_px, row.height_px)
-
-
-def _digest(*content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
