@@ -19,10 +19,12 @@ from automask_training.synth.layout.mounts import MOUNTS
 from automask_training.synth.layout.pages import drawn_page
 from automask_training.synth.layout.pictures import PictureShelf
 from automask_training.synth.layout.plain_pictures import PLAIN
+from automask_training.synth.layout.prints import PRINTS, sheet_on_table
+from automask_training.synth.layout.shop import SHOP
 from automask_training.synth.layout.synthesizer import CELLS, SIDE_PX, UNKNOWN, LayoutSynthesizer, cell_shares
 
-FRAMED = {**SIMPLE_KINDS, **CARD_KINDS, **MOUNTS, "grammar_card": grammar_card}
-UNFRAMED_ON_A_SHELF = {**ISOLATED, **PLAIN, "drawn_page": drawn_page}
+FRAMED = {**SIMPLE_KINDS, **CARD_KINDS, **MOUNTS, **PRINTS, "grammar_card": grammar_card}
+UNFRAMED_ON_A_SHELF = {**ISOLATED, **SHOP, **PLAIN, "drawn_page": drawn_page}
 
 
 def picture(seed: int = 0, height_px: int = 240, width_px: int = 300) -> np.ndarray:
@@ -126,3 +128,9 @@ def test_rendered_samples_are_those_of_the_synthesizer_and_rendering_goes_on(mat
     assert np.array_equal(pixels, wanted.pixels)
     assert np.array_equal(shares, wanted.shares)
     assert samples.kind(2) == wanted.kind
+
+
+def test_a_sheet_on_a_table_is_a_scene():
+    found = sheet_on_table(picture(1), np.random.default_rng(1))
+    assert not found.truth.any()
+    assert found.pixels.shape[:2] == found.truth.shape

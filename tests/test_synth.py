@@ -28,6 +28,7 @@ from automask_training.synth.drawings import redrawn
 from automask_training.synth.index import MaterialIndex, Picture
 from automask_training.synth.lettering import FontCollection, InkStyle, arched, line, paint
 from automask_training.synth.materials import (
+    DEFAULT_RECIPE,
     Collector,
     download_npm,
     faces_in,
@@ -388,3 +389,7 @@ def test_labelled_pictures_have_one_mark_each_and_a_manifest(
         assert set(np.unique(truth)) == {0, 255}
         assert truth.shape == Image.open(tmp_path / entry.image).size[::-1]
     assert labelled.main([str(tmp_path / "nothing"), str(tmp_path)]) != 0
+
+
+def test_the_list_of_materials_is_found_without_naming_it():
+    assert DEFAULT_RECIPE.is_file()

@@ -36,7 +36,7 @@ from automask_training.synth.index import Face, MaterialIndex, Picture
 from automask_training.synth.scripts import SAMPLES
 
 LOG = logging.getLogger(__name__)
-DEFAULT_RECIPE = Path(__file__).resolve().parents[3] / "training" / "materials.toml"
+DEFAULT_RECIPE = Path(__file__).resolve().parents[2] / "training" / "materials.toml"
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".svg"})
 # Faces with the letters but without shaping rules draw these scripts as unjoined pieces.
 _SHAPED = {"arabic": frozenset({"arab"}), "devanagari": frozenset({"deva", "dev2", "dev3"})}

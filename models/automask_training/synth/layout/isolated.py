@@ -41,7 +41,7 @@ def plain_ground(rng: Rng, height_px: int, width_px: int) -> NDArray[np.float32]
     return np.clip(ground, 0, 255)
 
 
-def _placed(canvas: NDArray[np.float32], covered: NDArray[np.float32], thing: Pixels, x: int, y: int) -> None:
+def placed(canvas: NDArray[np.float32], covered: NDArray[np.float32], thing: Pixels, x: int, y: int) -> None:
     """Put an (h, w, 4) thing onto the canvas, and note what it covers; it may reach over the rim."""
     height_px, width_px = covered.shape
     y0, x0, y1, x1 = max(0, y), max(0, x), min(height_px, y + thing.shape[0]), min(width_px, x + thing.shape[1])
@@ -53,7 +53,7 @@ def _placed(canvas: NDArray[np.float32], covered: NDArray[np.float32], thing: Pi
     covered[y0:y1, x0:x1] = np.maximum(covered[y0:y1, x0:x1], share[..., 0])
 
 
-def _fallen(rng: Rng, canvas: NDArray[np.float32], thing: Pixels, x: int, y: int) -> None:
+def fallen(rng: Rng, canvas: NDArray[np.float32], thing: Pixels, x: int, y: int) -> None:
     """A shadow under a thing, or its mirror image in the table."""
     which = rng.random()
     height_px, width_px = thing.shape[:2]
@@ -62,13 +62,13 @@ def _fallen(rng: Rng, canvas: NDArray[np.float32], thing: Pixels, x: int, y: int
         mirrored = thing[::-1].copy()
         fade = np.linspace(rng.uniform(80, 150), 0, height_px)[:, None] / 255
         mirrored[..., 3] = (mirrored[..., 3] * fade).astype(np.uint8)
-        _placed(canvas, none, mirrored, x, y + height_px)
+        placed(canvas, none, mirrored, x, y + height_px)
     elif which < 0.65:
         low = max(4, height_px // int(rng.integers(6, 14)))
         shadow = np.zeros((3 * low, width_px + 2 * low, 4), np.uint8)
         cv2.ellipse(shadow, (width_px // 2 + low, low + low // 2), (width_px // 2, low // 2), 0, 0, 360,
                     (20, 20, 25, int(rng.integers(60, 200))), -1)  # fmt: skip
-        _placed(canvas, none, cv2.GaussianBlur(shadow, (0, 0), 1 + low / 4), x - low, y + height_px - 2 * low)
+        placed(canvas, none, cv2.GaussianBlur(shadow, (0, 0), 1 + low / 4), x - low, y + height_px - 2 * low)
 
 
 def thing(shelf: PictureShelf, rng: Rng) -> Pixels:
@@ -129,13 +129,13 @@ def isolated(shelf: PictureShelf, rng: Rng) -> Framed:
     for turn in range(number):
         own = draw(shelf, rng)
         factor = rng.uniform(0.35, 1.08) * min(height_px / own.shape[0], width_px / own.shape[1])
-        own = _scaled(own, factor)
+        own = scaled(own, factor)
         spread = (turn + 0.5) / number if number > 1 else 0.5
         x = round(width_px * (spread + rng.normal(0, 0.06)) - own.shape[1] / 2)
         y = round((height_px - own.shape[0]) * np.clip(rng.normal(0.55, 0.15), -0.1, 1.1))
-        _fallen(rng, canvas, own, x, y)
-        _placed(canvas, covered, own, x, y)
-    found = _on_ground(canvas, covered)
+        fallen(rng, canvas, own, x, y)
+        placed(canvas, covered, own, x, y)
+    found = on_ground(canvas, covered)
     if rng.random() < 0.2:
         tall = int(rng.integers(8, 26))
         letters(rng, found.pixels, width_px // 8, tall, width_px * 3 // 4, tall, (120, 120, 120))
@@ -154,16 +154,16 @@ def character_sheet(shelf: PictureShelf, rng: Rng) -> Framed:
     for turn in range(number):
         own = thing(shelf, rng) if rng.random() < 0.4 else own[:, ::-1]
         room = min(height_px * 0.9 / own.shape[0], width_px * 1.1 / number / own.shape[1])
-        sized = _scaled(own, room * rng.uniform(0.7, 1.0))
+        sized = scaled(own, room * rng.uniform(0.7, 1.0))
         x = round(width_px * (turn + 0.5) / number - sized.shape[1] / 2)
         y = round(height_px * 0.95 - sized.shape[0])
-        _fallen(rng, canvas, sized, x, y)
-        _placed(canvas, covered, sized, x, y)
+        fallen(rng, canvas, sized, x, y)
+        placed(canvas, covered, sized, x, y)
     for turn in range(int(rng.integers(0, 7))):
         x, size = 8 + 24 * turn, int(rng.integers(8, 22))
         cv2.rectangle(canvas, (x, 8), (x + size, 8 + size), random_colour(rng), -1)
         covered[8 : 8 + size, x : x + size] = 1
-    return _on_ground(canvas, covered)
+    return on_ground(canvas, covered)
 
 
 def sprite_grid(shelf: PictureShelf, rng: Rng) -> Framed:
@@ -180,18 +180,20 @@ def sprite_grid(shelf: PictureShelf, rng: Rng) -> Framed:
     for row in range(rows):
         for column in range(columns):
             own = thing(shelf, rng) if rng.random() < 0.15 else own
-            sized = _scaled(own, cell * rng.uniform(0.7, 1.0) / max(own.shape[:2]))
+            sized = scaled(own, cell * rng.uniform(0.7, 1.0) / max(own.shape[:2]))
             x = column * cell + (cell - sized.shape[1]) // 2
-            _placed(canvas, covered, sized, x, row * cell + (cell - sized.shape[0]) // 2)
-    return _on_ground(canvas, covered)
+            placed(canvas, covered, sized, x, row * cell + (cell - sized.shape[0]) // 2)
+    return on_ground(canvas, covered)
 
 
-def _scaled(thing: Pixels, factor: float) -> Pixels:
+def scaled(thing: Pixels, factor: float) -> Pixels:
+    """A thing of any number of channels, larger or smaller."""
     size = max(4, round(thing.shape[1] * factor)), max(4, round(thing.shape[0] * factor))
     return np.asarray(cv2.resize(thing, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR))
 
 
-def _on_ground(canvas: NDArray[np.float32], covered: NDArray[np.float32]) -> Framed:
+def on_ground(canvas: NDArray[np.float32], covered: NDArray[np.float32]) -> Framed:
+    """What was drawn, as a picture without a frame; what nothing covers is ground."""
     ground = np.where(covered < 0.5, 255, 0).astype(np.uint8)
     pixels = np.clip(canvas, 0, 255).astype(np.uint8)
     return Framed(pixels, np.zeros(ground.shape, np.uint8), others={"ground": ground})

@@ -17,7 +17,9 @@ from automask_training.synth.layout.pages import comic_page, drawn_page
 from automask_training.synth.layout.paints import Pixels, Rng
 from automask_training.synth.layout.pictures import PictureShelf
 from automask_training.synth.layout.plain_pictures import PLAIN, as_it_is, unframed
+from automask_training.synth.layout.prints import PRINTS, sheet_on_table
 from automask_training.synth.layout.scenes import UNFRAMED
+from automask_training.synth.layout.shop import SHOP
 from automask_training.synth.layout.strips import STRIPS
 
 SIMPLE_KINDS: dict[str, Callable[[Pixels, Rng], Framed]] = {**BORDERS, **STRIPS, "comic_page": comic_page}
@@ -33,8 +35,11 @@ class LayoutShares:
         strip: Captions, veils and rows of buttons along one edge.
         card: The cards that `edges` is tested on.
         grammar: Cards of a random layout.
-        mount: Prints, framed originals, slides, posters, screens.
+        mount: Framed originals, slides, posters, screens.
+        print: Prints and drawings with the margins of their sheets.
         isolated: Things on a plain ground.
+        shop: Telephones, screens and banners of shops.
+        table: Maps and letters that lie on a table.
         page: Pages of panels.
         scene: Rooms, horizons, walls.
         plain: Drawings, charts, maps, skies, stills.
@@ -45,17 +50,21 @@ class LayoutShares:
     strip: float = 0.03
     card: float = 0.06
     grammar: float = 0.2
-    mount: float = 0.12
-    isolated: float = 0.14
+    mount: float = 0.1
+    print: float = 0.08
+    isolated: float = 0.12
+    shop: float = 0.08
+    table: float = 0.03
     page: float = 0.06
     scene: float = 0.05
     plain: float = 0.11
     picture: float = 0.1
 
 
-_FRAMED_FAMILIES = {"border": BORDERS, "strip": STRIPS, "card": CARD_KINDS, "mount": MOUNTS}
+_FRAMED_FAMILIES = {"border": BORDERS, "strip": STRIPS, "card": CARD_KINDS, "mount": MOUNTS, "print": PRINTS}
 _SHELF_FAMILIES: dict[str, dict[str, Callable[[PictureShelf, Rng], Framed]]] = {
     "isolated": ISOLATED,
+    "shop": SHOP,
     "page": {"drawn_page": drawn_page},
     "plain": PLAIN,
 }
@@ -70,6 +79,8 @@ def draw(shelf: PictureShelf, rng: Rng, shares: LayoutShares) -> tuple[str, Fram
         return family, as_it_is(shelf, rng)
     if family == "grammar":
         return family, grammar_card(_content(shelf, rng), rng)
+    if family == "table":
+        return family, sheet_on_table(_content(shelf, rng), rng)
     if family == "scene":
         name = _one_of(list(UNFRAMED), rng)
         return name, unframed(UNFRAMED[name](rng))
