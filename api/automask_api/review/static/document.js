@@ -72,7 +72,8 @@ export class MaskDocument {
     if (layers?.remove) this.#paint(await unpackRuns(layers.remove), this.bounds, 255, REMOVE);
     if (layers?.add) this.#paint(await unpackRuns(layers.add), this.bounds, 255, ADD);
     if (layers?.weight_set) {
-      const runs = await unpackRuns(layers.weight_set), values = await inflate(fromBase64(layers.weight_levels));
+      const runs = await unpackRuns(layers.weight_set);
+      const values = await inflate(fromBase64(layers.weight_levels));
       this.#paint(runs, this.bounds, 255, WEIGHT);
       let at = 0;
       Plane.eachSpan(runs, this.bounds, (y, x0, x1) => {
@@ -85,7 +86,9 @@ export class MaskDocument {
 
   /** The layers as the server wants them, or null where nothing differs from the automatic mask. */
   async layers() {
-    const add = this.flags.runs(ADD), remove = this.flags.runs(REMOVE), weighted = this.flags.runs(WEIGHT);
+    const add = this.flags.runs(ADD);
+    const remove = this.flags.runs(REMOVE);
+    const weighted = this.flags.runs(WEIGHT);
     if (!add && !remove && !weighted && !this.replaces && !this.kinds.size) return null;
     const pack = (/** @type {Uint32Array|null} */ runs) => (runs ? packRuns(runs, this.height, this.width) : null);
     let levels = null;
@@ -98,8 +101,13 @@ export class MaskDocument {
       levels = toBase64(await deflate(Uint8Array.from(values)));
     }
     return {
-      replaces: this.replaces, already_grown: this.alreadyGrown, add: await pack(add), remove: await pack(remove),
-      weight_set: await pack(weighted), weight_levels: levels, kinds: Object.fromEntries(this.kinds),
+      replaces: this.replaces,
+      already_grown: this.alreadyGrown,
+      add: await pack(add),
+      remove: await pack(remove),
+      weight_set: await pack(weighted),
+      weight_levels: levels,
+      kinds: Object.fromEntries(this.kinds),
     };
   }
 
@@ -115,7 +123,9 @@ export class MaskDocument {
   /** @returns {Snapshot|null} what to give `restore` to undo, or null where nothing was changed */
   end() {
     const snapshot = {
-      flags: this.flags.recorded(), levels: this.levels.recorded(), replaces: this.startedReplacing ?? false,
+      flags: this.flags.recorded(),
+      levels: this.levels.recorded(),
+      replaces: this.startedReplacing ?? false,
       kinds: this.startedKinds ?? this.kinds,
     };
     const pixels = snapshot.flags.size || snapshot.levels.size;
@@ -126,7 +136,9 @@ export class MaskDocument {
   /** Undo or redo. @param {Snapshot} snapshot @returns {Snapshot} the way back */
   restore(snapshot) {
     const back = {
-      flags: this.flags.swap(snapshot.flags), levels: this.levels.swap(snapshot.levels), replaces: this.replaces,
+      flags: this.flags.swap(snapshot.flags),
+      levels: this.levels.swap(snapshot.levels),
+      replaces: this.replaces,
       kinds: this.kinds,
     };
     this.replaces = snapshot.replaces;
@@ -156,7 +168,8 @@ export class MaskDocument {
     }
     const rect = fillPolygon(inside, () => {});
     if (!rect) return;
-    const width = rect.x1 - rect.x0, bitmap = new Uint8Array(width * (rect.y1 - rect.y0));
+    const width = rect.x1 - rect.x0;
+    const bitmap = new Uint8Array(width * (rect.y1 - rect.y0));
     fillPolygon(inside, (y, x0, x1) => {
       bitmap.fill(1, (y - rect.y0) * width + x0 - rect.x0, (y - rect.y0) * width + x1 - rect.x0);
     });
@@ -189,11 +202,15 @@ export class MaskDocument {
 
   /** Give a region a weight of its own. @param {Region} region @param {number} level 0..255 */
   weigh(region, level) {
-    const mine = pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
+    const mine = pixelsOf(region);
+    const box = region.patchBox;
+    const reach = this.grid.growth_px;
     this.#dropWeight(region, mine);
     const wide = {
-      x0: Math.max(0, box.x0 - reach), y0: Math.max(0, box.y0 - reach),
-      x1: Math.min(this.width, box.x1 + reach), y1: Math.min(this.height, box.y1 + reach),
+      x0: Math.max(0, box.x0 - reach),
+      y0: Math.max(0, box.y0 - reach),
+      x1: Math.min(this.width, box.x1 + reach),
+      y1: Math.min(this.height, box.y1 + reach),
     };
     const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
     eachRun(mine, box, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, REMOVE));
@@ -207,13 +224,15 @@ export class MaskDocument {
   /** Call a region another kind: it takes that kind's colour and weight. @param {Region} region @param {string} kind */
   reclass(region, kind) {
     if (kind === region.kind) return;
-    const before = this.#levelOf(region.kind), level = this.#levelOf(kind);
+    const before = this.#levelOf(region.kind);
+    const level = this.#levelOf(kind);
     this.#name(renamed(this.kinds, region, kind));
     this.#touch(region.patchBox, true);
     if (region.state === "off" && before < 255) return; // a person does not want it masked, whatever it is
     if (level !== before || region.weight !== null) {
+      const automatic = region.proposed || this.replaces ? 0 : this.#levelOf(region.foundKind);
       if (level === 255) this.toggle(region, false);
-      else if (level === (region.proposed || this.replaces ? 0 : this.#levelOf(region.foundKind))) this.toggle(region, true);
+      else if (level === automatic) this.toggle(region, true);
       else this.weigh(region, level);
     }
     const bits = this.#bitsOf(region);
@@ -227,7 +246,9 @@ export class MaskDocument {
 
   /** Nothing on this image is to be masked. */
   clear() {
-    for (const plane of [this.flags, this.levels]) for (const key of [...plane.tiles.keys()]) plane.writable(key).fill(0);
+    for (const plane of [this.flags, this.levels]) {
+      for (const key of [...plane.tiles.keys()]) plane.writable(key).fill(0);
+    }
     this.replaces = true;
     this.dirty = this.bounds;
   }
@@ -243,7 +264,7 @@ export class MaskDocument {
   /** Make masked what is not, and the other way round. */
   invert() {
     for (let y = 0; y < this.height; y++) {
-      for (let x = 0; x < this.width; ) {
+      for (let x = 0; x < this.width;) {
         const masked = this.isMasked(x, y);
         let end = x + 1;
         while (end < this.width && this.isMasked(end, y) === masked) end++;
@@ -260,10 +281,13 @@ export class MaskDocument {
     if (!extent) return;
     const reach = Math.abs(by);
     const box = {
-      x0: Math.max(0, extent.x0 - reach), y0: Math.max(0, extent.y0 - reach),
-      x1: Math.min(this.width, extent.x1 + reach), y1: Math.min(this.height, extent.y1 + reach),
+      x0: Math.max(0, extent.x0 - reach),
+      y0: Math.max(0, extent.y0 - reach),
+      x1: Math.min(this.width, extent.x1 + reach),
+      y1: Math.min(this.height, extent.y1 + reach),
     };
-    const width = box.x1 - box.x0, height = box.y1 - box.y0;
+    const width = box.x1 - box.x0;
+    const height = box.y1 - box.y0;
     const source = new Uint8Array(width * height);
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) source[y * width + x] = Number(this.isMasked(box.x0 + x, box.y0 + y) === by > 0);
@@ -330,7 +354,11 @@ export class MaskDocument {
     this.holes = new Plane(this.width, this.height);
     const close = (/** @type {import("./holes.js").Row[]} */ rows, /** @type {number} */ bits) => {
       if (!rows.some((row) => row.length)) return;
-      for (const hole of holesOf(grownRows(rows, this.width, this.grid.growth_px), this.width, this.grid.hole_area_px)) {
+      for (const hole of holesOf(
+        grownRows(rows, this.width, this.grid.growth_px),
+        this.width,
+        this.grid.hole_area_px,
+      )) {
         for (const [y, x0, x1] of hole.spans) this.holes.span(y, x0, x1, 255, bits);
       }
     };
@@ -360,12 +388,14 @@ export class MaskDocument {
 
   /** @param {Region} region @param {Uint8Array} mine */
   #withoutOthers(region, mine) {
-    const box = region.patchBox, width = box.x1 - box.x0;
+    const box = region.patchBox;
+    const width = box.x1 - box.x0;
     for (const other of this.regions) {
       if (other === region || other.state !== "on" || !overlap(other.patchBox, box)) continue;
       Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => {
         if (y < box.y0 || y >= box.y1) return;
-        const from = Math.max(x0, box.x0), to = Math.min(x1, box.x1);
+        const from = Math.max(x0, box.x0);
+        const to = Math.min(x1, box.x1);
         if (to > from) mine.fill(0, (y - box.y0) * width + from - box.x0, (y - box.y0) * width + to - box.x0);
       });
     }
@@ -374,7 +404,8 @@ export class MaskDocument {
   /** @param {Region} region @param {Uint8Array} mine */
   #dropWeight(region, mine) {
     if (region.weight === null) return;
-    const reach = this.grid.growth_px, box = region.patchBox;
+    const reach = this.grid.growth_px;
+    const box = region.patchBox;
     const wide = { x0: box.x0 - reach, y0: box.y0 - reach, x1: box.x1 + reach, y1: box.y1 + reach };
     const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
     eachRun(grown, wide, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~WEIGHT, 0));
@@ -385,8 +416,10 @@ export class MaskDocument {
   #touch(rect, grows) {
     const reach = grows ? this.addReach : Math.max(this.grid.growth_px, this.addReach) * 2;
     this.dirty = union(this.dirty, {
-      x0: Math.max(0, rect.x0 - reach), y0: Math.max(0, rect.y0 - reach),
-      x1: Math.min(this.width, rect.x1 + reach), y1: Math.min(this.height, rect.y1 + reach),
+      x0: Math.max(0, rect.x0 - reach),
+      y0: Math.max(0, rect.y0 - reach),
+      x1: Math.min(this.width, rect.x1 + reach),
+      y1: Math.min(this.height, rect.y1 + reach),
     });
   }
 }

@@ -13,8 +13,11 @@ import { ORDERS, SHELVES } from "./queue.js";
 const TOAST_MS = 3500;
 const ZOOM_STEP = 1.3;
 const STATES = {
-  saved: "Saved", saving: "Saving…", waiting: "No server: kept in this browser, trying again",
-  conflict: "Changed by somebody else", refused: "The server refused a change; it is kept in this browser",
+  saved: "Saved",
+  saving: "Saving…",
+  waiting: "No server: kept in this browser, trying again",
+  conflict: "Changed by somebody else",
+  refused: "The server refused a change; it is kept in this browser",
 };
 
 /** @param {string} id @returns {any} */
@@ -38,7 +41,12 @@ export class Frame {
     this.session = session;
     this.stage = stage;
     this.strip = new Strip(at("strip"), queue, (id) => void session.open(id));
-    this.grid = new Grid(at("cards"), queue, (id) => this.#openFromGrid(id), () => this.#showChosen());
+    this.grid = new Grid(
+      at("cards"),
+      queue,
+      (id) => this.#openFromGrid(id),
+      () => this.#showChosen(),
+    );
     this.toastTimer = 0;
     this.look = "overlay";
     this.actions = this.#actions();
@@ -89,7 +97,9 @@ export class Frame {
     clearTimeout(this.toastTimer);
     at("toast").textContent = message;
     at("toast").hidden = false;
-    this.toastTimer = setTimeout(() => { at("toast").hidden = true; }, TOAST_MS);
+    this.toastTimer = setTimeout(() => {
+      at("toast").hidden = true;
+    }, TOAST_MS);
   }
 
   /** @param {"overlay"|"mask"|"trainer"|"original"} look */
@@ -120,14 +130,23 @@ export class Frame {
   #actions() {
     const { session, stage } = this;
     return {
-      accept: () => void this.#decide("accepted"), skip: () => void this.#decide("skipped"),
-      exclude: () => void this.#exclude(), nothing: () => void this.#nothing(),
-      previous: () => void session.step(-1), next: () => void session.step(1),
-      undo: () => void this.#undo(false), redo: () => void this.#undo(true),
-      grid: () => this.#showGrid(at("grid").hidden), help: () => at("help").showModal(),
-      overlay: () => this.setLook("overlay"), mask: () => this.setLook("mask"), trainer: () => this.setLook("trainer"),
-      fit: () => stage.fit(), actual: () => stage.zoomBy(1 / (stage.view.zoom * devicePixelRatio)),
-      zoomIn: () => stage.zoomBy(ZOOM_STEP), zoomOut: () => stage.zoomBy(1 / ZOOM_STEP),
+      accept: () => void this.#decide("accepted"),
+      skip: () => void this.#decide("skipped"),
+      exclude: () => void this.#exclude(),
+      nothing: () => void this.#nothing(),
+      previous: () => void session.step(-1),
+      next: () => void session.step(1),
+      undo: () => void this.#undo(false),
+      redo: () => void this.#undo(true),
+      grid: () => this.#showGrid(at("grid").hidden),
+      help: () => at("help").showModal(),
+      overlay: () => this.setLook("overlay"),
+      mask: () => this.setLook("mask"),
+      trainer: () => this.setLook("trainer"),
+      fit: () => stage.fit(),
+      actual: () => stage.zoomBy(1 / (stage.view.zoom * devicePixelRatio)),
+      zoomIn: () => stage.zoomBy(ZOOM_STEP),
+      zoomOut: () => stage.zoomBy(1 / ZOOM_STEP),
     };
   }
 
@@ -158,13 +177,17 @@ export class Frame {
   /** @param {boolean} forward */
   async #undo(forward) {
     const step = await this.session.undo(forward);
-    this.say(step ? `${forward ? "Done again" : "Undone"}: ${step.label}` : forward ? "Nothing to redo" : "Nothing to undo");
+    this.say(
+      step ? `${forward ? "Done again" : "Undone"}: ${step.label}` : forward ? "Nothing to redo" : "Nothing to undo",
+    );
   }
 
   // What is shown
 
   #showQueue() {
-    const { queue } = this, row = queue.row(queue.current), counts = queue.counts();
+    const { queue } = this;
+    const row = queue.row(queue.current);
+    const counts = queue.counts();
     at("name").textContent = queue.current || "…";
     const place = queue.place >= 0 ? `${queue.place + 1} of ${queue.list.length}` : `${queue.list.length} in this list`;
     at("progress").textContent = `${place} · ${queue.left} to review`;
@@ -198,9 +221,13 @@ export class Frame {
   }
 
   #showChosen() {
-    const count = this.grid.chosen.size, total = this.queue.list.length;
+    const count = this.grid.chosen.size;
+    const total = this.queue.list.length;
     at("grid-title").textContent = count ? `${count} of ${total} images selected` : `${total} images`;
-    for (const [id, word] of [["accept-chosen", "Accept"], ["exclude-chosen", "Exclude"]]) {
+    for (const [id, word] of [
+      ["accept-chosen", "Accept"],
+      ["exclude-chosen", "Exclude"],
+    ]) {
       at(id).disabled = !count;
       at(id).textContent = count ? `${word} ${count}` : word;
     }
@@ -227,13 +254,16 @@ export class Frame {
   /** @param {{error: Error, id: string}} detail */
   #trouble({ error, id }) {
     const problem = error instanceof Problem;
-    this.say(problem ? `${error.message} ${error.advice}` : `The server does not answer, so ${id} cannot be opened now.`);
+    this.say(
+      problem ? `${error.message} ${error.advice}` : `The server does not answer, so ${id} cannot be opened now.`,
+    );
   }
 
   // Wiring
 
   #filters() {
-    const { queue } = this, { folders, templates } = queue.choices();
+    const { queue } = this;
+    const { folders, templates } = queue.choices();
     for (const [name, { title }] of Object.entries(SHELVES)) at("shelf").append(new Option(title, name));
     for (const [name, { title }] of Object.entries(ORDERS)) at("order").append(new Option(title, name));
     for (const folder of folders) at("folder").append(new Option(folder, folder));
@@ -252,16 +282,27 @@ export class Frame {
     const half = () => Math.max(1, Math.round((session.doc?.grid.growth_px || 8) / 2));
     /** @type {Record<string, () => void>} */
     const clicks = {
-      accept: actions.accept, skip: actions.skip, exclude: actions.exclude, nothing: actions.nothing,
-      previous: actions.previous, next: actions.next, undo: actions.undo, redo: actions.redo,
-      "grid-button": actions.grid, "help-button": actions.help,
-      "zoom-in": actions.zoomIn, "zoom-out": actions.zoomOut, "zoom-fit": actions.fit,
+      accept: actions.accept,
+      skip: actions.skip,
+      exclude: actions.exclude,
+      nothing: actions.nothing,
+      previous: actions.previous,
+      next: actions.next,
+      undo: actions.undo,
+      redo: actions.redo,
+      "grid-button": actions.grid,
+      "help-button": actions.help,
+      "zoom-in": actions.zoomIn,
+      "zoom-out": actions.zoomOut,
+      "zoom-fit": actions.fit,
       grow: () => session.edit("grow", (doc) => doc.spread(half())),
       shrink: () => session.edit("shrink", (doc) => doc.spread(-half())),
       invert: () => session.edit("invert", (doc) => doc.invert()),
       reset: () => session.edit("reset", (doc) => doc.reset()),
-      "select-all": () => grid.choose(true), "select-none": () => grid.choose(false),
-      "accept-chosen": () => this.#decideChosen("accepted"), "exclude-chosen": () => this.#decideChosen("excluded"),
+      "select-all": () => grid.choose(true),
+      "select-none": () => grid.choose(false),
+      "accept-chosen": () => this.#decideChosen("accepted"),
+      "exclude-chosen": () => this.#decideChosen("excluded"),
     };
     for (const [id, act] of Object.entries(clicks)) {
       at(id).addEventListener("click", (/** @type {MouseEvent} */ event) => {
@@ -279,7 +320,8 @@ export class Frame {
     at("looks").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!by) return;
-      const buttons = [...at("looks").children], now = buttons.findIndex((one) => one.dataset.look === this.look);
+      const buttons = [...at("looks").children];
+      const now = buttons.findIndex((one) => one.dataset.look === this.look);
       const next = buttons[(now + by + buttons.length) % buttons.length];
       this.setLook(next.dataset.look);
       next.focus();
@@ -302,7 +344,8 @@ export class Frame {
 
   #dialogs() {
     for (const { title, keys } of KEY_HELP) {
-      const section = make("section"), list = make("dl");
+      const section = make("section");
+      const list = make("dl");
       for (const { keys: key, does } of keys) list.append(make("dt", "", key), make("dd", "", does));
       section.append(make("h3", "", title), list);
       at("help-keys").append(section);
@@ -334,7 +377,8 @@ export class Frame {
   }
 
   #theme() {
-    const root = document.documentElement, system = matchMedia("(prefers-color-scheme: dark)");
+    const root = document.documentElement;
+    const system = matchMedia("(prefers-color-scheme: dark)");
     const apply = (/** @type {string|null} */ chosen) => {
       root.dataset.theme = chosen ?? (system.matches ? "dark" : "light");
       this.stage.recolour();

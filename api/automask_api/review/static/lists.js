@@ -42,7 +42,11 @@ function thumbnail(row) {
 /** @param {Row} row */
 function badge(row) {
   const { state, corrected } = describe(row);
-  const sign = make("span", `badge ${row.decision ?? (corrected ? "corrected" : state.replace(" ", "-"))}`, /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "");
+  const sign = make(
+    "span",
+    `badge ${row.decision ?? (corrected ? "corrected" : state.replace(" ", "-"))}`,
+    /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "",
+  );
   sign.setAttribute("aria-hidden", "true");
   return sign;
 }
@@ -104,9 +108,11 @@ class Scroller {
 
   /** @param {number} at */
   reveal(at) {
-    const top = at * this.height, { scrollTop, clientHeight } = this.element;
+    const top = at * this.height;
+    const { scrollTop, clientHeight } = this.element;
+    const isBelow = top + this.height > scrollTop + clientHeight;
     if (top < scrollTop) this.element.scrollTop = top - this.height;
-    else if (top + this.height > scrollTop + clientHeight) this.element.scrollTop = top - clientHeight + 2 * this.height;
+    else if (isBelow) this.element.scrollTop = top - clientHeight + 2 * this.height;
   }
 }
 
@@ -116,7 +122,8 @@ export class Strip {
   constructor(element, queue, open) {
     this.queue = queue;
     this.scroller = new Scroller(element, ROW_PX, (at) => {
-      const row = queue.list[at], { doubt, state } = describe(row);
+      const row = queue.list[at];
+      const { doubt, state } = describe(row);
       const button = /** @type {HTMLButtonElement} */ (make("button", "strip-row"));
       button.type = "button";
       const why = state === "to review" || row.failed ? row.reasons.join(" ") : "";
@@ -185,13 +192,16 @@ export class Grid {
     const line = make("div", "grid-line");
     line.style.setProperty("--columns", String(this.columns));
     const first = at * this.columns;
-    this.queue.list.slice(first, first + this.columns).forEach((row, index) => line.append(this.#card(row, first + index)));
+    this.queue.list
+      .slice(first, first + this.columns)
+      .forEach((row, index) => line.append(this.#card(row, first + index)));
     return line;
   }
 
   /** @param {Row} row @param {number} place */
   #card(row, place) {
-    const { doubt, state } = describe(row), card = make("div", "card");
+    const { doubt, state } = describe(row);
+    const card = make("div", "card");
     const box = /** @type {HTMLInputElement} */ (make("input"));
     box.type = "checkbox";
     box.checked = this.chosen.has(row.id);
@@ -224,6 +234,8 @@ export class Grid {
     }
     this.last = place;
     this.renew();
-    /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-place="${place}"]`))?.focus({ preventScroll: true }); // it is a new one
+    // It is a new one.
+    const card = /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-place="${place}"]`));
+    card?.focus({ preventScroll: true });
   }
 }

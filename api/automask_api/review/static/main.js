@@ -30,7 +30,11 @@ async function start() {
   const session = new Session(queue, stage, sync);
   const marks = new Marks(stage);
   const frame = new Frame({ queue, sync, session, stage });
-  const clicks = new ClickAssist(session, (found, adds) => marks.candidate(found, adds), (message) => frame.say(message));
+  const clicks = new ClickAssist(
+    session,
+    (found, adds) => marks.candidate(found, adds),
+    (message) => frame.say(message),
+  );
   const spreading = new Spreading(session, (message) => frame.say(message));
   const panel = new Panel(at("panel"), session, {
     highlight: (region) => marks.highlight(region),
@@ -81,7 +85,11 @@ async function start() {
     clicks.stop();
     marks.highlight(null);
   });
-  listen(stage, () => controls.tool, (event) => controls.follow(event));
+  listen(
+    stage,
+    () => controls.tool,
+    (event) => controls.follow(event),
+  );
   stage.element.addEventListener("pointerleave", () => {
     controls.leave();
     clicks.stop();
@@ -104,9 +112,12 @@ async function start() {
 
   const choose = Object.fromEntries(Object.keys(tools).map((name) => [name, () => controls.choose(name)]));
   const actions = {
-    ...frame.actions, ...choose,
-    smaller: () => controls.smaller(), larger: () => controls.larger(),
-    finish: () => void controls.tool.finish?.(), back: () => void controls.tool.back?.(),
+    ...frame.actions,
+    ...choose,
+    smaller: () => controls.smaller(),
+    larger: () => controls.larger(),
+    finish: () => void controls.tool.finish?.(),
+    back: () => void controls.tool.back?.(),
     cancel: () => controls.tool.cancel?.(),
   };
   listenToKeys(actions, (held) => frame.original(held));

@@ -24,11 +24,28 @@ const ALMOST = 0.98;
 
 /** @param {any} region the server's region document @param {number} index @returns {Promise<Region>} */
 export async function readRegion(region, index) {
-  const runs = await unpackRuns(region.patch), patchBox = rect(region.patch_box);
+  const runs = await unpackRuns(region.patch);
+  const patchBox = rect(region.patch_box);
   return {
-    index, keys: region.keys, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
-    polygon: region.polygon, confidence: region.confidence, source: region.source, proposed: !region.drawn,
-    text: region.text, words: region.words, describedKind: region.kind, certainty: region.certainty, template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
+    index,
+    keys: region.keys,
+    kind: region.kind,
+    foundKind: region.found_kind,
+    box: rect(region.box),
+    patchBox,
+    polygon: region.polygon,
+    confidence: region.confidence,
+    source: region.source,
+    proposed: !region.drawn,
+    text: region.text,
+    words: region.words,
+    describedKind: region.kind,
+    certainty: region.certainty,
+    template: region.template,
+    runs,
+    samples: spread(runs, patchBox),
+    state: "off",
+    weight: null,
   };
 }
 
@@ -70,7 +87,8 @@ export function groupsOf(weights, levels) {
 
 /** The region's pixels in its box, a byte each. @param {Region} region */
 export function pixelsOf(region) {
-  const box = region.patchBox, width = box.x1 - box.x0;
+  const box = region.patchBox;
+  const width = box.x1 - box.x0;
   const bitmap = new Uint8Array(width * (box.y1 - box.y0));
   let at = 0;
   region.runs.forEach((run, index) => {
@@ -82,10 +100,13 @@ export function pixelsOf(region) {
 
 /** Note whether a region is masked, and with which weight of its own. @param {Region} region @param {import("./document.js").MaskDocument} doc */
 export function judge(region, doc) {
-  let masked = 0, weighted = 0, level = -1;
+  let masked = 0;
+  let weighted = 0;
+  let level = -1;
   const count = region.samples.length / 2;
   for (let at = 0; at < region.samples.length; at += 2) {
-    const x = region.samples[at], y = region.samples[at + 1];
+    const x = region.samples[at];
+    const y = region.samples[at + 1];
     if (doc.isMasked(x, y)) masked++;
     if (doc.flags.get(x, y) & WEIGHT) {
       const found = doc.levels.get(x, y);
