@@ -1,6 +1,6 @@
 // Bitmaps over a box of the image: a byte per pixel, row-major.
 
-import { Plane } from "./plane.js";
+import { Plane, padded } from "./plane.js";
 import { dilate } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
@@ -41,6 +41,27 @@ export function runsOf(bitmap) {
   }
   runs.push(bitmap.length - from);
   return Uint32Array.from(runs);
+}
+
+/** The bitmap of run lengths: a byte per pixel of the box. @param {Uint32Array} runs @param {Rect} box */
+export function bitmapOf(runs, box) {
+  const bitmap = new Uint8Array((box.x1 - box.x0) * (box.y1 - box.y0));
+  let at = 0;
+  runs.forEach((run, index) => {
+    if (index % 2) bitmap.fill(1, at, at + run);
+    at += run;
+  });
+  return bitmap;
+}
+
+/**
+ * A bitmap grown by a square, in a box that is cut to the image.
+ * @param {Uint8Array} bitmap @param {Rect} box @param {number} reach in pixels
+ * @param {{width: number, height: number}} image
+ */
+export function grown(bitmap, box, reach, { width, height }) {
+  const wide = padded(box, reach, width, height);
+  return { bitmap: dilate(framed(bitmap, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach), box: wide };
 }
 
 /** A bitmap in a larger box. @param {Uint8Array} bitmap @param {Rect} box @param {Rect} wide */

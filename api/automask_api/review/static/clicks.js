@@ -1,9 +1,8 @@
 // Click-assist: the object under the pointer, from the server's network, shown before it is taken.
 
 import { Problem, click } from "./api.js";
-import { componentAt, runsOf } from "./bitmaps.js";
+import { bitmapOf, componentAt, runsOf } from "./bitmaps.js";
 import { packRuns, unpackRuns } from "./packing.js";
-import { Plane } from "./plane.js";
 
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./shapes.js").Point} Point */
@@ -106,9 +105,5 @@ async function toPart({ bitmap, box }) {
 async function toBitmap(answer) {
   const [x0, y0, x1, y1] = answer.box;
   const box = { x0, y0, x1, y1 };
-  const bitmap = new Uint8Array((x1 - x0) * (y1 - y0));
-  Plane.eachSpan(await unpackRuns(answer.pixels), box, (y, from, to) => {
-    bitmap.fill(1, (y - y0) * (x1 - x0) + from - x0, (y - y0) * (x1 - x0) + to - x0);
-  });
-  return { bitmap, box };
+  return { bitmap: bitmapOf(await unpackRuns(answer.pixels), box), box };
 }

@@ -1,6 +1,6 @@
 // The tools at the side of the picture, their options, and the line that says what the buttons do.
 
-import { make } from "./lists.js";
+import { make } from "./elements.js";
 
 /** @typedef {import("./tools.js").Tool} Tool */
 /** @typedef {import("./stage.js").Stage} Stage */

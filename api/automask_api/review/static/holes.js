@@ -1,13 +1,32 @@
 // The small holes of a grown mask, which are masked as well. Found for the whole image, whatever is on screen of it.
 
-import { TILE } from "./plane.js";
+import { ADD, ADDED_HOLE, REMOVE } from "./bits.js";
+import { Plane, TILE } from "./plane.js";
 
-/** @typedef {import("./plane.js").Plane} Plane */
 /** @typedef {import("./plane.js").Rect} Rect */
 /** @typedef {Int32Array} Row half-open spans of one row, in order and apart: x0, x1, x0, x1, ... */
 /** @typedef {{area: number, spans: [number, number, number][]}} Hole spans are y, x0, x1 */
 
 const EMPTY = new Int32Array(0);
+
+/**
+ * Small holes of a document's grown mask: the bits of the kinds of one weight, or ADDED_HOLE.
+ * @param {import("./document.js").MaskDocument} doc
+ */
+export function smallHoles({ width, height, grid, flags, found, weights, replaces, alreadyGrown }) {
+  const holes = new Plane(width, height);
+  const close = (/** @type {Row[]} */ rows, /** @type {number} */ bits) => {
+    if (!rows.some((row) => row.length)) return;
+    for (const { spans } of holesOf(grownRows(rows, width, grid.growth_px), width, grid.hole_area_px)) {
+      for (const [y, x0, x1] of spans) holes.span(y, x0, x1, 255, bits);
+    }
+  };
+  if (!replaces) {
+    for (const { bits } of weights) close(rowsOf(found, bits, flags, REMOVE), bits);
+  }
+  if (!alreadyGrown) close(rowsOf(flags, ADD), ADDED_HOLE);
+  return holes;
+}
 
 /**
  * Rows of the pixels that hold some bits.

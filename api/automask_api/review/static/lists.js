@@ -1,6 +1,7 @@
 // The queue as a strip of rows and as a grid of thumbnails. Only what is on screen exists.
 
 import { thumbnailAddress, tokenOf } from "./api.js";
+import { make } from "./elements.js";
 
 /** @typedef {import("./queue.js").Queue} Queue */
 /** @typedef {import("./queue.js").Row} Row */
@@ -18,14 +19,6 @@ export function describe(row) {
   const corrected = row.corrected ?? row.revision > 0;
   const state = row.decision ?? (row.verdict === "review" ? "to review" : corrected ? "corrected" : "fine");
   return { doubt, state, corrected };
-}
-
-/** @param {string} tag @param {string} [name] @param {string} [text] */
-export function make(tag, name, text) {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  if (text !== undefined) element.textContent = text;
-  return element;
 }
 
 /** @param {Row} row */

@@ -1,8 +1,8 @@
 // The side panel: why the image is here, coverage, regions, facts, and who changed what.
 
-import { KINDS } from "./document.js";
-import { make } from "./lists.js";
+import { make } from "./elements.js";
 import { drawnParts, regionPart } from "./parts.js";
+import { KINDS } from "./regions.js";
 import { Versions } from "./versions.js";
 
 /** @typedef {import("./document.js").Region} Region */

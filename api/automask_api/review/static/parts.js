@@ -1,7 +1,7 @@
 // What a person drew, as things: what one act drew (of earlier visits: what lies close together), and the pixels of
 // regions, both to be named again.
 
-import { ADD, REMOVE } from "./document.js";
+import { ADD, REMOVE } from "./bits.js";
 import { overlap } from "./bitmaps.js";
 import { Plane, union as around } from "./plane.js";
 
@@ -25,11 +25,11 @@ export function drawnParts(doc, steps) {
     const runs = doc.flags.runs(masks ? ADD : REMOVE);
     if (!runs) return [];
     const plane = new Plane(doc.width, doc.height);
-    Plane.eachSpan(runs, doc.bounds, (y, x0, x1) => plane.span(y, x0, x1, 0, 1));
+    plane.paint(runs, doc.bounds, 0, 1);
     for (const region of doc.regions) {
       // what its own switch did is told by the region
       if (masks ? !region.proposed || region.state === "off" : !isSwitchedOff(doc, region)) continue;
-      Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => plane.span(y, x0, x1, 0, 0));
+      plane.paint(region.runs, region.patchBox, 0, 0);
     }
     const found = apart(plane, doc.bounds).map((part) => ({ ...part, masks }));
     return byAct(found, doc, steps, masks ? ADD : REMOVE);
@@ -45,10 +45,10 @@ function isSwitchedOff(doc, region) {
   if (region.proposed || doc.replaces || region.state === "on") return false;
   if (region.state === "off") return true;
   const own = new Plane(doc.width, doc.height);
-  Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 1));
+  own.paint(region.runs, region.patchBox, 0, 1);
   for (const other of doc.regions) {
     if (other === region || other.state !== "on" || !overlap(other.patchBox, region.patchBox)) continue;
-    Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 0));
+    own.paint(other.runs, other.patchBox, 0, 0);
   }
   let count = 0;
   let unmasked = 0;

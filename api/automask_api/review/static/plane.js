@@ -173,6 +173,14 @@ export class Plane {
   }
 
   /**
+   * Keep some bits of the pixels of run lengths and set others.
+   * @param {Uint32Array} runs row-major over the box @param {Rect} box @param {number} keep @param {number} set
+   */
+  paint(runs, box, keep, set) {
+    Plane.eachSpan(runs, box, (y, x0, x1) => this.span(y, x0, x1, keep, set));
+  }
+
+  /**
    * Call back for every row span of run lengths that lie in a box.
    * @param {Uint32Array} runs row-major over the box @param {Rect} box
    * @param {(y: number, x0: number, x1: number) => void} visit in image pixels

@@ -1,8 +1,9 @@
 // What the program found on an image, as the page holds it.
 
 import { WEIGHT } from "./bits.js";
-import { spread } from "./bitmaps.js";
+import { bitmapOf, overlap, spread } from "./bitmaps.js";
 import { unpackRuns } from "./packing.js";
+import { Plane } from "./plane.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
 /** @typedef {ReadonlyMap<string, string>} Kinds what regions are called, by key */
@@ -86,16 +87,24 @@ export function groupsOf(weights, levels) {
 }
 
 /** The region's pixels in its box, a byte each. @param {Region} region */
-export function pixelsOf(region) {
+export const pixelsOf = (region) => bitmapOf(region.runs, region.patchBox);
+
+/**
+ * Clear what other regions mask as well.
+ * @param {Uint8Array} bitmap over the patch box of @param {Region} region @param {Region[]} regions all of the image
+ */
+export function clearOthers(bitmap, region, regions) {
   const box = region.patchBox;
   const width = box.x1 - box.x0;
-  const bitmap = new Uint8Array(width * (box.y1 - box.y0));
-  let at = 0;
-  region.runs.forEach((run, index) => {
-    if (index % 2) bitmap.fill(1, at, at + run);
-    at += run;
-  });
-  return bitmap;
+  for (const other of regions) {
+    if (other === region || other.state !== "on" || !overlap(other.patchBox, box)) continue;
+    Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => {
+      if (y < box.y0 || y >= box.y1) return;
+      const from = Math.max(x0, box.x0);
+      const to = Math.min(x1, box.x1);
+      if (to > from) bitmap.fill(0, (y - box.y0) * width + from - box.x0, (y - box.y0) * width + to - box.x0);
+    });
+  }
 }
 
 /** Note whether a region is masked, and with which weight of its own. @param {Region} region @param {import("./document.js").MaskDocument} doc */

@@ -1,14 +1,11 @@
 // The same mark on other images: the list of what would change, each of them to untick, and one step for all.
 
 import { Problem, partAddress, searchMark } from "./api.js";
-import { make } from "./lists.js";
+import { at, make } from "./elements.js";
 import { packRuns } from "./packing.js";
 
 /** @typedef {import("./parts.js").Part} Part */
 /** @typedef {{image: string, content: string, corner: [number, number], box: number[], score: number, size_px: [number, number]|null}} Found */
-
-/** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
 
 export class Spreading {
   /** @param {import("./session.js").Session} session @param {(message: string) => void} say */

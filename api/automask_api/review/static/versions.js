@@ -1,7 +1,7 @@
 // Who changed the mask of the image at hand, and when; any version can be brought back.
 
 import { getHistory, getSpreads } from "./api.js";
-import { make } from "./lists.js";
+import { make } from "./elements.js";
 
 /** @typedef {import("./session.js").Session} Session */
 

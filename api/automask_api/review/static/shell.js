@@ -1,9 +1,11 @@
-// Buttons, filters, views and dialogs around the picture.
+// Buttons, filters and views around the picture.
 
 import { Problem, revertCorrection } from "./api.js";
-import { KEY_HELP } from "./keys.js";
-import { Grid, Strip, make } from "./lists.js";
+import { listKeys, settleConflicts } from "./dialogs.js";
+import { at } from "./elements.js";
+import { Grid, Strip } from "./lists.js";
 import { ORDERS, SHELVES } from "./queue.js";
+import { followTheme } from "./theme.js";
 
 /** @typedef {import("./queue.js").Queue} Queue */
 /** @typedef {import("./session.js").Session} Session */
@@ -20,9 +22,6 @@ const STATES = {
   refused: "The server refused a change; it is kept in this browser",
 };
 
-/** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
-
 /** The image that the address names. */
 function addressed() {
   const name = location.hash.slice(1);
@@ -33,7 +32,7 @@ function addressed() {
   }
 }
 
-export class Frame {
+export class Shell {
   /** @param {{queue: Queue, sync: Sync, session: Session, stage: Stage}} parts */
   constructor({ queue, sync, session, stage }) {
     this.queue = queue;
@@ -52,8 +51,9 @@ export class Frame {
     this.actions = this.#actions();
     this.#filters();
     this.#buttons();
-    this.#dialogs();
-    this.#theme();
+    listKeys();
+    settleConflicts(sync, session);
+    followTheme(stage);
     for (const event of ["list", "rows"]) queue.addEventListener(event, () => this.#showQueue());
     session.addEventListener("open", () => this.#showQueue());
     session.addEventListener("open", () => this.strip.follow());
@@ -340,55 +340,5 @@ export class Frame {
     this.session.decide(decision, ids);
     this.grid.choose(false);
     this.say(`${ids.length} ${ids.length === 1 ? "image" : "images"} ${decision}. Ctrl+Z takes it back.`);
-  }
-
-  #dialogs() {
-    for (const { title, keys } of KEY_HELP) {
-      const section = make("section");
-      const list = make("dl");
-      for (const { keys: key, does } of keys) list.append(make("dt", "", key), make("dd", "", does));
-      section.append(make("h3", "", title), list);
-      at("help-keys").append(section);
-    }
-    /** @type {any[]} */
-    const waiting = [];
-    const ask = () => {
-      const { parcel, newest } = waiting[0];
-      const when = newest ? new Date(1000 * newest.created_s).toLocaleTimeString([], { timeStyle: "short" }) : "";
-      const who = newest ? `${newest.author} saved version ${newest.revision} at ${when}` : "Another version was saved";
-      at("conflict-text").textContent = `${who} of ${this.queue.idOf(parcel.token)} while you were changing it.`;
-      at("conflict").showModal();
-    };
-    this.sync.addEventListener("conflict", (event) => {
-      waiting.push(/** @type {CustomEvent} */ (event).detail);
-      if (waiting.length === 1) ask();
-    });
-    at("conflict").addEventListener("cancel", (/** @type {Event} */ event) => event.preventDefault()); // it needs an answer
-    for (const id of ["conflict-mine", "conflict-theirs"]) {
-      const mine = id === "conflict-mine";
-      at(id).addEventListener("click", async () => {
-        const { parcel, newest } = waiting.shift();
-        at("conflict").close();
-        await this.sync.settle(this.sync.unsent(parcel.token) ?? parcel, newest?.revision ?? 0, mine);
-        if (!mine) await this.session.reload(parcel.token);
-        if (waiting.length) ask();
-      });
-    }
-  }
-
-  #theme() {
-    const root = document.documentElement;
-    const system = matchMedia("(prefers-color-scheme: dark)");
-    const apply = (/** @type {string|null} */ chosen) => {
-      root.dataset.theme = chosen ?? (system.matches ? "dark" : "light");
-      this.stage.recolour();
-    };
-    apply(localStorage.getItem("automask-theme"));
-    system.addEventListener("change", () => apply(localStorage.getItem("automask-theme")));
-    at("theme-button").addEventListener("click", () => {
-      const chosen = root.dataset.theme === "dark" ? "light" : "dark";
-      localStorage.setItem("automask-theme", chosen);
-      apply(chosen);
-    });
   }
 }
