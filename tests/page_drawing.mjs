@@ -7,6 +7,7 @@ const { weigh } = await import(`${folder}/render.js`);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const doc = await MaskDocument.open(JSON.parse(line));
-  const xs = Int32Array.from({ length: doc.width }, (_, x) => x), ys = Int32Array.from({ length: doc.height }, (_, y) => y);
+  const xs = Int32Array.from({ length: doc.width }, (_, x) => x);
+  const ys = Int32Array.from({ length: doc.height }, (_, y) => y);
   process.stdout.write(weigh(doc, xs, ys, doc.grid.growth_px, doc.addReach).levels);
 }

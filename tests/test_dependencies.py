@@ -10,6 +10,7 @@ from pathlib import Path
 from sys import stdlib_module_names
 
 import pytest
+from packaging.requirements import Requirement
 
 TESTS = Path(__file__).parent
 PROJECT = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -34,6 +35,18 @@ def listed(*extras: str) -> set[str]:
                 pending += PROJECT["optional-dependencies"][extra.strip()]
         else:
             found.add(plain(name))
+    return found
+
+
+def pinned() -> dict[str, str]:
+    """Versions of `.ci/constraints.txt` by distribution, those for this interpreter and system."""
+    found = {}
+    for line in (TESTS.parent / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            one = Requirement(line)
+            if one.marker is None or one.marker.evaluate():
+                (version,) = one.specifier
+                found[plain(one.name)] = version.version
     return found
 
 
@@ -108,6 +121,16 @@ def test_a_gap_is_seen():
 
 def test_the_fast_suite_needs_only_the_development_extra():
     assert gaps(*FAST, slow=False) == []
+
+
+def test_the_gate_installs_versions_that_the_project_allows():
+    pins = pinned()
+    asked = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
+    for one in map(Requirement, asked):
+        if one.name != PROJECT["name"]:
+            version = pins.get(plain(one.name))
+            assert version, f"`poe lock`: {one.name} is not in .ci/constraints.txt"
+            assert one.specifier.contains(version), f"`poe lock`: {one} is asked for, {version} installed"
 
 
 @pytest.mark.slow

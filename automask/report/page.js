@@ -12,7 +12,8 @@
   }
 
   /** All elements of a kind. @template {Element} T @param {string} selector @param {new () => T} type */
-  const all = (selector, type) => [...document.querySelectorAll(selector)].flatMap((each) => (each instanceof type ? [each] : []));
+  const all = (selector, type) =>
+    [...document.querySelectorAll(selector)].flatMap((each) => (each instanceof type ? [each] : []));
 
   const form = the(".filters", HTMLFormElement);
   const cards = all("main article", HTMLElement);

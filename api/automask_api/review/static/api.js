@@ -27,7 +27,8 @@ export const viewAddress = (token, content) => `${ROOT}/images/${token}/view?v=$
 /** @param {string} token @param {string} content @param {string} name level/column/row */
 export const tileAddress = (token, content, name) => `${ROOT}/images/${token}/tiles/${name}?v=${content}`;
 /** @param {string} token @param {string} content @param {number[]} box */
-export const partAddress = (token, content, box) => `${ROOT}/images/${token}/part/${box.join("/")}?v=${content.slice(0, 16)}`;
+export const partAddress = (token, content, box) =>
+  `${ROOT}/images/${token}/part/${box.join("/")}?v=${content.slice(0, 16)}`;
 /** @param {string} token @param {string|null} mask short hash of the mask */
 export const thumbnailAddress = (token, mask) => `${ROOT}/images/${token}/thumbnail?v=${mask ?? "none"}`;
 
@@ -76,7 +77,10 @@ export const click = (token, point, signal) => call(`images/${token}/click`, { m
  */
 export async function searchMark(token, pixels, tell, signal) {
   const response = await fetch(`${ROOT}/images/${token}/propagation/search`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pixels }), signal,
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ pixels }),
+    signal,
   });
   if (!response.ok || !response.body) throw new Problem(response.status, await response.json().catch(() => null));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -102,6 +106,7 @@ export const spread = (token, body, revision) =>
 export const decideTemplate = (template, decision) =>
   call(`templates/${encodeURIComponent(template)}/decision`, { method: "POST", json: { decision } });
 /** Train all frames of all images. @param {string} token where that was said @param {string} operation */
-export const framesOff = (token, operation) => call(`images/${token}/frames-off`, { method: "POST", json: { operation } });
+export const framesOff = (token, operation) =>
+  call(`images/${token}/frames-off`, { method: "POST", json: { operation } });
 /** @param {string} operation */
 export const takeBack = (operation) => call(`propagations/${operation}`, { method: "DELETE" });

@@ -1,6 +1,6 @@
 // Bitmaps over a box of the image: a byte per pixel, row-major.
 
-import { Plane } from "./plane.js";
+import { Plane, padded } from "./plane.js";
 import { dilate } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
@@ -14,7 +14,8 @@ export function overlap(a, b) {
 
 /** Row spans of a bitmap. @param {Uint8Array} bitmap @param {Rect} box @param {(y: number, x0: number, x1: number) => void} visit */
 export function eachRun(bitmap, box, visit) {
-  const width = box.x1 - box.x0, height = box.y1 - box.y0;
+  const width = box.x1 - box.x0;
+  const height = box.y1 - box.y0;
   for (let y = 0; y < height; y++) {
     const line = y * width;
     for (let x = 0; x < width; x++) {
@@ -30,7 +31,8 @@ export function eachRun(bitmap, box, visit) {
 /** Run lengths of a bitmap, row-major, clear pixels first. @param {Uint8Array} bitmap */
 export function runsOf(bitmap) {
   const runs = [];
-  let from = 0, set = 0;
+  let from = 0;
+  let set = 0;
   for (let at = 0; at < bitmap.length; at++) {
     if (Number(bitmap[at] !== 0) === set) continue;
     runs.push(at - from);
@@ -41,9 +43,31 @@ export function runsOf(bitmap) {
   return Uint32Array.from(runs);
 }
 
+/** The bitmap of run lengths: a byte per pixel of the box. @param {Uint32Array} runs @param {Rect} box */
+export function bitmapOf(runs, box) {
+  const bitmap = new Uint8Array((box.x1 - box.x0) * (box.y1 - box.y0));
+  let at = 0;
+  runs.forEach((run, index) => {
+    if (index % 2) bitmap.fill(1, at, at + run);
+    at += run;
+  });
+  return bitmap;
+}
+
+/**
+ * A bitmap grown by a square, in a box that is cut to the image.
+ * @param {Uint8Array} bitmap @param {Rect} box @param {number} reach in pixels
+ * @param {{width: number, height: number}} image
+ */
+export function grown(bitmap, box, reach, { width, height }) {
+  const wide = padded(box, reach, width, height);
+  return { bitmap: dilate(framed(bitmap, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach), box: wide };
+}
+
 /** A bitmap in a larger box. @param {Uint8Array} bitmap @param {Rect} box @param {Rect} wide */
 export function framed(bitmap, box, wide) {
-  const width = box.x1 - box.x0, wideWidth = wide.x1 - wide.x0;
+  const width = box.x1 - box.x0;
+  const wideWidth = wide.x1 - wide.x0;
   const out = new Uint8Array(wideWidth * (wide.y1 - wide.y0));
   for (let y = 0; y < box.y1 - box.y0; y++) {
     out.set(bitmap.subarray(y * width, (y + 1) * width), (y + box.y0 - wide.y0) * wideWidth + box.x0 - wide.x0);
@@ -57,7 +81,8 @@ export function spread(runs, box) {
   for (let index = 1; index < runs.length; index += 2) total += runs[index];
   const step = Math.max(1, Math.floor(total / SAMPLES));
   /** @type {number[]} */ const points = [];
-  let seen = 0, next = Math.floor(step / 2);
+  let seen = 0;
+  let next = Math.floor(step / 2);
   Plane.eachSpan(runs, box, (y, x0, x1) => {
     for (; next < seen + (x1 - x0); next += step) points.push(x0 + next - seen, y);
     seen += x1 - x0;
@@ -75,7 +100,8 @@ const MOST_SAMPLES = 1e6;
  */
 export function componentAt(doc, x, y) {
   const step = Math.max(1, Math.ceil(Math.sqrt((doc.width * doc.height) / MOST_SAMPLES)));
-  const columns = Math.ceil(doc.width / step), rows = Math.ceil(doc.height / step);
+  const columns = Math.ceil(doc.width / step);
+  const rows = Math.ceil(doc.height / step);
   const masked = new Uint8Array(columns * rows);
   for (let row = 0; row < rows; row++) {
     const line = Math.min(doc.height - 1, row * step + (step >> 1));
@@ -88,23 +114,46 @@ export function componentAt(doc, x, y) {
   const start = nearest(masked, columns, rows, Math.floor(x / step), Math.floor(y / step), near);
   if (start < 0) return null;
   const shown = dilate(masked, columns, rows, growth);
-  const seen = new Uint8Array(columns * rows), pending = [start];
+  const seen = new Uint8Array(columns * rows);
+  const pending = [start];
   seen[start] = 1;
-  let x0 = columns, y0 = rows, x1 = 0, y1 = 0;
+  let x0 = columns;
+  let y0 = rows;
+  let x1 = 0;
+  let y1 = 0;
   while (pending.length) {
-    const at = /** @type {number} */ (pending.pop()), column = at % columns, row = (at - column) / columns;
+    const at = /** @type {number} */ (pending.pop());
+    const column = at % columns;
+    const row = (at - column) / columns;
     if (masked[at]) {
-      x0 = Math.min(x0, column); y0 = Math.min(y0, row); x1 = Math.max(x1, column + 1); y1 = Math.max(y1, row + 1);
+      x0 = Math.min(x0, column);
+      y0 = Math.min(y0, row);
+      x1 = Math.max(x1, column + 1);
+      y1 = Math.max(y1, row + 1);
     }
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-      const nextColumn = column + dx, nextRow = row + dy, next = nextRow * columns + nextColumn;
-      if (nextColumn < 0 || nextRow < 0 || nextColumn >= columns || nextRow >= rows || seen[next] || !shown[next]) continue;
+    for (const [dx, dy] of [
+      [1, 0],
+      [-1, 0],
+      [0, 1],
+      [0, -1],
+    ]) {
+      const nextColumn = column + dx;
+      const nextRow = row + dy;
+      const next = nextRow * columns + nextColumn;
+      if (nextColumn < 0 || nextRow < 0 || nextColumn >= columns || nextRow >= rows) continue;
+      if (seen[next] || !shown[next]) continue;
       seen[next] = 1;
       pending.push(next);
     }
   }
   return atFullSize(doc, (column, row) => seen[row * columns + column] & masked[row * columns + column], {
-    step, columns, rows, x0, y0, x1, y1,
+    step,
+    columns,
+    rows,
+    x0,
+    y0,
+    x1,
+    y1,
   });
 }
 
@@ -117,9 +166,13 @@ function atFullSize(doc, isSet, { step, columns, rows, x0, y0, x1, y1 }) {
   const first = { x: Math.max(0, x0 - 1), y: Math.max(0, y0 - 1) };
   const last = { x: Math.min(columns, x1 + 1), y: Math.min(rows, y1 + 1) };
   const box = {
-    x0: first.x * step, y0: first.y * step, x1: Math.min(doc.width, last.x * step), y1: Math.min(doc.height, last.y * step),
+    x0: first.x * step,
+    y0: first.y * step,
+    x1: Math.min(doc.width, last.x * step),
+    y1: Math.min(doc.height, last.y * step),
   };
-  const width = box.x1 - box.x0, bitmap = new Uint8Array(width * (box.y1 - box.y0));
+  const width = box.x1 - box.x0;
+  const bitmap = new Uint8Array(width * (box.y1 - box.y0));
   for (let row = first.y; row < last.y; row++) {
     for (let column = first.x; column < last.x; column++) {
       let near = 0; // samples of the thing here and around
@@ -143,7 +196,8 @@ function atFullSize(doc, isSet, { step, columns, rows, x0, y0, x1, y1 }) {
  * @param {number} column @param {number} row @param {number} reach
  */
 function nearest(set, columns, rows, column, row, reach) {
-  let found = -1, least = Infinity;
+  let found = -1;
+  let least = Infinity;
   for (let y = Math.max(0, row - reach); y <= Math.min(rows - 1, row + reach); y++) {
     for (let x = Math.max(0, column - reach); x <= Math.min(columns - 1, column + reach); x++) {
       const distance = (x - column) ** 2 + (y - row) ** 2;

@@ -1,9 +1,8 @@
 // Click-assist: the object under the pointer, from the server's network, shown before it is taken.
 
 import { Problem, click } from "./api.js";
-import { componentAt, runsOf } from "./bitmaps.js";
+import { bitmapOf, componentAt, runsOf } from "./bitmaps.js";
 import { packRuns, unpackRuns } from "./packing.js";
-import { Plane } from "./plane.js";
 
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./shapes.js").Point} Point */
@@ -61,7 +60,8 @@ export class ClickAssist {
   async #ask(point, adds, loudly) {
     const { doc, token } = this.session;
     if (!doc || point.x < 0 || point.y < 0 || point.x >= doc.width || point.y >= doc.height) return null;
-    const x = Math.floor(point.x), y = Math.floor(point.y);
+    const x = Math.floor(point.x);
+    const y = Math.floor(point.y);
     this.asking?.abort();
     const asking = (this.asking = new AbortController());
     const thing = adds ? null : componentAt(doc, x, y);
@@ -86,7 +86,9 @@ export class ClickAssist {
       if (asking.signal.aborted) return null;
       if (thing) return thing; // without an answer all of it goes: it can be undone
       if (loudly) {
-        this.say(error instanceof Problem ? error.message : "The server does not answer; draw with the brush meanwhile.");
+        this.say(
+          error instanceof Problem ? error.message : "The server does not answer; draw with the brush meanwhile.",
+        );
       }
       return null;
     }
@@ -101,10 +103,7 @@ async function toPart({ bitmap, box }) {
 
 /** @param {any} answer a box and packed pixels */
 async function toBitmap(answer) {
-  const [x0, y0, x1, y1] = answer.box, box = { x0, y0, x1, y1 };
-  const bitmap = new Uint8Array((x1 - x0) * (y1 - y0));
-  Plane.eachSpan(await unpackRuns(answer.pixels), box, (y, from, to) => {
-    bitmap.fill(1, (y - y0) * (x1 - x0) + from - x0, (y - y0) * (x1 - x0) + to - x0);
-  });
-  return { bitmap, box };
+  const [x0, y0, x1, y1] = answer.box;
+  const box = { x0, y0, x1, y1 };
+  return { bitmap: bitmapOf(await unpackRuns(answer.pixels), box), box };
 }

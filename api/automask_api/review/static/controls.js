@@ -1,6 +1,6 @@
 // The tools at the side of the picture, their options, and the line that says what the buttons do.
 
-import { make } from "./lists.js";
+import { make } from "./elements.js";
 
 /** @typedef {import("./tools.js").Tool} Tool */
 /** @typedef {import("./stage.js").Stage} Stage */
@@ -103,7 +103,8 @@ export class Controls extends EventTarget {
     const brushes = this.name === "brush" || this.name === "eraser";
     this.ring.hidden = !brushes || !this.pointer;
     if (this.ring.hidden || !this.pointer) return;
-    const { x, y } = this.stage.point(this.pointer), { zoom, x: left, y: top } = this.stage.view;
+    const { x, y } = this.stage.point(this.pointer);
+    const { zoom, x: left, y: top } = this.stage.view;
     const side = 2 * this.radius * zoom;
     this.ring.style.width = this.ring.style.height = `${side}px`;
     this.ring.style.transform = `translate(${left + x * zoom - side / 2}px, ${top + y * zoom - side / 2}px)`;

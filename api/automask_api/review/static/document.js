@@ -1,11 +1,11 @@
 // The mask of one image as it is edited: what the program found, and what a person changed on top of it.
 
-import { eachRun, framed, overlap } from "./bitmaps.js";
-import { grownRows, holesOf, rowsOf } from "./holes.js";
-import { Plane, union } from "./plane.js";
-import { deflate, fromBase64, inflate, packRuns, toBase64, unpackRuns } from "./packing.js";
-import { ADD, ADDED_HOLE, KIND_BITS, REMOVE, WEIGHT } from "./bits.js";
-import { KINDS, bitOf, calledKind, groupsOf, judge, pixelsOf, readRegion, renamed } from "./regions.js";
+import { eachRun, grown } from "./bitmaps.js";
+import { ADD, KIND_BITS, REMOVE, WEIGHT } from "./bits.js";
+import { smallHoles } from "./holes.js";
+import { packLayers, paintLayers } from "./layers.js";
+import { Plane, padded, union } from "./plane.js";
+import { KINDS, bitOf, calledKind, clearOthers, groupsOf, judge, pixelsOf, readRegion, renamed } from "./regions.js";
 import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
@@ -13,8 +13,6 @@ import { dilate, eachRow, fillPolygon, widened } from "./shapes.js";
 /** @typedef {import("./regions.js").Kinds} Kinds */
 /** @typedef {import("./regions.js").Region} Region */
 /** @typedef {{flags: Map<number, Uint8Array|null>, levels: Map<number, Uint8Array|null>, replaces: boolean, kinds: Kinds}} Snapshot */
-
-export { ADD, KINDS, KIND_BITS, REMOVE, WEIGHT };
 
 export class MaskDocument {
   /** @param {any} description the server's image document */
@@ -69,38 +67,14 @@ export class MaskDocument {
     this.alreadyGrown = layers?.already_grown ?? false;
     this.#name(new Map(Object.entries(layers?.kinds ?? {})));
     if (!this.replaces) this.#paintAutomatic();
-    if (layers?.remove) this.#paint(await unpackRuns(layers.remove), this.bounds, 255, REMOVE);
-    if (layers?.add) this.#paint(await unpackRuns(layers.add), this.bounds, 255, ADD);
-    if (layers?.weight_set) {
-      const runs = await unpackRuns(layers.weight_set), values = await inflate(fromBase64(layers.weight_levels));
-      this.#paint(runs, this.bounds, 255, WEIGHT);
-      let at = 0;
-      Plane.eachSpan(runs, this.bounds, (y, x0, x1) => {
-        for (let x = x0; x < x1; x++) this.levels.span(y, x, x + 1, 0, values[at++]);
-      });
-    }
+    if (layers) await paintLayers(layers, this);
     this.dirty = this.bounds;
     this.#settle();
   }
 
   /** The layers as the server wants them, or null where nothing differs from the automatic mask. */
-  async layers() {
-    const add = this.flags.runs(ADD), remove = this.flags.runs(REMOVE), weighted = this.flags.runs(WEIGHT);
-    if (!add && !remove && !weighted && !this.replaces && !this.kinds.size) return null;
-    const pack = (/** @type {Uint32Array|null} */ runs) => (runs ? packRuns(runs, this.height, this.width) : null);
-    let levels = null;
-    if (weighted) {
-      /** @type {number[]} */
-      const values = [];
-      Plane.eachSpan(weighted, this.bounds, (y, x0, x1) => {
-        for (let x = x0; x < x1; x++) values.push(this.levels.get(x, y));
-      });
-      levels = toBase64(await deflate(Uint8Array.from(values)));
-    }
-    return {
-      replaces: this.replaces, already_grown: this.alreadyGrown, add: await pack(add), remove: await pack(remove),
-      weight_set: await pack(weighted), weight_levels: levels, kinds: Object.fromEntries(this.kinds),
-    };
+  layers() {
+    return packLayers(this);
   }
 
   // Changes: between `begin` and `end`, undone as one
@@ -115,7 +89,9 @@ export class MaskDocument {
   /** @returns {Snapshot|null} what to give `restore` to undo, or null where nothing was changed */
   end() {
     const snapshot = {
-      flags: this.flags.recorded(), levels: this.levels.recorded(), replaces: this.startedReplacing ?? false,
+      flags: this.flags.recorded(),
+      levels: this.levels.recorded(),
+      replaces: this.startedReplacing ?? false,
       kinds: this.startedKinds ?? this.kinds,
     };
     const pixels = snapshot.flags.size || snapshot.levels.size;
@@ -126,7 +102,9 @@ export class MaskDocument {
   /** Undo or redo. @param {Snapshot} snapshot @returns {Snapshot} the way back */
   restore(snapshot) {
     const back = {
-      flags: this.flags.swap(snapshot.flags), levels: this.levels.swap(snapshot.levels), replaces: this.replaces,
+      flags: this.flags.swap(snapshot.flags),
+      levels: this.levels.swap(snapshot.levels),
+      replaces: this.replaces,
       kinds: this.kinds,
     };
     this.replaces = snapshot.replaces;
@@ -156,7 +134,8 @@ export class MaskDocument {
     }
     const rect = fillPolygon(inside, () => {});
     if (!rect) return;
-    const width = rect.x1 - rect.x0, bitmap = new Uint8Array(width * (rect.y1 - rect.y0));
+    const width = rect.x1 - rect.x0;
+    const bitmap = new Uint8Array(width * (rect.y1 - rect.y0));
     fillPolygon(inside, (y, x0, x1) => {
       bitmap.fill(1, (y - rect.y0) * width + x0 - rect.x0, (y - rect.y0) * width + x1 - rect.x0);
     });
@@ -167,10 +146,8 @@ export class MaskDocument {
   stamp(bitmap, box, masks) {
     eachRun(bitmap, box, (y, x0, x1) => this.#set(y, x0, x1, masks));
     if (!masks && this.addReach) {
-      const reach = this.addReach;
-      const wide = { x0: box.x0 - reach, y0: box.y0 - reach, x1: box.x1 + reach, y1: box.y1 + reach };
-      const grown = dilate(framed(bitmap, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
-      eachRun(grown, wide, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, 0));
+      const wide = grown(bitmap, box, this.addReach, this);
+      eachRun(wide.bitmap, wide.box, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, 0));
     }
     this.#touch(box, masks);
   }
@@ -179,7 +156,7 @@ export class MaskDocument {
   toggle(region, on) {
     const mine = pixelsOf(region);
     this.#dropWeight(region, mine);
-    if (!on) this.#withoutOthers(region, mine);
+    if (!on) clearOthers(mine, region, this.regions);
     const automatic = !region.proposed && !this.replaces;
     const keep = on ? 255 & ~(REMOVE | WEIGHT) : 255 & ~(WEIGHT | (automatic ? 0 : ADD));
     const set = on ? (automatic ? 0 : ADD) : automatic ? REMOVE : 0;
@@ -189,31 +166,29 @@ export class MaskDocument {
 
   /** Give a region a weight of its own. @param {Region} region @param {number} level 0..255 */
   weigh(region, level) {
-    const mine = pixelsOf(region), box = region.patchBox, reach = this.grid.growth_px;
+    const mine = pixelsOf(region);
     this.#dropWeight(region, mine);
-    const wide = {
-      x0: Math.max(0, box.x0 - reach), y0: Math.max(0, box.y0 - reach),
-      x1: Math.min(this.width, box.x1 + reach), y1: Math.min(this.height, box.y1 + reach),
-    };
-    const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
-    eachRun(mine, box, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, REMOVE));
-    eachRun(grown, wide, (y, x0, x1) => {
+    const wide = grown(mine, region.patchBox, this.grid.growth_px, this);
+    eachRun(mine, region.patchBox, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~ADD, REMOVE));
+    eachRun(wide.bitmap, wide.box, (y, x0, x1) => {
       this.flags.span(y, x0, x1, 255, WEIGHT);
       this.levels.span(y, x0, x1, 0, level);
     });
-    this.#touch(wide, false);
+    this.#touch(wide.box, false);
   }
 
   /** Call a region another kind: it takes that kind's colour and weight. @param {Region} region @param {string} kind */
   reclass(region, kind) {
     if (kind === region.kind) return;
-    const before = this.#levelOf(region.kind), level = this.#levelOf(kind);
+    const before = this.#levelOf(region.kind);
+    const level = this.#levelOf(kind);
     this.#name(renamed(this.kinds, region, kind));
     this.#touch(region.patchBox, true);
     if (region.state === "off" && before < 255) return; // a person does not want it masked, whatever it is
     if (level !== before || region.weight !== null) {
+      const automatic = region.proposed || this.replaces ? 0 : this.#levelOf(region.foundKind);
       if (level === 255) this.toggle(region, false);
-      else if (level === (region.proposed || this.replaces ? 0 : this.#levelOf(region.foundKind))) this.toggle(region, true);
+      else if (level === automatic) this.toggle(region, true);
       else this.weigh(region, level);
     }
     const bits = this.#bitsOf(region);
@@ -227,7 +202,9 @@ export class MaskDocument {
 
   /** Nothing on this image is to be masked. */
   clear() {
-    for (const plane of [this.flags, this.levels]) for (const key of [...plane.tiles.keys()]) plane.writable(key).fill(0);
+    for (const plane of [this.flags, this.levels]) {
+      for (const key of [...plane.tiles.keys()]) plane.writable(key).fill(0);
+    }
     this.replaces = true;
     this.dirty = this.bounds;
   }
@@ -243,7 +220,7 @@ export class MaskDocument {
   /** Make masked what is not, and the other way round. */
   invert() {
     for (let y = 0; y < this.height; y++) {
-      for (let x = 0; x < this.width; ) {
+      for (let x = 0; x < this.width;) {
         const masked = this.isMasked(x, y);
         let end = x + 1;
         while (end < this.width && this.isMasked(end, y) === masked) end++;
@@ -259,18 +236,16 @@ export class MaskDocument {
     const extent = this.flags.extent();
     if (!extent) return;
     const reach = Math.abs(by);
-    const box = {
-      x0: Math.max(0, extent.x0 - reach), y0: Math.max(0, extent.y0 - reach),
-      x1: Math.min(this.width, extent.x1 + reach), y1: Math.min(this.height, extent.y1 + reach),
-    };
-    const width = box.x1 - box.x0, height = box.y1 - box.y0;
+    const box = padded(extent, reach, this.width, this.height);
+    const width = box.x1 - box.x0;
+    const height = box.y1 - box.y0;
     const source = new Uint8Array(width * height);
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) source[y * width + x] = Number(this.isMasked(box.x0 + x, box.y0 + y) === by > 0);
     }
-    const grown = dilate(source, width, height, reach);
-    for (let at = 0; at < grown.length; at++) grown[at] = Number(grown[at] && !source[at]); // only what changes
-    eachRun(grown, box, (y, x0, x1) => this.#set(y, x0, x1, by > 0));
+    const changes = dilate(source, width, height, reach);
+    for (let at = 0; at < changes.length; at++) changes[at] = Number(changes[at] && !source[at]);
+    eachRun(changes, box, (y, x0, x1) => this.#set(y, x0, x1, by > 0));
     this.#touch(box, by > 0);
   }
 
@@ -304,40 +279,24 @@ export class MaskDocument {
     else this.flags.span(y, x0, x1, 255 & ~(ADD | WEIGHT), REMOVE);
   }
 
-  /** @param {Uint32Array} runs @param {Rect} box @param {number} keep @param {number} set */
-  #paint(runs, box, keep, set) {
-    Plane.eachSpan(runs, box, (y, x0, x1) => this.flags.span(y, x0, x1, keep, set));
-  }
-
   #paintAutomatic() {
     const level = (/** @type {Region} */ region) => this.#levelOf(region.foundKind);
     const drawn = this.regions.filter((region) => !region.proposed && level(region) < 255);
     drawn.sort((one, other) => level(other) - level(one)); // the lowest weight wins, so it goes last
-    for (const region of drawn) this.#paint(region.runs, region.patchBox, 255 & ~KIND_BITS, this.#bitsOf(region));
+    for (const region of drawn) this.flags.paint(region.runs, region.patchBox, 255 & ~KIND_BITS, this.#bitsOf(region));
   }
 
   /** @param {Region} region */
   #note(region) {
     if (region.proposed || this.#levelOf(region.foundKind) === 255) return;
-    const bit = bitOf(region.foundKind);
-    Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => this.found.span(y, x0, x1, 255, bit));
+    this.found.paint(region.runs, region.patchBox, 255, bitOf(region.foundKind));
   }
 
   /** What follows from a finished change. */
   #settle() {
     for (const region of this.regions) judge(region, this);
     const before = this.holes;
-    this.holes = new Plane(this.width, this.height);
-    const close = (/** @type {import("./holes.js").Row[]} */ rows, /** @type {number} */ bits) => {
-      if (!rows.some((row) => row.length)) return;
-      for (const hole of holesOf(grownRows(rows, this.width, this.grid.growth_px), this.width, this.grid.hole_area_px)) {
-        for (const [y, x0, x1] of hole.spans) this.holes.span(y, x0, x1, 255, bits);
-      }
-    };
-    if (!this.replaces) {
-      for (const { bits } of this.weights) close(rowsOf(this.found, bits, this.flags, REMOVE), bits);
-    }
-    if (!this.alreadyGrown) close(rowsOf(this.flags, ADD), ADDED_HOLE);
+    this.holes = smallHoles(this);
     this.dirty = union(this.dirty, this.holes.differs(before));
   }
 
@@ -359,35 +318,17 @@ export class MaskDocument {
   }
 
   /** @param {Region} region @param {Uint8Array} mine */
-  #withoutOthers(region, mine) {
-    const box = region.patchBox, width = box.x1 - box.x0;
-    for (const other of this.regions) {
-      if (other === region || other.state !== "on" || !overlap(other.patchBox, box)) continue;
-      Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => {
-        if (y < box.y0 || y >= box.y1) return;
-        const from = Math.max(x0, box.x0), to = Math.min(x1, box.x1);
-        if (to > from) mine.fill(0, (y - box.y0) * width + from - box.x0, (y - box.y0) * width + to - box.x0);
-      });
-    }
-  }
-
-  /** @param {Region} region @param {Uint8Array} mine */
   #dropWeight(region, mine) {
     if (region.weight === null) return;
-    const reach = this.grid.growth_px, box = region.patchBox;
-    const wide = { x0: box.x0 - reach, y0: box.y0 - reach, x1: box.x1 + reach, y1: box.y1 + reach };
-    const grown = dilate(framed(mine, box, wide), wide.x1 - wide.x0, wide.y1 - wide.y0, reach);
-    eachRun(grown, wide, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~WEIGHT, 0));
-    this.#touch(wide, false);
+    const wide = grown(mine, region.patchBox, this.grid.growth_px, this);
+    eachRun(wide.bitmap, wide.box, (y, x0, x1) => this.flags.span(y, x0, x1, 255 & ~WEIGHT, 0));
+    this.#touch(wide.box, false);
   }
 
   /** @param {Rect} rect @param {boolean} grows */
   #touch(rect, grows) {
     const reach = grows ? this.addReach : Math.max(this.grid.growth_px, this.addReach) * 2;
-    this.dirty = union(this.dirty, {
-      x0: Math.max(0, rect.x0 - reach), y0: Math.max(0, rect.y0 - reach),
-      x1: Math.min(this.width, rect.x1 + reach), y1: Math.min(this.height, rect.y1 + reach),
-    });
+    this.dirty = union(this.dirty, padded(rect, reach, this.width, this.height));
   }
 }
 

@@ -4,33 +4,69 @@
 
 /** @type {{title: string, keys: Help[]}[]} */
 export const KEY_HELP = [
-  { title: "Images", keys: [
-    { keys: "Space", does: "accept and go on" }, { keys: "A · ←", does: "previous image" },
-    { keys: "D · →", does: "next image" }, { keys: "N", does: "nothing to mask" },
-    { keys: "R", does: "exclude from exports, or take that back" }, { keys: "S", does: "skip for now" },
-    { keys: "G", does: "grid of thumbnails" },
-  ] },
-  { title: "Drawing", keys: [
-    { keys: "V", does: "select: switch regions on and off" }, { keys: "B", does: "brush" }, { keys: "E", does: "eraser" },
-    { keys: "L", does: "lasso" }, { keys: "P", does: "polygon (Enter closes it)" }, { keys: "M", does: "rectangle" },
-    { keys: "Q", does: "click to add an object" }, { keys: "W", does: "click to remove one" },
-    { keys: "[ ]", does: "smaller and larger brush" }, { keys: "H", does: "move the picture" },
-    { keys: "Shift", does: "held: left button unmasks" },
-  ] },
-  { title: "View", keys: [
-    { keys: "O", does: "hold: the original" }, { keys: "1 2 3", does: "overlay, mask, what the trainer sees" },
-    { keys: "+ −", does: "zoom" }, { keys: "0", does: "whole image" }, { keys: "9", does: "one to one" },
-  ] },
-  { title: "Undo", keys: [
-    { keys: "Ctrl+Z", does: "undo, also on earlier images" }, { keys: "Ctrl+Shift+Z · Ctrl+Y", does: "redo" },
-    { keys: "Esc", does: "give up what is being drawn" }, { keys: "?", does: "this help" },
-  ] },
+  {
+    title: "Images",
+    keys: [
+      { keys: "Space", does: "accept and go on" },
+      { keys: "A · ←", does: "previous image" },
+      { keys: "D · →", does: "next image" },
+      { keys: "N", does: "nothing to mask" },
+      { keys: "R", does: "exclude from exports, or take that back" },
+      { keys: "S", does: "skip for now" },
+      { keys: "G", does: "grid of thumbnails" },
+    ],
+  },
+  {
+    title: "Drawing",
+    keys: [
+      { keys: "V", does: "select: switch regions on and off" },
+      { keys: "B", does: "brush" },
+      { keys: "E", does: "eraser" },
+      { keys: "L", does: "lasso" },
+      { keys: "P", does: "polygon (Enter closes it)" },
+      { keys: "M", does: "rectangle" },
+      { keys: "Q", does: "click to add an object" },
+      { keys: "W", does: "click to remove one" },
+      { keys: "[ ]", does: "smaller and larger brush" },
+      { keys: "H", does: "move the picture" },
+      { keys: "Shift", does: "held: left button unmasks" },
+    ],
+  },
+  {
+    title: "View",
+    keys: [
+      { keys: "O", does: "hold: the original" },
+      { keys: "1 2 3", does: "overlay, mask, what the trainer sees" },
+      { keys: "+ −", does: "zoom" },
+      { keys: "0", does: "whole image" },
+      { keys: "9", does: "one to one" },
+    ],
+  },
+  {
+    title: "Undo",
+    keys: [
+      { keys: "Ctrl+Z", does: "undo, also on earlier images" },
+      { keys: "Ctrl+Shift+Z · Ctrl+Y", does: "redo" },
+      { keys: "Esc", does: "give up what is being drawn" },
+      { keys: "?", does: "this help" },
+    ],
+  },
 ];
 
 /** What a person may do while the thumbnails cover the picture: nothing about an image that is not in sight. */
 const ON_GRID = new Set(["grid", "help", "undo", "redo"]);
 const MOVES_FOCUS = new Set(["tab", "arrowup", "arrowdown", "arrowleft", "arrowright", "home", "end"]);
-const CHECKED_OR_PUSHED = new Set(["checkbox", "radio", "range", "button", "submit", "reset", "image", "file", "color"]);
+const CHECKED_OR_PUSHED = new Set([
+  "checkbox",
+  "radio",
+  "range",
+  "button",
+  "submit",
+  "reset",
+  "image",
+  "file",
+  "color",
+]);
 
 /**
  * @param {Record<string, () => void>} actions by name
@@ -39,10 +75,38 @@ const CHECKED_OR_PUSHED = new Set(["checkbox", "radio", "range", "button", "subm
 export function listenToKeys(actions, original) {
   /** @type {Record<string, string>} */
   const plain = {
-    " ": "accept", a: "previous", arrowleft: "previous", d: "next", arrowright: "next", n: "nothing", r: "exclude", s: "skip",
-    g: "grid", v: "select", b: "brush", e: "eraser", l: "lasso", p: "polygon", m: "rectangle", q: "add", w: "remove",
-    h: "hand", "[": "smaller", "]": "larger", 0: "fit", 9: "actual", "+": "zoomIn", "=": "zoomIn", "-": "zoomOut",
-    1: "overlay", 2: "mask", 3: "trainer", "?": "help", enter: "finish", backspace: "back", escape: "cancel",
+    " ": "accept",
+    a: "previous",
+    arrowleft: "previous",
+    d: "next",
+    arrowright: "next",
+    n: "nothing",
+    r: "exclude",
+    s: "skip",
+    g: "grid",
+    v: "select",
+    b: "brush",
+    e: "eraser",
+    l: "lasso",
+    p: "polygon",
+    m: "rectangle",
+    q: "add",
+    w: "remove",
+    h: "hand",
+    "[": "smaller",
+    "]": "larger",
+    0: "fit",
+    9: "actual",
+    "+": "zoomIn",
+    "=": "zoomIn",
+    "-": "zoomOut",
+    1: "overlay",
+    2: "mask",
+    3: "trainer",
+    "?": "help",
+    enter: "finish",
+    backspace: "back",
+    escape: "cancel",
   };
   const reached = watchFocus();
   addEventListener("keydown", (event) => {
@@ -68,7 +132,8 @@ export function listenToKeys(actions, original) {
   addEventListener("keyup", (event) => {
     if (event.key.toLowerCase() === "o") original(false);
     // A control acts when Space is let go.
-    if (event.key === " " && !document.querySelector("dialog[open]") && !wants(event.target, " ", reached())) event.preventDefault();
+    if (event.key !== " " || document.querySelector("dialog[open]") || wants(event.target, " ", reached())) return;
+    event.preventDefault();
   });
   addEventListener("blur", () => original(false));
 
@@ -88,10 +153,29 @@ export function listenToKeys(actions, original) {
  * @returns {() => boolean}
  */
 function watchFocus() {
-  let byKeyboard = true, reached = true;
-  addEventListener("pointerdown", () => { byKeyboard = reached = false; }, true);
-  addEventListener("keydown", (event) => { if (MOVES_FOCUS.has(event.key.toLowerCase())) byKeyboard = true; }, true);
-  addEventListener("focusin", () => { reached = byKeyboard; }, true);
+  let byKeyboard = true;
+  let reached = true;
+  addEventListener(
+    "pointerdown",
+    () => {
+      byKeyboard = reached = false;
+    },
+    true,
+  );
+  addEventListener(
+    "keydown",
+    (event) => {
+      if (MOVES_FOCUS.has(event.key.toLowerCase())) byKeyboard = true;
+    },
+    true,
+  );
+  addEventListener(
+    "focusin",
+    () => {
+      reached = byKeyboard;
+    },
+    true,
+  );
   return () => reached;
 }
 
@@ -106,9 +190,14 @@ function isTyping(target) {
 function wants(target, key, reached) {
   if (!(target instanceof HTMLElement)) return false;
   if (target.closest("#grid")) return key === " " || key === "enter"; // there they tick and open, never accept
-  if (target instanceof HTMLSelectElement) return (reached || isOpen(target)) && (key.length === 1 || key.startsWith("arrow") || key === "enter" || key === "escape");
+  if (target instanceof HTMLSelectElement) {
+    const chooses = key.length === 1 || key.startsWith("arrow") || key === "enter" || key === "escape";
+    return chooses && (reached || isOpen(target));
+  }
   if (!reached) return false;
-  if (target instanceof HTMLInputElement && target.type === "range") return key.startsWith("arrow") || key === "home" || key === "end";
+  if (target instanceof HTMLInputElement && target.type === "range") {
+    return key.startsWith("arrow") || key === "home" || key === "end";
+  }
   if (target.getAttribute("role") === "radio") return key === " " || key === "enter" || key.startsWith("arrow");
   return (key === " " || key === "enter") && target.matches("button, a, summary, input");
 }

@@ -1,6 +1,7 @@
 // The queue as a strip of rows and as a grid of thumbnails. Only what is on screen exists.
 
 import { thumbnailAddress, tokenOf } from "./api.js";
+import { make } from "./elements.js";
 
 /** @typedef {import("./queue.js").Queue} Queue */
 /** @typedef {import("./queue.js").Row} Row */
@@ -20,14 +21,6 @@ export function describe(row) {
   return { doubt, state, corrected };
 }
 
-/** @param {string} tag @param {string} [name] @param {string} [text] */
-export function make(tag, name, text) {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
 /** @param {Row} row */
 function thumbnail(row) {
   const picture = new Image();
@@ -42,7 +35,11 @@ function thumbnail(row) {
 /** @param {Row} row */
 function badge(row) {
   const { state, corrected } = describe(row);
-  const sign = make("span", `badge ${row.decision ?? (corrected ? "corrected" : state.replace(" ", "-"))}`, /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "");
+  const sign = make(
+    "span",
+    `badge ${row.decision ?? (corrected ? "corrected" : state.replace(" ", "-"))}`,
+    /** @type {any} */ (DECISION_SIGNS)[row.decision ?? ""] ?? "",
+  );
   sign.setAttribute("aria-hidden", "true");
   return sign;
 }
@@ -104,9 +101,11 @@ class Scroller {
 
   /** @param {number} at */
   reveal(at) {
-    const top = at * this.height, { scrollTop, clientHeight } = this.element;
+    const top = at * this.height;
+    const { scrollTop, clientHeight } = this.element;
+    const isBelow = top + this.height > scrollTop + clientHeight;
     if (top < scrollTop) this.element.scrollTop = top - this.height;
-    else if (top + this.height > scrollTop + clientHeight) this.element.scrollTop = top - clientHeight + 2 * this.height;
+    else if (isBelow) this.element.scrollTop = top - clientHeight + 2 * this.height;
   }
 }
 
@@ -116,7 +115,8 @@ export class Strip {
   constructor(element, queue, open) {
     this.queue = queue;
     this.scroller = new Scroller(element, ROW_PX, (at) => {
-      const row = queue.list[at], { doubt, state } = describe(row);
+      const row = queue.list[at];
+      const { doubt, state } = describe(row);
       const button = /** @type {HTMLButtonElement} */ (make("button", "strip-row"));
       button.type = "button";
       const why = state === "to review" || row.failed ? row.reasons.join(" ") : "";
@@ -185,13 +185,16 @@ export class Grid {
     const line = make("div", "grid-line");
     line.style.setProperty("--columns", String(this.columns));
     const first = at * this.columns;
-    this.queue.list.slice(first, first + this.columns).forEach((row, index) => line.append(this.#card(row, first + index)));
+    this.queue.list
+      .slice(first, first + this.columns)
+      .forEach((row, index) => line.append(this.#card(row, first + index)));
     return line;
   }
 
   /** @param {Row} row @param {number} place */
   #card(row, place) {
-    const { doubt, state } = describe(row), card = make("div", "card");
+    const { doubt, state } = describe(row);
+    const card = make("div", "card");
     const box = /** @type {HTMLInputElement} */ (make("input"));
     box.type = "checkbox";
     box.checked = this.chosen.has(row.id);
@@ -224,6 +227,8 @@ export class Grid {
     }
     this.last = place;
     this.renew();
-    /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-place="${place}"]`))?.focus({ preventScroll: true }); // it is a new one
+    // It is a new one.
+    const card = /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-place="${place}"]`));
+    card?.focus({ preventScroll: true });
   }
 }

@@ -3,7 +3,8 @@
 import { getQueue } from "./api.js";
 import { ClickAssist } from "./clicks.js";
 import { Controls } from "./controls.js";
-import { Frame } from "./frame.js";
+import { at } from "./elements.js";
+import { Shell } from "./shell.js";
 import { Outbox } from "./outbox.js";
 import { listenToKeys } from "./keys.js";
 import { Marks } from "./marks.js";
@@ -18,9 +19,6 @@ import { makeTools } from "./tools.js";
 
 const NEAR_CSS_PX = 10;
 
-/** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
-
 async function start() {
   const answer = await getQueue();
   document.title = `${answer.store} · automask review`;
@@ -29,23 +27,27 @@ async function start() {
   const stage = new Stage(at("stage"));
   const session = new Session(queue, stage, sync);
   const marks = new Marks(stage);
-  const frame = new Frame({ queue, sync, session, stage });
-  const clicks = new ClickAssist(session, (found, adds) => marks.candidate(found, adds), (message) => frame.say(message));
-  const spreading = new Spreading(session, (message) => frame.say(message));
+  const shell = new Shell({ queue, sync, session, stage });
+  const clicks = new ClickAssist(
+    session,
+    (found, adds) => marks.candidate(found, adds),
+    (message) => shell.say(message),
+  );
+  const spreading = new Spreading(session, (message) => shell.say(message));
   const panel = new Panel(at("panel"), session, {
     highlight: (region) => marks.highlight(region),
     show: (region) => stage.reveal(region.box),
-    revert: (revision) => void frame.revert(revision),
+    revert: (revision) => void shell.revert(revision),
     spread: (part) => void spreading.open(part),
     takeBack: (operation) => session.takeBack(operation),
     framesOff: () => {
       session.framesOffEverywhere();
-      frame.say("The frames of all images are trained. Ctrl+Z takes it back.");
+      shell.say("The frames of all images are trained. Ctrl+Z takes it back.");
     },
     decideTemplate: (template, decision) => {
       session.decideTemplate(template, decision);
       const images = queue.rows.filter((row) => row.templates.includes(template)).length;
-      frame.say(`${decision === "forget" ? "Forgotten" : "Masked"} on ${images} images. Ctrl+Z takes it back.`);
+      shell.say(`${decision === "forget" ? "Forgotten" : "Masked"} on ${images} images. Ctrl+Z takes it back.`);
     },
   });
 
@@ -61,7 +63,7 @@ async function start() {
     untrace: () => marks.untrace(),
     pick(point, primary) {
       const region = session.doc?.regionAt(point.x, point.y);
-      if (!region) return frame.say("There is no region here. Draw with the brush (B) or click an object (Q).");
+      if (!region) return shell.say("There is no region here. Draw with the brush (B) or click an object (Q).");
       if (primary) panel.toggle(region, region.state !== "on");
       panel.reveal(region);
       marks.highlight(region);
@@ -76,12 +78,16 @@ async function start() {
     radius: () => controls.radius,
     near: () => NEAR_CSS_PX / stage.view.zoom,
   });
-  const controls = new Controls(at("stage-frame"), stage, tools);
+  const controls = new Controls(at("stage-area"), stage, tools);
   controls.addEventListener("tool", () => {
     clicks.stop();
     marks.highlight(null);
   });
-  listen(stage, () => controls.tool, (event) => controls.follow(event));
+  listen(
+    stage,
+    () => controls.tool,
+    (event) => controls.follow(event),
+  );
   stage.element.addEventListener("pointerleave", () => {
     controls.leave();
     clicks.stop();
@@ -104,16 +110,19 @@ async function start() {
 
   const choose = Object.fromEntries(Object.keys(tools).map((name) => [name, () => controls.choose(name)]));
   const actions = {
-    ...frame.actions, ...choose,
-    smaller: () => controls.smaller(), larger: () => controls.larger(),
-    finish: () => void controls.tool.finish?.(), back: () => void controls.tool.back?.(),
+    ...shell.actions,
+    ...choose,
+    smaller: () => controls.smaller(),
+    larger: () => controls.larger(),
+    finish: () => void controls.tool.finish?.(),
+    back: () => void controls.tool.back?.(),
     cancel: () => controls.tool.cancel?.(),
   };
-  listenToKeys(actions, (held) => frame.original(held));
+  listenToKeys(actions, (held) => shell.original(held));
   controls.choose("select");
 
   await sync.resume();
-  await frame.openFirst();
+  await shell.openFirst();
   document.body.dataset.ready = "true"; // for those who drive the page by script
 }
 

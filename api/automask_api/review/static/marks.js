@@ -17,7 +17,9 @@ export class Marks {
   /** Outline one region (or anything with a box) and all proposals. @param {Region|null} region */
   highlight(region) {
     this.region = region;
-    const shown = (this.stage.doc?.regions ?? []).filter((one) => one === region || (one.proposed && one.state === "off"));
+    const shown = (this.stage.doc?.regions ?? []).filter(
+      (one) => one === region || (one.proposed && one.state === "off"),
+    );
     if (region && !shown.includes(region)) shown.push(region); // something drawn
     this.stage.marks.replaceChildren(...shown.flatMap((one) => outline(one, one === region)), ...this.traced);
   }
@@ -41,11 +43,14 @@ export class Marks {
   candidate(found, adds) {
     this.canvas.hidden = !found;
     if (!found) return;
-    const { box, bitmap } = found, width = box.x1 - box.x0, height = box.y1 - box.y0;
+    const { box, bitmap } = found;
+    const width = box.x1 - box.x0;
+    const height = box.y1 - box.y0;
     const step = Math.max(1, Math.ceil(Math.sqrt((width * height) / 1e6)));
     this.canvas.width = Math.max(1, Math.floor(width / step));
     this.canvas.height = Math.max(1, Math.floor(height / step));
-    const image = new ImageData(this.canvas.width, this.canvas.height), words = new Uint32Array(image.data.buffer);
+    const image = new ImageData(this.canvas.width, this.canvas.height);
+    const words = new Uint32Array(image.data.buffer);
     const colour = adds ? 0xb0623bff : 0xb0ffffff; // ABGR: the hand's red, or white
     for (let y = 0; y < this.canvas.height; y++) {
       for (let x = 0; x < this.canvas.width; x++) {
@@ -60,7 +65,12 @@ export class Marks {
 /** @param {Region} region @param {boolean} strong */
 function outline(region, strong) {
   const { x0, y0, x1, y1 } = region.box;
-  const corners = region.polygon ?? [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+  const corners = region.polygon ?? [
+    [x0, y0],
+    [x1, y0],
+    [x1, y1],
+    [x0, y1],
+  ];
   return ["under", "line"].map((name) => {
     const shape = document.createElementNS(SPACE, "polygon");
     shape.setAttribute("points", corners.map(([x, y]) => `${x},${y}`).join(" "));

@@ -1,8 +1,8 @@
 // The side panel: why the image is here, coverage, regions, facts, and who changed what.
 
-import { KINDS } from "./document.js";
-import { make } from "./lists.js";
+import { make } from "./elements.js";
 import { drawnParts, regionPart } from "./parts.js";
+import { KINDS } from "./regions.js";
 import { Versions } from "./versions.js";
 
 /** @typedef {import("./document.js").Region} Region */
@@ -49,8 +49,9 @@ export class Panel {
     this.list.replaceChildren(...this.rows.values());
     if (!doc.regions.length) this.list.append(make("li", "nothing", "Nothing was found on this image."));
     this.settle();
-    this.issues.replaceChildren(...description.issues.map((/** @type {any} */ issue) =>
-      make("li", issue.severity, issue.message)));
+    this.issues.replaceChildren(
+      ...description.issues.map((/** @type {any} */ issue) => make("li", issue.severity, issue.message)),
+    );
     this.versions.close();
     this.parts.replaceChildren();
     this.refresh();
@@ -63,9 +64,12 @@ export class Panel {
     this.explain();
     this.facts.replaceChildren();
     for (const [name, value] of [
-      ["Size", `${doc.width} × ${doc.height}`], ["Confidence", confidenceOf(description)],
+      ["Size", `${doc.width} × ${doc.height}`],
+      ["Confidence", confidenceOf(description)],
       ["Training grid", `${doc.grid.columns} × ${doc.grid.rows} cells`],
-    ]) this.facts.append(make("dt", "", name), make("dd", "", value));
+    ]) {
+      this.facts.append(make("dt", "", name), make("dd", "", value));
+    }
   }
 
   /** Say why the image waits for a person, or that it does not. */
@@ -74,7 +78,9 @@ export class Panel {
     if (!row) return;
     const waits = row.decision !== "accepted" && row.decision !== "excluded" && row.reasons.length > 0;
     const settled = { accepted: "It does not wait: you accepted it.", excluded: "It does not wait: it is excluded." };
-    const words = waits ? row.reasons : [/** @type {any} */ (settled)[row.decision ?? ""] ?? "Nothing was asked about it."];
+    const words = waits
+      ? row.reasons
+      : [/** @type {any} */ (settled)[row.decision ?? ""] ?? "Nothing was asked about it."];
     this.reasons.replaceChildren(...words.map((/** @type {string} */ one) => make("li", "", one)));
     this.reasons.classList.toggle("settled", !waits);
   }
@@ -95,7 +101,10 @@ export class Panel {
       /** @type {HTMLElement} */ (row.querySelector(".dot")).className = `dot kind-${region.kind}`;
       /** @type {HTMLElement} */ (row.querySelector(".name")).textContent = nameOf(region);
       /** @type {HTMLSelectElement} */ (row.querySelector("select")).value = region.kind;
-      box.setAttribute("aria-label", `Mask ${region.kind} ${[...this.rows.keys()].indexOf(region) + 1} ${region.text ?? ""}`.trim());
+      box.setAttribute(
+        "aria-label",
+        `Mask ${region.kind} ${[...this.rows.keys()].indexOf(region) + 1} ${region.text ?? ""}`.trim(),
+      );
       const weight = /** @type {HTMLInputElement} */ (row.querySelector("input[type=range]"));
       const level = region.weight ?? 0;
       weight.value = String(Math.round((100 * level) / 255));
@@ -108,17 +117,25 @@ export class Panel {
   #showParts() {
     const { doc, token, history } = this.session;
     const steps = history.done.filter((step) => step.token === token);
-    this.parts.replaceChildren(...(doc ? drawnParts(doc, steps) : []).map((part) => {
-      const row = make("li", "part"), words = make("span", "words", part.masks ? "Added by hand" : "Unmasked by hand");
-      words.append(make("small", "", `${part.box.x1 - part.box.x0} × ${part.box.y1 - part.box.y0} px`));
-      const button = this.#spreadButton(() => part);
-      row.append(make("span", "dot kind-hand"), words, button);
-      const shown = /** @type {any} */ ({ box: part.box, polygon: null, kind: "hand" });
-      for (const [event, target] of [["pointerenter", shown], ["pointerleave", null], ["focusin", shown], ["focusout", null]]) {
-        row.addEventListener(event, () => this.hands.highlight(target));
-      }
-      return row;
-    }));
+    this.parts.replaceChildren(
+      ...(doc ? drawnParts(doc, steps) : []).map((part) => {
+        const row = make("li", "part");
+        const words = make("span", "words", part.masks ? "Added by hand" : "Unmasked by hand");
+        words.append(make("small", "", `${part.box.x1 - part.box.x0} × ${part.box.y1 - part.box.y0} px`));
+        const button = this.#spreadButton(() => part);
+        row.append(make("span", "dot kind-hand"), words, button);
+        const shown = /** @type {any} */ ({ box: part.box, polygon: null, kind: "hand" });
+        for (const [event, target] of [
+          ["pointerenter", shown],
+          ["pointerleave", null],
+          ["focusin", shown],
+          ["focusout", null],
+        ]) {
+          row.addEventListener(event, () => this.hands.highlight(target));
+        }
+        return row;
+      }),
+    );
   }
 
   /** @param {() => import("./parts.js").Part} part */
@@ -132,14 +149,22 @@ export class Panel {
 
   /** One decision about a recurring mark, for all images. @param {string} template @param {boolean} isProposed */
   #templateButtons(template, isProposed) {
-    const button = (/** @type {string} */ words, /** @type {string} */ title, /** @type {"apply"|"forget"} */ decision) => {
+    const button = (
+      /** @type {string} */ words,
+      /** @type {string} */ title,
+      /** @type {"apply"|"forget"} */ decision,
+    ) => {
       const one = /** @type {HTMLButtonElement} */ (make("button", `outlined ${decision}`, words));
       one.type = "button";
       one.title = title;
       one.addEventListener("click", () => this.hands.decideTemplate(template, decision));
       return one;
     };
-    const forget = button("This is no recurring mark: forget it", "Never mask it by itself again, on any image", "forget");
+    const forget = button(
+      "This is no recurring mark: forget it",
+      "Never mask it by itself again, on any image",
+      "forget",
+    );
     return isProposed ? [button("Mask it on all images", "It was put on these images", "apply"), forget] : [forget];
   }
 
@@ -171,15 +196,16 @@ export class Panel {
     const kind = /** @type {HTMLSelectElement} */ (make("select", "kind"));
     kind.setAttribute("aria-label", `Kind of region ${number}`);
     for (const one of KINDS) kind.append(new Option(one, one, false, one === region.kind));
-    kind.addEventListener("change", () =>
-      this.session.edit("kind", (doc) => doc.reclass(region, kind.value)));
+    kind.addEventListener("change", () => this.session.edit("kind", (doc) => doc.reclass(region, kind.value)));
 
     const weight = /** @type {HTMLInputElement} */ (make("input"));
     weight.type = "range";
     weight.max = "100";
     weight.setAttribute("aria-label", `Training weight of region ${number}`);
     const shown = make("output");
-    weight.addEventListener("input", () => { shown.textContent = `${weight.value} %`; });
+    weight.addEventListener("input", () => {
+      shown.textContent = `${weight.value} %`;
+    });
     weight.addEventListener("change", () => this.#weigh(region, Number(weight.value)));
 
     const title = /** @type {HTMLButtonElement} */ (make("button", "title"));
@@ -203,7 +229,12 @@ export class Panel {
     offer.append(this.#spreadButton(() => regionPart(/** @type {any} */ (this.session.doc), region)));
     if (region.template !== null) offer.append(...this.#templateButtons(region.template, region.proposed));
     row.append(title, toggle, controls, offer);
-    for (const [event, target] of [["pointerenter", region], ["pointerleave", null], ["focusin", region], ["focusout", null]]) {
+    for (const [event, target] of [
+      ["pointerenter", region],
+      ["pointerleave", null],
+      ["focusin", region],
+      ["focusout", null],
+    ]) {
       row.addEventListener(/** @type {string} */ (event), () => this.hands.highlight(/** @type {any} */ (target)));
     }
     return row;
@@ -215,7 +246,9 @@ export class Panel {
 
   #switchFramesOff() {
     const frames = this.#framesOn();
-    this.session.edit("all frames off", (doc) => { for (const region of frames) doc.toggle(region, false); });
+    this.session.edit("all frames off", (doc) => {
+      for (const region of frames) doc.toggle(region, false);
+    });
     this.refresh();
   }
 
@@ -235,7 +268,8 @@ export class Panel {
 }
 
 /** @param {Region} region */
-const nameOf = ({ text, kind, words, describedKind }) => (text ? `“${text}”` : capital(kind === describedKind ? words : kind));
+const nameOf = ({ text, kind, words, describedKind }) =>
+  text ? `“${text}”` : capital(kind === describedKind ? words : kind);
 
 /** @param {string} words */
 const capital = (words) => words.slice(0, 1).toUpperCase() + words.slice(1);

@@ -1,7 +1,7 @@
 // What a person drew, as things: what one act drew (of earlier visits: what lies close together), and the pixels of
 // regions, both to be named again.
 
-import { ADD, REMOVE } from "./document.js";
+import { ADD, REMOVE } from "./bits.js";
 import { overlap } from "./bitmaps.js";
 import { Plane, union as around } from "./plane.js";
 
@@ -25,10 +25,11 @@ export function drawnParts(doc, steps) {
     const runs = doc.flags.runs(masks ? ADD : REMOVE);
     if (!runs) return [];
     const plane = new Plane(doc.width, doc.height);
-    Plane.eachSpan(runs, doc.bounds, (y, x0, x1) => plane.span(y, x0, x1, 0, 1));
-    for (const region of doc.regions) { // what its own switch did is told by the region
+    plane.paint(runs, doc.bounds, 0, 1);
+    for (const region of doc.regions) {
+      // what its own switch did is told by the region
       if (masks ? !region.proposed || region.state === "off" : !isSwitchedOff(doc, region)) continue;
-      Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => plane.span(y, x0, x1, 0, 0));
+      plane.paint(region.runs, region.patchBox, 0, 0);
     }
     const found = apart(plane, doc.bounds).map((part) => ({ ...part, masks }));
     return byAct(found, doc, steps, masks ? ADD : REMOVE);
@@ -44,12 +45,13 @@ function isSwitchedOff(doc, region) {
   if (region.proposed || doc.replaces || region.state === "on") return false;
   if (region.state === "off") return true;
   const own = new Plane(doc.width, doc.height);
-  Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 1));
+  own.paint(region.runs, region.patchBox, 0, 1);
   for (const other of doc.regions) {
     if (other === region || other.state !== "on" || !overlap(other.patchBox, region.patchBox)) continue;
-    Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => own.span(y, x0, x1, 0, 0));
+    own.paint(other.runs, other.patchBox, 0, 0);
   }
-  let count = 0, unmasked = 0;
+  let count = 0;
+  let unmasked = 0;
   Plane.eachSpan(region.runs, region.patchBox, (y, x0, x1) => {
     for (let x = x0; x < x1; x++) {
       if (!own.get(x, y)) continue;
@@ -65,7 +67,8 @@ function isSwitchedOff(doc, region) {
  * @param {Part[]} parts @param {MaskDocument} doc @param {Step[]} steps @param {number} bit of the flags
  */
 function byAct(parts, doc, steps, bit) {
-  const after = new Map(doc.flags.tiles), joined = [];
+  const after = new Map(doc.flags.tiles);
+  const joined = [];
   let left = parts;
   for (const step of [...steps].reverse()) {
     for (const change of [...step.changes].reverse()) {
@@ -86,9 +89,10 @@ function byAct(parts, doc, steps, bit) {
 function isTouched(part, before, after, bit) {
   for (const [key, tile] of part.plane.tiles) {
     if (!before.has(key)) continue;
-    const old = before.get(key), now = after.get(key);
+    const old = before.get(key);
+    const now = after.get(key);
     for (let at = 0; at < tile.length; at++) {
-      if (tile[at] && (((old?.[at] ?? 0) ^ (now?.[at] ?? 0)) & bit)) return true;
+      if (tile[at] && ((old?.[at] ?? 0) ^ (now?.[at] ?? 0)) & bit) return true;
     }
   }
   return false;
@@ -127,16 +131,27 @@ function apart(plane, bounds) {
   const runs = plane.runs(1);
   if (!runs) return [];
   const size = Math.max(1, Math.ceil(Math.max(bounds.x1, bounds.y1) / CELLS));
-  const columns = Math.ceil(bounds.x1 / size), rows = Math.ceil(bounds.y1 / size);
+  const columns = Math.ceil(bounds.x1 / size);
+  const rows = Math.ceil(bounds.y1 / size);
   const labels = new Int32Array(columns * rows); // 0 empty, -1 not yet visited
-  eachCell(runs, bounds, size, (at) => { labels[at] = -1; }, columns);
+  eachCell(
+    runs,
+    bounds,
+    size,
+    (at) => {
+      labels[at] = -1;
+    },
+    columns,
+  );
   let last = 0;
   for (let start = 0; start < labels.length; start++) {
     if (labels[start] !== -1) continue;
     labels[start] = ++last;
     const pending = [start];
     while (pending.length) {
-      const at = /** @type {number} */ (pending.pop()), column = at % columns, row = (at - column) / columns;
+      const at = /** @type {number} */ (pending.pop());
+      const column = at % columns;
+      const row = (at - column) / columns;
       for (let y = Math.max(0, row - JOIN); y <= Math.min(rows - 1, row + JOIN); y++) {
         for (let x = Math.max(0, column - JOIN); x <= Math.min(columns - 1, column + JOIN); x++) {
           if (labels[y * columns + x] !== -1) continue;
@@ -146,15 +161,27 @@ function apart(plane, bounds) {
       }
     }
   }
-  const parts = Array.from({ length: last }, () => (
-    { box: { x0: Infinity, y0: Infinity, x1: 0, y1: 0 }, count: 0, plane: new Plane(bounds.x1, bounds.y1) }));
-  eachCell(runs, bounds, size, (at, y, x0, x1) => {
-    const part = parts[labels[at] - 1], { box } = part;
-    part.plane.span(y, x0, x1, 0, 1);
-    part.count += x1 - x0;
-    box.x0 = Math.min(box.x0, x0); box.y0 = Math.min(box.y0, y);
-    box.x1 = Math.max(box.x1, x1); box.y1 = Math.max(box.y1, y + 1);
-  }, columns);
+  const parts = Array.from({ length: last }, () => ({
+    box: { x0: Infinity, y0: Infinity, x1: 0, y1: 0 },
+    count: 0,
+    plane: new Plane(bounds.x1, bounds.y1),
+  }));
+  eachCell(
+    runs,
+    bounds,
+    size,
+    (at, y, x0, x1) => {
+      const part = parts[labels[at] - 1];
+      const { box } = part;
+      part.plane.span(y, x0, x1, 0, 1);
+      part.count += x1 - x0;
+      box.x0 = Math.min(box.x0, x0);
+      box.y0 = Math.min(box.y0, y);
+      box.x1 = Math.max(box.x1, x1);
+      box.y1 = Math.max(box.y1, y + 1);
+    },
+    columns,
+  );
   return parts;
 }
 
@@ -166,7 +193,8 @@ function apart(plane, bounds) {
 function eachCell(runs, bounds, size, visit, columns) {
   Plane.eachSpan(runs, bounds, (y, x0, x1) => {
     while (x0 < x1) {
-      const column = Math.floor(x0 / size), end = Math.min(x1, (column + 1) * size);
+      const column = Math.floor(x0 / size);
+      const end = Math.min(x1, (column + 1) * size);
       visit(Math.floor(y / size) * columns + column, y, x0, end);
       x0 = end;
     }

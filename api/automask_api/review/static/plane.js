@@ -92,7 +92,8 @@ export class Plane {
   differs(other) {
     const changed = new Plane(this.width, this.height);
     for (const key of new Set([...this.tiles.keys(), ...other.tiles.keys()])) {
-      const one = this.tiles.get(key), two = other.tiles.get(key);
+      const one = this.tiles.get(key);
+      const two = other.tiles.get(key);
       if (!one || !two || one.some((byte, at) => byte !== two[at])) changed.tiles.set(key, new Uint8Array(0));
     }
     return changed.extent();
@@ -105,16 +106,24 @@ export class Plane {
 
   /** The smallest box of whole tiles around all that exist, or null. @returns {Rect|null} */
   extent() {
-    let x0 = Infinity, y0 = Infinity, x1 = -1, y1 = -1;
+    let x0 = Infinity;
+    let y0 = Infinity;
+    let x1 = -1;
+    let y1 = -1;
     for (const key of this.tiles.keys()) {
-      const column = key % this.columns, row = (key - column) / this.columns;
-      x0 = Math.min(x0, column); y0 = Math.min(y0, row);
-      x1 = Math.max(x1, column); y1 = Math.max(y1, row);
+      const column = key % this.columns;
+      const row = (key - column) / this.columns;
+      x0 = Math.min(x0, column);
+      y0 = Math.min(y0, row);
+      x1 = Math.max(x1, column);
+      y1 = Math.max(y1, row);
     }
     if (x1 < 0) return null;
     return {
-      x0: x0 * TILE, y0: y0 * TILE,
-      x1: Math.min(this.width, (x1 + 1) * TILE), y1: Math.min(this.height, (y1 + 1) * TILE),
+      x0: x0 * TILE,
+      y0: y0 * TILE,
+      x1: Math.min(this.width, (x1 + 1) * TILE),
+      y1: Math.min(this.height, (y1 + 1) * TILE),
     };
   }
 
@@ -125,7 +134,9 @@ export class Plane {
    */
   runs(bits) {
     const runs = [];
-    let length = 0, inside = false, any = false;
+    let length = 0;
+    let inside = false;
+    let any = false;
     const push = (/** @type {boolean} */ state, /** @type {number} */ count) => {
       if (state === inside) {
         length += count;
@@ -162,6 +173,14 @@ export class Plane {
   }
 
   /**
+   * Keep some bits of the pixels of run lengths and set others.
+   * @param {Uint32Array} runs row-major over the box @param {Rect} box @param {number} keep @param {number} set
+   */
+  paint(runs, box, keep, set) {
+    Plane.eachSpan(runs, box, (y, x0, x1) => this.span(y, x0, x1, keep, set));
+  }
+
+  /**
    * Call back for every row span of run lengths that lie in a box.
    * @param {Uint32Array} runs row-major over the box @param {Rect} box
    * @param {(y: number, x0: number, x1: number) => void} visit in image pixels
@@ -176,7 +195,8 @@ export class Plane {
         continue;
       }
       while (left > 0) {
-        const row = Math.floor(at / width), column = at - row * width;
+        const row = Math.floor(at / width);
+        const column = at - row * width;
         const count = Math.min(left, width - column);
         visit(box.y0 + row, box.x0 + column, box.x0 + column + count);
         at += count;
@@ -196,7 +216,9 @@ export function union(a, b) {
 /** A rect grown on all sides and cut to an image. @param {Rect} r @param {number} by */
 export function padded(r, by, width = Infinity, height = Infinity) {
   return {
-    x0: Math.max(0, Math.floor(r.x0 - by)), y0: Math.max(0, Math.floor(r.y0 - by)),
-    x1: Math.min(width, Math.ceil(r.x1 + by)), y1: Math.min(height, Math.ceil(r.y1 + by)),
+    x0: Math.max(0, Math.floor(r.x0 - by)),
+    y0: Math.max(0, Math.floor(r.y0 - by)),
+    x1: Math.min(width, Math.ceil(r.x1 + by)),
+    y1: Math.min(height, Math.ceil(r.y1 + by)),
   };
 }

@@ -17,7 +17,8 @@ export function listen(stage, current, follow) {
   const element = stage.element;
   /** @type {Map<number, PointerEvent>} fingers on the screen */
   const fingers = new Map();
-  let drawing = -1, panning = -1;
+  let drawing = -1;
+  let panning = -1;
   /** @type {{x: number, y: number, spread: number}|null} */
   let pinch = null;
 
@@ -29,7 +30,8 @@ export function listen(stage, current, follow) {
     const [a, b] = [...fingers.values()];
     const place = element.getBoundingClientRect();
     return {
-      x: (a.clientX + b.clientX) / 2 - place.left, y: (a.clientY + b.clientY) / 2 - place.top,
+      x: (a.clientX + b.clientX) / 2 - place.left,
+      y: (a.clientY + b.clientY) / 2 - place.top,
       spread: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY),
     };
   };
@@ -70,7 +72,10 @@ export function listen(stage, current, follow) {
     } else if (event.pointerId === panning) stage.panBy(event.movementX, event.movementY);
     else if (event.pointerId === drawing) {
       const events = event.getCoalescedEvents?.() ?? [];
-      current().move?.((events.length ? events : [event]).map((one) => stage.point(one)), event);
+      current().move?.(
+        (events.length ? events : [event]).map((one) => stage.point(one)),
+        event,
+      );
     } else if (event.buttons === 0) current().hover?.(stage.point(event), event);
   });
 
@@ -88,11 +93,18 @@ export function listen(stage, current, follow) {
   element.addEventListener("dblclick", () => current().finish?.());
   element.addEventListener("contextmenu", (event) => event.preventDefault());
 
-  element.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    const place = element.getBoundingClientRect();
-    const rate = event.ctrlKey ? PINCH_WHEEL_ZOOM : WHEEL_ZOOM;
-    stage.zoomBy(Math.exp(-event.deltaY * rate * (event.deltaMode === 1 ? 20 : 1)),
-      event.clientX - place.left, event.clientY - place.top);
-  }, { passive: false });
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const place = element.getBoundingClientRect();
+      const rate = event.ctrlKey ? PINCH_WHEEL_ZOOM : WHEEL_ZOOM;
+      stage.zoomBy(
+        Math.exp(-event.deltaY * rate * (event.deltaMode === 1 ? 20 : 1)),
+        event.clientX - place.left,
+        event.clientY - place.top,
+      );
+    },
+    { passive: false },
+  );
 }

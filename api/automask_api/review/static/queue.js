@@ -42,8 +42,9 @@ export class Queue extends EventTarget {
   constructor(answer) {
     super();
     /** @type {Row[]} */
-    this.rows = answer.rows.map((values) => /** @type {any} */ (
-      Object.fromEntries(answer.fields.map((field, at) => [field, values[at]]))));
+    this.rows = answer.rows.map(
+      (values) => /** @type {any} */ (Object.fromEntries(answer.fields.map((field, at) => [field, values[at]]))),
+    );
     this.byId = new Map(this.rows.map((row) => [row.id, row]));
     this.byToken = new Map(this.rows.map((row) => [tokenOf(row.id), row]));
     /** @type {Filters} */
@@ -69,12 +70,15 @@ export class Queue extends EventTarget {
   /** How many images are on each shelf under the other filters. */
   counts() {
     const passing = this.rows.filter((row) => this.#passes(row));
-    return Object.fromEntries(Object.entries(SHELVES).map(([name, shelf]) => [name, passing.filter(shelf.holds).length]));
+    return Object.fromEntries(
+      Object.entries(SHELVES).map(([name, shelf]) => [name, passing.filter(shelf.holds).length]),
+    );
   }
 
   /** Folders and templates that there are. */
   choices() {
-    const folders = new Set(), templates = new Set();
+    const folders = new Set();
+    const templates = new Set();
     for (const row of this.rows) {
       const slash = row.id.lastIndexOf("/");
       if (slash > 0) folders.add(row.id.slice(0, slash));
@@ -136,9 +140,11 @@ export class Queue extends EventTarget {
   /** @param {Row} row */
   #passes(row) {
     const { kind, folder, template, below } = this.filters;
-    return (!kind || (kind === "none" ? row.kinds.length === 0 : row.kinds.includes(kind)))
-      && (!folder || row.id.startsWith(`${folder}/`))
-      && (!template || row.templates.includes(template))
-      && (below >= 1 || (row.confidence ?? 0) < below);
+    return (
+      (!kind || (kind === "none" ? row.kinds.length === 0 : row.kinds.includes(kind))) &&
+      (!folder || row.id.startsWith(`${folder}/`)) &&
+      (!template || row.templates.includes(template)) &&
+      (below >= 1 || (row.confidence ?? 0) < below)
+    );
   }
 }

@@ -1,8 +1,9 @@
 // What the program found on an image, as the page holds it.
 
 import { WEIGHT } from "./bits.js";
-import { spread } from "./bitmaps.js";
+import { bitmapOf, overlap, spread } from "./bitmaps.js";
 import { unpackRuns } from "./packing.js";
+import { Plane } from "./plane.js";
 
 /** @typedef {import("./plane.js").Rect} Rect */
 /** @typedef {ReadonlyMap<string, string>} Kinds what regions are called, by key */
@@ -24,11 +25,28 @@ const ALMOST = 0.98;
 
 /** @param {any} region the server's region document @param {number} index @returns {Promise<Region>} */
 export async function readRegion(region, index) {
-  const runs = await unpackRuns(region.patch), patchBox = rect(region.patch_box);
+  const runs = await unpackRuns(region.patch);
+  const patchBox = rect(region.patch_box);
   return {
-    index, keys: region.keys, kind: region.kind, foundKind: region.found_kind, box: rect(region.box), patchBox,
-    polygon: region.polygon, confidence: region.confidence, source: region.source, proposed: !region.drawn,
-    text: region.text, words: region.words, describedKind: region.kind, certainty: region.certainty, template: region.template, runs, samples: spread(runs, patchBox), state: "off", weight: null,
+    index,
+    keys: region.keys,
+    kind: region.kind,
+    foundKind: region.found_kind,
+    box: rect(region.box),
+    patchBox,
+    polygon: region.polygon,
+    confidence: region.confidence,
+    source: region.source,
+    proposed: !region.drawn,
+    text: region.text,
+    words: region.words,
+    describedKind: region.kind,
+    certainty: region.certainty,
+    template: region.template,
+    runs,
+    samples: spread(runs, patchBox),
+    state: "off",
+    weight: null,
   };
 }
 
@@ -69,23 +87,35 @@ export function groupsOf(weights, levels) {
 }
 
 /** The region's pixels in its box, a byte each. @param {Region} region */
-export function pixelsOf(region) {
-  const box = region.patchBox, width = box.x1 - box.x0;
-  const bitmap = new Uint8Array(width * (box.y1 - box.y0));
-  let at = 0;
-  region.runs.forEach((run, index) => {
-    if (index % 2) bitmap.fill(1, at, at + run);
-    at += run;
-  });
-  return bitmap;
+export const pixelsOf = (region) => bitmapOf(region.runs, region.patchBox);
+
+/**
+ * Clear what other regions mask as well.
+ * @param {Uint8Array} bitmap over the patch box of @param {Region} region @param {Region[]} regions all of the image
+ */
+export function clearOthers(bitmap, region, regions) {
+  const box = region.patchBox;
+  const width = box.x1 - box.x0;
+  for (const other of regions) {
+    if (other === region || other.state !== "on" || !overlap(other.patchBox, box)) continue;
+    Plane.eachSpan(other.runs, other.patchBox, (y, x0, x1) => {
+      if (y < box.y0 || y >= box.y1) return;
+      const from = Math.max(x0, box.x0);
+      const to = Math.min(x1, box.x1);
+      if (to > from) bitmap.fill(0, (y - box.y0) * width + from - box.x0, (y - box.y0) * width + to - box.x0);
+    });
+  }
 }
 
 /** Note whether a region is masked, and with which weight of its own. @param {Region} region @param {import("./document.js").MaskDocument} doc */
 export function judge(region, doc) {
-  let masked = 0, weighted = 0, level = -1;
+  let masked = 0;
+  let weighted = 0;
+  let level = -1;
   const count = region.samples.length / 2;
   for (let at = 0; at < region.samples.length; at += 2) {
-    const x = region.samples[at], y = region.samples[at + 1];
+    const x = region.samples[at];
+    const y = region.samples[at + 1];
     if (doc.isMasked(x, y)) masked++;
     if (doc.flags.get(x, y) & WEIGHT) {
       const found = doc.levels.get(x, y);

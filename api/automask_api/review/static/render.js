@@ -19,16 +19,26 @@ const RING_SHARE = 0.5; // of that, for what growth adds
  *   levels: 255 = train; classes: kind bits, or 6 where a person masked; rings: class that a grown pixel belongs to
  */
 export function weigh(doc, xs, ys, autoReach, addReach) {
-  const width = xs.length, height = ys.length, size = width * height;
+  const width = xs.length;
+  const height = ys.length;
+  const size = width * height;
   const levels = new Uint8Array(size).fill(255);
   const classes = new Uint8Array(size);
-  const raw = new Uint8Array(size), found = new Uint8Array(size), holes = new Uint8Array(size);
-  let any = 0, automatic = 0;
-  const columnOf = xs.map((x) => x >> 8), offsetOf = xs.map((x) => x & (TILE - 1));
+  const raw = new Uint8Array(size);
+  const found = new Uint8Array(size);
+  const holes = new Uint8Array(size);
+  let any = 0;
+  let automatic = 0;
+  const columnOf = xs.map((x) => x >> 8);
+  const offsetOf = xs.map((x) => x & (TILE - 1));
   for (let row = 0; row < height; row++) {
-    const y = ys[row], base = (y >> 8) * doc.flags.columns, line = (y & (TILE - 1)) << 8;
-    for (let at = 0; at < width; ) {
-      const column = columnOf[at], tile = doc.flags.tiles.get(base + column), filled = doc.holes.tiles.get(base + column);
+    const y = ys[row];
+    const base = (y >> 8) * doc.flags.columns;
+    const line = (y & (TILE - 1)) << 8;
+    for (let at = 0; at < width;) {
+      const column = columnOf[at];
+      const tile = doc.flags.tiles.get(base + column);
+      const filled = doc.holes.tiles.get(base + column);
       const kinds = doc.replaces ? undefined : doc.found.tiles.get(base + column);
       let end = at;
       while (end < width && columnOf[end] === column) {
@@ -52,7 +62,7 @@ export function weigh(doc, xs, ys, autoReach, addReach) {
     if (!(automatic & bits) && !(any & bits)) continue;
     const plane = new Uint8Array(size);
     for (let at = 0; at < size; at++) {
-      if (found[at] & bits && !(raw[at] & REMOVE)) plane[at] = (raw[at] & KIND_BITS) || HAND;
+      if (found[at] & bits && !(raw[at] & REMOVE)) plane[at] = raw[at] & KIND_BITS || HAND;
     }
     const grown = dilate(plane, width, height, autoReach);
     for (let at = 0; at < size; at++) {
@@ -98,7 +108,8 @@ const firstKind = (bits) => 32 - Math.clz32(bits & -bits);
  * @returns {ImageData}
  */
 export function drawWindow(doc, window, step, look, colours) {
-  const autoReach = Math.round(doc.grid.growth_px / step), addReach = Math.round(doc.addReach / step);
+  const autoReach = Math.round(doc.grid.growth_px / step);
+  const addReach = Math.round(doc.addReach / step);
   const margin = Math.max(autoReach, addReach);
   const xs = samples(window.x0 - margin, window.width + 2 * margin, step, doc.width);
   const ys = samples(window.y0 - margin, window.height + 2 * margin, step, doc.height);
@@ -110,7 +121,8 @@ export function drawWindow(doc, window, step, look, colours) {
     return image;
   }
   const table = colourTable(colours);
-  const left = window.x0 - margin - xs.first, top = window.y0 - margin - ys.first;
+  const left = window.x0 - margin - xs.first;
+  const top = window.y0 - margin - ys.first;
   for (let y = 0; y < window.height; y++) {
     const row = y + margin + top;
     if (row < 0 || row >= ys.at.length) continue;
@@ -131,7 +143,8 @@ export function drawWindow(doc, window, step, look, colours) {
 
 /** Sample positions, cut to the image. @param {number} from @param {number} count @param {number} step @param {number} size */
 function samples(from, count, step, size) {
-  const first = Math.max(0, from), last = Math.min(Math.ceil(size / step), from + count);
+  const first = Math.max(0, from);
+  const last = Math.min(Math.ceil(size / step), from + count);
   const at = new Int32Array(Math.max(0, last - first));
   for (let index = 0; index < at.length; index++) {
     at[index] = Math.min(size - 1, (first + index) * step + (step >> 1));

@@ -30,7 +30,8 @@ export class Session extends EventTarget {
     /** @type {Map<string, HTMLImageElement>} pictures fetched ahead */
     this.pictures = new Map();
     /** @type {Map<string, number>} */ this.timers = new Map();
-    /** @type {Map<string, (value: unknown) => void>} what waits for changes to reach the outbox */ this.kept = new Map();
+    /** @type {Map<string, (value: unknown) => void>} what waits for changes to reach the outbox */
+    this.kept = new Map();
     /** @type {Set<Promise<void>>} layers on their way to the outbox */ this.keeping = new Set();
     this.label = "";
     this.opening = "";
@@ -105,7 +106,11 @@ export class Session extends EventTarget {
   end() {
     const snapshot = this.doc?.end();
     if (!snapshot) return false;
-    this.history.push({ label: this.label, token: this.token, changes: [{ what: "edit", token: this.token, snapshot }] });
+    this.history.push({
+      label: this.label,
+      token: this.token,
+      changes: [{ what: "edit", token: this.token, snapshot }],
+    });
     this.#edited();
     return true;
   }
@@ -124,7 +129,9 @@ export class Session extends EventTarget {
     const tokens = ids.map(tokenOf);
     const before = ids.map((id) => this.queue.row(id)?.decision ?? null);
     this.history.push({
-      label: decision ?? "take back", token: tokens[0], changes: [{ what: "decision", tokens, before, after: decision }],
+      label: decision ?? "take back",
+      token: tokens[0],
+      changes: [{ what: "decision", tokens, before, after: decision }],
     });
     this.#keepDecision(tokens, decision);
     this.dispatchEvent(new Event("history"));
@@ -141,8 +148,13 @@ export class Session extends EventTarget {
 
   /** Train the frames of all images after all. */
   framesOffEverywhere() {
-    const operation = newOperation(), body = { frames_off: true };
-    this.history.push({ label: "all frames off on all images", token: this.token, changes: [{ what: "spread", operation, body }] });
+    const operation = newOperation();
+    const body = { frames_off: true };
+    this.history.push({
+      label: "all frames off on all images",
+      token: this.token,
+      changes: [{ what: "spread", operation, body }],
+    });
     const { token } = this;
     void this.sync.while(() => this.flush().then(() => this.sync.keepSpread(token, { ...body, operation })));
     this.dispatchEvent(new Event("history"));
@@ -173,8 +185,9 @@ export class Session extends EventTarget {
   async undo(forward = false) {
     const step = forward ? this.history.next : this.history.last;
     if (!step) return null;
-    const single = step.changes.every((change) =>
-      change.what === "edit" || (change.what === "decision" && change.tokens.length === 1));
+    const single = step.changes.every(
+      (change) => change.what === "edit" || (change.what === "decision" && change.tokens.length === 1),
+    );
     if (single && step.token !== this.token && !(await this.open(this.queue.idOf(step.token) ?? ""))) return null;
     (forward ? this.history.undone : this.history.done).pop();
     const changes = forward ? step.changes : [...step.changes].reverse();
@@ -249,7 +262,10 @@ export class Session extends EventTarget {
     const token = this.token;
     if (!this.timers.has(token)) void this.sync.while(() => new Promise((done) => this.kept.set(token, done)));
     clearTimeout(this.timers.get(token));
-    this.timers.set(token, setTimeout(() => this.#keep(token), KEEP_MS));
+    this.timers.set(
+      token,
+      setTimeout(() => this.#keep(token), KEEP_MS),
+    );
     this.dispatchEvent(new Event("edit"));
     this.dispatchEvent(new Event("history"));
   }
@@ -303,7 +319,8 @@ export class Session extends EventTarget {
     const description = await getImage(token);
     const doc = await MaskDocument.open(description);
     const unsent = this.sync.unsent(token);
-    if (unsent) await doc.setLayers(unsent.payload); // this browser knows more than the server
+    // With something unsent, this browser knows more than the server.
+    if (unsent) await doc.setLayers(unsent.payload);
     else this.sync.known.set(token, description.revision);
     return { doc, description };
   }

@@ -10,18 +10,25 @@
  * @returns {Spans}
  */
 export function capsule(a, b, radius) {
-  const y0 = Math.floor(Math.min(a.y, b.y) - radius), y1 = Math.ceil(Math.max(a.y, b.y) + radius);
-  const left = new Int32Array(y1 - y0), right = new Int32Array(y1 - y0);
+  const y0 = Math.floor(Math.min(a.y, b.y) - radius);
+  const y1 = Math.ceil(Math.max(a.y, b.y) + radius);
+  const left = new Int32Array(y1 - y0);
+  const right = new Int32Array(y1 - y0);
   const length = Math.hypot(b.x - a.x, b.y - a.y);
-  const nx = length ? (-(b.y - a.y) / length) * radius : 0, ny = length ? ((b.x - a.x) / length) * radius : 0;
+  const nx = length ? (-(b.y - a.y) / length) * radius : 0;
+  const ny = length ? ((b.x - a.x) / length) * radius : 0;
   const corners = [
-    { x: a.x + nx, y: a.y + ny }, { x: b.x + nx, y: b.y + ny },
-    { x: b.x - nx, y: b.y - ny }, { x: a.x - nx, y: a.y - ny },
+    { x: a.x + nx, y: a.y + ny },
+    { x: b.x + nx, y: b.y + ny },
+    { x: b.x - nx, y: b.y - ny },
+    { x: a.x - nx, y: a.y - ny },
   ];
-  let x0 = Infinity, x1 = -Infinity;
+  let x0 = Infinity;
+  let x1 = -Infinity;
   for (let row = 0; row < left.length; row++) {
     const y = y0 + row + 0.5;
-    let low = Infinity, high = -Infinity;
+    let low = Infinity;
+    let high = -Infinity;
     for (const centre of [a, b]) {
       const dy = y - centre.y;
       if (Math.abs(dy) <= radius) {
@@ -32,7 +39,8 @@ export function capsule(a, b, radius) {
     }
     if (length) {
       for (let side = 0; side < 4; side++) {
-        const p = corners[side], q = corners[(side + 1) % 4];
+        const p = corners[side];
+        const q = corners[(side + 1) % 4];
         if (p.y <= y !== q.y <= y) {
           const x = p.x + ((y - p.y) / (q.y - p.y)) * (q.x - p.x);
           low = Math.min(low, x);
@@ -48,8 +56,10 @@ export function capsule(a, b, radius) {
       x1 = Math.max(x1, right[row]);
     }
   }
-  if (x0 > x1) { // a brush thinner than a pixel still marks the pixel under it
-    const x = Math.floor(b.x), y = Math.floor(b.y);
+  if (x0 > x1) {
+    // a brush thinner than a pixel still marks the pixel under it
+    const x = Math.floor(b.x);
+    const y = Math.floor(b.y);
     return { rect: { x0: x, y0: y, x1: x + 1, y1: y + 1 }, left: Int32Array.of(x), right: Int32Array.of(x + 1) };
   }
   return { rect: { x0, y0, x1, y1 }, left, right };
@@ -69,21 +79,26 @@ export function eachRow(spans, visit) {
  */
 export function fillPolygon(points, visit) {
   if (points.length < 3) return null;
-  const ys = points.map((p) => p.y), xs = points.map((p) => p.x);
+  const ys = points.map((p) => p.y);
+  const xs = points.map((p) => p.x);
   const rect = {
-    x0: Math.floor(Math.min(...xs)), y0: Math.floor(Math.min(...ys)),
-    x1: Math.ceil(Math.max(...xs)), y1: Math.ceil(Math.max(...ys)),
+    x0: Math.floor(Math.min(...xs)),
+    y0: Math.floor(Math.min(...ys)),
+    x1: Math.ceil(Math.max(...xs)),
+    y1: Math.ceil(Math.max(...ys)),
   };
   for (let y = rect.y0; y < rect.y1; y++) {
     const at = y + 0.5;
     const cuts = [];
     for (let index = 0; index < points.length; index++) {
-      const p = points[index], q = points[(index + 1) % points.length];
+      const p = points[index];
+      const q = points[(index + 1) % points.length];
       if (p.y <= at !== q.y <= at) cuts.push(p.x + ((at - p.y) / (q.y - p.y)) * (q.x - p.x));
     }
     cuts.sort((one, other) => one - other);
     for (let index = 0; index + 1 < cuts.length; index += 2) {
-      const from = Math.ceil(cuts[index] - 0.5), to = Math.floor(cuts[index + 1] - 0.5) + 1;
+      const from = Math.ceil(cuts[index] - 0.5);
+      const to = Math.floor(cuts[index + 1] - 0.5) + 1;
       if (to > from) visit(y, from, to);
     }
   }
@@ -112,7 +127,8 @@ export function dilate(source, width, height, radius) {
   }
   if (reach === 0) return wide;
   const out = new Uint8Array(width * height);
-  const since = new Int32Array(width), near = new Uint8Array(width);
+  const since = new Int32Array(width);
+  const near = new Uint8Array(width);
   for (const down of [true, false]) {
     since.fill(reach + 1);
     for (let step = 0; step < height; step++) {
@@ -137,9 +153,11 @@ export function dilate(source, width, height, radius) {
  */
 export function widened(spans, by) {
   const rows = spans.left.length + 2 * by;
-  const left = new Int32Array(rows), right = new Int32Array(rows);
+  const left = new Int32Array(rows);
+  const right = new Int32Array(rows);
   for (let row = 0; row < rows; row++) {
-    let low = Infinity, high = -Infinity;
+    let low = Infinity;
+    let high = -Infinity;
     for (let at = Math.max(0, row - 2 * by); at <= Math.min(spans.left.length - 1, row); at++) {
       if (spans.right[at] > spans.left[at]) {
         low = Math.min(low, spans.left[at]);

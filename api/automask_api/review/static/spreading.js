@@ -1,14 +1,11 @@
 // The same mark on other images: the list of what would change, each of them to untick, and one step for all.
 
 import { Problem, partAddress, searchMark } from "./api.js";
-import { make } from "./lists.js";
+import { at, make } from "./elements.js";
 import { packRuns } from "./packing.js";
 
 /** @typedef {import("./parts.js").Part} Part */
 /** @typedef {{image: string, content: string, corner: [number, number], box: number[], score: number, size_px: [number, number]|null}} Found */
-
-/** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
 
 export class Spreading {
   /** @param {import("./session.js").Session} session @param {(message: string) => void} say */
@@ -27,7 +24,8 @@ export class Spreading {
 
   /** Look for a part of the image at hand on all others. @param {Part} part */
   async open(part) {
-    const { session } = this, { doc, token } = session;
+    const { session } = this;
+    const { doc, token } = session;
     const runs = part.plane.runs(1);
     if (!doc || !runs) return;
     const pixels = await packRuns(runs, doc.height, doc.width);
@@ -39,7 +37,9 @@ export class Spreading {
     if (token !== session.token) return;
     this.mark = { token, pixels, masks: part.masks };
     this.cards.clear();
-    at("spread-title").textContent = part.masks ? "Mask the same on other images" : "Train the same place on other images";
+    at("spread-title").textContent = part.masks
+      ? "Mask the same on other images"
+      : "Train the same place on other images";
     at("spread-list").replaceChildren();
     at("spread-progress").hidden = false;
     at("spread-progress").removeAttribute("value");
@@ -52,17 +52,24 @@ export class Spreading {
   async #search(mark) {
     const asking = (this.asking = new AbortController());
     try {
-      await searchMark(mark.token, mark.pixels, (line) => {
-        if (asking.signal.aborted) return;
-        at("spread-progress").max = line.of;
-        at("spread-progress").value = line.done;
-        if (line.found) this.#add(line.found);
-        this.#show(`Looked at ${line.done} of ${line.of} images.`);
-      }, asking.signal);
+      await searchMark(
+        mark.token,
+        mark.pixels,
+        (line) => {
+          if (asking.signal.aborted) return;
+          at("spread-progress").max = line.of;
+          at("spread-progress").value = line.done;
+          if (line.found) this.#add(line.found);
+          this.#show(`Looked at ${line.done} of ${line.of} images.`);
+        },
+        asking.signal,
+      );
       this.#show(this.cards.size ? "Untick what is not the same mark." : "No other image shows it.");
     } catch (error) {
       if (asking.signal.aborted) return;
-      this.#show(error instanceof Problem ? `${error.message} ${error.advice}` : "The server does not answer; try again later.");
+      this.#show(
+        error instanceof Problem ? `${error.message} ${error.advice}` : "The server does not answer; try again later.",
+      );
     } finally {
       if (this.asking === asking) this.asking = null;
       at("spread-progress").hidden = this.asking === null;
@@ -74,7 +81,9 @@ export class Spreading {
   #add(found) {
     const id = this.session.queue.idOf(found.image);
     if (id === undefined) return; // new since the page was loaded
-    const card = make("li", "spread-card"), label = make("label"), box = /** @type {HTMLInputElement} */ (make("input"));
+    const card = make("li", "spread-card");
+    const label = make("label");
+    const box = /** @type {HTMLInputElement} */ (make("input"));
     box.type = "checkbox";
     box.checked = true;
     box.addEventListener("change", () => this.#count());
@@ -115,11 +124,20 @@ export class Spreading {
   }
 
   #apply() {
-    const { mark } = this, chosen = [...this.cards].filter(([, box]) => box.checked).map(([found]) => found);
+    const { mark } = this;
+    const chosen = [...this.cards].filter(([, box]) => box.checked).map(([found]) => found);
     at("spread").close();
     if (!mark || !chosen.length) return;
-    const places = chosen.map(({ image, content, corner, score, size_px }) => ({ image, content, corner, score, size_px }));
+    const places = chosen.map(({ image, content, corner, score, size_px }) => ({
+      image,
+      content,
+      corner,
+      score,
+      size_px,
+    }));
     this.session.spread(mark.token, { pixels: mark.pixels, mode: mark.masks ? "add" : "remove", places });
-    this.say(`${mark.masks ? "Masked" : "Unmasked"} on ${places.length} ${places.length === 1 ? "image" : "images"}. Ctrl+Z takes it back.`);
+    this.say(
+      `${mark.masks ? "Masked" : "Unmasked"} on ${places.length} ${places.length === 1 ? "image" : "images"}. Ctrl+Z takes it back.`,
+    );
   }
 }

@@ -13,7 +13,9 @@ const MARGIN = 0.2; // of the visible part, drawn beyond each side so that small
 const SETTLE_MS = 80;
 const CELLS_MS = 200;
 const MOST_ZOOM = 32;
-const BARS = 60, TOOLS = 68; // CSS pixels that are kept free for what floats over the picture, above and below, and on the left
+// CSS pixels that are kept free for what floats over the picture
+const BARS = 60; // above and below
+const TOOLS = 68; // on the left
 const LARGE_PX = 8e6; // above it a brush covers so much that the overlay takes every second pixel of the screen
 
 export class Stage extends EventTarget {
@@ -50,7 +52,10 @@ export class Stage extends EventTarget {
     this.tiles.replaceChildren();
     this.marks.replaceChildren();
     this.element.classList.remove("unreadable");
-    for (const [name, value] of [["width", doc.width], ["height", doc.height]]) {
+    for (const [name, value] of [
+      ["width", doc.width],
+      ["height", doc.height],
+    ]) {
       this.world.style.setProperty(`--image-${name}`, `${value}px`);
     }
     this.world.style.setProperty("--cell-width", `${doc.width / doc.grid.columns}px`);
@@ -89,7 +94,8 @@ export class Stage extends EventTarget {
   /** Zoom, keeping one point of the screen where it is. @param {number} factor */
   zoomBy(factor, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
     if (!this.doc) return;
-    const least = 0.5 * Math.min(this.element.clientWidth / this.doc.width, this.element.clientHeight / this.doc.height);
+    const least =
+      0.5 * Math.min(this.element.clientWidth / this.doc.width, this.element.clientHeight / this.doc.height);
     const zoom = Math.min(MOST_ZOOM, Math.max(Math.min(1, least), this.view.zoom * factor));
     const ratio = zoom / this.view.zoom;
     this.view = { zoom, x: x - (x - this.view.x) * ratio, y: y - (y - this.view.y) * ratio };
@@ -119,7 +125,8 @@ export class Stage extends EventTarget {
   point(event) {
     const { left, top } = this.place ?? (this.place = this.element.getBoundingClientRect());
     return {
-      x: (event.clientX - left - this.view.x) / this.view.zoom, y: (event.clientY - top - this.view.y) / this.view.zoom,
+      x: (event.clientX - left - this.view.x) / this.view.zoom,
+      y: (event.clientY - top - this.view.y) / this.view.zoom,
     };
   }
 
@@ -127,8 +134,10 @@ export class Stage extends EventTarget {
   visible() {
     const { x, y, zoom } = this.view;
     return {
-      x0: -x / zoom, y0: -y / zoom,
-      x1: (this.element.clientWidth - x) / zoom, y1: (this.element.clientHeight - y) / zoom,
+      x0: -x / zoom,
+      y0: -y / zoom,
+      x1: (this.element.clientWidth - x) / zoom,
+      y1: (this.element.clientHeight - y) / zoom,
     };
   }
 
@@ -175,9 +184,13 @@ export class Stage extends EventTarget {
 
   /** The visible part in samples. */
   #wanted(margin = 0) {
-    const doc = /** @type {MaskDocument} */ (this.doc), step = this.#step(), seen = this.visible();
-    const dx = (seen.x1 - seen.x0) * margin, dy = (seen.y1 - seen.y0) * margin;
-    const x0 = Math.max(0, Math.floor((seen.x0 - dx) / step)), y0 = Math.max(0, Math.floor((seen.y0 - dy) / step));
+    const doc = /** @type {MaskDocument} */ (this.doc);
+    const step = this.#step();
+    const seen = this.visible();
+    const dx = (seen.x1 - seen.x0) * margin;
+    const dy = (seen.y1 - seen.y0) * margin;
+    const x0 = Math.max(0, Math.floor((seen.x0 - dx) / step));
+    const y0 = Math.max(0, Math.floor((seen.y0 - dy) / step));
     const x1 = Math.min(Math.ceil(doc.width / step), Math.ceil((seen.x1 + dx) / step));
     const y1 = Math.min(Math.ceil(doc.height / step), Math.ceil((seen.y1 + dy) / step));
     return { x0, y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0), step };
@@ -185,10 +198,15 @@ export class Stage extends EventTarget {
 
   #covers() {
     if (!this.doc || !this.window.width) return false;
-    const step = this.window.step, seen = this.visible(), { x0, y0, width, height } = this.window;
-    return Math.max(0, seen.x0) >= x0 * step && Math.max(0, seen.y0) >= y0 * step
-      && Math.min(this.doc.width, seen.x1) <= (x0 + width) * step
-      && Math.min(this.doc.height, seen.y1) <= (y0 + height) * step;
+    const step = this.window.step;
+    const seen = this.visible();
+    const { x0, y0, width, height } = this.window;
+    return (
+      Math.max(0, seen.x0) >= x0 * step &&
+      Math.max(0, seen.y0) >= y0 * step &&
+      Math.min(this.doc.width, seen.x1) <= (x0 + width) * step &&
+      Math.min(this.doc.height, seen.y1) <= (y0 + height) * step
+    );
   }
 
   #draw() {
@@ -224,10 +242,13 @@ export class Stage extends EventTarget {
 
   /** @param {Rect} rect in image pixels */
   #drawPart(rect) {
-    const doc = /** @type {MaskDocument} */ (this.doc), { x0, y0, width, height, step } = this.window;
+    const doc = /** @type {MaskDocument} */ (this.doc);
+    const { x0, y0, width, height, step } = this.window;
     const part = {
-      x0: Math.max(x0, Math.floor(rect.x0 / step) - 1), y0: Math.max(y0, Math.floor(rect.y0 / step) - 1),
-      width: 0, height: 0,
+      x0: Math.max(x0, Math.floor(rect.x0 / step) - 1),
+      y0: Math.max(y0, Math.floor(rect.y0 / step) - 1),
+      width: 0,
+      height: 0,
     };
     part.width = Math.min(x0 + width, Math.ceil(rect.x1 / step) + 1) - part.x0;
     part.height = Math.min(y0 + height, Math.ceil(rect.y1 / step) + 1) - part.y0;
@@ -259,9 +280,14 @@ export class Stage extends EventTarget {
     const level = Math.max(0, Math.floor(Math.log2(1 / Math.min(1, density))));
     const wanted = new Set();
     if (density > sharpUntil * 1.05 && 1 / 2 ** level > sharpUntil) {
-      const size = TILE_PX * 2 ** level, seen = this.visible();
+      const size = TILE_PX * 2 ** level;
+      const seen = this.visible();
       for (let row = Math.max(0, Math.floor(seen.y0 / size)); row * size < Math.min(doc.height, seen.y1); row++) {
-        for (let column = Math.max(0, Math.floor(seen.x0 / size)); column * size < Math.min(doc.width, seen.x1); column++) {
+        for (
+          let column = Math.max(0, Math.floor(seen.x0 / size));
+          column * size < Math.min(doc.width, seen.x1);
+          column++
+        ) {
           wanted.add(`${level}/${column}/${row}`);
         }
       }
@@ -272,7 +298,8 @@ export class Stage extends EventTarget {
       else if (!name.startsWith(`${level}/`) || !wanted.size) tile.remove();
     }
     for (const name of wanted) {
-      const [, column, row] = name.split("/").map(Number), size = TILE_PX * 2 ** level;
+      const [, column, row] = name.split("/").map(Number);
+      const size = TILE_PX * 2 ** level;
       const tile = new Image();
       tile.alt = "";
       tile.draggable = false;
@@ -290,5 +317,6 @@ export class Stage extends EventTarget {
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   return ["none", "text", "frame", "watermark", "overlay", "custom", "hand"].map((name) =>
-    (style.getPropertyValue(`--mask-${name}`).trim() || "0 0 0").split(/\s+/).map(Number));
+    (style.getPropertyValue(`--mask-${name}`).trim() || "0 0 0").split(/\s+/).map(Number),
+  );
 }

@@ -1,6 +1,16 @@
 // Sends what waits in the outbox, in order, for as long as it takes; shows where it stands.
 
-import { Problem, decide, decideTemplate, framesOff, getImage, putCorrection, spread, takeBack, withdrawCorrection } from "./api.js";
+import {
+  Problem,
+  decide,
+  decideTemplate,
+  framesOff,
+  getImage,
+  putCorrection,
+  spread,
+  takeBack,
+  withdrawCorrection,
+} from "./api.js";
 import { inflate, fromBase64, unpackRuns } from "./packing.js";
 
 /** @typedef {import("./outbox.js").Outbox} Outbox */
@@ -56,17 +66,28 @@ export class Sync extends EventTarget {
   async keepLayers(token, layers) {
     const { store } = this.outbox;
     await this.outbox.put({
-      key: `${store}/layers/${token}`, store, token, what: "layers", payload: layers,
-      revision: this.known.get(token) ?? 0, made: Date.now(),
+      key: `${store}/layers/${token}`,
+      store,
+      token,
+      what: "layers",
+      payload: layers,
+      revision: this.known.get(token) ?? 0,
+      made: Date.now(),
     });
   }
 
   /** Keep a decision about images; inside `while`. @param {string[]} tokens @param {string|null} decision */
   async keepDecision(tokens, decision) {
-    const { store } = this.outbox, made = Date.now();
+    const { store } = this.outbox;
+    const made = Date.now();
     await this.outbox.put({
-      key: `${store}/decision/${made}/${tokens[0]}`, store, token: tokens[0], what: "decision",
-      payload: { tokens, decision }, revision: 0, made,
+      key: `${store}/decision/${made}/${tokens[0]}`,
+      store,
+      token: tokens[0],
+      what: "decision",
+      payload: { tokens, decision },
+      revision: 0,
+      made,
     });
   }
 
@@ -87,8 +108,10 @@ export class Sync extends EventTarget {
 
   /** @param {"spread"|"unspread"|"template"} what @param {string} token @param {string} operation @param {any} payload */
   async #keepOperation(what, token, operation, payload) {
-    const { store } = this.outbox, revision = this.known.get(token) ?? 0;
-    const key = `${store}/${what}/${operation}`, made = Date.now();
+    const { store } = this.outbox;
+    const revision = this.known.get(token) ?? 0;
+    const key = `${store}/${what}/${operation}`;
+    const made = Date.now();
     await this.while(() => this.outbox.put({ key, store, token, what, payload, revision, made }));
   }
 
@@ -147,9 +170,13 @@ export class Sync extends EventTarget {
       } else if (parcel.what === "layers") await this.#sendLayers(parcel);
       else {
         const { token, payload, revision } = parcel;
-        const answer = await (parcel.what === "template" ? decideTemplate(payload.template, payload.decision)
-          : payload.frames_off ? framesOff(token, payload.operation)
-          : parcel.what === "spread" ? spread(token, payload, revision) : takeBack(payload.operation));
+        const answer = await (parcel.what === "template"
+          ? decideTemplate(payload.template, payload.decision)
+          : payload.frames_off
+            ? framesOff(token, payload.operation)
+            : parcel.what === "spread"
+              ? spread(token, payload, revision)
+              : takeBack(payload.operation));
         await this.outbox.drop(parcel);
         this.#tell("spread", answer.images);
       }
@@ -183,7 +210,8 @@ export class Sync extends EventTarget {
 
   /** @param {Parcel} parcel */
   async #sendLayers(parcel) {
-    const { token, payload } = parcel, revision = this.known.get(token) ?? parcel.revision;
+    const { token, payload } = parcel;
+    const revision = this.known.get(token) ?? parcel.revision;
     let answer = null;
     try {
       if (payload !== null) answer = await putCorrection(token, payload, revision);

@@ -40,7 +40,11 @@ const OUTLINE_STEP = 1.5; // image pixels between points of a lasso, at least
 export function makeTools(hands) {
   return {
     select: {
-      label: "Select", key: "V", left: "switches a region on or off", right: "shows it in the list", cursor: "pointer",
+      label: "Select",
+      key: "V",
+      left: "switches a region on or off",
+      right: "shows it in the list",
+      cursor: "pointer",
       down: (point, primary) => hands.pick(point, primary),
       hover: (point) => hands.look(point),
     },
@@ -52,7 +56,11 @@ export function makeTools(hands) {
     add: clicker(hands, { label: "Click to add", key: "Q", adds: true }),
     remove: clicker(hands, { label: "Click to remove", key: "W", adds: false }),
     hand: {
-      label: "Move", key: "H", left: "moves the picture", right: "moves the picture", cursor: "grab",
+      label: "Move",
+      key: "H",
+      left: "moves the picture",
+      right: "moves the picture",
+      cursor: "grab",
       down: () => {},
       move: (_points, event) => hands.pan(event.movementX, event.movementY),
     },
@@ -61,10 +69,14 @@ export function makeTools(hands) {
 
 /** @param {Hands} hands @param {{label: string, key: string, masks: boolean}} about @returns {Tool} */
 function brush(hands, about) {
-  let last = { x: 0, y: 0 }, masking = true;
+  let last = { x: 0, y: 0 };
+  let masking = true;
   return {
-    label: about.label, key: about.key, cursor: "none",
-    left: about.masks ? "masks" : "unmasks", right: about.masks ? "unmasks" : "masks",
+    label: about.label,
+    key: about.key,
+    cursor: "none",
+    left: about.masks ? "masks" : "unmasks",
+    right: about.masks ? "unmasks" : "masks",
     down(point, primary) {
       masking = primary === about.masks;
       hands.begin(masking ? "brush" : "erase");
@@ -94,7 +106,11 @@ function lasso(hands) {
     hands.untrace();
   };
   return {
-    label: "Lasso", key: "L", left: "masks what you circle", right: "unmasks it", cursor: "crosshair",
+    label: "Lasso",
+    key: "L",
+    left: "masks what you circle",
+    right: "unmasks it",
+    cursor: "crosshair",
     down(point, primary) {
       masking = primary;
       points = [point];
@@ -138,7 +154,11 @@ function polygon(hands) {
     return true;
   };
   return {
-    label: "Polygon", key: "P", left: "sets corners of what to mask", right: "of what to unmask", cursor: "crosshair",
+    label: "Polygon",
+    key: "P",
+    left: "sets corners of what to mask",
+    right: "of what to unmask",
+    cursor: "crosshair",
     down(point, primary) {
       if (!points.length) masking = primary;
       const first = points[0];
@@ -168,19 +188,31 @@ function polygon(hands) {
 function rectangle(hands) {
   /** @type {Point|null} */
   let from = null;
-  let to = { x: 0, y: 0 }, masking = true;
+  let to = { x: 0, y: 0 };
+  let masking = true;
   const corners = () => {
     const start = from ?? to;
-    const x0 = Math.round(Math.min(start.x, to.x)), x1 = Math.round(Math.max(start.x, to.x));
-    const y0 = Math.round(Math.min(start.y, to.y)), y1 = Math.round(Math.max(start.y, to.y));
-    return [{ x: x0, y: y0 }, { x: x1, y: y0 }, { x: x1, y: y1 }, { x: x0, y: y1 }];
+    const x0 = Math.round(Math.min(start.x, to.x));
+    const x1 = Math.round(Math.max(start.x, to.x));
+    const y0 = Math.round(Math.min(start.y, to.y));
+    const y1 = Math.round(Math.max(start.y, to.y));
+    return [
+      { x: x0, y: y0 },
+      { x: x1, y: y0 },
+      { x: x1, y: y1 },
+      { x: x0, y: y1 },
+    ];
   };
   const drop = () => {
     from = null;
     hands.untrace();
   };
   return {
-    label: "Rectangle", key: "M", left: "masks a box", right: "unmasks a box", cursor: "crosshair",
+    label: "Rectangle",
+    key: "M",
+    left: "masks a box",
+    right: "unmasks a box",
+    cursor: "crosshair",
     down(point, primary) {
       from = to = point;
       masking = primary;
@@ -206,7 +238,9 @@ function rectangle(hands) {
 /** @param {Hands} hands @param {{label: string, key: string, adds: boolean}} about @returns {Tool} */
 function clicker(hands, about) {
   return {
-    label: about.label, key: about.key, cursor: "crosshair",
+    label: about.label,
+    key: about.key,
+    cursor: "crosshair",
     left: about.adds ? "masks the object you click" : "unmasks it",
     right: about.adds ? "unmasks it" : "masks the object you click",
     down: (point, primary) => hands.click(point, primary === about.adds),

@@ -1,7 +1,7 @@
 // Who changed the mask of the image at hand, and when; any version can be brought back.
 
 import { getHistory, getSpreads } from "./api.js";
-import { make } from "./lists.js";
+import { make } from "./elements.js";
 
 /** @typedef {import("./session.js").Session} Session */
 
@@ -26,7 +26,8 @@ export class Versions {
   async #fill() {
     const list = /** @type {HTMLElement} */ (this.element.querySelector("ol"));
     const { token } = this.session;
-    let revisions, spreads;
+    let revisions;
+    let spreads;
     try {
       await this.session.flush();
       [revisions, spreads] = await Promise.all([getHistory(token), getSpreads(token)]);
@@ -45,7 +46,10 @@ export class Versions {
     });
     for (const one of spreads) {
       const images = `${one.images} ${one.images === 1 ? "image" : "images"}`;
-      const row = entry(one, `${one.mode === "add" ? "Masked" : "Unmasked"} on ${images}${one.is_taken_back ? ", taken back" : ""}`);
+      const row = entry(
+        one,
+        `${one.mode === "add" ? "Masked" : "Unmasked"} on ${images}${one.is_taken_back ? ", taken back" : ""}`,
+      );
       if (!one.is_taken_back) row.append(this.#takeBack(one.operation));
       rows.push({ row, made: one.created_s });
     }

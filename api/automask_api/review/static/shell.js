@@ -1,9 +1,11 @@
-// Buttons, filters, views and dialogs around the picture.
+// Buttons, filters and views around the picture.
 
 import { Problem, revertCorrection } from "./api.js";
-import { KEY_HELP } from "./keys.js";
-import { Grid, Strip, make } from "./lists.js";
+import { listKeys, settleConflicts } from "./dialogs.js";
+import { at } from "./elements.js";
+import { Grid, Strip } from "./lists.js";
 import { ORDERS, SHELVES } from "./queue.js";
+import { followTheme } from "./theme.js";
 
 /** @typedef {import("./queue.js").Queue} Queue */
 /** @typedef {import("./session.js").Session} Session */
@@ -13,12 +15,12 @@ import { ORDERS, SHELVES } from "./queue.js";
 const TOAST_MS = 3500;
 const ZOOM_STEP = 1.3;
 const STATES = {
-  saved: "Saved", saving: "Saving…", waiting: "No server: kept in this browser, trying again",
-  conflict: "Changed by somebody else", refused: "The server refused a change; it is kept in this browser",
+  saved: "Saved",
+  saving: "Saving…",
+  waiting: "No server: kept in this browser, trying again",
+  conflict: "Changed by somebody else",
+  refused: "The server refused a change; it is kept in this browser",
 };
-
-/** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
 
 /** The image that the address names. */
 function addressed() {
@@ -30,7 +32,7 @@ function addressed() {
   }
 }
 
-export class Frame {
+export class Shell {
   /** @param {{queue: Queue, sync: Sync, session: Session, stage: Stage}} parts */
   constructor({ queue, sync, session, stage }) {
     this.queue = queue;
@@ -38,14 +40,20 @@ export class Frame {
     this.session = session;
     this.stage = stage;
     this.strip = new Strip(at("strip"), queue, (id) => void session.open(id));
-    this.grid = new Grid(at("cards"), queue, (id) => this.#openFromGrid(id), () => this.#showChosen());
+    this.grid = new Grid(
+      at("cards"),
+      queue,
+      (id) => this.#openFromGrid(id),
+      () => this.#showChosen(),
+    );
     this.toastTimer = 0;
     this.look = "overlay";
     this.actions = this.#actions();
     this.#filters();
     this.#buttons();
-    this.#dialogs();
-    this.#theme();
+    listKeys();
+    settleConflicts(sync, session);
+    followTheme(stage);
     for (const event of ["list", "rows"]) queue.addEventListener(event, () => this.#showQueue());
     session.addEventListener("open", () => this.#showQueue());
     session.addEventListener("open", () => this.strip.follow());
@@ -89,7 +97,9 @@ export class Frame {
     clearTimeout(this.toastTimer);
     at("toast").textContent = message;
     at("toast").hidden = false;
-    this.toastTimer = setTimeout(() => { at("toast").hidden = true; }, TOAST_MS);
+    this.toastTimer = setTimeout(() => {
+      at("toast").hidden = true;
+    }, TOAST_MS);
   }
 
   /** @param {"overlay"|"mask"|"trainer"|"original"} look */
@@ -120,14 +130,23 @@ export class Frame {
   #actions() {
     const { session, stage } = this;
     return {
-      accept: () => void this.#decide("accepted"), skip: () => void this.#decide("skipped"),
-      exclude: () => void this.#exclude(), nothing: () => void this.#nothing(),
-      previous: () => void session.step(-1), next: () => void session.step(1),
-      undo: () => void this.#undo(false), redo: () => void this.#undo(true),
-      grid: () => this.#showGrid(at("grid").hidden), help: () => at("help").showModal(),
-      overlay: () => this.setLook("overlay"), mask: () => this.setLook("mask"), trainer: () => this.setLook("trainer"),
-      fit: () => stage.fit(), actual: () => stage.zoomBy(1 / (stage.view.zoom * devicePixelRatio)),
-      zoomIn: () => stage.zoomBy(ZOOM_STEP), zoomOut: () => stage.zoomBy(1 / ZOOM_STEP),
+      accept: () => void this.#decide("accepted"),
+      skip: () => void this.#decide("skipped"),
+      exclude: () => void this.#exclude(),
+      nothing: () => void this.#nothing(),
+      previous: () => void session.step(-1),
+      next: () => void session.step(1),
+      undo: () => void this.#undo(false),
+      redo: () => void this.#undo(true),
+      grid: () => this.#showGrid(at("grid").hidden),
+      help: () => at("help").showModal(),
+      overlay: () => this.setLook("overlay"),
+      mask: () => this.setLook("mask"),
+      trainer: () => this.setLook("trainer"),
+      fit: () => stage.fit(),
+      actual: () => stage.zoomBy(1 / (stage.view.zoom * devicePixelRatio)),
+      zoomIn: () => stage.zoomBy(ZOOM_STEP),
+      zoomOut: () => stage.zoomBy(1 / ZOOM_STEP),
     };
   }
 
@@ -158,13 +177,17 @@ export class Frame {
   /** @param {boolean} forward */
   async #undo(forward) {
     const step = await this.session.undo(forward);
-    this.say(step ? `${forward ? "Done again" : "Undone"}: ${step.label}` : forward ? "Nothing to redo" : "Nothing to undo");
+    this.say(
+      step ? `${forward ? "Done again" : "Undone"}: ${step.label}` : forward ? "Nothing to redo" : "Nothing to undo",
+    );
   }
 
   // What is shown
 
   #showQueue() {
-    const { queue } = this, row = queue.row(queue.current), counts = queue.counts();
+    const { queue } = this;
+    const row = queue.row(queue.current);
+    const counts = queue.counts();
     at("name").textContent = queue.current || "…";
     const place = queue.place >= 0 ? `${queue.place + 1} of ${queue.list.length}` : `${queue.list.length} in this list`;
     at("progress").textContent = `${place} · ${queue.left} to review`;
@@ -198,9 +221,13 @@ export class Frame {
   }
 
   #showChosen() {
-    const count = this.grid.chosen.size, total = this.queue.list.length;
+    const count = this.grid.chosen.size;
+    const total = this.queue.list.length;
     at("grid-title").textContent = count ? `${count} of ${total} images selected` : `${total} images`;
-    for (const [id, word] of [["accept-chosen", "Accept"], ["exclude-chosen", "Exclude"]]) {
+    for (const [id, word] of [
+      ["accept-chosen", "Accept"],
+      ["exclude-chosen", "Exclude"],
+    ]) {
       at(id).disabled = !count;
       at(id).textContent = count ? `${word} ${count}` : word;
     }
@@ -227,13 +254,16 @@ export class Frame {
   /** @param {{error: Error, id: string}} detail */
   #trouble({ error, id }) {
     const problem = error instanceof Problem;
-    this.say(problem ? `${error.message} ${error.advice}` : `The server does not answer, so ${id} cannot be opened now.`);
+    this.say(
+      problem ? `${error.message} ${error.advice}` : `The server does not answer, so ${id} cannot be opened now.`,
+    );
   }
 
   // Wiring
 
   #filters() {
-    const { queue } = this, { folders, templates } = queue.choices();
+    const { queue } = this;
+    const { folders, templates } = queue.choices();
     for (const [name, { title }] of Object.entries(SHELVES)) at("shelf").append(new Option(title, name));
     for (const [name, { title }] of Object.entries(ORDERS)) at("order").append(new Option(title, name));
     for (const folder of folders) at("folder").append(new Option(folder, folder));
@@ -252,16 +282,27 @@ export class Frame {
     const half = () => Math.max(1, Math.round((session.doc?.grid.growth_px || 8) / 2));
     /** @type {Record<string, () => void>} */
     const clicks = {
-      accept: actions.accept, skip: actions.skip, exclude: actions.exclude, nothing: actions.nothing,
-      previous: actions.previous, next: actions.next, undo: actions.undo, redo: actions.redo,
-      "grid-button": actions.grid, "help-button": actions.help,
-      "zoom-in": actions.zoomIn, "zoom-out": actions.zoomOut, "zoom-fit": actions.fit,
+      accept: actions.accept,
+      skip: actions.skip,
+      exclude: actions.exclude,
+      nothing: actions.nothing,
+      previous: actions.previous,
+      next: actions.next,
+      undo: actions.undo,
+      redo: actions.redo,
+      "grid-button": actions.grid,
+      "help-button": actions.help,
+      "zoom-in": actions.zoomIn,
+      "zoom-out": actions.zoomOut,
+      "zoom-fit": actions.fit,
       grow: () => session.edit("grow", (doc) => doc.spread(half())),
       shrink: () => session.edit("shrink", (doc) => doc.spread(-half())),
       invert: () => session.edit("invert", (doc) => doc.invert()),
       reset: () => session.edit("reset", (doc) => doc.reset()),
-      "select-all": () => grid.choose(true), "select-none": () => grid.choose(false),
-      "accept-chosen": () => this.#decideChosen("accepted"), "exclude-chosen": () => this.#decideChosen("excluded"),
+      "select-all": () => grid.choose(true),
+      "select-none": () => grid.choose(false),
+      "accept-chosen": () => this.#decideChosen("accepted"),
+      "exclude-chosen": () => this.#decideChosen("excluded"),
     };
     for (const [id, act] of Object.entries(clicks)) {
       at(id).addEventListener("click", (/** @type {MouseEvent} */ event) => {
@@ -279,7 +320,8 @@ export class Frame {
     at("looks").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!by) return;
-      const buttons = [...at("looks").children], now = buttons.findIndex((one) => one.dataset.look === this.look);
+      const buttons = [...at("looks").children];
+      const now = buttons.findIndex((one) => one.dataset.look === this.look);
       const next = buttons[(now + by + buttons.length) % buttons.length];
       this.setLook(next.dataset.look);
       next.focus();
@@ -298,53 +340,5 @@ export class Frame {
     this.session.decide(decision, ids);
     this.grid.choose(false);
     this.say(`${ids.length} ${ids.length === 1 ? "image" : "images"} ${decision}. Ctrl+Z takes it back.`);
-  }
-
-  #dialogs() {
-    for (const { title, keys } of KEY_HELP) {
-      const section = make("section"), list = make("dl");
-      for (const { keys: key, does } of keys) list.append(make("dt", "", key), make("dd", "", does));
-      section.append(make("h3", "", title), list);
-      at("help-keys").append(section);
-    }
-    /** @type {any[]} */
-    const waiting = [];
-    const ask = () => {
-      const { parcel, newest } = waiting[0];
-      const when = newest ? new Date(1000 * newest.created_s).toLocaleTimeString([], { timeStyle: "short" }) : "";
-      const who = newest ? `${newest.author} saved version ${newest.revision} at ${when}` : "Another version was saved";
-      at("conflict-text").textContent = `${who} of ${this.queue.idOf(parcel.token)} while you were changing it.`;
-      at("conflict").showModal();
-    };
-    this.sync.addEventListener("conflict", (event) => {
-      waiting.push(/** @type {CustomEvent} */ (event).detail);
-      if (waiting.length === 1) ask();
-    });
-    at("conflict").addEventListener("cancel", (/** @type {Event} */ event) => event.preventDefault()); // it needs an answer
-    for (const id of ["conflict-mine", "conflict-theirs"]) {
-      const mine = id === "conflict-mine";
-      at(id).addEventListener("click", async () => {
-        const { parcel, newest } = waiting.shift();
-        at("conflict").close();
-        await this.sync.settle(this.sync.unsent(parcel.token) ?? parcel, newest?.revision ?? 0, mine);
-        if (!mine) await this.session.reload(parcel.token);
-        if (waiting.length) ask();
-      });
-    }
-  }
-
-  #theme() {
-    const root = document.documentElement, system = matchMedia("(prefers-color-scheme: dark)");
-    const apply = (/** @type {string|null} */ chosen) => {
-      root.dataset.theme = chosen ?? (system.matches ? "dark" : "light");
-      this.stage.recolour();
-    };
-    apply(localStorage.getItem("automask-theme"));
-    system.addEventListener("change", () => apply(localStorage.getItem("automask-theme")));
-    at("theme-button").addEventListener("click", () => {
-      const chosen = root.dataset.theme === "dark" ? "light" : "dark";
-      localStorage.setItem("automask-theme", chosen);
-      apply(chosen);
-    });
   }
 }
