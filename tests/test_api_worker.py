@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 
 import pytest
 from fakes import RedDetector, Slow, image, pipeline
@@ -103,6 +104,73 @@ def test_background_work_waits_behind_people_but_is_not_forgotten(gated):
         future.result(30)
     assert order.index("job") > 0
     assert order.index("job") < 5
+
+
+def test_small_images_are_not_held_up_by_large_ones_which_get_their_turn(gated):
+    worker, detector = gated
+    first = worker.analyse(image("0"), timeout_s=30)
+    wait_for(lambda: detector.batches)
+    large = [worker.analyse(image(name, width_px=3500, height_px=2000), timeout_s=30) for name in ("A", "B")]
+    small = [worker.analyse(image(str(n)), timeout_s=30) for n in range(1, 5)]
+    detector.gate.set()
+    for future in (first, *large, *small):
+        future.result(30)
+    assert detector.batches == [["0"], ["1", "2", "3", "4"], ["A"], ["B"]]
+
+
+def test_large_images_are_not_forgotten_beside_small_ones_and_jobs(gated):
+    worker, detector = gated
+    order = detector.batches
+    worker.analyse(image("0"), timeout_s=30)
+    wait_for(lambda: order)
+    calls = [worker.call(lambda _: order.append("job"), timeout_s=30, in_background=True) for _ in range(4)]
+    calls += [worker.call(lambda _: order.append("person"), timeout_s=30) for _ in range(7)]
+    large = worker.analyse(image("A", width_px=3500, height_px=2000), timeout_s=30)
+    detector.gate.set()
+    for future in (large, *calls):
+        future.result(30)
+    before = order[: order.index(["A"])]
+    assert 0 < before.count("person") < 7, order
+    assert 0 < before.count("job") < 4
+
+
+def test_images_that_are_large_together_are_no_batch(gated):
+    worker, detector = gated
+    futures = [worker.analyse(image("0"), timeout_s=30)]
+    wait_for(lambda: detector.batches)
+    futures += [worker.analyse(image(str(n), width_px=2000, height_px=1400), timeout_s=30) for n in range(1, 4)]
+    detector.gate.set()
+    for future in futures:
+        future.result(30)
+    assert detector.batches == [["0"], ["1", "2"], ["3"]]
+
+
+def test_large_images_count_as_work_that_waits(gated):
+    worker, detector = gated
+    running = worker.analyse(image("0"), timeout_s=30)
+    wait_for(lambda: detector.batches)
+    large = image("A", width_px=3500, height_px=2000)
+    waiting = [worker.analyse(large, timeout_s=30) for _ in range(8)]
+    assert worker.waiting == 8
+    with pytest.raises(Busy):
+        worker.analyse(large, timeout_s=30)
+    worker.refuse_waiting()
+    for future in waiting:
+        with pytest.raises(Busy):
+            future.result(30)
+    detector.gate.set()
+    assert running.result(30)
+
+
+def test_what_was_analysed_is_not_kept_until_the_next_image_comes(gated):
+    worker, detector = gated
+    detector.gate.set()
+    picture = image("0")
+    kept = weakref.ref(picture.pixels)
+    future = worker.analyse(picture, timeout_s=30)
+    future.result(30)
+    del picture, future
+    wait_for(lambda: kept() is None)
 
 
 def test_closing_refuses_what_waits(gated):

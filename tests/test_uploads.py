@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,17 @@ def test_a_large_image_leaves_nothing_in_its_process(decoder):
     while resident_bytes(pid) - before > 15_000_000:  # its pixels are 62 MB
         assert time.monotonic() < until, f"{(resident_bytes(pid) - before) / 1e6:.0f} MB more"
         time.sleep(0.05)
+
+
+def test_what_was_answered_is_not_kept_until_the_next_file_comes(decoder):
+    for size_px in (1, 64_000_000):  # either lane
+        answer = decoded(decoder, png(), size_px=size_px)
+        kept = weakref.ref(answer.image.pixels)
+        del answer
+        until = time.monotonic() + 5
+        while kept() is not None:
+            assert time.monotonic() < until, "a large image is 75 MB"
+            time.sleep(0.01)
 
 
 @posix

@@ -24,6 +24,7 @@ from automask_api.security.keys import KEYS_FILE, ApiKeys, add_key
 from automask_api.service import Service
 from automask_api.settings import ServiceSettings
 from automask_api.stopping import GRACE_S
+from automask_api.trimming import keep_little_free_memory
 
 _FIRST_KEY = "first"
 _LOCK_NAME = "server.lock"
@@ -38,6 +39,7 @@ def run_server(settings: ServiceSettings, config_file: Path | None) -> None:
         StoreLocked: Another server works in the data folder.
         WeightsError: A stage cannot do without weights that are missing.
     """
+    keep_little_free_memory()
     config = load_config(config_file)
     make_data_dir(settings.data_dir)
     with _owning(settings.data_dir), _listening(settings) as listener:

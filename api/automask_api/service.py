@@ -85,7 +85,8 @@ class Service:
         self._watchers = 0
         self.admissions = 0
         """Requests that ever got a place."""
-        self._trimmer = Trimmer(lambda: self.admissions)
+        self._left = 0
+        self._trimmer = Trimmer(lambda: self.admissions + self._left)
         self._ender = threading.Thread(target=self._end_threads, name="automask-end", daemon=True)
         self.connections = Connections(settings.connection_limits)
         self.metrics = Metrics(self)
@@ -160,6 +161,7 @@ class Service:
             yield
         finally:
             self._places.discard(place)
+            self._left += 1
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:

@@ -8,6 +8,20 @@ import threading
 from collections.abc import Callable
 
 _EVERY_S = 15.0
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+"""Names of glibc's parameters, as in its malloc.h."""
+_PARAMETERS = {_MMAP_THRESHOLD: 4 << 20, _TRIM_THRESHOLD: 4 << 20, _ARENA_MAX: 2}
+"""Pixels of a large image are mapped and go back to the system when they are done with. Left to itself, glibc puts them
+into the arenas of threads once it has seen a few, and `malloc_trim` never gives back the upper end of those. Lower
+thresholds than NumPy's for huge pages, 4 MiB, cost page faults and save next to nothing."""
+
+
+def keep_little_free_memory() -> None:
+    """Bound what the C library keeps for later of all that this process gives back to it; before threads start."""
+    mallopt = _of_glibc("mallopt")
+    if mallopt is not None:
+        for name, value in _PARAMETERS.items():
+            mallopt(name, value)
 
 
 class Trimmer:
@@ -23,7 +37,7 @@ class Trimmer:
     def __init__(self, count: Callable[[], int]) -> None:
         self._count = count
         self._ended = threading.Event()
-        self._trim = _malloc_trim()
+        self._trim = _of_glibc("malloc_trim")
 
     def start(self) -> None:
         """Start the thread."""
@@ -45,16 +59,16 @@ class Trimmer:
 
 def give_back_memory() -> None:
     """What `Trimmer` does now and then, at once."""
-    trim = _malloc_trim()
+    trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
 
 
-def _malloc_trim() -> Callable[[int], int] | None:
+def _of_glibc(name: str) -> Callable[..., int] | None:
     if sys.platform != "linux":
         return None
     try:
-        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError):
         return None
     return found

@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_BACKGROUND_TURN = 4
-"""Every so many turns one goes to background work first, so that a busy server still gets on with its jobs."""
+_OTHERS_TURN = 4
+"""Every so many turns one goes to large images or background work first: a busy server gets on with them, too."""
+_BATCH_PX = 6_000_000
+"""Images of a batch are answered together: with more pixels than four of the usual size, small would wait for large."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +66,7 @@ class ModelWorker:
 
     Args:
         loaded_stages: Equal ones, one per thread.
-        batch_size: Images that one call takes at most.
+        batch_size: Images that one call takes at most; fewer where they are large.
         capacity: Tasks that may wait; more are refused.
     """
 
@@ -74,6 +76,7 @@ class ModelWorker:
         self._capacity = capacity
         self._condition = threading.Condition()
         self._waiting: collections.deque[_Task] = collections.deque()
+        self._large: collections.deque[_Task] = collections.deque()
         self._background: collections.deque[_Task] = collections.deque()
         self._threads: list[threading.Thread] = []
         self._loaded = 0
@@ -101,7 +104,7 @@ class ModelWorker:
     @property
     def waiting(self) -> int:
         """Tasks that wait."""
-        return len(self._waiting) + len(self._background)
+        return len(self._waiting) + len(self._large) + len(self._background)
 
     def start(self) -> None:
         """Start the threads; each loads its models first."""
@@ -114,8 +117,9 @@ class ModelWorker:
     def refuse_waiting(self) -> None:
         """Refuse the requests that wait; what is at work and what waits in the background goes on."""
         with self._condition:
-            left = [*self._waiting]
+            left = [*self._waiting, *self._large]
             self._waiting.clear()
+            self._large.clear()
         _refuse(left, stopping_error())
 
     def close(self, *, timeout_s: float | None = None) -> None:
@@ -126,9 +130,7 @@ class ModelWorker:
         """
         with self._condition:
             self._closed = True
-            left = [*self._waiting, *self._background]
-            self._waiting.clear()
-            self._background.clear()
+            left = self._all_removed()
             self._condition.notify_all()
         _refuse(left, stopping_error())
         until = None if timeout_s is None else time.monotonic() + timeout_s
@@ -190,10 +192,10 @@ class ModelWorker:
                 raise self.load_error
             if background:
                 self._background.append(task)
-            elif len(self._waiting) >= self._capacity:
+            elif len(self._waiting) + len(self._large) >= self._capacity:
                 raise Busy("The server has as much work as it takes.")
             else:
-                self._waiting.append(task)
+                (self._large if _pixels(task) > _BATCH_PX else self._waiting).append(task)
             self._condition.notify()
 
     def _work(self, loaded_stages: LoadedStages) -> None:
@@ -208,45 +210,69 @@ class ModelWorker:
             return
         with self._condition:
             self._loaded += 1
-        while (tasks := self._take()) is not None:
-            with self._condition:
-                self.calls += bool(tasks)
-                self.analysed += len(tasks) if isinstance(tasks, list) else 0
-            if isinstance(tasks, _Call):
-                tasks.run(loaded_stages.of_choice(tasks.stages))
-            elif tasks:
-                _run_batch(loaded_stages.of_choice(tasks[0].stages), tasks)
+        while self._work_once(loaded_stages):
+            pass
+
+    def _work_once(self, loaded_stages: LoadedStages) -> bool:
+        """Wait for the next work and do it; False at the end. No name keeps it while the one after is waited for."""
+        tasks = self._take()
+        if tasks is None:
+            return False
+        with self._condition:
+            self.calls += bool(tasks)
+            self.analysed += len(tasks) if isinstance(tasks, list) else 0
+        if isinstance(tasks, _Call):
+            tasks.run(loaded_stages.of_choice(tasks.stages))
+        elif tasks:
+            _run_batch(loaded_stages.of_choice(tasks[0].stages), tasks)
+        return True
 
     def _refuse_all(self, error: AutomaskError) -> None:
         with self._condition:
             self.load_error = error
-            left = [*self._waiting, *self._background]
-            self._waiting.clear()
-            self._background.clear()
+            left = self._all_removed()
         _refuse(left, error)
+
+    def _all_removed(self) -> list[_Task]:
+        left = [*self._waiting, *self._large, *self._background]
+        for queue in (self._waiting, self._large, self._background):
+            queue.clear()
+        return left
 
     def _take(self) -> _Call[object] | list[_Analysis] | None:
         """What to do next: a call, or a batch (empty where all were given up); None at the end."""
         with self._condition:
-            while not (self._waiting or self._background or self._closed):
+            while not (self._waiting or self._large or self._background or self._closed):
                 self._condition.wait()
             if self._closed:
                 return None
-            self._turns += 1
-            first, second = self._waiting, self._background
-            if not first or (second and self._turns % _BACKGROUND_TURN == 0):
-                first = second
-            task = first.popleft()
+            queue = self._next_queue()
+            task = queue.popleft()
             if isinstance(task, _Call):
                 return task if _is_wanted(task) else []
-            batch = [task]
-            while len(batch) < self._batch_size and first:
-                follower = first[0]
-                if not isinstance(follower, _Analysis) or follower.stages != task.stages:
+            batch, pixels = [task], _pixels(task)
+            while len(batch) < self._batch_size and queue:
+                follower = queue[0]
+                pixels += _pixels(follower)
+                if not isinstance(follower, _Analysis) or follower.stages != task.stages or pixels > _BATCH_PX:
                     break
                 batch.append(follower)
-                first.popleft()
+                queue.popleft()
         return [analysis for analysis in batch if _is_wanted(analysis)]
+
+    def _next_queue(self) -> collections.deque[_Task]:
+        """The one whose turn it is, of those in which something waits."""
+        self._turns += 1
+        queues = [self._waiting, self._large, self._background]
+        round_number, turn = divmod(self._turns, _OTHERS_TURN)
+        if turn == 0:
+            queues.insert(0, queues[1 + round_number % 2])
+        return next(queue for queue in queues if queue)
+
+
+def _pixels(task: _Task) -> int:
+    """Of its image; 0 where it has none."""
+    return task.image.width_px * task.image.height_px if isinstance(task, _Analysis) else 0
 
 
 def _refuse(tasks: Sequence[_Task], error: AutomaskError) -> None:

@@ -121,7 +121,7 @@ def write_manifest(
 
 
 class Journal:
-    """Adds lines to a manifest while files are written. Use as a context manager, from one thread."""
+    """Adds lines to a manifest while files are written, each at once. Use as a context manager, from one thread."""
 
     def __init__(self, output: Path) -> None:
         self._path = output / MANIFEST_NAME
@@ -129,7 +129,7 @@ class Journal:
 
     def __enter__(self) -> Self:
         try:
-            self._file = self._path.open("a", encoding="utf-8")
+            self._file = self._path.open("a", buffering=1, encoding="utf-8")
         except OSError as error:
             raise output_error(error, self._path) from error
         return self

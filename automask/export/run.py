@@ -276,6 +276,9 @@ class _Export:
         new: set[tuple[Root, str]] = set()
         records: list[Record] = []
         total = len(found.chosen)
+        stands = True
+        removed = kept = 0
+        snippet = self._exporter.snippet(context)
         with Journal(self._output) as journal:
             for done, result in enumerate(self._in_threads(self._export_image, found.chosen), start=1):
                 for entry in result.entries:
@@ -286,28 +289,27 @@ class _Export:
                 if result.record is not None:
                     records.append(result.record)
                 self._progress(done, total)
-        written, unchanged = len(new), len(entries) - len(new)
-        snippet = self._exporter.snippet(context)
-        stands = True
-        removed = kept = 0
-        if self._stop.is_set():
-            entries = {**known, **entries}
-        else:
-            for file in self._closing_files(records, context, snippet):
-                if self._writer.is_current(file):
-                    entries[file.root, file.name] = known[file.root, file.name]
-                    unchanged += 1
-                elif self._may_stay(file, snippet) and self._writer.is_foreign(file):
-                    stands = False
-                else:
-                    entries[file.root, file.name] = self._writer.write(file)
-                    written += 1
-            old = [entry for key, entry in known.items() if key not in entries]
-            for entry in old:
-                if self._writer.remove(entry):
-                    removed += 1
-                elif os.path.lexists(self._writer.path(entry)):
-                    kept += 1
+            written, unchanged = len(new), len(entries) - len(new)
+            if self._stop.is_set():
+                entries = {**known, **entries}
+            else:
+                for file in self._closing_files(records, context, snippet):
+                    if self._writer.is_current(file):
+                        entries[file.root, file.name] = known[file.root, file.name]
+                        unchanged += 1
+                    elif self._may_stay(file, snippet) and self._writer.is_foreign(file):
+                        stands = False
+                    else:
+                        journal.add(Entry(file.root, file.name))  # else a crash makes it somebody else's
+                        entries[file.root, file.name] = self._writer.write(file)
+                        journal.add(entries[file.root, file.name])
+                        written += 1
+                old = [entry for key, entry in known.items() if key not in entries]
+                for entry in old:
+                    if self._writer.remove(entry):
+                        removed += 1
+                    elif os.path.lexists(self._writer.path(entry)):
+                        kept += 1
         self._note_files(entries.values())
         trainer = self._exporter.rules.trainer
         return ExportSummary(

@@ -142,20 +142,28 @@ class UploadDecoder:
 
     def _work_quickly(self) -> None:
         self._quick_lane.prepare()
-        while (task := self._next_quick()) is not None:
-            try:
-                answer = self._quick_lane.answer(task.question, min(_QUICK_S, self._seconds), self._memory_bytes)
-            except ProcessEnded as ended:
-                if ended.is_overtime and self._seconds > _QUICK_S and not task.question.only_size:
-                    with self._condition:
-                        self._put_slow(task)
-                else:
-                    _fail(task, self._error_of(ended, task.question))
-            except ImageError as error:
-                _fail(task, self._as_limit(error, task.question))
-            else:
-                _succeed(task, answer)
+        while self._answer_quick():
+            pass
         self._quick_lane.close()
+
+    def _answer_quick(self) -> bool:
+        """Wait for a file and answer it; False at the end. No name keeps it while the next one is waited for."""
+        task = self._next_quick()
+        if task is None:
+            return False
+        try:
+            answer = self._quick_lane.answer(task.question, min(_QUICK_S, self._seconds), self._memory_bytes)
+        except ProcessEnded as ended:
+            if ended.is_overtime and self._seconds > _QUICK_S and not task.question.only_size:
+                with self._condition:
+                    self._put_slow(task)
+            else:
+                _fail(task, self._error_of(ended, task.question))
+        except ImageError as error:
+            _fail(task, self._as_limit(error, task.question))
+        else:
+            _succeed(task, answer)
+        return True
 
     def _next_quick(self) -> _Task | None:
         with self._condition:
@@ -176,17 +184,25 @@ class UploadDecoder:
             return None
 
     def _work_slowly(self) -> None:
-        while (task := self._next_slow()) is not None:
-            task.future.add_done_callback(self._end_if_cancelled)
-            try:
-                answer = self._slow_lane.answer(task.question, self._seconds, self._memory_bytes)
-            except ProcessEnded as ended:
-                _fail(task, self._error_of(ended, task.question))
-            except ImageError as error:
-                _fail(task, self._as_limit(error, task.question))
-            else:
-                _succeed(task, answer)
+        while self._answer_slow():
+            pass
         self._slow_lane.close()
+
+    def _answer_slow(self) -> bool:
+        """See `_answer_quick`."""
+        task = self._next_slow()
+        if task is None:
+            return False
+        task.future.add_done_callback(self._end_if_cancelled)
+        try:
+            answer = self._slow_lane.answer(task.question, self._seconds, self._memory_bytes)
+        except ProcessEnded as ended:
+            _fail(task, self._error_of(ended, task.question))
+        except ImageError as error:
+            _fail(task, self._as_limit(error, task.question))
+        else:
+            _succeed(task, answer)
+        return True
 
     def _next_slow(self) -> _Task | None:
         with self._condition:
