@@ -11,9 +11,9 @@ from automask.errors import WeightsError
 from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink import detector as detector_module
-from automask_models.ink.confidence import InkModel
+from automask_models.ink.confidence import LARGE_SHARE, InkModel
 from automask_models.ink.detector import InkDetector, InkOptions
-from automask_models.ink.groups import InkGroup, groups_of, parts_of, without_parts
+from automask_models.ink.groups import InkGroup, groups_of, lines_of, parts_of, without_parts
 from automask_models.ink.judging import GroupJudge
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap
 from automask_models.ink.reading import GroupReader, line_of, without_ground
@@ -123,8 +123,7 @@ def test_a_word_that_touches_something_else_is_drawn_without_it(monkeypatch):
 def test_a_part_that_is_not_read_is_no_word(monkeypatch):
     plain, letters = lettered("Harbour", size_px=40, at=(300, 200), opacity=0.0)
     ink, _ = merged_with_a_blob(letters)
-    (whole,) = found_in(plain, ink, monkeypatch)
-    assert whole.confidence < 0.5
+    assert all(region.confidence < 0.5 for region in found_in(plain, ink, monkeypatch))
 
 
 def test_what_is_drawn_loses_the_texture_that_it_touches():
@@ -156,6 +155,9 @@ class PartsAreLettering:
     def read(self, pixels, ink, group):
         self.reads += 1
         return Recognition("", 0.0) if self.reads == 1 else Recognition("lettering", 0.95)
+
+    def read_lines(self, pixels, ink, group):
+        return Recognition("", 0.0)
 
 
 def judged(cells):
@@ -196,6 +198,48 @@ def test_cells_go_to_the_nearest_part():
     assert left.columns.stop == pytest.approx((15 + 40) / 2, abs=1)
     assert left.count == 4 * (left.columns.stop - left.columns.start) == left.cells.sum()
     assert without_parts(group, [near, far], []) is group
+
+
+def block_of_lines(opacity):
+    """Four lines that follow closely, as the map shows them: one large group, sure and never a single line."""
+    words = ("Northern Harbour", "opened in summer", "tickets at doors", "and on the quays")
+    shown, letters = [], []
+    for index, word in enumerate(words):
+        image, own = lettered(word, size_px=30, at=(60, 150 + 34 * index), opacity=opacity)
+        shown.append(image.pixels)
+        letters.append(own)
+    is_ink = np.any(letters, axis=0)
+    pixels = shown[0].copy()
+    for each, own in zip(shown, letters, strict=True):
+        pixels[own] = each[own]
+    rows, columns = is_ink.shape
+    cells = is_ink[: rows // 4 * 4, : columns // 4 * 4].reshape(rows // 4, 4, columns // 4, 4).mean(axis=(1, 3))
+    ink = map_of(np.where(cells > 0.05, 0.75, 0.0), width_px=columns)
+    return pixels, ink, list(groups_of(ink))
+
+
+def test_a_block_of_text_is_read_line_by_line(reader):
+    pixels, ink, groups = block_of_lines(opacity=1.0)
+    (block,) = groups
+    assert block.share_in(ink) >= LARGE_SHARE
+    assert reader.read_lines(pixels, ink, block).different > 5
+    (found,) = GroupJudge(InkModel.bundled(), reader).judge(pixels, ink, block)
+    assert found.confidence >= 0.5
+
+
+def test_something_large_in_which_nothing_is_read_is_a_drawing_however_sure_the_map_is(reader):
+    pixels, ink, groups = block_of_lines(opacity=0.0)
+    (block,) = groups
+    assert InkModel.bundled().of_group(block) >= 0.5  # by the map alone it would be drawn
+    assert all(each.confidence < 0.5 for each in GroupJudge(InkModel.bundled(), reader).judge(pixels, ink, block))
+
+
+def test_lines_of_a_group_lie_in_the_picture_and_hold_its_cells():
+    _, ink, groups = block_of_lines(opacity=1.0)
+    lines = lines_of(groups[0], ink, most=5)
+    assert 4 <= len(lines) <= 10
+    assert all(0 <= b.x0 < b.x1 <= ink.width_px and 0 <= b.y0 < b.y1 <= ink.height_px for b in lines)
+    assert sum(line.height_px < 50 and line.width_px > 150 for line in lines) == 4
 
 
 def test_a_group_is_a_line_with_a_margin():

@@ -190,7 +190,10 @@ def main(arguments: list[str] | None = None) -> int:
     if given.keep_lines:
         line_model = InkModel.bundled().lines
         described += " The model of lines is kept from before."
-    model = InkModel(fitted_on=described, groups=group_model, read_groups=read_model, lines=line_model)
+    large = InkModel.bundled().large_groups  # by `ink_large_groups`, on real pictures
+    model = InkModel(
+        fitted_on=described, groups=group_model, read_groups=read_model, large_groups=large, lines=line_model
+    )
     given.out.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(
         f"{described}\nArea under the curve: groups {group_auc:.4f}, once read {read_auc:.4f}, lines {line_auc:.4f}.\n"

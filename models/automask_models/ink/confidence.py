@@ -1,4 +1,4 @@
-"""What the ink map says about the chance that something is lettering or a mark: two logistic models."""
+"""What the ink map says about the chance that something is lettering or a mark: logistic models."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ _SURE = 1e-3
 _LARGEST_CELLS = 400.0
 _BARELY = 0.03
 """Groups that are less sure without a reading are not read: there are many of them, and next to none is lettering."""
+LARGE_SHARE = 0.0125
+"""Share of a picture from which lettering must be read in a group: a false one costs a quarter of what a fine mask may
+waste, and what is that large can be read where it is lettering."""
 _NOTHING, _LINE = Recognition("", 0.0), Recognition("abcdefghij", 0.95)
 DRAWN = 0.5
 """From this confidence on a thing is drawn, unless the policy says otherwise."""
@@ -35,6 +38,11 @@ def group_features(group: InkGroup, reading: Recognition | None = None) -> dict[
     if reading is not None:
         features["read_evidence"] = reading.evidence
     return features
+
+
+def large_group_features(group: InkGroup, reading: Recognition) -> dict[str, float]:
+    """The numbers that the model of large groups weighs, by name: size and peak say nothing of them any more."""
+    return {"log_odds": log_odds(group.probability), "read_evidence": reading.evidence}
 
 
 def line_features(text_confidence: float, ink_probability: float) -> dict[str, float]:
@@ -65,12 +73,14 @@ class InkModel(FrozenModel):
         fitted_on: What the coefficients come from.
         groups: Of what the ink map shows by itself.
         read_groups: The same where a recogniser was asked what it reads there.
+        large_groups: The same of what covers `LARGE_SHARE` of the picture.
         lines: Of lines that a text detector found: its own confidence weighed against what the map shows there.
     """
 
     fitted_on: str
     groups: LogisticModel
     read_groups: LogisticModel
+    large_groups: LogisticModel
     lines: LogisticModel
 
     @classmethod
@@ -87,6 +97,10 @@ class InkModel(FrozenModel):
         """Probability that a group is lettering or a mark, 0..1."""
         model = self.groups if reading is None else self.read_groups
         return model.probability(group_features(group, reading))
+
+    def of_large_group(self, group: InkGroup, reading: Recognition) -> float:
+        """The same for a group of at least `LARGE_SHARE`, by the surest reading of it or of one of its lines."""
+        return self.large_groups.probability(large_group_features(group, reading))
 
     def is_doubtful(self, group: InkGroup) -> bool:
         """Whether it depends on what can be read in a group if it is drawn."""

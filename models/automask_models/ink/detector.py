@@ -38,14 +38,14 @@ class InkDetector(WeightedStage[InkOptions]):
 
     Regions know their pixels. They are of kind watermark where nearly all of their cells look like a mark, else of
     kind text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1), `cells` (size at training
-    resolution in cells of 4 px) and, where it was doubtful enough to be read, `read_evidence` (see `Recognition`). A
-    ring around the picture is an ornament: it is proposed as a frame and not drawn; the frame detector decides. Without
-    the default weights it finds nothing and says so once.
+    resolution in cells of 4 px) and, where it was large or doubtful enough to be read, `read_evidence` (see
+    `Recognition`). A ring around the picture is an ornament: it is proposed as a frame and not drawn; the frame
+    detector decides. Without the default weights it finds nothing and says so once.
     """
 
     name: ClassVar[str] = "ink"
     Options: ClassVar[type[FrozenModel]] = InkOptions
-    algorithm_version: ClassVar[int] = 3
+    algorithm_version: ClassVar[int] = 4
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ PART_PROBABILITIES = (0.55, 0.6, 0.65)
 """What passes for one thing may be lettering that touches a railing: from these on it may fall apart."""
 JOIN_CELLS = 2
 """Cores over gaps of twice this are one thing: letters of a word, parts of a logo."""
+_LINE_PROBABILITY = 0.5
+_LINE_GAP_CELLS = 7
+"""Words of a line lie up to six cells apart: half again as much as the letters of a line of 16 px are high."""
 _RING_SPAN = 0.75
 _RING_BAND = 0.15
 _RING_SHARE = 0.9
@@ -49,6 +53,10 @@ class InkGroup:
     mark: float
     count: int
     is_ring: bool
+
+    def share_in(self, ink: InkMap) -> float:
+        """Share of the picture that its cells cover, 0..1."""
+        return self.count / ink.unwanted.size
 
     def box_in(self, ink: InkMap) -> Box:
         """The window in pixels of the picture."""
@@ -98,6 +106,31 @@ def parts_of(group: InkGroup, ink: InkMap, core_probability: float) -> list[InkG
     unwanted = np.zeros_like(ink.unwanted)
     unwanted[window] = np.where(group.cells, ink.unwanted[window], 0)
     return list(groups_of(dataclasses.replace(ink, unwanted=unwanted), core_probability=core_probability))
+
+
+def lines_of(group: InkGroup, ink: InkMap, *, most: int) -> list[Box]:
+    """The rows of lettering in a group of a map, and as many columns, the largest `most` of each, in pixels.
+
+    Rows of a block of text lie closer than `JOIN_CELLS`: cells are joined along one direction only.
+    """
+    import cv2
+
+    likely = group.cells & (ink.unwanted[group.rows, group.columns] >= _LINE_PROBABILITY)
+    across, down = ink.cells_per_px
+    found = []
+    for kernel in (np.ones((1, _LINE_GAP_CELLS), np.uint8), np.ones((_LINE_GAP_CELLS, 1), np.uint8)):
+        joined = cv2.morphologyEx(likely.view(np.uint8), cv2.MORPH_CLOSE, kernel)
+        statistics = cv2.connectedComponentsWithStats(joined, connectivity=4)[2][1:]
+        for x, y, width, height, _ in sorted(statistics.tolist(), key=lambda each: -each[cv2.CC_STAT_AREA])[:most]:
+            left, top = group.columns.start + x - 1, group.rows.start + y - 1  # a cell more: see `reading._MARGIN`
+            box = Box(
+                max(0, math.floor(left / across)),
+                max(0, math.floor(top / down)),
+                min(ink.width_px, math.ceil((left + width + 2) / across)),
+                min(ink.height_px, math.ceil((top + height + 2) / down)),
+            )
+            found.append(box)
+    return found
 
 
 def without_parts(group: InkGroup, parts: Sequence[InkGroup], dropped: Sequence[InkGroup]) -> InkGroup:

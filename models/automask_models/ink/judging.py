@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask_models.ink.confidence import DRAWN, InkModel
+from automask_models.ink.confidence import DRAWN, LARGE_SHARE, InkModel
 from automask_models.ink.groups import PART_PROBABILITIES, InkGroup, parts_of, without_parts
 from automask_models.ink.network import InkMap
 from automask_models.ink.reading import GroupReader
@@ -69,10 +69,14 @@ class GroupJudge:
         whole = Judged(group, self._model.of_group(group))
         if self._reader is None:
             return [whole]
-        if self._model.is_doubtful(group):
+        is_large = group.share_in(ink) >= LARGE_SHARE
+        if is_large or self._model.is_doubtful(group):
             whole = self._read(self._reader, pixels, ink, group)
             if whole.confidence < DRAWN:
-                return self._lettering_in(self._reader, pixels, ink, whole)
+                judged = self._lettering_in(self._reader, pixels, ink, whole)
+                if not is_large or len(judged) > 1:
+                    return judged
+                whole = self._read_by_lines(self._reader, pixels, ink, whole)
         if whole.confidence < DRAWN:
             return [whole]
         return [dataclasses.replace(whole, group=self._without_texture(self._reader, pixels, ink, group))]
@@ -84,7 +88,18 @@ class GroupJudge:
         if group.is_ring:  # a part may be one where the whole is none
             return self._as_ring(group)
         reading = reader.read(pixels, ink, group)
+        if group.share_in(ink) >= LARGE_SHARE:
+            return Judged(group, self._model.of_large_group(group, reading), reading)
         return Judged(group, self._model.of_group(group, reading), reading)
+
+    def _read_by_lines(self, reader: GroupReader, pixels: NDArray[np.uint8], ink: InkMap, whole: Judged) -> Judged:
+        """Something large that nothing could be read in, by its lines: a block of text is no line."""
+        if whole.reading is None or whole.confidence >= DRAWN or whole.group.share_in(ink) < LARGE_SHARE:
+            return whole
+        reading = reader.read_lines(pixels, ink, whole.group)
+        if reading.evidence <= whole.reading.evidence:
+            return whole
+        return Judged(whole.group, self._model.of_large_group(whole.group, reading), reading)
 
     def _lettering_in(self, reader: GroupReader, pixels: NDArray[np.uint8], ink: InkMap, whole: Judged) -> list[Judged]:
         """The parts of what is not drawn as a whole, where some of them are lettering."""
@@ -92,7 +107,8 @@ class GroupJudge:
             parts = parts_of(whole.group, ink, core_probability)
             if not 1 < len(parts) <= _MOST_PARTS:
                 continue
-            judged = [self._read(reader, pixels, ink, part) for part in parts]
+            read = [self._read(reader, pixels, ink, part) for part in parts]
+            judged = [self._read_by_lines(reader, pixels, ink, each) for each in read]
             if any(each.is_lettering for each in judged):
                 return [each if each.is_read else each.at_most(whole.confidence) for each in judged]
         return [whole]

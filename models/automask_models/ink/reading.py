@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.protocols import WeightFile
-from automask_models.ink.groups import InkGroup
+from automask_models.ink.groups import InkGroup, lines_of
 from automask_models.ink.network import InkMap
 from automask_models.text.lines import TextLine, clockwise_from_top_left, upright_crop
 from automask_models.text.ppocr import RECOGNITION_HEIGHT_PX, Recogniser
@@ -22,6 +22,8 @@ _LEVEL_SHARE = 0.7
 _GROUND_SHARE = 0.35
 """Deviation of the blur that tells the ground from the letters on it, as a share of the height of the group."""
 _FULL_SCALE_PERCENTILE = 98.0
+_MOST_LINES = 5
+"""Rows, and as many columns, that are read of a large group: among the largest of a block one can be read."""
 
 
 class GroupReader:
@@ -50,6 +52,21 @@ class GroupReader:
         crop = _at_reading_size(upright_crop(pixels, line_of(group, ink)))
         read = self._recogniser.recognise([crop, without_ground(crop)])
         return max(read, key=lambda reading: reading.evidence)
+
+    def read_lines(self, pixels: NDArray[np.uint8], ink: InkMap, group: InkGroup) -> Recognition:
+        """What has most evidence of what is read in single rows and columns of a group, as in a block of text.
+
+        Raises:
+            StageError: The network failed.
+        """
+        crops = []
+        for box in lines_of(group, ink, most=_MOST_LINES):
+            corners = ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
+            line = TextLine(corners=corners, outline=corners, score=group.probability)
+            crops.append(_at_reading_size(upright_crop(pixels, line)))
+        return max(
+            self._recogniser.recognise(crops), key=lambda reading: reading.evidence, default=Recognition("", 0.0)
+        )
 
 
 def line_of(group: InkGroup, ink: InkMap) -> TextLine:
