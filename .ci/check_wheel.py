@@ -42,6 +42,8 @@ def problems_of(wheel: Path) -> Iterator[str]:
     yield from (f"missing: {name}" for name in sorted(expected - names))
     packaged = {name for name in names if not name.startswith(f"{info}/")}
     yield from (f"not in the tree: {name}" for name in sorted(packaged - expected))
+    scripts = {path.name for path in (ROOT / "tests" / "measuring").glob("*.py")} - {"__init__.py"}
+    yield from (f"only measures automask: {name}" for name in sorted(packaged) if name.rpartition("/")[2] in scripts)
     yield from (
         f"no py.typed for {name}" for name in {n.partition("/")[0] for n in packaged} if f"{name}/py.typed" not in names
     )

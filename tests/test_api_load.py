@@ -6,8 +6,7 @@ pytest.importorskip("fastapi")
 
 from api_server import png
 from fakes import RedDetector, pipeline
-
-from automask_api.load import expected, images_per_s
+from measuring.load import expected, images_per_s
 
 
 def test_a_run_over_copies_analyses_every_one(tmp_path):

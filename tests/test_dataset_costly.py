@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from dataset_samples import codes, encoded, read, scene
+from measuring.bombs import frame_bomb, marker_bomb, page_bomb, scan_bomb
 from PIL import Image as PillowImage
 
 from automask.config import DecodeConfig
@@ -13,7 +14,6 @@ from automask.dataset.decode import decode_bytes
 from automask.dataset.jpeg import is_costly
 from automask.dataset.pixels import _STRIP_PX
 from automask.errors import ImageError
-from automask_api.bombs import frame_bomb, marker_bomb, page_bomb, scan_bomb
 
 
 def cyclic_pages() -> bytes:

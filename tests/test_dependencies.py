@@ -96,10 +96,11 @@ def needs(node: ast.AST, module: ast.Module, *, slow: bool = False) -> Iterator[
 
 def gaps(*extras: str, slow: bool) -> list[str]:
     known = listed(*extras)
-    local = {path.stem for path in TESTS.glob("*.py")} | OURS | BY_HAND | set(stdlib_module_names)
+    beside = {path.stem for path in TESTS.glob("*.py")} | {path.parent.name for path in TESTS.glob("*/__init__.py")}
+    local = beside | OURS | BY_HAND | set(stdlib_module_names)
     owners = packages_distributions()
     found = []
-    for path in sorted(TESTS.glob("*.py")):
+    for path in sorted([*TESTS.glob("*.py"), *TESTS.glob("measuring/*.py")]):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for name, needed_slowly, line in needs(tree, tree):
             distributions = {plain(owner) for owner in owners.get(name, [name])}

@@ -1,8 +1,10 @@
-"""The stress command measures what it says, on pictures of the user's."""
+"""The stress measurement measures what it says, on pictures of the user's."""
 
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from measuring import stress
+from measuring.curve import curve_svg
 from overlay_cases import picture
 from PIL import Image
 
@@ -10,8 +12,6 @@ from automask.config import RuntimeConfig
 from automask.errors import InputError
 from automask.plugins import DATASET_DETECTORS, available, build_dataset_detector
 from automask.weights import WeightLibrary
-from automask_models.overlay import stress
-from automask_models.overlay.curve import curve_svg
 from automask_models.overlay.detector import OverlayDetector
 from automask_models.overlay.options import OverlayOptions
 

@@ -10,10 +10,11 @@ from review_cases import EXAMPLES, make_store
 
 pytest.importorskip("fastapi", reason="needs the extra api")
 
+from measuring.clicking import Start, measure_clicks, rows_of
+
 from automask.bench.manifest import read_manifest
 from automask.config import PipelineConfig
 from automask_api.refining.clicks import masked_thing
-from automask_api.review.clicking import Start, measure_clicks, rows_of
 from automask_api.review.source import ReviewSource, token_of
 from automask_models.ink.network import InkMap
 from automask_models.ink.prompts import InkPromptSession

@@ -17,11 +17,7 @@ pytest.importorskip("fastapi")
 
 from api_server import png, serving
 from dataset_samples import encoded
-
-from automask.config import DecodeConfig
-from automask.dataset.decode import decode_bytes
-from automask.errors import ImageError
-from automask_api.bombs import (
+from measuring.bombs import (
     album_bomb,
     chunk_bomb,
     deep_zip,
@@ -35,6 +31,10 @@ from automask_api.bombs import (
     tag_bomb,
     text_bomb,
 )
+
+from automask.config import DecodeConfig
+from automask.dataset.decode import decode_bytes
+from automask.errors import ImageError
 from automask_api.errors import Busy, ImageTooLarge
 from automask_api.uploads import decoder as decoding
 from automask_api.uploads.decoder import UploadDecoder

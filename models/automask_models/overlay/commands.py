@@ -153,61 +153,6 @@ def make_template(
     typer.echo(str(target))
 
 
-@app.command("stress")
-def stress(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="100 or more pictures without marks.")],
-    *,
-    opacities: Annotated[
-        list[float] | None,
-        typer.Option("--opacity", min=0.01, max=1, help="Of the mark; repeatable [.08 to 1]."),
-    ] = None,
-    counts: Annotated[
-        list[int] | None, typer.Option("--images", min=2, help="Images per folder; repeatable [5, 20, 100].")
-    ] = None,
-    repeats: Annotated[int, typer.Option(help="Folders per opacity and number of images.", min=0)] = 3,
-    clean_folders: Annotated[int, typer.Option(help="Random folders without a mark.", min=0)] = 200,
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.", min=0)] = 0,
-    plot: Annotated[Path | None, typer.Option(metavar="SVG", help="Draw the curve to this file.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Measure how faint a mark may be to be found in 5, 20 and 100 images, and how often clean folders stay clean."""
-    from rich.progress import Progress
-
-    from automask.bench.tables import markdown_table
-    from automask.cli.console import error_console
-    from automask_models.overlay.curve import curve_svg
-    from automask_models.overlay.detector import OverlayDetector
-    from automask_models.overlay.options import OverlayOptions
-    from automask_models.overlay.stress import COUNTS, OPACITIES, run_stress
-
-    console = error_console()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("stress", total=None)
-        figures = run_stress(
-            folder,
-            OverlayDetector(OverlayOptions()),
-            opacities=opacities or OPACITIES,
-            counts=counts or COUNTS,
-            repeats=repeats,
-            clean_folders=clean_folders,
-            seed=seed,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    if plot is not None:
-        write_atomic(plot, curve_svg(figures).encode())
-    if as_json:
-        typer.echo(figures.model_dump_json())
-        return
-    rows = [
-        [str(p.images), f"{p.opacity:g}", str(p.folders), f"{p.recall:.3f}", f"{p.waste:.4f}"] for p in figures.points
-    ]
-    typer.echo(markdown_table(["images", "opacity", "folders", "recall", "waste"], rows))
-    typer.echo(
-        f"\n{figures.clean_folders} clean folders: a template would be applied in {figures.clean_applied}, "
-        f"proposed in {figures.clean_proposed}"
-    )
-
-
 def _decide(root: Path, template_id: str, decision: TemplateDecision) -> None:
     config = stored_config(root)
     with Store.open(root) as store, store.lock():

@@ -1,4 +1,7 @@
-"""How faint a mark may be to be found, and how often clean folders stay clean."""
+"""How faint a mark may be to be found, and how often clean folders stay clean.
+
+`python -m tests.measuring.stress FOLDER`, with 100 or more pictures without marks in the folder.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,27 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps
+from rich.progress import Progress
 
+from automask.bench.tables import markdown_table
+from automask.cli.console import error_console
 from automask.config import FrozenModel, PolicyConfig, RenderConfig
 from automask.errors import InputError
 from automask.mask.metrics import mean_of, score_mask
 from automask.mask.rendering import Mask
 from automask.protocols import ImageFacts, ReducedImage
+from automask.store import write_atomic
 from automask.values.templates import template_patch
 from automask.values.types import Image
 from automask_models.overlay.detector import OverlayDetector
+from automask_models.overlay.options import OverlayOptions
 
 OPACITIES = (0.08, 0.12, 0.2, 0.35, 0.6, 1.0)
 COUNTS = (5, 20, 100)
@@ -52,7 +62,7 @@ class StressPoint(FrozenModel):
 
 
 class StressFigures(FrozenModel):
-    """All figures of one `automask overlays stress`.
+    """All figures.
 
     Attributes:
         pictures: Pictures that were drawn from.
@@ -203,3 +213,54 @@ def _reduced(detector: OverlayDetector, pixels: NDArray[np.uint8]) -> ReducedIma
         raise ValueError("a picture of that size is no icon")
     content = hashlib.sha256(pixels.tobytes()).hexdigest()
     return ReducedImage(ImageFacts(content, content, pixels.shape[1], pixels.shape[0]), small)
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="100 or more pictures without marks.")],
+    *,
+    opacities: Annotated[
+        list[float] | None,
+        typer.Option("--opacity", min=0.01, max=1, help="Of the mark; repeatable [.08 to 1]."),
+    ] = None,
+    counts: Annotated[
+        list[int] | None, typer.Option("--images", min=2, help="Images per folder; repeatable [5, 20, 100].")
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Folders per opacity and number of images.", min=0)] = 3,
+    clean_folders: Annotated[int, typer.Option(help="Random folders without a mark.", min=0)] = 200,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.", min=0)] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="SVG", help="Draw the curve to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")] = False,
+) -> None:
+    """Measure how faint a mark may be to be found in 5, 20 and 100 images, and how often clean folders stay clean."""
+    from .curve import curve_svg  # it draws the figures of this module
+
+    console = error_console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("stress", total=None)
+        figures = run_stress(
+            folder,
+            OverlayDetector(OverlayOptions()),
+            opacities=opacities or OPACITIES,
+            counts=counts or COUNTS,
+            repeats=repeats,
+            clean_folders=clean_folders,
+            seed=seed,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if plot is not None:
+        write_atomic(plot, curve_svg(figures).encode())
+    if as_json:
+        typer.echo(figures.model_dump_json())
+        return
+    rows = [
+        [str(p.images), f"{p.opacity:g}", str(p.folders), f"{p.recall:.3f}", f"{p.waste:.4f}"] for p in figures.points
+    ]
+    typer.echo(markdown_table(["images", "opacity", "folders", "recall", "waste"], rows))
+    typer.echo(
+        f"\n{figures.clean_folders} clean folders: a template would be applied in {figures.clean_applied}, "
+        f"proposed in {figures.clean_proposed}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

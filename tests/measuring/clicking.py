@@ -1,4 +1,4 @@
-"""How far clicks get a person on the review page: `python -m automask_api.review.clicking MANIFEST`.
+"""How far clicks get a person on the review page: `python -m tests.measuring.clicking MANIFEST`.
 
 A scripted person looks at the mask of every image, clicks the middle of the largest wrong part (of what is missed to
 add, of what is masked for nothing to remove), looks again, and stops when the mask is fine. The clicks are answered by

@@ -1,4 +1,4 @@
-"""Load on a server of its own, beside the pipeline in this process: `python -m automask_api.load FOLDER`.
+"""Load on a server of its own, beside the pipeline in this process: `python -m tests.measuring.load FOLDER`.
 
 First the images are run as `automask run` does, then a server is started on loopback without its result cache, and
 clients ask for the same images over and over. Every mask is compared with the run's, byte by byte. How fast this one

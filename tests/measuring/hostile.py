@@ -1,4 +1,4 @@
-"""Honest clients beside hostile ones: `python -m automask_api.hostile FOLDER`.
+"""Honest clients beside hostile ones: `python -m tests.measuring.hostile FOLDER`.
 
 A server of its own is started on loopback, without its result cache. Four clients ask for the masks of the images of
 the folder, in rounds that alternate: alone, and while others send what wears a server out (see `bombs`) and hold
@@ -26,8 +26,9 @@ import typer
 
 from automask.dataset.walk import ImageFile, walk
 from automask.errors import InputError
-from automask_api.bombs import hostile_uploads
-from automask_api.load import ready, serving
+
+from .bombs import hostile_uploads
+from .load import ready, serving
 
 if TYPE_CHECKING:
     import httpx

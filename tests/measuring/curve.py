@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from automask_models.overlay.stress import StressFigures, StressPoint
+from .stress import StressFigures, StressPoint
 
 _WIDTH, _HEIGHT = 640, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 130, 24, 52
