@@ -11,6 +11,8 @@ from cli_process import command, environment
 
 CHEAP_CONFIG = 'detectors = ["edges"]\n'
 START_S, STOP_S = 60, 30
+ENDS_WITHIN_S = 9.0
+"""Docker kills after 10 s."""
 
 
 class ServeProcess:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image as PillowImage
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded, decode, decode_bytes
 from automask.dataset.walk import ImageFile
+
+needs_byte_names = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="needs a file system of bytes")
 
 
 def scene(width: int = 48, height: int = 32) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import os
@@ -25,6 +26,7 @@ from store_cases import file_at
 from automask.config import PipelineConfig
 from automask.mask.drawing import draw, fuse_fingerprint
 from automask.store import Store
+from automask.values import rle
 from automask.values.geometry import Box
 from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 
@@ -41,6 +43,11 @@ def region_at(box: Box, *, kind: Kind = Kind.TEXT, confidence: float = 0.9, text
     attributes = {"text": text} if text else {}
     region = Region(kind=kind, box=box, confidence=confidence, source="test", attributes=attributes)
     return region, Patch(box=box, artefact=np.ones(box.shape, dtype=np.bool_), score=1.0, refiner="polygon")
+
+
+def packed(artefact: np.ndarray) -> str:
+    """A mask of the image's size as the page sends it."""
+    return base64.b64encode(rle.encode(artefact)).decode()
 
 
 def put_image(

@@ -18,6 +18,7 @@ pytest.importorskip("fastapi")
 
 from api_process import ServeProcess
 from api_server import png, serving
+from job_cases import finished, red_folder
 
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
@@ -27,24 +28,6 @@ from automask_models.overlay.options import OverlayOptions
 
 SLOW_S = 0.15
 SLOW_CONFIG = 'detectors = ["edges", "noting"]\n'
-FINAL = ("done", "failed", "cancelled")
-
-
-def finished(client, job_id, seconds=60):
-    deadline = time.monotonic() + seconds
-    while True:
-        job = client.get(f"/v1/jobs/{job_id}").json()
-        if job["state"] in FINAL:
-            return job
-        assert time.monotonic() < deadline, job
-        time.sleep(0.05)
-
-
-def red_folder(folder, count=5):
-    (folder / "sub").mkdir(parents=True)
-    for index in range(count):
-        (folder / ("sub" if index % 2 else ".") / f"{index}.png").write_bytes(png(seed=index))
-    return folder
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fakes import Slow, pipeline
 pytest.importorskip("fastapi")
 
 from api_server import png, serving
-from test_api_jobs import finished, red_folder
+from job_cases import finished, red_folder
 
 from automask_api.jobs.paging import page_of
 from automask_api.jobs.records import Job, JobRequest, JobState

@@ -15,9 +15,8 @@ from fakes import RedDetector, pipeline
 
 pytest.importorskip("fastapi")
 
-from api_process import ServeProcess
+from api_process import ENDS_WITHIN_S, ServeProcess
 from api_server import png, serving
-from test_api_stopping import ENDS_WITHIN_S
 
 from automask.errors import ConfigError, InputError
 from automask.values.brush import decode_brush

@@ -11,7 +11,7 @@ pytest.importorskip("fastapi")
 from api_server import png, serving
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
-from test_refiners_onnx import write_ours
+from sam_pairs import write_ours
 
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.plugins import build_refiner

@@ -12,14 +12,11 @@ from cli_process import draw_images, environment, install_detector
 
 pytest.importorskip("fastapi")
 
-from api_process import ServeProcess
+from api_process import ENDS_WITHIN_S, ServeProcess
 from api_server import png
-from test_api_jobs import finished
+from job_cases import finished
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-
-ENDS_WITHIN_S = 9.0
-"""Docker kills after 10 s."""
 
 
 @pytest.fixture

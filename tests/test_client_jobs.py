@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from api_server import png, serving
 from fakes import Slow, pipeline
-from test_api_jobs import red_folder
+from job_cases import red_folder
 
 from automask import errors
 from automask.client import Adjustment, AsyncClient, Client, JobState, MaskOptions, Prompt, RetryPolicy

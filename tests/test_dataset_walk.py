@@ -9,14 +9,13 @@ import types
 from pathlib import Path
 
 import pytest
-from dataset_samples import encoded, scene
+from dataset_samples import encoded, needs_byte_names, scene
 
 from automask.dataset.codes import SkipReason
 from automask.dataset.walk import ImageFile, Skipped, walk
 from automask.errors import InputError
 from automask.values.types import Issue
 
-needs_byte_names = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="needs a file system of bytes")
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from frame_cases import scene
 from measure_frames import jpeg, rendered
-from test_frames_edges import scene
 
 from automask.mask.metrics import mean_of, score_mask
 from automask_models.frames.detector import detect_frames

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from frame_cases import bordered, jpeg, scene, score
 from numpy.typing import NDArray
-from test_frames_edges import bordered, jpeg, scene, score
 
 from automask_models.frames.picture import certainly_picture, detail_of
 from automask_models.frames.sides import Line, Side

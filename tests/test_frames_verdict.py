@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_frames_edges import bordered, scene
+from frame_cases import bordered, layout_of, region_of, scene
 
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import ConfigError
 from automask.run.pipeline import MaskPipeline
-from automask.values.geometry import Box
-from automask.values.types import Image, Kind, Region
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.frames.detector import EdgesDetector, EdgesOptions
 from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT, WEAK
 from automask_models.frames.tracing import trace
 from automask_models.frames.verdict import judged
-from automask_models.layout.network import LayoutMap
 
-CELLS = 64
 JUDGE = FrameJudge.bundled()
-
-
-def layout_of(frame: np.ndarray, pixels: np.ndarray, **others: np.ndarray) -> LayoutMap:
-    """A map that says `frame` of the image's pixels, (H, W), as a network that knows would."""
-    import cv2
-
-    def cells(mask: np.ndarray) -> np.ndarray:
-        small = cv2.resize(mask.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
-        return np.clip(small, 0.02, 0.98).astype(np.float32)
-
-    height_px, width_px = pixels.shape[:2]
-    none = np.zeros(frame.shape)
-    rest = {name: cells(others.get(name, none)) for name in ("plate", "margin", "ground")}
-    return LayoutMap(frame=cells(frame), **rest, width_px=width_px, height_px=height_px)
-
-
-def region_of(mask: np.ndarray, confidence: float) -> Region:
-    box = Box(0, 0, mask.shape[1], mask.shape[0])
-    return Region(Kind.FRAME, box, confidence, "edges", artefact=mask, attributes={"pattern": "ring"})
 
 
 def in_a_mat() -> tuple[np.ndarray, np.ndarray]:

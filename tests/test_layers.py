@@ -1,6 +1,7 @@
 """The packages depend on each other in one direction only, import nothing heavy at module level, and stay readable."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -251,6 +252,18 @@ def test_files_stay_short():
             if lines > LONGER_FILES.get(_relative(path), MAX_LINES):
                 too_long[_relative(path)] = lines
     assert too_long == {}
+
+
+def test_tests_share_helpers_and_never_each_other():
+    importing = [
+        f"{path.name}:{node.lineno} {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (getattr(node, "module", None), *(alias.name for alias in node.names))
+        if re.match(r"(.*\.)?test_", name or "")
+    ]
+    assert importing == []
 
 
 def test_the_list_of_longer_files_only_shrinks():

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_frames_edges import bordered, scene
-from test_frames_verdict import layout_of, region_of
+from frame_cases import bordered, layout_of, region_of, scene
 
 from automask_models.frames.judging import FrameJudge
 from automask_training import frame_proposals

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from test_frames_edges import scene
+from frame_cases import scene
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError

@@ -6,8 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_frames_edges import bordered, scene
-from test_frames_verdict import layout_of
+from frame_cases import bordered, layout_of, scene
 
 from automask.values.geometry import Box
 from automask.values.types import Kind, Region

@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra api")
 
+from dataset_samples import needs_byte_names
 from export_cases import make_store as run_and_store
 from export_cases import photograph, write_on
 from fastapi.testclient import TestClient
 from PIL import Image as PillowImage
-from review_cases import make_store, stored_levels
-from test_dataset_walk import needs_byte_names
+from review_cases import make_store, packed, stored_levels
 
 from automask.store import Decision, Store
 from automask.values import rle
@@ -45,10 +45,6 @@ def page(root):
 def rows(page):
     answer = page.get("/review/api/queue").json()
     return {row[0]: dict(zip(answer["fields"], row, strict=True)) for row in answer["rows"]}
-
-
-def packed(artefact):
-    return base64.b64encode(rle.encode(artefact)).decode()
 
 
 def square(x0, y0, x1, y1):

@@ -19,12 +19,12 @@ from review_cases import (
     chromium_below,
     kill_all,
     need_chromium,
+    packed,
     put_image,
     region_at,
     served,
     stored_levels,
 )
-from test_review_api import packed
 
 from automask.store import Store
 from automask.values.geometry import Box
