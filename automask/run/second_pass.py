@@ -95,6 +95,7 @@ class SecondPass:
         if key != table.sample_fingerprint():
             templates: list[DatasetTemplate] = []
             is_complete = True
+            self._load()
             for detector, sample in samples:
                 reduced, unreadable = self._reduced(detector, sample)
                 if self._stop.is_set():
