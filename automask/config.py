@@ -78,11 +78,6 @@ class PolicyConfig(FrozenModel):
         policy: KindPolicy = getattr(self, kind.value)
         return policy
 
-    def draws(self, kind: Kind, confidence: float) -> bool:
-        """Whether a region of that kind and confidence takes part in the mask."""
-        rule = self.of(kind)
-        return rule.action != "keep" and confidence >= rule.accept
-
 
 class ReviewConfig(FrozenModel):
     """When a person is asked."""

@@ -18,10 +18,9 @@ from automask.values.geometry import Box
 from automask.values.templates import TEMPLATE_ATTRIBUTE
 from automask.values.types import Region
 from automask_models.layout.network import LayoutMap
-from automask_models.overlay.estimator import PROPOSED
+from automask_models.overlay.estimator import UNSURE
 from automask_models.overlay.finding import LARGE_SHARE, Found, find_all
 from automask_models.overlay.template import Template
-from automask_models.proposing import JUST_PROPOSED
 
 MORE_LIKELY_THAN_NOT = 0.5
 """Of probabilities, of the cells of a template, and of the images that show it: no side has to prove more."""
@@ -40,8 +39,7 @@ def as_shown(found: Found, layout: LayoutMap) -> Region | None:
     region = found.region
     if found.alike is None or region.artefact is None or region.confidence >= A_PERSON_SAID_SO:
         return region
-    whole = np.zeros((layout.height_px, layout.width_px), dtype=np.bool_)
-    whole[region.box.slices] = region.artefact
+    whole = _whole(region, layout)
     if _is_margin(layout, layout.share_of(whole)):
         return None
     picture = (layout.frame < MORE_LIKELY_THAN_NOT) & ~found.alike
@@ -50,10 +48,8 @@ def as_shown(found: Found, layout: LayoutMap) -> Region | None:
     box = Box.of_artefact(left)
     if box is None:
         return None
-    confidence = region.confidence
-    if left.sum() < MORE_LIKELY_THAN_NOT * whole.sum():
-        confidence = min(confidence, JUST_PROPOSED)
-    return dataclasses.replace(region, box=box, artefact=np.ascontiguousarray(left[box.slices]), confidence=confidence)
+    proposed = region.proposed or bool(left.sum() < MORE_LIKELY_THAN_NOT * whole.sum())
+    return dataclasses.replace(region, box=box, artefact=np.ascontiguousarray(left[box.slices]), proposed=proposed)
 
 
 def agreed(
@@ -64,29 +60,35 @@ def agreed(
     A large one of which most images say that it is no frame waits for a person; where most call it the margin of a
     page, it is no template at all.
     """
+    by_id = {template.id: template for template in templates}
     votes: dict[str, list[tuple[bool, bool]]] = {template.id: [] for template in templates}
     for image in images if templates else ():
         found = find_all(templates, image)
         layout = layout_of(image) if found else None
-        for each in found:
-            region = each.region
-            if layout is None or region.artefact is None:
+        for region in (each.region for each in found):
+            template_id = str(region.attributes[TEMPLATE_ATTRIBUTE])
+            is_weak = region.proposed and not by_id[template_id].needs_review
+            if layout is None or region.artefact is None or is_weak:
                 continue
-            whole = np.zeros((layout.height_px, layout.width_px), dtype=np.bool_)
-            whole[region.box.slices] = region.artefact
-            shares = layout.share_of(whole)
+            shares = layout.share_of(_whole(region, layout))
             is_frame = _mean(layout.frame, shares) >= MORE_LIKELY_THAN_NOT
-            votes[str(region.attributes[TEMPLATE_ATTRIBUTE])].append((is_frame, _is_margin(layout, shares)))
+            votes[template_id].append((is_frame, _is_margin(layout, shares)))
     kept = []
     for template in templates:
         said = votes[template.id]
         if _most(is_margin for _, is_margin in said):
             continue
         if template.area_share >= LARGE_SHARE and not _most(is_frame for is_frame, _ in said):
-            confidence = min(template.confidence, PROPOSED)
-            template = dataclasses.replace(template, confidence=confidence, needs_review=True)
+            template = dataclasses.replace(template, confidence=min(template.confidence, UNSURE), needs_review=True)
         kept.append(template)
     return kept
+
+
+def _whole(region: Region, layout: LayoutMap) -> NDArray[np.bool_]:
+    """A region's artefact in the whole image."""
+    whole = np.zeros((layout.height_px, layout.width_px), dtype=np.bool_)
+    whole[region.box.slices] = True if region.artefact is None else region.artefact
+    return whole
 
 
 def _most(votes: Iterable[bool]) -> bool:
