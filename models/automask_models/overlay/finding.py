@@ -46,7 +46,7 @@ LARGE_SHARE = 0.07
 """Share of the image from which a template is taken apart into cells, and for the layout network to judge: smaller
 marks lie on pictures, as picture to it, and have too few edges in a cell."""
 MOST = 0.5
-"""Share of the places of a cell that look like the template where the cell does."""
+"""Share of the places of a cell that look like the template where the cell does, of those that usually do."""
 ALIKE_PX = 33
 """Side of the window in which the edges of a large mark are compared, four cells of the layout network: the correlation
 of what has nothing in common scatters by .1 there, so that `SURE_CORRELATION` says something."""
@@ -205,18 +205,19 @@ def _frame(template: Template, views: _Views, fit: _Fit) -> list[Found]:
         attributes={TEMPLATE_ATTRIBUTE: template.id, SCORE_ATTRIBUTE: round(fit.colours, 4), "placed": "whole"},
         proposed=template.needs_review,
     )
-    covered, agreed = (
-        _cells(fit.alignment.to_image(mask)) for mask in (template.artefact, template.artefact & fit.agreement)
-    )
-    return [Found(region, alike=(agreed > 0) & (agreed >= MOST * covered))]
+    # Words on a plate differ from card to card: a cell looks like the template if it does half as much as usual.
+    agreed = _cells(fit.alignment.to_image(template.artefact & fit.agreement))
+    return [Found(region, alike=agreed >= MOST * _cells(template.usual))]
 
 
-def _cells(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Share of each cell of the layout network's grid that a mask of the whole image covers."""
+def _cells(shares: NDArray[np.bool_] | NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Means over the cells of the layout network's grid of what is known of each pixel of a whole image."""
     import cv2
 
-    shares = cv2.resize(mask.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
-    return np.asarray(shares, dtype=np.float32)
+    if shares is None:
+        return np.zeros((CELLS, CELLS), dtype=np.float32)
+    means = cv2.resize(shares.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, dtype=np.float32)
 
 
 def _resized_mask(artefact: NDArray[np.bool_], *, width_px: int, height_px: int) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from automask.protocols import ReducedImage
 from automask.values.geometry import Box
 from automask.values.templates import TEMPLATE_ATTRIBUTE
 from automask.values.types import Region
-from automask_models.layout.network import LayoutMap
+from automask_models.layout.network import CELLS, LayoutMap
 from automask_models.overlay.estimator import UNSURE
 from automask_models.overlay.finding import LARGE_SHARE, Found, find_all
 from automask_models.overlay.template import Template
@@ -31,8 +32,8 @@ A_PERSON_SAID_SO = 1.0
 def as_shown(found: Found, layout: LayoutMap) -> Region | None:
     """A template's region in an image without the cells in which the image shows picture; None where nothing is left.
 
-    A cell is picture where it does not look like the template and the network does not call it a frame. Small marks,
-    and what a person confirmed, are left as they are.
+    A cell is picture where it does not look like the template and the network does not call it a frame, although most
+    images that show the template do and are called one. Small marks, and what a person confirmed, stay as they are.
     """
     import cv2
 
@@ -61,27 +62,52 @@ def agreed(
     page, it is no template at all.
     """
     by_id = {template.id: template for template in templates}
-    votes: dict[str, list[tuple[bool, bool]]] = {template.id: [] for template in templates}
+    votes = {template.id: _Votes() for template in templates}
     for image in images if templates else ():
         found = find_all(templates, image)
         layout = layout_of(image) if found else None
         for region in (each.region for each in found):
             template_id = str(region.attributes[TEMPLATE_ATTRIBUTE])
             is_weak = region.proposed and not by_id[template_id].needs_review
-            if layout is None or region.artefact is None or is_weak:
-                continue
-            shares = layout.share_of(_whole(region, layout))
-            is_frame = _mean(layout.frame, shares) >= MORE_LIKELY_THAN_NOT
-            votes[template_id].append((is_frame, _is_margin(layout, shares)))
-    kept = []
-    for template in templates:
-        said = votes[template.id]
-        if _most(is_margin for _, is_margin in said):
-            continue
-        if template.area_share >= LARGE_SHARE and not _most(is_frame for is_frame, _ in said):
-            template = dataclasses.replace(template, confidence=min(template.confidence, UNSURE), needs_review=True)
-        kept.append(template)
-    return kept
+            if layout is not None and not is_weak:
+                votes[template_id].add(layout, layout.share_of(_whole(region, layout)))
+    return [
+        _as_voted(template, votes[template.id]) for template in templates if not _most(votes[template.id].for_margin)
+    ]
+
+
+@dataclass(slots=True)
+class _Votes:
+    """What the layouts of the images that show a template say of it.
+
+    Attributes:
+        for_frame: Of each image, whether it is a frame.
+        for_margin: Of each image, whether it is the margin of a page.
+        frame: Sum of the probabilities of a frame over the images, by cell.
+    """
+
+    for_frame: list[bool] = field(default_factory=list)
+    for_margin: list[bool] = field(default_factory=list)
+    frame: NDArray[np.float32] = field(default_factory=lambda: np.zeros((CELLS, CELLS), dtype=np.float32))
+
+    def add(self, layout: LayoutMap, shares: NDArray[np.float32]) -> None:
+        """Count an image in which the template covers so much of each cell."""
+        self.for_frame.append(_mean(layout.frame, shares) >= MORE_LIKELY_THAN_NOT)
+        self.for_margin.append(_is_margin(layout, shares))
+        self.frame += layout.frame
+
+
+def _as_voted(template: Template, votes: _Votes) -> Template:
+    import cv2
+
+    if template.usual is not None and template.usual.any():
+        # Where the network does not know frames like this one, its word against a single image counts for nothing.
+        frame = cv2.resize(votes.frame, (template.width_px, template.height_px), interpolation=cv2.INTER_LINEAR)
+        known = frame[template.box.slices] >= MORE_LIKELY_THAN_NOT * max(1, len(votes.for_frame))
+        template = dataclasses.replace(template, usual=template.usual * known)
+    if template.area_share < LARGE_SHARE or _most(votes.for_frame):
+        return template
+    return dataclasses.replace(template, confidence=min(template.confidence, UNSURE), needs_review=True)
 
 
 def _whole(region: Region, layout: LayoutMap) -> NDArray[np.bool_]:
@@ -91,8 +117,7 @@ def _whole(region: Region, layout: LayoutMap) -> NDArray[np.bool_]:
     return whole
 
 
-def _most(votes: Iterable[bool]) -> bool:
-    said = list(votes)
+def _most(said: Sequence[bool]) -> bool:
     return sum(said) > MORE_LIKELY_THAN_NOT * len(said)
 
 
