@@ -40,8 +40,16 @@ def make_group(folder, *, seed=0):
             if number:
                 box = some_box(rng, result.width_px, result.height_px)
                 attributes = {TEMPLATE_ATTRIBUTE: ID, SCORE_ATTRIBUTE: round(float(rng.random()), 3)}
-                kind, sure = (Kind.FRAME, Kind.OVERLAY)[number % 2], float(rng.choice([0.4, 0.9]))
-                region = Region(kind, box, sure, "overlay", artefact=some_artefact(rng, box), attributes=attributes)
+                kind, is_proposed = (Kind.FRAME, Kind.OVERLAY)[number % 2], number % 3 < 2
+                region = Region(
+                    kind,
+                    box,
+                    0.4 if is_proposed else 0.9,
+                    "overlay",
+                    artefact=some_artefact(rng, box),
+                    attributes=attributes,
+                    proposed=is_proposed,
+                )
                 store.templates.put_matches(name, [region], content_sha256=content, fingerprint="f")
             if number % 3:
                 layers = some_layers(rng, store.result(name))
