@@ -36,11 +36,11 @@ def reduced(image):
 
 
 def find(template, image):
-    return finding.find(template, reduced(image))
+    return find_all([template], image)
 
 
 def find_all(templates, image):
-    return finding.find_all(templates, reduced(image))
+    return [each.region for each in finding.find_all(templates, reduced(image))]
 
 
 def estimate(images, **options):

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from automask.run.events import (
+    QUESTION_CODE,
     Counted,
     FileSkipped,
     ImageDone,
@@ -105,7 +106,7 @@ class RunNarrator:
             case Counted(total=total):
                 self._total = total
                 self._progress.update(self._task, total=total)
-            case Notice(issue=issue):
+            case Notice(issue=issue) if issue.code != QUESTION_CODE:  # the summary has those
                 self.say(Text.assemble(("note ", "yellow"), (f"[{issue.code}] ", "dim"), issue.message))
             case ImageDone():
                 self._advance()

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
 from automask.extras import command_for
-from automask.run.events import about_dataset
+from automask.run.events import QUESTION_CODE, about_dataset
 
 if TYPE_CHECKING:
     from automask.cli.progress import RunNarrator
@@ -90,6 +90,11 @@ def summary_lines(
         command = command_for(notice.message)
         if command is not None:
             yield _row("", command)
+    for notice in summary.notices:
+        if notice.code == QUESTION_CODE:
+            question, *ways = notice.message.split("\n")
+            yield _row("question", question, style="yellow")
+            yield from (_row("", f"  {way}") for way in ways)
     if narrator.much_masked_count:
         named = _named(narrator.much_masked, narrator.much_masked_count)
         text = f"{_count(narrator.much_masked_count, 'image')} masked over more than half of the area: {named}"

@@ -69,7 +69,16 @@ class Drawn:
         """`found` with the confidence and verdict of its automatic mask, and the fingerprint of this drawing.
 
         A correction changes the mask and not what it is thought of: a change is no statement that the rest is fine.
+        Nor is a decision about a template, for which few of the images were looked at.
         """
+        if self.found.unanswered is not None:
+            asked = draw(without_answers(self.found), self._config, content_sha256=self._content_sha256).judged
+            fingerprints = drawn_fingerprints(
+                self.found.fingerprints, self._config, template_set=self.found.template_set
+            )
+            return dataclasses.replace(
+                self.found, confidence=asked.confidence, verdict=asked.verdict, fingerprints=fingerprints
+            )
         automatic = self.mask if self._is_automatic else self._mask_under(None, self._config.render)
         return judge(self.found, self.shown, automatic, self._config, content_sha256=self._content_sha256)
 
@@ -104,6 +113,18 @@ def draw(
     """
     things = shown_things(found, config, correction)
     return Drawn(found, config, things, correction, render=render or config.render, content_sha256=content_sha256)
+
+
+def without_answers(found: MaskResult) -> MaskResult:
+    """What was found, as it would be had no person decided about templates."""
+    if found.unanswered is None:
+        return found
+    return dataclasses.replace(
+        found,
+        regions=tuple(region for region, _ in found.unanswered),
+        patches=tuple(patch for _, patch in found.unanswered),
+        unanswered=None,
+    )
 
 
 def shown_things(

@@ -11,7 +11,7 @@ from automask.mask.rendering import Mask, is_drawn
 from automask.values.templates import is_frame_template
 from automask.values.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 7
+SCORING_VERSION = 8
 
 _AUDIT_DIGITS = 8
 """Hex digits of the content hash that decide about the audit sample."""

@@ -13,7 +13,7 @@ from automask.dataset.names import path_of
 from automask.files.atomic import discard, write_atomic
 from automask.report.cards import link, printable
 from automask.report.source import ReportSource, relative_link
-from automask.values.templates import StoredTemplate, template_state
+from automask.values.templates import SHORT_ID, StoredTemplate, question_words, template_state
 
 PAGE_NAME = "overlays.html"
 _PICTURES = "overlays"
@@ -85,15 +85,15 @@ def template_html(card: TemplateCard) -> str:
         f"<span>confidence {template.confidence:.2f}</span>",
     ]
     decide = (
-        f"<p>Decide for all of them: <code>automask overlays apply STORE {template.id[:8]}</code> or "
-        f"<code>automask overlays forget STORE {template.id[:8]}</code></p>"
+        f"<p>{escape(question_words(each))} <code>automask overlays apply STORE {template.id[:SHORT_ID]}</code> or "
+        f"<code>automask overlays forget STORE {template.id[:SHORT_ID]}</code></p>"
         if each.waits_for_decision
         else ""
     )
     return f"""<article data-state="{state}">
 <div class="pictures"><span><img src="{link(card.picture)}" alt="The {template.kind.value}" loading="lazy"></span></div>
 <div class="text">
-<h2>{template.id[:8]}</h2>
+<h2>{template.id[:SHORT_ID]}</h2>
 <p class="facts"><span class="badge {state}">{escape(template_state(each))}</span>{"".join(facts)}</p>
 {decide}<p>{shown}{f" and {more:,} more" if more > 0 else ""}</p>
 </div>

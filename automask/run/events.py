@@ -11,6 +11,9 @@ from automask.mask.drawing import Drawn
 from automask.store import StoredImage
 from automask.values.types import Issue, Verdict
 
+QUESTION_CODE = "template-waits"
+"""Code of a notice that asks a person about a template: the question, then a line for each way to answer it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,14 +17,14 @@ from automask.dataset.walk import ImageFile
 from automask.errors import AutomaskError, ImageError, OutputError, StoreError
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, TemplateFinder
 from automask.run.edited import adopt_edited_mask
-from automask.run.events import MaskUpdated, Notice, StageDone, StageProgress, Tally
+from automask.run.events import QUESTION_CODE, MaskUpdated, Notice, StageDone, StageProgress, Tally
 from automask.run.loaded import is_current
 from automask.run.pipeline import MaskPipeline
 from automask.run.redraw import redraw_image
 from automask.run.spool import Spool
 from automask.store import Status, Store, StoredImage
 from automask.values.digests import digest
-from automask.values.templates import DatasetTemplate, TemplateOrigin
+from automask.values.templates import SHORT_ID, DatasetTemplate, TemplateOrigin, question_words
 from automask.values.types import Image, Issue, Region, Verdict
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class SecondPass:
         if key != table.sample_fingerprint():
             templates: list[DatasetTemplate] = []
             is_complete = True
+            self._load()
             for detector, sample in samples:
                 reduced, unreadable = self._reduced(detector, sample)
                 if self._stop.is_set():
@@ -263,11 +265,13 @@ class SecondPass:
         self._tally(Notice(Issue(stage=stage, code="dataset-stage-failed", message=message)))
 
     def _tell_what_waits(self) -> None:
+        root = shlex.quote(str(self._store.root))
         waiting = [each for each in self._store.templates.all() if each.waits_for_decision]
-        if waiting:
-            what = "1 thing that repeats waits" if len(waiting) == 1 else f"{len(waiting)} things that repeat wait"
-            message = f"{what} for your decision, one for all images: automask overlays list {self._store.root}"
-            self._tally(Notice(Issue(stage=self._name, code="template-waits", message=message)))
+        for each in sorted(waiting, key=lambda one: (-one.matches, one.template.id)):
+            named = f"{root} {each.template.id[:SHORT_ID]}"
+            ways = (f"yes: automask overlays apply {named}", f"no: automask overlays forget {named}")
+            message = "\n".join((question_words(each), *ways, f"to see them first: automask review {root}"))
+            self._tally(Notice(Issue(stage=self._name, code=QUESTION_CODE, message=message)))
 
 
 def _facts_of(row: StoredImage) -> ImageFacts | None:

@@ -71,16 +71,17 @@ def standing(connection: sqlite3.Connection, image_key: int, content_sha256: str
     """The decision that holds for an image as it is now.
 
     Excluding and skipping are about the picture and hold as long as its pixels do. Accepting is about a mask: it holds
-    while the regions, their pixels and the correction are those that the person saw, under any growth or policy: it
-    lapses with a change, and is back when the change is undone.
+    while the regions, their pixels, decisions to draw them and the correction are those that the person saw, under any
+    growth or policy: it lapses with a change, and is back when the change is undone.
     """
     row = _newest_row(connection, content_sha256) if content_sha256 is not None else None
     if row is None or content_sha256 is None or row["decision"] is None:
         return None
     decision = Decision(row["decision"])
-    if decision is Decision.ACCEPTED and row["seen_sha256"] not in _seen_now(connection, image_key, content_sha256):
-        return None
-    return decision
+    if decision is not Decision.ACCEPTED:
+        return decision
+    seen = _seen_now(connection, image_key, content_sha256, accepted_s=row["created_s"])
+    return decision if row["seen_sha256"] in seen else None
 
 
 def settle(connection: sqlite3.Connection, contents: Iterable[str | None]) -> None:
@@ -98,25 +99,40 @@ def settle(connection: sqlite3.Connection, contents: Iterable[str | None]) -> No
 
 
 def _seen_sha256(connection: sqlite3.Connection, image_key: int, content_sha256: str) -> str:
-    return _seen_now(connection, image_key, content_sha256)[0]
+    return _seen_now(connection, image_key, content_sha256, accepted_s=None)[0]
 
 
-def _seen_now(connection: sqlite3.Connection, image_key: int, content_sha256: str) -> tuple[str, str]:
-    """Hash of what a person sees of an image, and the one that stores had before corrections counted by content."""
-    digest = hashlib.sha256()
+def _seen_now(
+    connection: sqlite3.Connection, image_key: int, content_sha256: str, *, accepted_s: float | None
+) -> list[str]:
+    """Hash of what a person sees of an image, and what it was to older versions for what was accepted at some time.
+
+    Those did not count that a template is applied, which was so if it had been decided by then; before that, they
+    counted corrections by revision.
+    """
+    seen, without = hashlib.sha256(), hashlib.sha256()
+    applied_s = 0.0
     for row in connection.execute(
-        "SELECT kind, patch_x0, patch_y0, patch_rle FROM regions LEFT JOIN template_decisions USING (template_id)"
+        "SELECT kind, patch_x0, patch_y0, patch_rle, decision, decided_s FROM regions"
+        " LEFT JOIN template_decisions USING (template_id)"
         " WHERE image_key = ? AND decision IS NOT 'forget' ORDER BY position",
         (image_key,),
     ):
-        digest.update(f"{row['kind']} {row['patch_x0']} {row['patch_y0']} ".encode() + bytes(row["patch_rle"]))
-    by_revision = digest.copy()
+        outline = f"{row['kind']} {row['patch_x0']} {row['patch_y0']} ".encode() + bytes(row["patch_rle"])
+        seen.update(outline)
+        without.update(outline)
+        if row["decision"] is not None:
+            seen.update(b"applied ")
+            applied_s = max(applied_s, row["decided_s"])
+    by_revision = without.copy()
     correction = corrections.digest(connection, content_sha256)
     if correction is not None:
-        digest.update(f"correction {correction}".encode())
+        seen.update(f"correction {correction}".encode())
+        without.update(f"correction {correction}".encode())
     if corrections.is_live(connection, content_sha256):
         by_revision.update(f"correction {corrections.revision(connection, content_sha256)}".encode())
-    return digest.hexdigest(), by_revision.hexdigest()
+    is_older = accepted_s is not None and applied_s <= accepted_s
+    return [seen.hexdigest(), *([without.hexdigest(), by_revision.hexdigest()] if is_older else [])]
 
 
 def _any_row(connection: sqlite3.Connection, content_sha256: str) -> sqlite3.Row | None:

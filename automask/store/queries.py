@@ -10,6 +10,7 @@ from typing import Literal
 from automask.store.database import Database
 from automask.store.records import STALE_CORRECTION_CODE, Counts, Decision, Status, StoredImage
 from automask.store.rows import Value, from_text, issue, region_and_patch, region_outline, stored_image, to_text
+from automask.values.templates import TemplateDecision
 from automask.values.types import Issue, Kind, MaskResult, Region, Verdict
 
 Order = Literal["id", "confidence"]
@@ -152,12 +153,19 @@ def issue_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Ro
 
 def region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Row]:
     """Regions of one image in order, those of detectors before those of templates, without forgotten templates."""
+    return [row for row in _all_region_rows(connection, image_id) if not _is_forgotten(row)]
+
+
+def _all_region_rows(connection: sqlite3.Connection, image_id: str) -> list[sqlite3.Row]:
     return connection.execute(
         "SELECT regions.*, template_decisions.decision FROM regions JOIN images USING (image_key)"
-        " LEFT JOIN template_decisions USING (template_id)"
-        " WHERE image_id = ? AND template_decisions.decision IS NOT 'forget' ORDER BY position",
+        " LEFT JOIN template_decisions USING (template_id) WHERE image_id = ? ORDER BY position",
         (to_text(image_id),),
     ).fetchall()
+
+
+def _is_forgotten(row: sqlite3.Row) -> bool:
+    return bool(row["decision"] == TemplateDecision.FORGET)
 
 
 def outlines_by_image(connection: sqlite3.Connection, verdict: Verdict) -> dict[str, list[Region]]:
@@ -209,7 +217,11 @@ def read_result(connection: sqlite3.Connection, image_id: str) -> MaskResult | N
     if row is None or row["detect_fingerprint"] is None:
         return None
     stored = stored_image(row)
-    pairs = [region_and_patch(line) for line in region_rows(connection, image_id)]
+    lines = _all_region_rows(connection, image_id)
+    pairs = [region_and_patch(line) for line in lines if not _is_forgotten(line)]
+    unanswered = None
+    if any(line["decision"] is not None for line in lines):
+        unanswered = tuple(region_and_patch(line, is_decided=False) for line in lines)
     own = [issue(line) for line in issue_rows(connection, image_id) if line["code"] != STALE_CORRECTION_CODE]
     if stored.fingerprints is None or stored.confidence is None:
         raise ValueError("its row is not whole")
@@ -225,6 +237,7 @@ def read_result(connection: sqlite3.Connection, image_id: str) -> MaskResult | N
         fingerprints=stored.fingerprints,
         timings_s=stored.timings_s,
         template_set=stored.template_set,
+        unanswered=unanswered,
     )
 
 

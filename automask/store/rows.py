@@ -94,8 +94,8 @@ def region_values(position: int, region: Region, patch: Patch) -> dict[str, Valu
     }
 
 
-def region_and_patch(row: sqlite3.Row) -> tuple[Region, Patch]:
-    """A whole row of `regions` with the `decision` on its template.
+def region_and_patch(row: sqlite3.Row, *, is_decided: bool = True) -> tuple[Region, Patch]:
+    """A whole row of `regions`, with the `decision` on its template unless `is_decided` says otherwise.
 
     Raises:
         ValueError: Something in it is damaged.
@@ -111,7 +111,7 @@ def region_and_patch(row: sqlite3.Row) -> tuple[Region, Patch]:
     artefact = patch.artefact if row["artefact_is_patch"] else None
     if row["artefact_rle"] is not None:
         artefact = rle.decode(row["artefact_rle"], shape=_box(row).shape)
-    return _region(row, artefact), patch
+    return _region(row, artefact, is_decided=is_decided), patch
 
 
 def region_outline(row: sqlite3.Row) -> Region:
@@ -145,20 +145,20 @@ def _box(row: sqlite3.Row) -> Box:
     return Box(row["x0"], row["y0"], row["x1"], row["y1"])
 
 
-def _region(row: sqlite3.Row, artefact: NDArray[np.bool_] | None) -> Region:
+def _region(row: sqlite3.Row, artefact: NDArray[np.bool_] | None, *, is_decided: bool = True) -> Region:
     polygon: Polygon | None = None
     if row["polygon_json"] is not None:
         polygon = tuple((float(x), float(y)) for x, y in json.loads(row["polygon_json"]))
-    is_decided = row["decision"] == TemplateDecision.APPLY
+    is_applied = is_decided and row["decision"] == TemplateDecision.APPLY
     return Region(
         kind=Kind(row["kind"]),
         box=_box(row),
-        confidence=1.0 if is_decided else row["confidence"],
+        confidence=1.0 if is_applied else row["confidence"],
         source=row["source"],
         polygon=polygon,
         artefact=artefact,
         attributes=json.loads(row["attributes_json"]),
-        proposed=bool(row["proposed"]) and not is_decided,
+        proposed=bool(row["proposed"]) and not is_applied,
     )
 
 

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from automask.errors import StoreError
 from automask.store import matches, queries
 from automask.store.database import Database
 from automask.store.rows import Value, from_text, insert
-from automask.values.templates import DatasetTemplate, StoredTemplate, TemplateDecision, TemplateOrigin
+from automask.values.geometry import Box
+from automask.values.templates import (
+    SCORE_ATTRIBUTE,
+    DatasetTemplate,
+    StoredTemplate,
+    TemplateDecision,
+    TemplateOrigin,
+)
 from automask.values.types import Kind, Region
 
 _SAMPLE_KEY = "templates_sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One image that shows a template.
+
+    Attributes:
+        image_id: The image.
+        content_sha256: Hash of its file.
+        score: How well it matches the template; comparable among the images of one template.
+        box: Where it shows it.
+    """
+
+    image_id: str
+    content_sha256: str
+    score: float
+    box: Box
 
 
 class TemplateTable:
@@ -60,6 +86,23 @@ class TemplateTable:
                 (template_id, limit),
             ).fetchall()
         return [from_text(row[0]) for row in rows]
+
+    def members(self, template_id: str) -> list[Member]:
+        """The images that show a template, the least alike first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT image_id, content_sha256, attributes_json, x0, y0, x1, y1 FROM images"
+                " JOIN regions USING (image_key) WHERE template_id = ? AND status <> 'missing' ORDER BY image_id",
+                (template_id,),
+            ).fetchall()
+        found: dict[str, Member] = {}
+        for row in rows:
+            score = float(json.loads(row["attributes_json"]).get(SCORE_ATTRIBUTE, 1.0))
+            box = Box(row["x0"], row["y0"], row["x1"], row["y1"])
+            member = Member(from_text(row["image_id"]), row["content_sha256"], score, box)
+            if member.image_id not in found or score < found[member.image_id].score:
+                found[member.image_id] = member
+        return sorted(found.values(), key=lambda each: (each.score, each.image_id))
 
     def sample_fingerprint(self) -> str | None:
         """What the estimated templates were estimated from, as given to `replace`."""

@@ -13,6 +13,8 @@ SCORE_ATTRIBUTE = "score"
 """Attribute of the same region: how well the image matches the template, 0..1."""
 CONFIRMING_SCORE = 0.9
 """On two decks, cards match their own frame by .93 or more and that of another type by .61 to .78."""
+SHORT_ID = 8
+"""Characters of a template's id that are shown to people; commands take so much of it as is plain."""
 TEMPLATE_REFINER = "template"
 """Named as the refiner of what a template found: its pixels are the template's."""
 
@@ -114,6 +116,14 @@ class StoredTemplate:
     def waits_for_decision(self) -> bool:
         """Whether it was found in images and only a person can say whether it is masked."""
         return self.is_active and self.template.needs_review and self.decision is None and self.matches > 0
+
+
+def question_words(each: StoredTemplate) -> str:
+    """What a person is asked about a template that waits, in a sentence."""
+    template = each.template
+    what, where = ("frame", "around") if template.kind is Kind.FRAME else ("mark", "on")
+    pictures = "1 picture" if each.matches == 1 else f"{each.matches:,} pictures"
+    return f"Was this {what} put {where} {pictures}? It covers {template.area_share:.0%} of each."
 
 
 def template_state(each: StoredTemplate) -> str:

@@ -196,7 +196,8 @@ class MaskResult:
     """What the pipeline knows about one image; the mask itself is rendered from it.
 
     `patches[i]` is the outline of `regions[i]`. `timings_s` maps stage names to seconds. `template_set` is the hash
-    of the template regions among them, or empty.
+    of the template regions among them, or empty. `unanswered` has the regions and patches as they would be had no
+    person decided about templates, and is None where nobody did: a decision changes masks, not what is asked.
     """
 
     image_id: str
@@ -210,6 +211,7 @@ class MaskResult:
     fingerprints: Fingerprints
     timings_s: Mapping[str, float] = field(default_factory=dict)
     template_set: str = ""
+    unanswered: Sequence[tuple[Region, Patch]] | None = None
 
     def __post_init__(self) -> None:
         if len(self.regions) != len(self.patches):

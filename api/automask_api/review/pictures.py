@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from automask.report.overlay import tint
 from automask.report.thumbnails import small_picture
 from automask.store import StoredImage
 from automask.values.geometry import Box
+from automask.values.types import Patch
 from automask_api.errors import NotFound
 
 Pixels = NDArray[np.uint8]
@@ -112,6 +114,17 @@ def thumbnail_jpeg(stored: StoredImage, *, image_path: Path, mask_path: Path | N
         return None
     levels = _mask_levels(mask_path, picture.size) if mask_path is not None else None
     return _jpeg(tint(np.asarray(picture, dtype=np.uint8), levels), quality=82)
+
+
+def patches_jpeg(pixels: Pixels, patches: Sequence[Patch]) -> bytes:
+    """A picture of the size of a thumbnail, with the pixels of some patches in red."""
+    height_px, width_px = pixels.shape[:2]
+    levels = np.full((height_px, width_px), 255, dtype=np.uint8)
+    for patch in patches:
+        levels[patch.box.slices][patch.artefact] = 0
+    scale = min(1.0, THUMBNAIL_PX / max(height_px, width_px))
+    size = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    return _jpeg(tint(_scaled(pixels, size), _scaled(levels, size)), quality=82)
 
 
 def _mask_levels(path: Path, size_px: tuple[int, int]) -> Pixels | None:

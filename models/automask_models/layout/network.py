@@ -17,6 +17,8 @@ from automask_models.onnx_session import OnnxSession
 DEFAULT_WEIGHTS = "automask-layout"
 SIDE_PX = 256
 """The network sees every picture squashed to a square of this side."""
+CELLS = 64
+"""Cells along each side of its answer."""
 CHANNELS = ("frame", "plate", "margin", "ground")
 
 

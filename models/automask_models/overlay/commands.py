@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,11 @@ import typer
 
 from automask.errors import EXIT_SOME_FAILED, InputError
 from automask.plugins import build_dataset_detector
+from automask.propagate.answers import answer
 from automask.protocols import DatasetDetector
-from automask.run.redraw import redraw_store, stored_config
+from automask.run.redraw import stored_config
 from automask.store import Store, write_atomic
-from automask.values.templates import StoredTemplate, TemplateDecision, template_state
+from automask.values.templates import SHORT_ID, StoredTemplate, TemplateDecision, template_state
 from automask.values.types import Image
 
 app = typer.Typer(
@@ -98,6 +100,12 @@ def forget_template(store: StoreFolder, template_id: TemplateId) -> None:
     _decide(store, template_id, TemplateDecision.FORGET)
 
 
+@app.command("take-back")
+def take_back(store: StoreFolder, template_id: TemplateId) -> None:
+    """Take back what was decided about a template: its masks are as they were before."""
+    _decide(store, template_id, None)
+
+
 @app.command("save")
 def save_template(
     store: StoreFolder,
@@ -153,16 +161,16 @@ def make_template(
     typer.echo(str(target))
 
 
-def _decide(root: Path, template_id: str, decision: TemplateDecision) -> None:
-    config = stored_config(root)
+def _decide(root: Path, template_id: str, decision: TemplateDecision | None) -> None:
     with Store.open(root) as store, store.lock():
-        found = store.templates.find(template_id)
-        store.templates.decide(found.template.id, decision, author=_author())
-    summary = redraw_store(root, config)
-    drawn = sum(summary.written.values())
-    word = "masked" if decision is TemplateDecision.APPLY else "left alone"
-    typer.echo(f"{found.template.id} is {word}: {drawn} masks drawn again.")
-    if summary.failed:
+        done = answer(store, template_id, decision, author=_author(), config=stored_config(root))
+        state = template_state(store.templates.find(done.template_id))
+    typer.echo(f"{done.template_id}: {state}. {len(done.drawn)} masks drawn again.")
+    if decision is not None:
+        typer.echo(
+            f"To take it back: automask overlays take-back {shlex.quote(str(root))} {done.template_id[:SHORT_ID]}"
+        )
+    if done.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

@@ -16,7 +16,7 @@ from automask.values.types import Image, Issue, Kind, Region
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
 from automask_models.overlay.estimator import estimate
 from automask_models.overlay.finding import find_all
-from automask_models.overlay.judging import as_shown
+from automask_models.overlay.judging import agreed, as_shown
 from automask_models.overlay.options import OverlayOptions
 from automask_models.overlay.picture import picture_png
 from automask_models.overlay.reduction import SMALLEST_PX, Shape, reduced
@@ -51,7 +51,7 @@ class OverlayDetector:
     def fingerprint(self) -> str:
         """Hash of the algorithm's version, the options and the weights."""
         own = () if self._layout is None else (self._layout.sha256,)
-        return stage_fingerprint(self.name, algorithm_version=5, options=self._options, weights_sha256=own)
+        return stage_fingerprint(self.name, algorithm_version=6, options=self._options, weights_sha256=own)
 
     @property
     def notices(self) -> Sequence[Issue]:
@@ -81,7 +81,10 @@ class OverlayDetector:
 
     def estimate(self, sample: Sequence[ReducedImage]) -> list[DatasetTemplate]:
         """Marks and frames that images of the sample share."""
-        return [self._described(template) for template in estimate(sample, self._options)]
+        templates = estimate(sample, self._options)
+        if self._network is not None:
+            templates = agreed(templates, sample, self.layout_of)
+        return [self._described(template) for template in templates]
 
     def finder(self, templates: Sequence[DatasetTemplate]) -> TemplateFinder:
         """Parse templates once for many images."""
@@ -134,9 +137,7 @@ class _Finder:
 
     def find(self, image: ReducedImage) -> list[Region]:
         """Regions of all templates in one image, without what the image shows picture in."""
-        regions = find_all(self._templates, image)
-        layout = self._detector.layout_of(image) if regions else None
-        if layout is None:
-            return regions
-        shown = [as_shown(region, layout) for region in regions]
+        found = find_all(self._templates, image)
+        layout = self._detector.layout_of(image) if any(each.alike is not None for each in found) else None
+        shown = [each.region if layout is None else as_shown(each, layout) for each in found]
         return [region for region in shown if region is not None]

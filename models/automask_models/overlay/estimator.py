@@ -219,6 +219,7 @@ def _frame_template(frame: FrameShape, members: Sequence[Sample], *, of: int, le
         confidence=round(confidence, 4),
         border_connected=frame.border > 0,
         needs_review=not sure,
+        usual=_rounded(frame.share * frame.outside),
     )
 
 

@@ -13,6 +13,7 @@ from automask.protocols import ImageFacts, ReducedImage
 from automask.values.geometry import Box
 from automask.values.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
 from automask.values.types import Kind, Region
+from automask_models.layout.network import CELLS
 from automask_models.overlay.alignment import Alignment, align
 from automask_models.overlay.matching import Match, match_anywhere, match_near
 from automask_models.overlay.reduction import Gradients, Shape, furthest, raw_gradients, resized, whitened
@@ -41,6 +42,14 @@ BOTH_DIRECTIONS = 0.25
 LARGEST_ELSEWHERE = 0.15
 """Marks that cover more are looked for at their usual place only: there is nowhere else for them."""
 SCALES = (0.5, 0.63, 0.79, 1.0, 1.26, 1.59, 2.0)
+LARGE_SHARE = 0.07
+"""Share of the image from which a template is taken apart into cells, and for the layout network to judge: smaller
+marks lie on pictures, as picture to it, and have too few edges in a cell."""
+MOST = 0.5
+"""Share of the places of a cell that look like the template where the cell does, of those that usually do."""
+ALIKE_PX = 33
+"""Side of the window in which the edges of a large mark are compared, four cells of the layout network: the correlation
+of what has nothing in common scatters by .1 there, so that `SURE_CORRELATION` says something."""
 FRAME_MATCH = 0.6
 """Share of the steady places of a frame that must have its colours."""
 ROUGH_MATCH = 0.4
@@ -51,31 +60,37 @@ FRAME_ASPECT = 0.06
 """Greatest difference in log aspect between an image and a frame."""
 
 
-def find(template: Template, image: ReducedImage) -> list[Region]:
-    """Regions of one template in an image of any size: none or one.
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A template in an image.
 
-    Attributes of a region: `template` (its id), `score` (standard deviations for marks, share of matching places for
-    frames), `placed` (usual, elsewhere or whole).
+    Attributes:
+        region: Where, whole. Its attributes: `template` (its id), `score` (standard deviations for marks, share of
+            matching places for frames), `placed` (usual, elsewhere or whole).
+        alike: bool (`CELLS`, `CELLS`) over the whole image, where it looks like the template. None where the template
+            is too small to be taken apart.
     """
-    return find_all([template], image)
+
+    region: Region
+    alike: NDArray[np.bool_] | None = None
 
 
-def find_all(templates: Sequence[Template], image: ReducedImage) -> list[Region]:
-    """Regions of all templates: every mark that is there, and of the frames the one that the image agrees with most.
+def find_all(templates: Sequence[Template], image: ReducedImage) -> list[Found]:
+    """All templates in an image of any size: every mark, and of the frames the one that it agrees with most.
 
     Frames of one deck look alike, so that an image may pass for several of them; their union would cover its window.
     """
     views = _Views(image)
     fits = [(template, _frame_fit(template, views)) for template in templates if template.kind == "frame"]
     rivals = [(template, fit) for template, fit in fits if fit is not None]
-    regions: list[Region] = []
+    found: list[Found] = []
     if rivals:
         template, fit = _winner(rivals, views)
-        regions += _frame_region(template, views, fit)
+        found += _frame(template, views, fit)
     for template in templates:
         if template.kind == "overlay":
-            regions += _find_mark(template, views)
-    return regions
+            found += _find_mark(template, views)
+    return found
 
 
 class _Views:
@@ -119,11 +134,13 @@ class _Fit:
         alignment: Where the frame's sides lie in the image.
         colours: Share of the steady places with the frame's colours, 0..1.
         explained: Share of the image that the frame explains, less what it claims and does not explain.
+        agreement: (h, w) bool, where the image, moved to the template's reference frame, has its colours.
     """
 
     alignment: Alignment
     colours: float
     explained: float
+    agreement: NDArray[np.bool_]
 
 
 def _frame_fit(template: Template, views: _Views) -> _Fit | None:
@@ -138,7 +155,7 @@ def _frame_fit(template: Template, views: _Views) -> _Fit | None:
     if colours < FRAME_MATCH:
         return None
     explained = float((agreement[template.artefact] - PLATE_MATCH).sum()) / template.artefact.size
-    return _Fit(alignment, colours, explained)
+    return _Fit(alignment, colours, explained, agreement)
 
 
 def _winner(rivals: Sequence[tuple[Template, _Fit]], views: _Views) -> tuple[Template, _Fit]:
@@ -171,7 +188,7 @@ def _agreement(template: Template, pixels: NDArray[np.uint8]) -> NDArray[np.bool
     return furthest(cv2.blur(pixels, (3, 3)), cv2.blur(template.colours, (3, 3))) <= SAME_COLOUR_LEVELS
 
 
-def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
+def _frame(template: Template, views: _Views, fit: _Fit) -> list[Found]:
     image = views.image
     artefact = _resized_mask(
         fit.alignment.to_image(template.artefact), width_px=image.width_px, height_px=image.height_px
@@ -179,17 +196,28 @@ def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
     box = Box.of_artefact(artefact)
     if box is None:
         return []
-    return [
-        Region(
-            kind=Kind.FRAME,
-            box=box,
-            confidence=template.confidence,
-            source=SOURCE,
-            artefact=np.ascontiguousarray(artefact[box.slices]),
-            attributes={TEMPLATE_ATTRIBUTE: template.id, SCORE_ATTRIBUTE: round(fit.colours, 4), "placed": "whole"},
-            proposed=template.needs_review,
-        )
-    ]
+    region = Region(
+        kind=Kind.FRAME,
+        box=box,
+        confidence=template.confidence,
+        source=SOURCE,
+        artefact=np.ascontiguousarray(artefact[box.slices]),
+        attributes={TEMPLATE_ATTRIBUTE: template.id, SCORE_ATTRIBUTE: round(fit.colours, 4), "placed": "whole"},
+        proposed=template.needs_review,
+    )
+    # Words on a plate differ from card to card: a cell looks like the template if it does half as much as usual.
+    agreed = _cells(fit.alignment.to_image(template.artefact & fit.agreement))
+    return [Found(region, alike=agreed >= MOST * _cells(template.usual))]
+
+
+def _cells(shares: NDArray[np.bool_] | NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Means over the cells of the layout network's grid of what is known of each pixel of a whole image."""
+    import cv2
+
+    if shares is None:
+        return np.zeros((CELLS, CELLS), dtype=np.float32)
+    means = cv2.resize(shares.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, dtype=np.float32)
 
 
 def _resized_mask(artefact: NDArray[np.bool_], *, width_px: int, height_px: int) -> NDArray[np.bool_]:
@@ -200,8 +228,8 @@ def _resized_mask(artefact: NDArray[np.bool_], *, width_px: int, height_px: int)
     return mask
 
 
-def _find_mark(template: Template, views: _Views) -> list[Region]:
-    usual: list[Region] = []
+def _find_mark(template: Template, views: _Views) -> list[Found]:
+    usual: list[Found] = []
     if views.aspect_distance(template) <= FRAME_ASPECT:
         width_px, height_px = template.width_px, template.height_px
         match = match_near(views.gradients(width_px, height_px), template.gradients, template.box)
@@ -209,15 +237,36 @@ def _find_mark(template: Template, views: _Views) -> list[Region]:
         if trust > 0 or match.score >= SURE_SCORE:
             scale = (views.image.width_px / width_px, views.image.height_px / height_px)
             # Without trust it would show the mark, but is weak beside the answers of the others: a person has to look.
-            usual = _mark_region(
+            regions = _mark_region(
                 template, views.image, match, scale=scale, trust=trust or 1.0, placed="usual", proposed=not trust
             )
+            alike = _alike(template, views, match.box) if template.area_share >= LARGE_SHARE else None
+            usual = [Found(region, alike) for region in regions]
             if trust or template.needs_review:
                 return usual
     if template.needs_review or template.area_share > LARGEST_ELSEWHERE or _is_line(template):
         return usual
     # What is weak at the usual place may be chance, and the mark be elsewhere.
-    return _find_elsewhere(template, views) or usual
+    return [Found(region) for region in _find_elsewhere(template, views)] or usual
+
+
+def _alike(template: Template, views: _Views, place: Box) -> NDArray[np.bool_]:
+    """Where a large mark's edges run as its own do, more than chance makes them; see `Found`."""
+    import cv2
+
+    own = np.zeros((2, template.height_px, template.width_px), dtype=np.float32)
+    box = place.clipped(width_px=template.width_px, height_px=template.height_px)
+    if box is not None:
+        inside = (slice(box.y0 - place.y0, box.y1 - place.y0), slice(box.x0 - place.x0, box.x1 - place.x0))
+        own[:, *box.slices] = template.gradients[:, *inside]
+    image = views.gradients(template.width_px, template.height_px)
+    common, power, of_image = (
+        cv2.boxFilter(product.sum(axis=0), -1, (ALIKE_PX, ALIKE_PX), borderType=cv2.BORDER_CONSTANT)
+        for product in (image * own, own * own, image * image)
+    )
+    alike = common > SURE_CORRELATION * np.sqrt(power * of_image)
+    cells: NDArray[np.bool_] = _cells(alike) > MOST
+    return cells
 
 
 def _trust_near(template: Template, match: Match, *, is_same_shape: bool) -> float:

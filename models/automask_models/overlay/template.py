@@ -46,6 +46,8 @@ class Template:
         confidence: 0..1, how sure it is that this was put on the images.
         border_connected: Whether it reaches an edge of the frame.
         needs_review: Whether one decision of a person for all images is wanted; until then it is only proposed.
+        usual: float32 of shape `box.shape`, share of the images that show it which have its colour at a place, 0 where
+            a lack of it says nothing: outside, and where the layouts of these images do not call it a frame.
         typical_score: How strongly the images that a mark comes from answer to it, in standard deviations (median); 0
             where nothing is known of that.
         id: Hash of the content, 16 hex digits: the same template has the same id in every run.
@@ -68,6 +70,7 @@ class Template:
     border_connected: bool
     needs_review: bool
     typical_score: float = 0.0
+    usual: NDArray[np.float32] | None = None
     id: str = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +81,10 @@ class Template:
         check_artefact(self.artefact, self.box)
         check_artefact(self.steady, self.box)
         shape = self.box.shape
+        if self.usual is None:
+            object.__setattr__(self, "usual", np.zeros(shape, dtype=np.float32))
         for name, dtype, expected in (
+            ("usual", np.float32, shape),
             ("alpha", np.float32, shape),
             ("gradients", np.float32, (2, *shape)),
             ("colours", np.uint8, (*shape, 3)),
@@ -94,7 +100,7 @@ class Template:
         if not (self.source_scale > 0 and np.isfinite(self.source_scale)):
             raise ValueError(f"source_scale must be positive, got {self.source_scale!r}")
         digest = hashlib.sha256(json.dumps(self._plain(), sort_keys=True).encode())
-        for name in _ARRAYS:
+        for name in self._arrays:
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         object.__setattr__(self, "id", digest.hexdigest()[:16])
 
@@ -109,7 +115,7 @@ class Template:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
             header = {"format": FORMAT_VERSION, **self._plain()}
             members = {"header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)}
-            members |= {name: getattr(self, name) for name in _ARRAYS}
+            members |= {name: getattr(self, name) for name in self._arrays}
             for name, array in members.items():
                 member = io.BytesIO()
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
@@ -127,7 +133,7 @@ class Template:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 header: dict[str, Any] = json.loads(archive["header"].tobytes())
-                arrays = {name: archive[name] for name in _ARRAYS}
+                arrays = {name: archive[name] for name in (*_ARRAYS, _USUAL) if name != _USUAL or name in archive}
             version = header.pop("format")
             if version != FORMAT_VERSION:
                 raise ValueError(f"template format {version!r} is not {FORMAT_VERSION}")
@@ -136,14 +142,21 @@ class Template:
         except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"not a template: {error}") from error
 
+    @property
+    def _arrays(self) -> tuple[str, ...]:
+        """Names of the arrays; files and ids are as they were before there was `usual` where it says nothing."""
+        return (*_ARRAYS, _USUAL) if self.usual is not None and self.usual.any() else _ARRAYS
+
     def _plain(self) -> Mapping[str, str | int | float | bool | list[int]]:
-        names = [field.name for field in dataclasses.fields(self) if field.init and field.name not in _ARRAYS]
+        arrays = (*_ARRAYS, _USUAL)
+        names = [field.name for field in dataclasses.fields(self) if field.init and field.name not in arrays]
         if not self.typical_score:  # as files and ids were before there was one
             names.remove("typical_score")
         return {name: list(self.box.xyxy) if name == "box" else getattr(self, name) for name in names}
 
 
 _ARRAYS = ("artefact", "alpha", "gradients", "colours", "steady")
+_USUAL = "usual"
 
 
 def anchor_of(box: Box, *, width_px: int, height_px: int) -> Anchor:

@@ -31,6 +31,9 @@ export const partAddress = (token, content, box) =>
   `${ROOT}/images/${token}/part/${box.join("/")}?v=${content.slice(0, 16)}`;
 /** @param {string} token @param {string|null} mask short hash of the mask */
 export const thumbnailAddress = (token, mask) => `${ROOT}/images/${token}/thumbnail?v=${mask ?? "none"}`;
+/** An image with what a template would mask in it. @param {string} template @param {string} token @param {string} content */
+export const templateAddress = (template, token, content) =>
+  `${ROOT}/templates/${encodeURIComponent(template)}/images/${token}?v=${content}`;
 
 /**
  * @param {string} path @param {RequestInit & {json?: unknown, revision?: number}} [options]
@@ -50,6 +53,7 @@ export async function call(path, options = {}) {
 }
 
 export const getQueue = () => call("queue");
+export const getQuestions = () => call("questions");
 /** @param {string} token @param {AbortSignal} [signal] */
 export const getImage = (token, signal) => call(`images/${token}`, { signal });
 /** @param {string} token @param {any} layers @param {number} revision */

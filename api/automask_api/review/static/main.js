@@ -1,6 +1,7 @@
 // The page: puts the parts together.
 
 import { getQueue } from "./api.js";
+import { Asking } from "./asking.js";
 import { ClickAssist } from "./clicks.js";
 import { Controls } from "./controls.js";
 import { at } from "./elements.js";
@@ -45,11 +46,15 @@ async function start() {
       shell.say("The frames of all images are trained. Ctrl+Z takes it back.");
     },
     decideTemplate: (template, decision) => {
-      session.decideTemplate(template, decision);
-      const images = queue.rows.filter((row) => row.templates.includes(template)).length;
-      shell.say(`${decision === "forget" ? "Forgotten" : "Masked"} on ${images} images. Ctrl+Z takes it back.`);
+      decideTemplate(template, decision, queue.rows.filter((row) => row.templates.includes(template)).length);
     },
   });
+  /** @param {string} template @param {"apply"|"forget"} decision @param {number} images */
+  const decideTemplate = (template, decision, images) => {
+    session.decideTemplate(template, decision);
+    shell.say(`${decision === "forget" ? "Forgotten" : "Masked"} on ${images} images. Ctrl+Z takes it back.`);
+  };
+  const asking = new Asking(session, decideTemplate);
 
   const tools = makeTools({
     doc: () => /** @type {any} */ (session.doc),
@@ -122,7 +127,7 @@ async function start() {
   controls.choose("select");
 
   await sync.resume();
-  await shell.openFirst();
+  await Promise.all([shell.openFirst(), asking.load()]);
   document.body.dataset.ready = "true"; // for those who drive the page by script
 }
 

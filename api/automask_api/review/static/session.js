@@ -33,6 +33,7 @@ export class Session extends EventTarget {
     /** @type {Map<string, (value: unknown) => void>} what waits for changes to reach the outbox */
     this.kept = new Map();
     /** @type {Set<Promise<void>>} layers on their way to the outbox */ this.keeping = new Set();
+    /** @type {Map<string, string|null>} what this page decided about templates */ this.decided = new Map();
     this.label = "";
     this.opening = "";
     sync.addEventListener("saved", (event) => this.#saved(/** @type {CustomEvent} */ (event).detail));
@@ -169,7 +170,9 @@ export class Session extends EventTarget {
 
   /** Decide about a recurring mark, for all images that show it. @param {string} template @param {"apply"|"forget"} decision */
   decideTemplate(template, decision) {
-    const before = this.description?.template_decisions[template] ?? null;
+    const before =
+      (this.decided.has(template) ? this.decided.get(template) : this.description?.template_decisions[template]) ??
+      null;
     const label = decision === "forget" ? "forget a recurring mark" : "mask a recurring mark everywhere";
     this.history.push({ label, token: this.token, changes: [{ what: "template", template, before, after: decision }] });
     this.#keepTemplate(template, decision);
@@ -178,6 +181,7 @@ export class Session extends EventTarget {
 
   /** @param {string} template @param {string|null} decision */
   #keepTemplate(template, decision) {
+    this.decided.set(template, decision);
     void this.sync.while(() => this.flush().then(() => this.sync.keepTemplate(template, decision)));
   }
 
