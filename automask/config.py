@@ -64,6 +64,14 @@ class KindPolicy(FrozenModel):
     accept: Share = Field(0.5, description="Draw regions at or above this confidence; the others are only proposed.")
 
 
+class GroundPolicy(KindPolicy):
+    """The policy for plain ground, which most people want trained with its subject."""
+
+    action: Literal["mask", "keep", "review"] = Field(
+        "keep", description="mask: draw it; keep: train it; review: draw it and ask a person."
+    )
+
+
 class PolicyConfig(FrozenModel):
     """One policy per kind of region."""
 
@@ -72,6 +80,7 @@ class PolicyConfig(FrozenModel):
     watermark: KindPolicy = KindPolicy()
     overlay: KindPolicy = KindPolicy()
     custom: KindPolicy = KindPolicy()
+    ground: KindPolicy = GroundPolicy()
 
     def of(self, kind: Kind) -> KindPolicy:
         """The policy for one kind."""
@@ -110,7 +119,9 @@ class RuntimeConfig(FrozenModel):
 class PipelineConfig(FrozenModel):
     """Everything that decides what masks look like, plus where they are computed."""
 
-    detectors: tuple[Name, ...] = Field(("rapidocr", "edges", "ink", "tiling"), description="Detectors, by name.")
+    detectors: tuple[Name, ...] = Field(
+        ("rapidocr", "edges", "ink", "tiling", "ground"), description="Detectors, by name."
+    )
     dataset_detectors: tuple[Name, ...] = Field(
         ("overlay",), description="Detectors of what repeats across a dataset, by name; [] = each image on its own."
     )

@@ -11,7 +11,7 @@ from automask.mask.rendering import Mask, is_drawn
 from automask.values.templates import is_frame_template
 from automask.values.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 7
+SCORING_VERSION = 8
 
 _AUDIT_DIGITS = 8
 """Hex digits of the content hash that decide about the audit sample."""
@@ -38,7 +38,7 @@ def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, co
 
 
 def undecided(result: MaskResult, confirmed: Mask | None) -> list[Region]:
-    """Regions that change something beyond what the dataset confirms (see `fuse.confirmed_mask`)."""
+    """Regions that change something beyond what is beyond doubt (see `rendering.confirmed_mask`)."""
     if confirmed is None:
         return list(result.regions)
     return [

@@ -7,7 +7,7 @@ import { unpackRuns } from "./packing.js";
 /** @typedef {import("./plane.js").Rect} Rect */
 /** @typedef {ReadonlyMap<string, string>} Kinds what regions are called, by key */
 
-export const KINDS = ["text", "frame", "watermark", "overlay", "custom"];
+export const KINDS = ["text", "frame", "watermark", "overlay", "custom", "ground"];
 const ALMOST = 0.98;
 
 /**
