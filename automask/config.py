@@ -80,7 +80,7 @@ class PolicyConfig(FrozenModel):
     watermark: KindPolicy = KindPolicy()
     overlay: KindPolicy = KindPolicy()
     custom: KindPolicy = KindPolicy()
-    ground: KindPolicy = GroundPolicy()
+    ground: GroundPolicy = GroundPolicy()
 
     def of(self, kind: Kind) -> KindPolicy:
         """The policy for one kind."""
