@@ -228,3 +228,14 @@ def test_a_run_with_the_policy_and_a_new_rendering_without_it(tmp_path):
     exported = automask("export", output, "--to", "coco", "--output", tmp_path / "coco")
     written = json.loads((tmp_path / "coco" / "annotations-rle.json").read_text())
     assert [one["category_id"] for one in written["annotations"]] == [CATEGORIES[Kind.GROUND]]
+
+
+def test_what_a_person_adds_on_ground_is_a_mark_and_no_ground():
+    from automask_training.own.labels import IGNORED, LABEL_OF_KIND
+    from automask_training.own.store_data import _label_of_addition
+
+    added = np.ones((20, 20), bool)
+    label = _label_of_addition(Box(10, 10, 30, 30), added, result(ground()))
+    assert label == _label_of_addition(Box(10, 10, 30, 30), added, result())
+    assert label != IGNORED
+    assert set(LABEL_OF_KIND) == set(Kind)
