@@ -87,10 +87,11 @@ class PolicyConfig(FrozenModel):
         policy: KindPolicy = getattr(self, kind.value)
         return policy
 
-    def draws(self, kind: Kind, confidence: float) -> bool:
-        """Whether a region of that kind and confidence takes part in the mask."""
-        rule = self.of(kind)
-        return rule.action != "keep" and confidence >= rule.accept
+    @property
+    def hashed(self) -> dict[str, Any]:
+        """What masks depend on, for fingerprints: without ground that is kept, as before there was such a kind."""
+        kept = {"ground"} if self.ground.action == "keep" else set()
+        return self.model_dump(mode="json", exclude=kept)
 
 
 class ReviewConfig(FrozenModel):

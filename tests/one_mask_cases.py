@@ -48,7 +48,8 @@ def some_result(rng, name="a.png"):
         is_template = source == "overlay"
         attributes = {"template": "t", "score": float(rng.random())} if is_template else {}
         kind = KINDS[rng.integers(len(KINDS))]
-        region = Region(kind, box, round(float(rng.random()), 3), source, attributes=attributes)
+        confidence, proposed = round(float(rng.random()), 3), bool(rng.random() < 0.3)
+        region = Region(kind, box, confidence, source, attributes=attributes, proposed=proposed)
         pairs.append((region, Patch(box, some_artefact(rng, box), 1.0, "polygon")))
     return MaskResult(
         image_id=name,

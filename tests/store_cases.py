@@ -124,7 +124,9 @@ def make_template(template_id: str = "c0ffee0123456789", *, needs_review: bool =
 def template_region(template_id: str = "c0ffee0123456789") -> Region:
     box = Box(20, 16, 30, 22)
     artefact = np.ones(box.shape, dtype=np.bool_)
-    return Region(Kind.OVERLAY, box, 0.4, "overlay", artefact=artefact, attributes={"template": template_id})
+    return Region(
+        Kind.OVERLAY, box, 0.4, "overlay", artefact=artefact, attributes={"template": template_id}, proposed=True
+    )
 
 
 def add_template(store: Store, image_id: str = "card.jpg") -> None:
@@ -143,7 +145,7 @@ def assert_same_result(left: MaskResult, right: MaskResult) -> None:
     assert len(left.regions) == len(right.regions)
     for one, other in zip(left.regions, right.regions, strict=True):
         assert (one.kind, one.box, one.source) == (other.kind, other.box, other.source)
-        assert one.confidence == other.confidence
+        assert (one.confidence, one.proposed) == (other.confidence, other.proposed)
         assert (one.polygon, dict(one.attributes)) == (other.polygon, dict(other.attributes))
         assert (one.artefact is None) == (other.artefact is None)
         if one.artefact is not None:

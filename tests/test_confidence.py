@@ -16,7 +16,7 @@ from automask.mask.judging import is_audited
 from automask.mask.rendering import Mask
 from automask.store import Decision, Store
 from automask.values.geometry import Box
-from automask.values.types import Kind, MaskResult, Patch, Region, Verdict
+from automask.values.types import PROPOSED_AT_MOST, Kind, MaskResult, Patch, Region, Verdict
 
 SIDE_PX = 64
 
@@ -45,6 +45,10 @@ def test_a_rejected_proposal_is_the_risk_of_a_missed_mark():
     nothing = features_of(result_of())["rejected_share"]
     missed = result_of((Kind.WATERMARK, Box(2, 2, 30, 10), 0.4, "ink"))
     assert features_of(missed)["rejected_share"] > nothing
+    asked = dataclasses.replace(missed.regions[0], confidence=0.9, proposed=True)
+    assert features_of(dataclasses.replace(missed, regions=(asked,)))["rejected_share"] == pytest.approx(
+        features_of(result_of((Kind.WATERMARK, Box(2, 2, 30, 10), PROPOSED_AT_MOST, "ink")))["rejected_share"]
+    ), "as in the fit"
     kept = PolicyConfig(watermark=KindPolicy(action="keep"))
     assert features_of(missed, kept)["rejected_share"] == nothing
 

@@ -1,9 +1,11 @@
 """Regions of several detectors that describe the same pixels count as one, and nothing is lost by it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from automask.config import KindPolicy, PipelineConfig, PolicyConfig
+from automask.config import KindPolicy, PipelineConfig, PolicyConfig, ReviewConfig
 from automask.mask.drawing import draw
 from automask.mask.merging import fused, merged
 from automask.values.geometry import Box
@@ -21,6 +23,11 @@ def found(source, box, *, kind=Kind.TEXT, confidence=0.6, stripes=False, **attri
         artefact[1::3] = False
     region = Region(kind, box, confidence, source, attributes=attributes)
     return region, Patch(box, artefact, 1.0, "polygon")
+
+
+def proposed(pair):
+    region, patch = pair
+    return dataclasses.replace(region, proposed=True), patch
 
 
 def result_of(*pairs):
@@ -134,6 +141,25 @@ def test_a_frame_that_the_dataset_confirms_needs_no_person_however_large():
     assert verdict(large, written) is Verdict.AUTO, "words on the frame change nothing"
     assert verdict(large, found("rapidocr", (40, 35, 60, 60), confidence=0.55)) is Verdict.REVIEW
     assert verdict(large, found("rapidocr", (30, 30, 140, 70), confidence=1.0)) is Verdict.REVIEW
+
+
+@pytest.mark.parametrize(
+    ("others", "drawn", "asks"),
+    [
+        ([], False, True),
+        ([proposed(found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK, confidence=1.0))], False, True),
+        ([found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK, confidence=0.2)], True, True),  # a weak witness
+        ([found("yolo", (10, 10, 60, 30), kind=Kind.WATERMARK, confidence=0.9)], True, False),
+        ([found("yolo", (100, 10, 160, 30), kind=Kind.WATERMARK, confidence=0.2)], False, True),  # of something else
+    ],
+)
+def test_a_proposal_is_drawn_only_where_something_else_speaks_for_it(others, drawn, asks):
+    asked = proposed(found("rapidocr", (10, 10, 60, 30), confidence=0.8))
+    result = result_of(asked, *others)
+    mask = draw(result, PipelineConfig(policy=PolicyConfig(text=KindPolicy(accept=0.0)))).mask
+    assert bool(mask.weight[20, 30] == 0) is drawn
+    verdict = draw(result, PipelineConfig(review=ReviewConfig(audit=0))).judged.verdict
+    assert (verdict is Verdict.REVIEW) is asks
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Rendering: policy, weights, order, corrections."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automask.config import KindPolicy, PolicyConfig, RenderConfig
-from automask.mask.rendering import CorrectionLayers, Mask
+from automask.mask.rendering import CorrectionLayers, Mask, is_drawn
 from automask.values.geometry import Box
 from automask.values.types import Kind, Patch, Region
 
@@ -58,6 +59,15 @@ def test_growth_is_in_cells_at_training_resolution():
 def test_regions_below_the_accepted_confidence_are_only_proposed():
     assert render([(region(confidence=0.49), patch())]).masked_share == 0
     assert render([(region(confidence=0.5), patch())]).masked_share > 0
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_says_that_it_is_proposed_is_not_drawn_whatever_is_accepted(kind):
+    asked = dataclasses.replace(region(kind, confidence=1.0), proposed=True)
+    everything = PolicyConfig.model_validate({each.value: {"accept": 0.0} for each in Kind})
+    assert is_drawn(region(kind, confidence=0.0), everything)
+    assert not is_drawn(asked, everything)
+    assert render([(asked, patch())], policy=everything).masked_share == 0
 
 
 def test_the_lowest_weight_wins_where_kinds_overlap():

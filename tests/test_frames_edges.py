@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
 from automask.mask.metrics import MaskScore, score_mask
-from automask.mask.rendering import Mask
+from automask.mask.rendering import Mask, is_drawn
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Patch, Region
 from automask_models.frames.bands import find_bands, tolerance_px
@@ -267,7 +267,7 @@ def test_a_sign_on_a_page_is_only_proposed():
     page[80:420, 80:420] = (200, 30, 30)
     cv2.circle(page, (250, 250), 100, (255, 255, 255), -1)
     regions = detect_frames(page)
-    assert all(region.confidence < 0.5 for region in regions)
+    assert not any(is_drawn(region, PolicyConfig()) for region in regions)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2), (7, 9), (20, 20), (33, 64)])
@@ -316,7 +316,7 @@ def test_a_small_picture_on_a_large_page_is_drawn_only_when_it_is_certain():
     page, truth = bordered(picture, (200, 150, 200, 150), (255, 255, 255))
     page[150:300, 200:260] = 255  # a fifth of the picture fades into the page
     for region in detect_frames(jpeg(page)):
-        assert region.confidence < 0.5 or region.confidence >= 0.9
+        assert region.proposed or region.confidence < 0.5 or region.confidence >= 0.9
     assert truth.mean() > 0.6 * 255
 
 
@@ -332,8 +332,8 @@ def test_a_veil_over_a_third_of_a_page_is_only_proposed():
         letters(rng, page, 16, top + (height_px - top) // 3, width_px - 32, 24, (255, 255, 255))
         return find_veils(jpeg(page), inside=Box(0, 0, width_px, height_px), at_least=0.1)
 
-    assert [veil.confidence > 0.5 for veil in veiled(0.1)] == [True]
-    assert [veil.confidence > 0.5 for veil in veiled(0.3)] == [False]
+    assert [(veil.confidence > 0.5, veil.proposed) for veil in veiled(0.1)] == [(True, False)]
+    assert [(veil.confidence > 0.5, veil.proposed) for veil in veiled(0.3)] == [(True, True)], "however sure it is"
 
 
 def test_a_view_that_is_shallower_than_the_search_is_looked_at_like_any_other():

@@ -91,7 +91,7 @@ class TestVerdict:
             layout = layout_of((truth > 0) * says, pixels)
             regions = judged([region_of(truth > 0, geometry)], pixels, layout, JUDGE, source="edges")
             own = [region for region in regions if region.attributes["pattern"] == "ring"]
-            assert all(region.confidence < ACCEPT for region in own) or geometry >= ACCEPT
+            assert all(region.proposed for region in own) == (geometry < ACCEPT) or not own
             assert own or geometry < ACCEPT
 
     def test_an_undecided_map_leaves_it_to_how_sure_geometry_is(self):

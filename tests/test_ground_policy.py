@@ -239,3 +239,12 @@ def test_what_a_person_adds_on_ground_is_a_mark_and_no_ground():
     assert label == _label_of_addition(Box(10, 10, 30, 30), added, result())
     assert label != IGNORED
     assert set(LABEL_OF_KIND) == set(Kind)
+
+
+def test_masks_of_stores_from_before_there_was_ground_are_still_the_ones():
+    from automask.mask.drawing import fuse_fingerprint
+
+    assert set(PolicyConfig().hashed) == {"text", "frame", "watermark", "overlay", "custom"}
+    lighter = PipelineConfig.model_validate({"policy": {"ground": {"weight": 0.3}}})
+    assert fuse_fingerprint(lighter, "r") == fuse_fingerprint(PipelineConfig(), "r"), "kept is kept"
+    assert fuse_fingerprint(MASKED, "r") != fuse_fingerprint(CONFIG, "r")

@@ -283,7 +283,10 @@ def test_the_second_opinion_keeps_the_first_one(network):
         Kind.TEXT, Box(400, 400, 600, 440), 0.6, "t", polygon=((400, 400), (600, 400), (600, 440), (400, 440))
     )
     boxed = Region(Kind.TEXT, Box(0, 0, 10, 10), 0.6, "t")
-    seen, unseen, same = InkOpinion(network, InkModel.bundled()).on(image, [on_text, beside, boxed])
+    opinion = InkOpinion(network, InkModel.bundled())
+    seen, unseen, same = opinion.on(image, [on_text, beside, boxed])
     assert seen.confidence > 0.6 > unseen.confidence
     assert seen.attributes["score_text"] == unseen.attributes["score_text"] == 0.6
     assert same is boxed
+    asked = opinion.on(image, [dataclasses.replace(one, proposed=True) for one in (on_text, beside, boxed)])
+    assert [one.proposed for one in asked] == [False, True, True], "only ink under a line settles it"

@@ -42,7 +42,8 @@ class TestProposals:
         kept = ProposalStore(tmp_path).regions_of(picture)
         assert found
         for one, two in zip(found, kept, strict=True):
-            assert (one.box, one.confidence, dict(one.attributes)) == (two.box, two.confidence, dict(two.attributes))
+            assert (one.box, one.confidence, one.proposed) == (two.box, two.confidence, two.proposed)
+            assert dict(one.attributes) == dict(two.attributes)
             assert np.array_equal(one.artefact, two.artefact)
 
     def test_a_picture_is_looked_at_once_and_another_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

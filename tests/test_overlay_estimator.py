@@ -11,7 +11,7 @@ from overlay_cases import WIDTH_PX, card, card_truth, lettering, marked, picture
 
 from automask.config import PolicyConfig, RenderConfig
 from automask.mask.metrics import score_mask
-from automask.mask.rendering import Mask
+from automask.mask.rendering import Mask, is_drawn
 from automask.protocols import ImageFacts, ReducedImage
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Patch
@@ -75,7 +75,7 @@ def test_a_mark_at_one_place_is_found_and_masked(images, opacity):
     ink = lettering()
     dataset = [marked(seed, ink, opacity=opacity) for seed in range(images)]
     templates = estimate(dataset)
-    assert [t.kind for t in templates if t.confidence >= 0.5] == ["overlay"]
+    assert [t.kind for t in templates if not t.needs_review] == ["overlay"]
     assert templates[0].support >= 0.8
     leak, waste = mean_figures(templates, dataset, np.where(ink > 0.1, 255, 0).astype(np.uint8))
     assert leak <= 0.05
@@ -84,12 +84,12 @@ def test_a_mark_at_one_place_is_found_and_masked(images, opacity):
 
 def test_pictures_without_a_mark_are_left_alone():
     dataset = [Image(str(seed), picture(seed)) for seed in range(15)]
-    assert [t for t in estimate(dataset) if t.confidence >= 0.5] == []
+    assert [t for t in estimate(dataset) if not t.needs_review] == []
 
 
 def test_a_clean_image_among_marked_ones_gets_no_region():
     templates = estimate([marked(seed, lettering(), opacity=0.6) for seed in range(12)])
-    assert [r for r in find_all(templates, Image("clean", picture(99))) if r.confidence >= 0.5] == []
+    assert [r for r in find_all(templates, Image("clean", picture(99))) if is_drawn(r, PolicyConfig())] == []
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_answer_counts_beside_those_of_the_images_that_have_the_mark(monkeypa
     monkeypatch.setattr(finding, "match_near", lambda *_: answer)
     monkeypatch.setattr(finding, "match_anywhere", lambda *_: None)
     regions = find(template, Image("clean", picture(99)))
-    assert [region.confidence >= 0.5 for region in regions] == ([] if drawn is None or score < 4 else [drawn])
+    assert [is_drawn(region, PolicyConfig()) for region in regions] == ([] if drawn is None or score < 4 else [drawn])
 
 
 def test_a_mark_that_is_weak_at_its_place_is_looked_for_elsewhere(monkeypatch):
@@ -116,10 +116,10 @@ def test_a_mark_that_is_weak_at_its_place_is_looked_for_elsewhere(monkeypatch):
     template = dataclasses.replace(template, typical_score=16.0, support=0.3)
     (region,) = find(template, marked(60, lettering(at=(20, 40)), opacity=1.0))
     assert region.attributes["placed"] == "elsewhere"
-    assert region.confidence >= 0.5
+    assert is_drawn(region, PolicyConfig())
     (region,) = find(template, Image("clean", picture(60)))
     assert region.attributes["placed"] == "usual"
-    assert region.confidence < 0.5
+    assert (region.confidence, region.proposed) == (template.confidence, True)
 
 
 def test_a_template_without_a_typical_score_is_what_it_was_before_there_was_one():
@@ -137,7 +137,7 @@ def test_four_images_are_too_few():
 def test_copies_of_one_image_confirm_nothing():
     base = picture(3).astype(np.int16)
     copies = [Image(str(k), np.clip(base + k, 0, 255).astype(np.uint8)) for k in range(12)]
-    assert [t for t in estimate(copies) if t.confidence >= 0.5] == []
+    assert [t for t in estimate(copies) if not t.needs_review] == []
 
 
 def test_a_subject_before_a_fixed_background_is_not_applied():
@@ -151,12 +151,12 @@ def test_a_subject_before_a_fixed_background_is_not_applied():
         centre = (160 + int(rng.integers(-40, 41)), 130 + int(rng.integers(-20, 21)))
         cv2.ellipse(pixels, centre, (50, 80), 0, 0, 360, [int(v) for v in rng.integers(0, 255, 3)], -1)
         dataset.append(Image(str(seed), pixels))
-    assert [t for t in estimate(dataset) if t.confidence >= 0.5] == []
+    assert [t for t in estimate(dataset) if not t.needs_review] == []
 
 
 def test_a_card_frame_is_masked_with_its_plate():
     dataset = [card(seed) for seed in range(8)]
-    templates = [t for t in estimate(dataset) if t.confidence >= 0.5]
+    templates = [t for t in estimate(dataset) if not t.needs_review]
     assert [t.kind for t in templates] == ["frame"]
     leak, waste = mean_figures(templates, dataset, card_truth())
     assert leak <= 0.02
@@ -173,7 +173,7 @@ def test_a_ground_that_pictures_share_is_no_part_of_their_frame():
             top = 165 + int(12 * np.sin(x / 25 + seed)) + int(rng.integers(-3, 4))
             pixels[top:210, x] = (190, 170, 60)
         dataset.append(Image(image.id, pixels))
-    templates = [t for t in estimate(dataset) if t.confidence >= 0.5]
+    templates = [t for t in estimate(dataset) if not t.needs_review]
     assert [t.kind for t in templates] == ["frame"]
     leak, waste = mean_figures(templates, dataset, card_truth((40, 30, 280, 210)))
     assert leak <= 0.02
@@ -196,7 +196,7 @@ def test_a_ground_of_the_colour_of_a_plate_is_no_plate():
 
     untitled = [card(seed, window=(40, 30, 280, 215), plate=False) for seed in range(50, 62)]
     templates = [*estimate([titled(seed) for seed in range(12)]), *estimate(untitled)]
-    assert [t.kind for t in templates if t.confidence >= 0.5] == ["frame", "frame"]
+    assert [t.kind for t in templates if not t.needs_review] == ["frame", "frame"]
     with_ground = []
     for image in untitled[:6]:
         slope = np.array([(40, 150), (280, 185), (280, 215), (40, 215)])
@@ -213,7 +213,7 @@ def test_two_frame_types_in_one_folder_are_told_apart():
     other = (60, 60, 200, 220)
     first = [card(seed) for seed in range(8)]
     second = [card(100 + seed, window=other, plate=False) for seed in range(7)]
-    templates = [t for t in estimate([*first, *second]) if t.confidence >= 0.5]
+    templates = [t for t in estimate([*first, *second]) if not t.needs_review]
     assert len(templates) == 2
     for images, truth in ((first, card_truth()), (second, card_truth(other))):
         leak, waste = mean_figures(templates, images, truth)

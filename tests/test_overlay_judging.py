@@ -12,7 +12,6 @@ from test_frames_verdict import layout_of
 from automask.values.geometry import Box
 from automask.values.types import Kind, Region
 from automask_models.overlay.judging import as_shown
-from automask_models.proposing import JUST_PROPOSED
 
 
 def template_region(mask: np.ndarray, *, kind: Kind = Kind.FRAME, confidence: float = 0.9) -> Region:
@@ -55,7 +54,7 @@ def test_what_is_mostly_picture_is_only_proposed_and_all_of_it_is_nothing(framed
     everything = np.ones(frame.shape, np.bool_)
     shown = as_shown(template_region(everything), layout_of(frame, pixels))
     assert shown is not None
-    assert shown.confidence == JUST_PROPOSED
+    assert (shown.confidence, shown.proposed) == (0.9, True)
     assert as_shown(template_region(everything), layout_of(np.zeros(frame.shape), pixels)) is None
 
 

@@ -6,7 +6,8 @@ import pytest
 from review_cases import region_at
 
 from automask.config import PipelineConfig
-from automask.report.reasons import certainty_of, reasons_of, region_words
+from automask.mask.judging import certainty_of
+from automask.report.reasons import reasons_of, region_words
 from automask.store import Decision, Status, StoredImage
 from automask.values.geometry import Box
 from automask.values.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE

@@ -110,6 +110,7 @@ def found(draw):
         if draw(st.booleans())
         else artefact(box),
         attributes=draw(st.dictionaries(names, names | st.integers() | numbers | st.booleans(), max_size=3)),
+        proposed=draw(st.booleans()),
     )
     return region, patch
 
@@ -124,6 +125,8 @@ def test_any_result_comes_back_as_it_was(store, root, pairs, confidence, verdict
     )  # fmt: skip
     store.put_result(file, result, make_levels(), content_sha256=sha256(b"pixels"))
     assert_same_result(store.result("a.jpg"), result)
+    outlines = [store.regions("a.jpg"), store.regions_and_issues(verdict)[0].get("a.jpg", [])]
+    assert [[region.proposed for region in found] for found in outlines] == [[p[0].proposed for p in pairs]] * 2
 
 
 def test_names_and_messages_that_are_not_utf8(store, root):

@@ -5,10 +5,10 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from store_cases import add_template
+from store_cases import FINGERPRINTS, File, add_template
 
 from automask.mask.rendering import CorrectionLayers
-from automask.store import Decision, Store
+from automask.store import Decision, Store, Work
 from automask.values.kinds import region_keys
 from automask.values.templates import TemplateDecision, TemplateOrigin
 from automask.values.types import Kind, Verdict
@@ -16,6 +16,7 @@ from automask.values.types import Kind, Verdict
 FIXTURE_V1 = Path(__file__).parent / "data" / "store_v1"
 FIXTURE_V2 = Path(__file__).parent / "data" / "store_v2"
 FIXTURE_V3 = Path(__file__).parent / "data" / "store_v3"
+FIXTURE_V4 = Path(__file__).parent / "data" / "store_v4"
 
 
 def test_an_updated_store_has_the_tables_of_a_new_one(tmp_path):
@@ -97,3 +98,29 @@ def test_a_store_without_kinds_of_regions_learns_them(tmp_path):
         store.put_correction(stored.content_sha256, layers, author="ann", tool="review", based_on=1)
         assert store.lookup("card.jpg").kinds == (Kind.FRAME, Kind.WATERMARK)
     assert (out / "automask.v3.backup.sqlite").is_file()
+
+
+def test_regions_that_only_asked_by_their_confidence_say_so(tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(FIXTURE_V4, out)
+    images = "SELECT * FROM images ORDER BY image_key"
+    with sqlite3.connect(out / "automask.sqlite") as connection:
+        before = connection.execute(images).fetchall()
+    with Store.open(out) as store, sqlite3.connect(out / "automask.sqlite") as connection:
+        assert connection.execute(images).fetchall() == before
+        assert list(store.verify()) == []
+        assert {(each.confidence, each.kind.value): each.proposed for each in store.regions("asked.jpg")} == {
+            (0.5, "text"): False,
+            (0.45, "text"): True,
+            (0.3333, "frame"): True,
+            (0.47, "frame"): False,
+            (0.45, "watermark"): False,  # drawn, as its run accepted watermarks from .35 on
+            (0.3, "watermark"): True,
+        }
+        waiting, decided = store.regions("card.jpg")[-2:]
+        assert (waiting.confidence, waiting.proposed) == (0.4, True)
+        assert (decided.confidence, decided.proposed) == (1.0, False), "a person said that it is masked"
+        row = store.lookup("asked.jpg")
+        file = File(row.image_id, Path("gone.jpg"), row.size_bytes, row.mtime_ns, row.mask_name)
+        assert store.plan(file, FINGERPRINTS).work is Work.NONE
+    assert (out / "automask.v4.backup.sqlite").is_file()

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from automask.config import RuntimeConfig
+from automask.config import KindPolicy, PolicyConfig, RuntimeConfig
 from automask.errors import StageError, WeightsError
+from automask.mask.rendering import is_drawn
 from automask.values.geometry import rasterise_polygon
 from automask.values.types import Image, Kind
 from automask.weights import WeightLibrary
@@ -71,7 +72,7 @@ def drawn(regions, image):
     """Pixels inside regions that the default policy draws."""
     canvas = np.zeros((image.height_px, image.width_px), dtype=bool)
     for region in regions:
-        if region.confidence >= 0.5:
+        if is_drawn(region, PolicyConfig()):
             canvas |= rasterise_polygon(region.polygon, image.box)
     return canvas
 
@@ -150,9 +151,9 @@ def test_regions_carry_their_evidence(detector):
 
 
 @pytest.mark.parametrize(
-    ("height_px", "score", "is_drawn"), [(60, 0.3, True), (300, 0.3, False), (300, 0.9, True), (440, 0.0, False)]
+    ("height_px", "score", "drawn"), [(60, 0.3, True), (300, 0.3, False), (300, 0.9, True), (440, 0.0, False)]
 )
-def test_one_huge_line_that_cannot_be_read_is_proposed(height_px, score, is_drawn):
+def test_one_huge_line_that_cannot_be_read_is_proposed(height_px, score, drawn):
     corners = np.array([(20, 20), (620, 20), (620, 20 + height_px), (20, 20 + height_px)], dtype=np.float64)
     line = TextLine(corners=corners, outline=corners, score=0.95)
 
@@ -160,8 +161,10 @@ def test_one_huge_line_that_cannot_be_read_is_proposed(height_px, score, is_draw
         read = Recognition("A", score)
         return text_region(line, read, image=image, model=EvidenceModel.bundled(), source="rapidocr")
 
-    assert (found_in(Image("wallpaper", np.zeros((480, 640, 3), np.uint8))).confidence > 0.5) is is_drawn
-    assert found_in(Image("larger", np.zeros((1440, 1920, 3), np.uint8))).confidence > 0.5
+    wallpaper = found_in(Image("wallpaper", np.zeros((480, 640, 3), np.uint8)))
+    assert wallpaper.proposed is not drawn
+    assert is_drawn(wallpaper, PolicyConfig(text=KindPolicy(accept=0))) is drawn
+    assert is_drawn(found_in(Image("larger", np.zeros((1440, 1920, 3), np.uint8))), PolicyConfig())
 
 
 def test_detect_before_load_is_an_error():

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from automask.config import PolicyConfig
 from automask.mask.metrics import score_mask
+from automask.mask.rendering import is_drawn
 from automask.values.types import Image, Kind, Region
 from automask_models.tiling.detector import TilingDetector, TilingOptions
 from automask_models.tiling.pattern import Copies, Pattern, closure_of, coverage_of
@@ -69,7 +71,7 @@ def found_in(pixels: Picture) -> list[Region]:
     return [
         region
         for region in detector.detect([Image(id="picture", pixels=np.ascontiguousarray(pixels))])[0]
-        if region.confidence >= DRAWN
+        if is_drawn(region, PolicyConfig())
     ]
 
 
@@ -123,7 +125,7 @@ def dotted(pitch_px: int, *, degrees: float, size_px: int = 640) -> Picture:
 @pytest.mark.parametrize("degrees", [0, 21, 45])
 @pytest.mark.parametrize("pitch_px", [8, 14, 18, 22, 26, 36, 44])
 def test_dots_all_over_a_picture_are_not_masked_unasked(pitch_px: int, degrees: float) -> None:
-    assert [region for region in found_in(dotted(pitch_px, degrees=degrees)) if region.confidence >= DRAWN] == []
+    assert found_in(dotted(pitch_px, degrees=degrees)) == []
 
 
 @pytest.mark.parametrize("degrees", [0.0, 20.0, 65.0])

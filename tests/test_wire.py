@@ -40,7 +40,7 @@ def a_result(regions=(), patches=(), issues=()):
 def same(one: MaskResult, other: MaskResult) -> bool:
     def flat(result):
         regions = [
-            (r.kind, r.box, r.confidence, r.source, r.polygon, dict(r.attributes), _pixels(r.artefact))
+            (r.kind, r.box, r.confidence, r.source, r.polygon, dict(r.attributes), r.proposed, _pixels(r.artefact))
             for r in result.regions
         ]
         patches = [(p.box, p.score, p.refiner, p.note, _pixels(p.artefact)) for p in result.patches]
@@ -81,7 +81,15 @@ def test_every_field_comes_back():
     polygon = ((3.25, 4.1), (20.0, 4.0), (1e-9, 24.0))
     regions = [
         Region(Kind.WATERMARK, box, 1 / 7, "a+b", polygon=polygon, artefact=own, attributes=attributes),
-        Region(Kind.FRAME, patch_box, np.float32(0.7), "edges", artefact=outline, attributes={"n": np.int64(4)}),
+        Region(
+            Kind.FRAME,
+            patch_box,
+            np.float32(0.7),
+            "edges",
+            artefact=outline,
+            attributes={"n": np.int64(4)},
+            proposed=np.bool_(True),  # as plug-ins may give it
+        ),
     ]
     patches = [Patch(patch_box, outline, 2 / 3, "sam", "too small"), Patch(patch_box, outline, 1.0, "polygon")]
     issues = [Issue("decode", "image-cmyk", "Ä.", "warning"), Issue("sam", "stage-failed", "B.", "error")]

@@ -74,6 +74,9 @@ class WireRegion(WireModel):
     attributes: dict[str, Attribute] = Field(
         default_factory=dict, description="Evidence, such as the text that was read."
     )
+    proposed: bool = Field(
+        False, description="Only a person can say if it is masked: it is not drawn by itself, whatever its confidence."
+    )
     artefact: WireRle | Literal["patch"] | None = Field(
         None, description="Shape where the detector knows it, inside `box`; `patch` where it is the patch's."
     )
@@ -89,6 +92,7 @@ class WireRegion(WireModel):
             source=region.source,
             polygon=None if region.polygon is None else [(float(x), float(y)) for x, y in region.polygon],
             attributes={name: plain(value) for name, value in region.attributes.items()},
+            proposed=bool(region.proposed),
             artefact=_artefact_of(region, patch),
             patch=WirePatch(
                 box=patch.box.xyxy,
@@ -127,6 +131,7 @@ class WireRegion(WireModel):
             polygon=None if self.polygon is None else tuple(self.polygon),
             artefact=artefact,
             attributes=self.attributes,
+            proposed=self.proposed,
         )
         return region, patch
 

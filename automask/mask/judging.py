@@ -11,25 +11,25 @@ from automask.mask.rendering import Mask, is_drawn
 from automask.values.templates import is_frame_template
 from automask.values.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 8
+SCORING_VERSION = 7
 
 _AUDIT_DIGITS = 8
 """Hex digits of the content hash that decide about the audit sample."""
 
 
-def least_certainty(regions: Sequence[Region], policy: PolicyConfig) -> float:
-    """How sure the detectors are of their least certain decision on the image, 0..1: until its mask is drawn.
+def certainty_of(region: Region, policy: PolicyConfig) -> float:
+    """How sure the decision to draw a region, or to leave it out, is, 0..1; 1 where the policy keeps its kind.
 
-    A region that is drawn is a decision with its confidence c; one that is only proposed, with 1 - c. Kinds that the
-    policy keeps decide nothing. Without regions it is 1.
+    A region that is drawn is a decision with its confidence c; one that is only proposed, with 1 - c.
     """
-    certainties = [1.0]
-    for region in regions:
-        rule = policy.of(region.kind)
-        if rule.action == "keep":
-            continue
-        certainties.append(region.confidence if region.confidence >= rule.accept else 1.0 - region.confidence)
-    return min(certainties)
+    if policy.of(region.kind).action == "keep":
+        return 1.0
+    return region.confidence if is_drawn(region, policy) else 1.0 - region.confidence
+
+
+def least_certainty(regions: Sequence[Region], policy: PolicyConfig) -> float:
+    """How sure the detectors are of their least certain decision on the image, 0..1; without regions it is 1."""
+    return min((certainty_of(region, policy) for region in regions), default=1.0)
 
 
 def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None) -> float:

@@ -74,9 +74,9 @@ def merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
     """Merge regions of different sources that describe the same pixels.
 
     What a merged region is, is said by those of its members that are drawn by themselves; among them the lowest weight
-    wins. Its confidence is that of independent witnesses, one per source; its outline is the union. Kinds that the
-    policy keeps, what was drawn by hand (`custom`), plain ground and templates that wait for a person's decision take
-    no part.
+    wins. Its confidence is that of independent witnesses, one per source; its outline is the union. It is proposed only
+    where all of its members are: another one speaks for a proposal. Kinds that the policy keeps, what was drawn by hand
+    (`custom`), plain ground and templates that wait for a person's decision take no part.
 
     Where a dataset's frame or mark is drawn, what was found on the image alone and lies mostly in it adds no more to it
     than some play.
@@ -199,11 +199,12 @@ def _window(patch: Patch, box: Box) -> NDArray[np.bool_]:
 
 
 def _join(pairs: Sequence[Pair], positions: Sequence[int], policy: PolicyConfig) -> Merged:
-    def rank(position: int) -> tuple[bool, float, bool, float]:
+    def rank(position: int) -> tuple[bool, bool, float, bool, float]:
         region, _ = pairs[position]
         rule = policy.of(region.kind)
         return (
             not is_drawn(region, policy),
+            region.proposed,
             rule.weight,
             rule.action != "review",
             -region.confidence,
@@ -212,9 +213,11 @@ def _join(pairs: Sequence[Pair], positions: Sequence[int], policy: PolicyConfig)
     best = min(positions, key=rank)
     best_region, best_patch = pairs[best]
     members = [pairs[position] for position in positions]
+    proposed = all(region.proposed for region, _ in members)
     by_source: dict[str, float] = {}
     for region, _ in members:
-        by_source[region.source] = max(region.confidence, by_source.get(region.source, 0.0))
+        confidence = region.confidence if proposed else region.weighed_confidence
+        by_source[region.source] = max(confidence, by_source.get(region.source, 0.0))
     doubt = float(np.prod([1.0 - confidence for confidence in by_source.values()]))
     most = max(by_source.values())
     box = functools.reduce(Box.union, (patch.box for _, patch in members))
@@ -230,6 +233,7 @@ def _join(pairs: Sequence[Pair], positions: Sequence[int], policy: PolicyConfig)
         polygon=None,
         artefact=None,
         attributes={**attributes, **best_region.attributes},
+        proposed=proposed,
     )
     patch = Patch(box, artefact, score=min(patch.score for _, patch in members), refiner=best_patch.refiner)
     return Merged(region, patch, (best, *(position for position in positions if position != best)))

@@ -150,8 +150,9 @@ def is_settled(region: Region) -> bool:
 
 
 def is_drawn(region: Region, policy: PolicyConfig) -> bool:
-    """Whether a region takes part in the mask; the others are only proposed to a person."""
-    return policy.draws(region.kind, region.confidence)
+    """Whether a region takes part in the mask by itself; the others are only proposed to a person."""
+    rule = policy.of(region.kind)
+    return rule.action != "keep" and not region.proposed and region.confidence >= rule.accept
 
 
 def drawn(regions: Sequence[Region], patches: Sequence[Patch], policy: PolicyConfig) -> Iterator[tuple[Region, Patch]]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from automask.config import PipelineConfig, PolicyConfig
-from automask.mask.judging import is_audited
+from automask.mask.judging import certainty_of, is_audited
 from automask.mask.rendering import is_drawn, is_settled
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
@@ -101,14 +101,6 @@ def region_words(
     if policy.of(region.kind).action == "keep":
         return f"{words}, trained"
     return words if is_drawn(region, policy) or is_shared else f"perhaps {words}"
-
-
-def certainty_of(region: Region, policy: PolicyConfig) -> float:
-    """How sure the decision to draw a region, or to leave it out, is, 0..1; 1 where the policy keeps its kind."""
-    rule = policy.of(region.kind)
-    if rule.action == "keep":
-        return 1.0
-    return region.confidence if region.confidence >= rule.accept else 1.0 - region.confidence
 
 
 _A_KIND = {

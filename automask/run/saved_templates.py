@@ -54,7 +54,8 @@ class SavedTemplates:
         if not regions:
             return result
         found = "; ".join(
-            f"{each.attributes[TEMPLATE_ATTRIBUTE]} {each.box.xyxy} {each.confidence}" for each in regions
+            f"{each.attributes[TEMPLATE_ATTRIBUTE]} {each.box.xyxy} {each.confidence} {each.proposed}"
+            for each in regions
         )
         return dataclasses.replace(
             result,

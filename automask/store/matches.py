@@ -44,13 +44,13 @@ def drop(connection: sqlite3.Connection, key: int) -> None:
 def refresh(connection: sqlite3.Connection, key: int) -> None:
     """Bring the columns of an image up to date that follow from its regions and the decisions on their templates."""
     rows = connection.execute(
-        "SELECT kind, x0, y0, x1, y1, confidence, patch_rle, template_id, decision FROM regions"
+        "SELECT kind, x0, y0, x1, y1, confidence, proposed, patch_rle, template_id, decision FROM regions"
         " LEFT JOIN template_decisions USING (template_id)"
         " WHERE image_key = ? AND decision IS NOT 'forget' ORDER BY position",
         (key,),
     ).fetchall()
     found = [
-        [*row[:6], hashlib.sha256(row["patch_rle"]).hexdigest(), row["template_id"], row["decision"]]
+        [*row[:7], hashlib.sha256(row["patch_rle"]).hexdigest(), row["template_id"], row["decision"]]
         for row in rows
         if row["template_id"] is not None
     ]

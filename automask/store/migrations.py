@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping
 
@@ -83,7 +84,21 @@ def _kinds(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE corrections ADD COLUMN kinds_json TEXT NOT NULL DEFAULT '{}'")
 
 
+def _proposed(connection: sqlite3.Connection) -> None:
+    """4 to 5: regions that only ask say so. Until then they had a confidence of .45 (templates .4), or less.
+
+    What the last run drew in spite of that, by its own `accept`, it goes on to draw: no mask changes.
+    """
+    connection.execute("ALTER TABLE regions ADD COLUMN proposed INTEGER NOT NULL DEFAULT 0")
+    connection.execute("UPDATE regions SET proposed = 1 WHERE confidence <= 0.45")
+    last = connection.execute("SELECT config_json FROM runs ORDER BY run_id DESC LIMIT 1").fetchone()
+    for kind, rule in (json.loads(last[0]).get("policy", {}) if last is not None else {}).items():
+        connection.execute(
+            "UPDATE regions SET proposed = 0 WHERE kind = ? AND confidence >= ?", (kind, rule.get("accept", 0.5))
+        )
+
+
 INDEX_OF_MATCHES = "CREATE INDEX regions_by_template ON regions (template_id) WHERE template_id IS NOT NULL"
 
-MIGRATIONS: Mapping[int, Migration] = {1: _templates, 2: _decisions, 3: _kinds}
+MIGRATIONS: Mapping[int, Migration] = {1: _templates, 2: _decisions, 3: _kinds, 4: _proposed}
 """`MIGRATIONS[n]` changes version n into n + 1."""

@@ -165,7 +165,7 @@ def outlines_by_image(connection: sqlite3.Connection, verdict: Verdict) -> dict[
     found: dict[str, list[Region]] = {}
     for row in connection.execute(
         "SELECT image_id, kind, x0, y0, x1, y1, regions.confidence, source, NULL AS polygon_json, attributes_json,"
-        " template_decisions.decision FROM images JOIN regions USING (image_key)"
+        " proposed, template_decisions.decision FROM images JOIN regions USING (image_key)"
         " LEFT JOIN template_decisions USING (template_id)"
         " WHERE verdict = ? AND template_decisions.decision IS NOT 'forget' ORDER BY image_key, position",
         (verdict.value,),

@@ -90,6 +90,7 @@ def region_values(position: int, region: Region, patch: Patch) -> dict[str, Valu
         "score": float(patch.score),
         "refiner": patch.refiner,
         "note": to_text(patch.note),
+        "proposed": int(region.proposed),
     }
 
 
@@ -148,14 +149,16 @@ def _region(row: sqlite3.Row, artefact: NDArray[np.bool_] | None) -> Region:
     polygon: Polygon | None = None
     if row["polygon_json"] is not None:
         polygon = tuple((float(x), float(y)) for x, y in json.loads(row["polygon_json"]))
+    is_decided = row["decision"] == TemplateDecision.APPLY
     return Region(
         kind=Kind(row["kind"]),
         box=_box(row),
-        confidence=1.0 if row["decision"] == TemplateDecision.APPLY else row["confidence"],
+        confidence=1.0 if is_decided else row["confidence"],
         source=row["source"],
         polygon=polygon,
         artefact=artefact,
         attributes=json.loads(row["attributes_json"]),
+        proposed=bool(row["proposed"]) and not is_decided,
     )
 
 

@@ -12,7 +12,7 @@ from automask.store.database import Database
 from automask.store.migrations import DECISION_TABLES, INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
 from automask.version import __version__
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 APPLICATION_ID: Final = 0x41554D4B
 """`AUMK` in SQLite's header: tells a store from any other SQLite file."""
 
@@ -82,6 +82,7 @@ CREATE TABLE regions (
     refiner TEXT NOT NULL,
     note TEXT NOT NULL,
     template_id TEXT,                       -- found by this template; NULL: by a detector
+    proposed INTEGER NOT NULL DEFAULT 0,    -- 1: only a person can say if it is masked
     PRIMARY KEY (image_key, position)
 );
 CREATE TABLE issues (

@@ -21,6 +21,9 @@ Attribute = str | float | int | bool
 
 ALPHA_SOURCE = "alpha"
 """Source of the region that holds an image's transparent pixels: a fact of the file, which nothing overrules."""
+PROPOSED_AT_MOST = 0.45
+"""What the confidence of a proposed region counts for beside other evidence, at most: less than even, since it is for a
+person to say. All models that weigh it were fitted on proposals that were held to it."""
 
 
 class Kind(enum.StrEnum):
@@ -96,6 +99,7 @@ class Region:
         polygon: Outline inside or around the box, or None.
         artefact: Pixel shape where the detector knows it, bool of shape `box.shape`, or None.
         attributes: Evidence for the store, such as `text` (the recognised string) or `score_rec`.
+        proposed: Whether only a person can say if it is masked: it is never drawn by itself, whatever its confidence.
     """
 
     kind: Kind
@@ -105,6 +109,7 @@ class Region:
     polygon: Polygon | None = None
     artefact: NDArray[np.bool_] | None = None
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    proposed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", Kind(self.kind))
@@ -117,6 +122,11 @@ class Region:
                 raise ValueError("polygon has a vertex that is not finite")
         if self.artefact is not None:
             check_artefact(self.artefact, self.box)
+
+    @property
+    def weighed_confidence(self) -> float:
+        """The confidence where it is weighed with other evidence, 0..1; see `PROPOSED_AT_MOST`."""
+        return min(self.confidence, PROPOSED_AT_MOST) if self.proposed else self.confidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ from automask.weights import WeightLibrary
 from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT
 from automask_models.frames.tracing import evidence_of_trace, trace
-from automask_models.frames.verdict import NEW_SHARE, settled
+from automask_models.frames.verdict import NEW_SHARE
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
 from automask_models.text.evidence import LogisticModel
 from automask_training.frame_proposals import KnownPicture, ProposalStore, real_pictures, synthesized_pictures
@@ -69,7 +69,7 @@ class Candidate:
         """Whether a proposal of geometry is drawn; None = by geometry alone."""
         if judge is None:
             return self.geometry >= ACCEPT
-        return settled(self.geometry, judge.proposed.probability(self.features)) >= ACCEPT
+        return min(self.geometry, judge.proposed.probability(self.features)) >= ACCEPT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +112,9 @@ def judged_picture(picture: KnownPicture, regions: Sequence[Region], layout: Lay
     for region in regions:
         mask = whole_mask(region, shape)
         if mask.any():
-            features = Evidence.of(layout, mask, geometry=region.confidence).features
-            proposed.append(Candidate(region.confidence, features, is_right(mask, truth), _shrunk_mask(mask)))
+            geometry = region.weighed_confidence
+            features = Evidence.of(layout, mask, geometry=geometry).features
+            proposed.append(Candidate(geometry, features, is_right(mask, truth), _shrunk_mask(mask)))
     found = trace(picture.pixels, layout)
     traced = None
     if found is not None:

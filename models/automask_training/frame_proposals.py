@@ -129,6 +129,7 @@ def _write(file: object, regions: Sequence[Region]) -> None:
         {
             "box": [region.box.x0, region.box.y0, region.box.x1, region.box.y1],
             "confidence": region.confidence,
+            "proposed": region.proposed,
             "attributes": dict(region.attributes),
             "whole": region.artefact is None,
         }
@@ -160,6 +161,7 @@ def _read(path: Path) -> list[Region]:
                     source=EdgesDetector.name,
                     artefact=artefact,
                     attributes=known["attributes"],
+                    proposed=known.get("proposed", False),  # older files have the confidence that the fit takes it for
                 )
             )
     return regions

@@ -38,10 +38,6 @@ class _Seen:
     patch: Patch
     open_share: float
 
-    @property
-    def confidence(self) -> float:
-        return self.region.confidence
-
 
 def image_features(
     result: MaskResult, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None
@@ -93,8 +89,10 @@ def _shares_of_room(
             canvas[each.patch.box.slices] |= each.patch.artefact & _is_open(confirmed, each.patch)
     frames = float(framed.mean()) + (confirmed.masked_share if confirmed is not None else 0.0)
     room = max(LEAST_ROOM, 1.0 - frames)
-    doubtful = sum(each.open_share * (1.0 - each.confidence) for each in drawn if each.region.kind is not Kind.FRAME)
-    missed = sum(each.open_share * each.confidence for each in rejected)
+    doubtful = sum(
+        each.open_share * (1.0 - each.region.confidence) for each in drawn if each.region.kind is not Kind.FRAME
+    )
+    missed = sum(each.open_share * each.region.weighed_confidence for each in rejected)
     return {
         "text_share": math.sqrt(min(1.0, float((text & ~framed).mean()) / room)),
         "doubtful_share": _logarithm(doubtful / room),

@@ -31,15 +31,17 @@ from automask_models.frames.veils import Veil, find_veils
 from automask_models.frames.verdict import judged
 from automask_models.frames.windows import MIN_FRAMED, ArtWindow, find_window
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutNetwork
-from automask_models.proposing import JUST_PROPOSED
 from automask_models.stages import WeightedStage, WeightOptions
 
 DRAWING_TRUST = 0.45
-"""What the confidence of a frame around something that is no picture is multiplied with: proposed, never drawn."""
+"""What the confidence of a frame around something that is no picture is multiplied with. Where the trust is below
+`ACCEPT`, whatever surrounds it is only proposed."""
 
 LARGE_SHARE = 0.6
 """Share of the image from which a frame is drawn only on overwhelming evidence: it dwarfs the picture."""
 OVERWHELMING = 0.9
+LONE_PLATE = 2 / 3
+"""Confidence from which a plate in a picture without border is proposed, never drawn: pictures are full of signs."""
 LETTERED_STRIP = 0.25
 """Share of the image over which a strip is only proposed: a comic's panel is level, plain and full of lines, too."""
 
@@ -153,23 +155,25 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
         if region is not None:
             regions.append(region)
             # What is only proposed is no ground for more.
-            is_drawn = is_drawn and region.confidence >= ACCEPT
+            is_drawn = is_drawn and _draws(region)
             drawn_lines = dict(lines) if is_drawn else drawn_lines
     accepted = _inside(drawn_lines, height_px=shape[0], width_px=shape[1])
     opening = find_opening(pixels, alpha=alpha, inside=accepted)
     if opening is not None and opening.confidence >= WEAK:
         regions.append(_opening_region(opening, done))
     strips = find_strips(pixels, inside=accepted, at_least=WEAK)
-    strip_regions = [_strip_region(strip, trust=_strip_trust(strip.box, shape, trust)) for strip in strips]
+    strip_regions = [_strip_region(strip, shape, trust=trust) for strip in strips]
     regions += strip_regions
-    opaque = {strip.side for strip, own in zip(strips, strip_regions, strict=True) if own.confidence >= ACCEPT}
+    opaque = {strip.side for strip, own in zip(strips, strip_regions, strict=True) if _draws(own)}
     veils = find_veils(pixels, inside=accepted, at_least=WEAK)
     regions += [_veil_region(veil, trust=trust) for veil in veils if veil.side not in opaque]
     plates = find_plates(pixels, inside=accepted, at_least=WEAK)
     framed = sum(drawn_lines[side].depth_px > 0 for side in Side)
-    plate_trust = trust if framed >= MIN_FRAMED or in_line(plates) else JUST_PROPOSED
-    regions += [_plate_region(plate, trust=plate_trust) for plate in plates if plate.confidence * plate_trust >= WEAK]
-    lettered = [plate.box for plate in plates if plate.confidence * plate_trust >= ACCEPT]
+    is_lone = framed < MIN_FRAMED and not in_line(plates)
+    least = LONE_PLATE if is_lone else WEAK / trust
+    plate_regions = [_plate_region(each, trust=trust, proposed=is_lone) for each in plates if each.confidence >= least]
+    regions += plate_regions
+    lettered = [region.box for region in plate_regions if _draws(region)]
     tilt = tilt_of(drawn_lines)
     level = levelled(pixels, tilt) if tilt else pixels
     window = find_window(level, inside=accepted, at_least=ACCEPT, lettered=lettered)
@@ -183,9 +187,9 @@ def detect_frames(pixels: NDArray[np.uint8], *, alpha: NDArray[np.uint8] | None 
     return regions
 
 
-def _strip_trust(box: Box, shape: tuple[int, int], trust: float) -> float:
-    """What the confidence of a strip is multiplied with: whether a large one is a frame is for a person to say."""
-    return min(trust, JUST_PROPOSED) if box.area_px > LETTERED_STRIP * shape[0] * shape[1] else trust
+def _draws(region: Region) -> bool:
+    """Whether geometry alone would draw a region."""
+    return not region.proposed and region.confidence >= ACCEPT
 
 
 def _by_acceptance(layers: Sequence[Layer], trust: float) -> list[list[Layer]]:
@@ -215,8 +219,7 @@ def _region(
         return None
     done |= outside
     confidence = trust * min(layer.confidence for layer in layers)
-    if done.mean() > LARGE_SHARE and confidence < OVERWHELMING:
-        confidence = min(confidence, JUST_PROPOSED)
+    proposed = trust < ACCEPT or _dwarfs(done, confidence)
     bands = [chain[0] for chain in layers[0].chains.values()]
     attributes: dict[str, Attribute] = {
         "pattern": ">".join(layer.pattern for layer in layers),
@@ -228,18 +231,30 @@ def _region(
         "contrast": round(min(band.contrast for band in bands), 1),
         "detail": round(detail, 3),
     }
-    return _frame(outside, confidence, attributes)
+    return _frame(outside, confidence, attributes, proposed=proposed)
 
 
-def _frame(artefact: NDArray[np.bool_], confidence: float, attributes: Mapping[str, Attribute]) -> Region:
+def _dwarfs(outside: NDArray[np.bool_], confidence: float) -> bool:
+    """Whether an (H, W) frame is so large that only a person can say if it is one."""
+    return bool(outside.mean() > LARGE_SHARE) and confidence < OVERWHELMING
+
+
+def _frame(
+    artefact: NDArray[np.bool_], confidence: float, attributes: Mapping[str, Attribute], *, proposed: bool
+) -> Region:
     """A region of an (H, W) artefact of the whole image, which may be empty."""
     height_px, width_px = artefact.shape
     box = Box.of_artefact(artefact) or Box(0, 0, width_px, height_px)
-    return _frame_in(box, np.ascontiguousarray(artefact[box.slices]), confidence, attributes)
+    return _frame_in(box, np.ascontiguousarray(artefact[box.slices]), confidence, attributes, proposed=proposed)
 
 
 def _frame_in(
-    box: Box, artefact: NDArray[np.bool_] | None, confidence: float, attributes: Mapping[str, Attribute]
+    box: Box,
+    artefact: NDArray[np.bool_] | None,
+    confidence: float,
+    attributes: Mapping[str, Attribute],
+    *,
+    proposed: bool = False,
 ) -> Region:
     """A region of a box with its artefact, or with all of the box."""
     return Region(
@@ -249,10 +264,11 @@ def _frame_in(
         source=EdgesDetector.name,
         artefact=np.ones(box.shape, dtype=np.bool_) if artefact is None else artefact,
         attributes=attributes,
+        proposed=proposed,
     )
 
 
-def _strip_region(strip: Strip, *, trust: float) -> Region:
+def _strip_region(strip: Strip, shape: tuple[int, int], *, trust: float) -> Region:
     return _frame_in(
         strip.box,
         None,
@@ -265,6 +281,7 @@ def _strip_region(strip: Strip, *, trust: float) -> Region:
             "noise": round(strip.noise, 2),
             "ink": round(strip.ink, 3),
         },
+        proposed=trust < ACCEPT or strip.box.area_px > LETTERED_STRIP * shape[0] * shape[1],
     )
 
 
@@ -280,10 +297,11 @@ def _veil_region(veil: Veil, *, trust: float) -> Region:
             "contrast_left": round(veil.contrast_left, 3),
             "letters": veil.letters,
         },
+        proposed=trust < ACCEPT or veil.proposed,
     )
 
 
-def _plate_region(plate: Plate, *, trust: float) -> Region:
+def _plate_region(plate: Plate, *, trust: float, proposed: bool) -> Region:
     return _frame_in(
         plate.box,
         plate.artefact,
@@ -294,16 +312,14 @@ def _plate_region(plate: Plate, *, trust: float) -> Region:
             "ink": round(plate.ink, 3),
             "letters": plate.letters,
         },
+        proposed=trust < ACCEPT or proposed,
     )
 
 
 def _opening_region(opening: Opening, done: NDArray[np.bool_]) -> Region:
-    confidence = opening.confidence
-    if opening.outside.mean() > LARGE_SHARE and confidence < OVERWHELMING:
-        confidence = min(confidence, JUST_PROPOSED)
     return _frame(
         opening.outside & ~done,
-        confidence,
+        opening.confidence,
         {
             "pattern": "oval" if opening.is_oval else "rounded",
             "radius_px": round(opening.radius_px, 1),
@@ -311,6 +327,7 @@ def _opening_region(opening: Opening, done: NDArray[np.bool_]) -> Region:
             "sharpness": round(opening.sharpness, 3),
             "detail": round(opening.detail, 3),
         },
+        proposed=_dwarfs(opening.outside, opening.confidence),
     )
 
 

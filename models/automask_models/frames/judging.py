@@ -37,7 +37,8 @@ class Evidence:
     """What is known about one proposal.
 
     Attributes:
-        geometry: Confidence of the geometry that proposed it, 0..1; below `ACCEPT` it is for a person to say.
+        geometry: Confidence of the geometry that proposed it, 0..1 (`Region.weighed_confidence`); below `ACCEPT` it is
+            for a person to say.
         inside: Mean probability of frame in its cells, 0..1.
         otherwise: Mean probability in its cells of what is no frame and looks like one, a page's margin or plain
             ground, whichever is likelier, 0..1.

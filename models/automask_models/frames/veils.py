@@ -17,7 +17,6 @@ from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.lettering import ENOUGH, Letters, letters_in
 from automask_models.frames.sides import Side, oriented_pixels
-from automask_models.proposing import JUST_PROPOSED
 
 POSITIONS = 768
 DEEPEST = 0.34
@@ -61,6 +60,7 @@ class Veil:
         contrast_left: Share of the picture's contrast that is left, 0..1.
         letters: How many letters are written on it.
         confidence: 0..1.
+        proposed: Whether it is too deep to be drawn unasked.
     """
 
     side: Side
@@ -69,6 +69,7 @@ class Veil:
     contrast_left: float
     letters: int
     confidence: float
+    proposed: bool
 
 
 def find_veils(pixels: NDArray[np.uint8], *, inside: Box, at_least: float) -> list[Veil]:
@@ -124,9 +125,8 @@ def _veil_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Veil | None:
         * ramp(float(np.mean(parts)), 0.6, 0.8)
         * max(WITHOUT_LETTERS, ramp(float(letters.count), *ENOUGH) * ramp(letters.alike, *SAME_HEIGHT))
     )
-    if depth_px > DRAWN_DEPTH * pixels.shape[0]:
-        confidence = min(confidence, JUST_PROPOSED)
-    return Veil(side, box, float(follows[at]), kept, letters.count, confidence)
+    proposed = depth_px > DRAWN_DEPTH * pixels.shape[0]
+    return Veil(side, box, float(follows[at]), kept, letters.count, confidence, proposed)
 
 
 def _letters(part: NDArray[np.uint8]) -> Letters:

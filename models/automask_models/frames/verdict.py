@@ -14,21 +14,9 @@ from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT, WEAK
 from automask_models.frames.tracing import evidence_of_trace, trace
 from automask_models.layout.network import LayoutMap
-from automask_models.proposing import JUST_PROPOSED
 
 NEW_SHARE = 0.004
 """Share of the image that a traced frame must add to what is drawn: less is the play of a cell at its edge."""
-
-
-def settled(geometry: float, probability: float) -> float:
-    """Confidence of a proposal, 0..1, by geometry's own and the judge's probability.
-
-    It is drawn where both would draw it. Where one would and the other would not, a person is asked: what geometry is
-    sure of is never dropped unseen, and what it left to a person is not settled by a map that knows edges to a cell.
-    """
-    if geometry >= ACCEPT:
-        return max(probability, WEAK)
-    return min(probability, JUST_PROPOSED)
 
 
 def judged(
@@ -36,7 +24,9 @@ def judged(
 ) -> list[Region]:
     """The regions that geometry proposed for an (H, W, 3) uint8 image with the judge's confidence, and a traced one.
 
-    See `settled`; what stays below `WEAK` is left out.
+    One is drawn where both would draw it. Where one would and the other would not, a person is asked: what geometry is
+    sure of is never dropped unseen, and what it left to a person is not settled by a map that knows edges to a cell.
+    What stays below `WEAK` is left out.
     """
     shape = pixels.shape[:2]
     kept = []
@@ -46,11 +36,12 @@ def judged(
         mask[region.box.slices] = True if region.artefact is None else region.artefact
         if not mask.any():
             continue
-        evidence = Evidence.of(layout, mask, geometry=region.confidence)
-        confidence = settled(region.confidence, judge.proposed.probability(evidence.features))
-        if confidence < WEAK:
+        evidence = Evidence.of(layout, mask, geometry=region.weighed_confidence)
+        confidence = judge.proposed.probability(evidence.features)
+        proposed = evidence.geometry < ACCEPT
+        if proposed and confidence < WEAK:
             continue
-        if confidence >= ACCEPT:
+        if confidence >= ACCEPT and not proposed:
             drawn |= mask
         attributes = {
             **region.attributes,
@@ -58,7 +49,8 @@ def judged(
             "layout_inside": round(evidence.inside, 3),
             "layout_beyond": round(evidence.beyond, 3),
         }
-        kept.append(replace(region, confidence=round(confidence, 4), attributes=attributes))
+        confidence = round(max(confidence, WEAK), 4)
+        kept.append(replace(region, confidence=confidence, attributes=attributes, proposed=proposed))
     found = trace(pixels, layout)
     if found is None or (found.outside & ~drawn).mean() < NEW_SHARE:
         return kept

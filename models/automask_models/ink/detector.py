@@ -151,6 +151,7 @@ def region_of(judged: Judged, ink: InkMap, *, source: str) -> Region | None:
             "cells": group.count,
             **({} if reading is None else {"read_evidence": round(reading.evidence, 4)}),
         },
+        proposed=group.is_ring,
     )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from automask.values.types import Image, Region
-from automask_models.ink.confidence import InkModel
+from automask_models.ink.confidence import DRAWN, InkModel
 from automask_models.ink.network import InkNetwork
 
 
@@ -21,7 +21,8 @@ class InkOpinion:
         """The lines with their confidence weighed again.
 
         They get the attributes `ink` (see `InkMap.upper_quartile`) and `score_text` (the confidence without it), both
-        0..1. Regions without a polygon are left as they are.
+        0..1. A line that was only proposed is so no longer where the ink makes it one. Regions without a polygon are
+        left as they are.
         """
         if not lines:
             return []
@@ -33,6 +34,7 @@ class InkOpinion:
                 continue
             seen = ink.upper_quartile(line.polygon)
             attributes = {**line.attributes, "ink": round(seen, 4), "score_text": round(line.confidence, 4)}
-            confidence = self._model.of_line(line.confidence, seen)
-            weighed.append(dataclasses.replace(line, confidence=confidence, attributes=attributes))
+            confidence = self._model.of_line(line.weighed_confidence, seen)
+            proposed = line.proposed and confidence < DRAWN
+            weighed.append(dataclasses.replace(line, confidence=confidence, attributes=attributes, proposed=proposed))
         return weighed

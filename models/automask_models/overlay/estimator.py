@@ -36,8 +36,9 @@ FRAME_STEPPED, FRAME_EDGED, FRAME_BORDER = 0.55, 0.4, 0.2
 LEAST_SHOWN = 3
 INNER_SHARE = 0.01
 """Share of the image that a further part of a frame must cover to be worth a template."""
-PROPOSED = 0.4
-"""Confidence of what is only shown to a person."""
+UNSURE = 0.4
+"""Confidence of what does not pass these tests. No figure says how often it was put there: less often than not, and not
+so nearly as often that each image asks (`review.below`) for what one decision about all of them settles."""
 FRINGE_PX = 8
 """Distance from a frame at which its own edges no longer reach into whitened gradients."""
 
@@ -86,7 +87,7 @@ def _templates_of(shape: Shape, samples: Sequence[Sample], *, least: int) -> lis
         members = [samples[i] for i in cluster]
         frames = _frames(members, least=least)
         templates += [_frame_template(each, shown, of=len(samples), least=least) for each, shown in frames]
-        if templates and templates[-1].confidence > PROPOSED:
+        if templates and not templates[-1].needs_review:
             rest = [i for i in rest if i not in cluster]
             window = ~np.logical_or.reduce([each.outside for each, _ in frames])
             templates += _mark_templates(members, _eroded(window), least=least)
@@ -200,7 +201,7 @@ def _frame_template(frame: FrameShape, members: Sequence[Sample], *, of: int, le
     height_px, width_px = frame.outside.shape
     steady = frame.outside & (frame.share >= STEADY_SHARE)
     sure = frame.stepped >= FRAME_STEPPED and frame.edged >= FRAME_EDGED and pictures >= least and bool(steady.any())
-    confidence = min(0.98, 0.5 + 0.5 * min(frame.stepped, frame.edged)) if sure else PROPOSED
+    confidence = min(0.98, 0.5 + 0.5 * min(frame.stepped, frame.edged)) if sure else UNSURE
     return Template(
         kind="frame",
         width_px=width_px,
@@ -259,7 +260,7 @@ def _mark_template(mark: MarkShape, members: Sequence[Sample], consistency: Cons
     shown = len(sure_scores)
     share = float(mark.artefact.sum()) / (width_px * height_px)
     sure = mark.ratio >= CERTAIN_RATIO and shown >= min(least, 4) and share <= LARGE_SHARE
-    confidence = min(0.98, 0.6 + 0.1 * float(np.log2(mark.ratio / CERTAIN_RATIO))) if sure else PROPOSED
+    confidence = min(0.98, 0.6 + 0.1 * float(np.log2(mark.ratio / CERTAIN_RATIO))) if sure else UNSURE
     touches = box.x0 == 0 or box.y0 == 0 or box.x1 == width_px or box.y1 == height_px
     return Template(
         kind="overlay",

@@ -19,11 +19,8 @@ from automask_models.overlay.reduction import Gradients, Shape, furthest, raw_gr
 from automask_models.overlay.relations import SAME_COLOUR_LEVELS
 from automask_models.overlay.rivals import has_plates
 from automask_models.overlay.template import Template
-from automask_models.proposing import JUST_PROPOSED
 
 SOURCE = "overlay"
-ACCEPT = 0.5
-"""Confidence from which the default policy draws a region."""
 SURE_SCORE = 4.0
 """Matched-filter answer, in standard deviations, that shows a mark at its usual place."""
 LIKELY_SCORE = 2.0
@@ -150,15 +147,13 @@ def _winner(rivals: Sequence[tuple[Template, _Fit]], views: _Views) -> tuple[Tem
     A ground of the plate's colour agrees with a frame that has one; where such a frame has a rival without it, the
     plate must end at an edge of the image.
     """
-    ranked = sorted(
-        rivals, key=lambda each: (each[0].confidence >= ACCEPT, each[1].explained, each[0].id), reverse=True
-    )
+    ranked = sorted(rivals, key=lambda each: (not each[0].needs_review, each[1].explained, each[0].id), reverse=True)
     for place, (template, fit) in enumerate(ranked):
         poorer = [
             other
             for other, _ in ranked[place + 1 :]
             if other.artefact.shape == template.artefact.shape
-            and other.confidence >= ACCEPT
+            and not other.needs_review
             and other.area_share < template.area_share
         ]
         if not poorer:
@@ -192,6 +187,7 @@ def _frame_region(template: Template, views: _Views, fit: _Fit) -> list[Region]:
             source=SOURCE,
             artefact=np.ascontiguousarray(artefact[box.slices]),
             attributes={TEMPLATE_ATTRIBUTE: template.id, SCORE_ATTRIBUTE: round(fit.colours, 4), "placed": "whole"},
+            proposed=template.needs_review,
         )
     ]
 
@@ -209,20 +205,23 @@ def _find_mark(template: Template, views: _Views) -> list[Region]:
     if views.aspect_distance(template) <= FRAME_ASPECT:
         width_px, height_px = template.width_px, template.height_px
         match = match_near(views.gradients(width_px, height_px), template.gradients, template.box)
-        confidence = _confidence_near(template, match, is_same_shape=views.has_shape_of(template))
-        if confidence is not None:
+        trust = _trust_near(template, match, is_same_shape=views.has_shape_of(template))
+        if trust > 0 or match.score >= SURE_SCORE:
             scale = (views.image.width_px / width_px, views.image.height_px / height_px)
-            usual = _mark_region(template, views.image, match, scale=scale, confidence=confidence, placed="usual")
-            if confidence >= ACCEPT or template.confidence < ACCEPT:
+            # Without trust it would show the mark, but is weak beside the answers of the others: a person has to look.
+            usual = _mark_region(
+                template, views.image, match, scale=scale, trust=trust or 1.0, placed="usual", proposed=not trust
+            )
+            if trust or template.needs_review:
                 return usual
-    if template.confidence < ACCEPT or template.area_share > LARGEST_ELSEWHERE or _is_line(template):
+    if template.needs_review or template.area_share > LARGEST_ELSEWHERE or _is_line(template):
         return usual
     # What is weak at the usual place may be chance, and the mark be elsewhere.
     return _find_elsewhere(template, views) or usual
 
 
-def _confidence_near(template: Template, match: Match, *, is_same_shape: bool) -> float | None:
-    """Confidence in a mark at its usual place, from what is there; None where there is nothing.
+def _trust_near(template: Template, match: Match, *, is_same_shape: bool) -> float:
+    """How far what is at the usual place of a mark shows it, 0..1; 0 where it does not, or is weak.
 
     Args:
         template: The mark.
@@ -231,12 +230,9 @@ def _confidence_near(template: Template, match: Match, *, is_same_shape: bool) -
     """
     typical = template.typical_score
     if match.score >= max(SURE_SCORE, SURE_SHARE * typical) and match.correlation >= SURE_CORRELATION:
-        return template.confidence
+        return 1.0
     is_likely = is_same_shape and template.support >= ALMOST_ALL
-    if is_likely and match.score >= max(LIKELY_SCORE, LIKELY_SHARE * typical):
-        return template.confidence * LIKELY_TRUST
-    # It would show the mark, but is weak beside the answers of the others.
-    return min(template.confidence, JUST_PROPOSED) if match.score >= SURE_SCORE else None
+    return LIKELY_TRUST if is_likely and match.score >= max(LIKELY_SCORE, LIKELY_SHARE * typical) else 0.0
 
 
 def _is_line(template: Template) -> bool:
@@ -260,7 +256,7 @@ def _find_elsewhere(template: Template, views: _Views) -> list[Region]:
     if best is None or best.score < ELSEWHERE_SCORE or best.correlation < ELSEWHERE_CORRELATION:
         return []
     scale_xy = (image.width_px / width_px, image.height_px / height_px)
-    return _mark_region(template, image, best, scale=scale_xy, confidence=template.confidence, placed="elsewhere")
+    return _mark_region(template, image, best, scale=scale_xy, placed="elsewhere")
 
 
 def _match_scaled(gradients: Gradients, template: Template, scale: float) -> Match | None:
@@ -278,7 +274,14 @@ def _scaled_kernel(gradients: Gradients, scale: float) -> Gradients | None:
 
 
 def _mark_region(
-    template: Template, image: ImageFacts, match: Match, *, scale: tuple[float, float], confidence: float, placed: str
+    template: Template,
+    image: ImageFacts,
+    match: Match,
+    *,
+    scale: tuple[float, float],
+    placed: str,
+    trust: float = 1.0,
+    proposed: bool = False,
 ) -> list[Region]:
     x0, y0 = round(match.box.x0 * scale[0]), round(match.box.y0 * scale[1])
     x1 = max(x0 + 1, round(match.box.x1 * scale[0]))
@@ -297,9 +300,10 @@ def _mark_region(
         Region(
             kind=Kind.OVERLAY,
             box=box,
-            confidence=round(confidence, 4),
+            confidence=round(template.confidence * trust, 4),
             source=SOURCE,
             artefact=np.ascontiguousarray(inside),
             attributes={TEMPLATE_ATTRIBUTE: template.id, SCORE_ATTRIBUTE: round(match.score, 3), "placed": placed},
+            proposed=proposed or template.needs_review,
         )
     ]

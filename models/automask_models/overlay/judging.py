@@ -13,7 +13,6 @@ import numpy as np
 from automask.values.geometry import Box
 from automask.values.types import Kind, Region
 from automask_models.layout.network import LayoutMap
-from automask_models.proposing import JUST_PROPOSED
 
 LARGE_SHARE = 0.07
 """Share of the image from which a mark is for the network to judge: smaller ones lie on pictures, as picture to it."""
@@ -49,7 +48,5 @@ def as_shown(region: Region, layout: LayoutMap) -> Region | None:
     box = Box.of_artefact(left)
     if box is None:
         return None
-    confidence = region.confidence
-    if left.sum() < LEAST_LEFT * whole.sum():
-        confidence = min(confidence, JUST_PROPOSED)
-    return replace(region, box=box, artefact=np.ascontiguousarray(left[box.slices]), confidence=confidence)
+    proposed = region.proposed or bool(left.sum() < LEAST_LEFT * whole.sum())
+    return replace(region, box=box, artefact=np.ascontiguousarray(left[box.slices]), proposed=proposed)

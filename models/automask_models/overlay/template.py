@@ -43,9 +43,9 @@ class Template:
         steady: bool of shape `box.shape`, where `colours` is what most of these images have (frames; else empty).
         support: Share of the images of its group that show it, 0..1.
         images: Images that were compared.
-        confidence: 0..1, how sure it is that this was put on the images; below .5 it is only proposed.
+        confidence: 0..1, how sure it is that this was put on the images.
         border_connected: Whether it reaches an edge of the frame.
-        needs_review: Whether one decision of a person for all images is wanted.
+        needs_review: Whether one decision of a person for all images is wanted; until then it is only proposed.
         typical_score: How strongly the images that a mark comes from answer to it, in standard deviations (median); 0
             where nothing is known of that.
         id: Hash of the content, 16 hex digits: the same template has the same id in every run.

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from automask.values.types import Attribute, Image, Kind, Region
-from automask_models.proposing import JUST_PROPOSED
 from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.text.lines import TextLine
 
@@ -71,7 +70,12 @@ def text_region(line: TextLine, read: Recognition, *, image: Image, model: Evide
     }
     if text:
         attributes["text"] = text
-    confidence = model.confidence(evidence)
-    if read.score < READ_SCORE and box.area_px > LARGEST_SHARE * image.width_px * image.height_px:
-        confidence = min(confidence, JUST_PROPOSED)
-    return Region(Kind.TEXT, box, confidence, source, polygon=line.outline, attributes=attributes)
+    return Region(
+        Kind.TEXT,
+        box,
+        model.confidence(evidence),
+        source,
+        polygon=line.outline,
+        attributes=attributes,
+        proposed=read.score < READ_SCORE and box.area_px > LARGEST_SHARE * image.width_px * image.height_px,
+    )

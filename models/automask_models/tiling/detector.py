@@ -12,7 +12,6 @@ from pydantic import Field
 from automask.config import FrozenModel
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
-from automask_models.proposing import JUST_PROPOSED
 from automask_models.stages import ConfiguredStage
 from automask_models.tiling.pattern import Pattern
 
@@ -66,8 +65,6 @@ class TilingDetector(ConfiguredStage[TilingOptions]):
         if pattern is None or pattern.artefact.mean() < MIN_SHARE or pattern.contrast < MIN_CONTRAST:
             return []
         confidence = TRUST * (pattern.closure * min(1.0, pattern.coverage / FULL_COVERAGE)) ** 2
-        if pattern.artefact.mean() > LARGEST_SHARE:
-            confidence = min(confidence, JUST_PROPOSED)
         if confidence < self._options.min_confidence:
             return []
         artefact = pattern.artefact
@@ -92,5 +89,6 @@ class TilingDetector(ConfiguredStage[TilingOptions]):
                 "contrast": round(pattern.contrast, 1),
                 "prominence": round(pattern.shifts[0].prominence, 1),
             },
+            proposed=bool(pattern.artefact.mean() > LARGEST_SHARE),
         )
         return [region]
