@@ -15,9 +15,8 @@ from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image, Kind
 from automask.weights import WeightLibrary
 from automask_models.frames.detector import EdgesDetector
-from automask_models.ground.detector import GroundDetector, GroundOptions
+from automask_models.ground.detector import GroundDetector, GroundOptions, ground_of
 from automask_models.ground.growing import grown
-from automask_models.ground.judging import GroundEvidence, GroundJudge
 from automask_models.layout.network import LayoutMap, LayoutNetwork
 
 SIDE = 64
@@ -182,17 +181,27 @@ class TestGrowing:
         assert found is None or found.artefact.mean() < 0.05
 
 
-def evidence(**changes) -> GroundEvidence:
-    known = {
-        "ground": 0.7, "frame": 0.05, "margin": 0.05, "beyond": 0.1, "share": 0.5, "fullness": 0.7, "noise_levels": 1.0,
-    }  # fmt: skip
-    return GroundEvidence(**{**known, **changes})
+class TestConfidence:
+    """What the map says of the ground's cells; and of what it calls a frame, whether a rectangle is in it."""
 
+    @staticmethod
+    def confidence(*, ground: float, frame: float, is_round: bool) -> float:
+        pixels = np.full((320, 320, 3), 240, np.uint8)
+        y, x = np.mgrid[0:320, 0:320] - 160
+        inside = np.hypot(x, y) < 90 if is_round else (np.abs(x) < 90) & (np.abs(y) < 90)
+        pixels[inside] = (40, 60, 120)
+        cells = np.ones((SIDE, SIDE), np.float32)
+        cells[14:50, 14:50] = 0
+        none = np.zeros_like(cells)
+        region = ground_of(Image("a", pixels), LayoutMap(cells * frame, none, none, cells * ground, 320, 320))
+        return 0.0 if region is None else region.confidence
 
-def test_the_judge_believes_the_network():
-    judge = GroundJudge.bundled()
-    by_ground = [judge.probability(evidence(ground=value)) for value in (0.05, 0.3, 0.6, 0.9)]
-    assert by_ground == sorted(by_ground)
-    by_frame = [judge.probability(evidence(frame=value)) for value in (0.02, 0.3, 0.6, 0.9)]
-    assert by_frame == sorted(by_frame, reverse=True)
-    assert by_ground[0] < 0.5 < by_ground[-1]
+    @pytest.mark.parametrize("is_round", [True, False])
+    def test_more_ground_in_the_map_never_makes_it_less_sure(self, is_round):
+        found = [self.confidence(ground=value, frame=0.02, is_round=is_round) for value in (0.52, 0.7, 0.95)]
+        assert found == sorted(found)
+        assert 0.4 < found[0] < 0.8 < found[-1]
+
+    def test_a_rectangle_in_a_plain_border_is_a_framed_picture(self):
+        assert self.confidence(ground=0.05, frame=0.9, is_round=False) < 0.2
+        assert self.confidence(ground=0.05, frame=0.9, is_round=True) > 0.8

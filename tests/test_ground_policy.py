@@ -97,6 +97,14 @@ class TestPolicy:
         assert PolicyConfig().ground.action == "keep"
         assert {PolicyConfig().of(kind).action for kind in Kind if kind is not Kind.GROUND} == {"mask"}
 
+    def test_its_detector_runs_for_those_who_ask(self):
+        assert "ground" not in PipelineConfig().detectors
+        assert MASKED.detectors == (*PipelineConfig().detectors, "ground")
+        again = PipelineConfig.model_validate(MASKED.model_dump())
+        assert again.detectors == MASKED.detectors
+        alone = PipelineConfig.model_validate({"detectors": ["ground"], "policy": {"ground": {"action": "review"}}})
+        assert alone.detectors == ("ground",)
+
     def test_a_part_of_it_leaves_it_kept(self, tmp_path):
         path = tmp_path / "a.toml"
         path.write_text("[policy.ground]\nweight = 0.3\n")

@@ -72,23 +72,19 @@ def real_pictures(manifests: Sequence[Path], *, per_source: int | None = None) -
 
 def synthesized_pictures(recipe: Path, materials: Path, *, count: int) -> Iterator[KnownPicture]:
     """Pictures of all kinds on sources that the network never saw."""
+    import cv2
+
     from automask_training.layout_samples import synthesizer_of
 
     synthesizer = synthesizer_of(tomllib.loads(recipe.read_text(encoding="utf-8")), materials, split="val")
     for index in range(count):
         _, framed = synthesizer.framed(index)
-        yield KnownPicture(encoded(framed.pixels, index), framed.alpha, framed.truth, SYNTHESIZED)
-
-
-def encoded(pixels: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
-    """Synthesized picture number `index`, (H, W, 3), with the traces of an encoder in most."""
-    import cv2
-
-    if index % _LOSSLESS_EACH == 0:
-        return pixels
-    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
-    return np.ascontiguousarray(decoded[..., ::-1])
+        pixels = framed.pixels
+        if index % _LOSSLESS_EACH:
+            _, encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+            decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
+            pixels = np.ascontiguousarray(decoded[..., ::-1])
+        yield KnownPicture(pixels, framed.alpha, framed.truth, SYNTHESIZED)
 
 
 class ProposalStore:
