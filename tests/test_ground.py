@@ -59,7 +59,7 @@ def test_ten_product_pictures(detector):
 
 
 @pytest.mark.parametrize("name", ["cat.jpg", "coffee.jpg", "rocket.jpg", "snapshot.jpg"])
-def test_photographs_have_none(detector, name):
+def test_photographs_have_none_nor_has_what_is_framed(detector, name):
     with PillowImage.open(PHOTOS / name) as photo:
         assert not ground_in(detector, Image(name, np.asarray(photo.convert("RGB")))).any()
 

@@ -18,9 +18,8 @@ from automask.values.types import Kind, MaskResult, Patch, Region
 FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
 
-SURE_GROUND = 0.8
-"""Confidence from which plain ground that is masked is nobody's question: four to one, where .6 is enough of any
-other decision."""
+SURE_GROUND = 0.6
+"""Confidence from which plain ground that is masked is nobody's question: what `ReviewConfig.below` asks of any other."""
 _MOST_WINDOWS = 32
 _LARGE_RADIUS_PX = 128
 

@@ -60,10 +60,12 @@ class Grown:
 
     Attributes:
         artefact: (H, W) bool, its pixels.
+        on_copy: (h, w) bool, the same on the copy on which it grew.
         noise_levels: Deviation of its pixels from its own smooth colour, 0..255.
     """
 
     artefact: NDArray[np.bool_]
+    on_copy: NDArray[np.bool_]
     noise_levels: float
 
 
@@ -103,7 +105,7 @@ def grown(pixels: NDArray[np.uint8], layout: LayoutMap) -> Grown | None:
     ground |= _specks(~ground, least_px)
     levels = ground.astype(np.uint8) * 255
     whole = cv2.resize(levels, (width_px, height_px), interpolation=cv2.INTER_LINEAR) > _HALF
-    return Grown(artefact=whole, noise_levels=noise) if whole.any() else None
+    return Grown(artefact=whole, on_copy=ground, noise_levels=noise) if whole.any() else None
 
 
 def _largest(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
