@@ -10,9 +10,9 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from automask.errors import ConfigError
@@ -64,6 +64,14 @@ class KindPolicy(FrozenModel):
     accept: Share = Field(0.5, description="Draw regions at or above this confidence; the others are only proposed.")
 
 
+class GroundPolicy(KindPolicy):
+    """The policy for plain ground, which most people want trained with its subject."""
+
+    action: Literal["mask", "keep", "review"] = Field(
+        "keep", description="mask: draw it; keep: train it; review: draw it and ask a person."
+    )
+
+
 class PolicyConfig(FrozenModel):
     """One policy per kind of region."""
 
@@ -72,11 +80,18 @@ class PolicyConfig(FrozenModel):
     watermark: KindPolicy = KindPolicy()
     overlay: KindPolicy = KindPolicy()
     custom: KindPolicy = KindPolicy()
+    ground: GroundPolicy = GroundPolicy()
 
     def of(self, kind: Kind) -> KindPolicy:
         """The policy for one kind."""
         policy: KindPolicy = getattr(self, kind.value)
         return policy
+
+    @property
+    def hashed(self) -> dict[str, Any]:
+        """What masks depend on, for fingerprints: without ground that is kept, as before there was such a kind."""
+        kept = {"ground"} if self.ground.action == "keep" else set()
+        return self.model_dump(mode="json", exclude=kept)
 
 
 class ReviewConfig(FrozenModel):
@@ -102,10 +117,17 @@ class RuntimeConfig(FrozenModel):
     prefetch: int = Field(4, ge=1, le=256, description="Images decoded ahead of the models.")
 
 
+DETECTORS_OF_KINDS: Mapping[Kind, str] = {Kind.GROUND: "ground"}
+"""Detectors that run where the policy asks for their kind: those who keep it have no use for the time that it takes."""
+
+
 class PipelineConfig(FrozenModel):
     """Everything that decides what masks look like, plus where they are computed."""
 
-    detectors: tuple[Name, ...] = Field(("rapidocr", "edges", "ink", "tiling"), description="Detectors, by name.")
+    detectors: tuple[Name, ...] = Field(
+        ("rapidocr", "edges", "ink", "tiling"),
+        description="Detectors, by name; `ground` is added where `policy.ground` does more than keep it.",
+    )
     dataset_detectors: tuple[Name, ...] = Field(
         ("overlay",), description="Detectors of what repeats across a dataset, by name; [] = each image on its own."
     )
@@ -122,6 +144,12 @@ class PipelineConfig(FrozenModel):
     policy: PolicyConfig = PolicyConfig()
     review: ReviewConfig = ReviewConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _with_detectors_of_kinds(self) -> Self:
+        wanted = [name for kind, name in DETECTORS_OF_KINDS.items() if self.policy.of(kind).action != "keep"]
+        object.__setattr__(self, "detectors", tuple(dict.fromkeys((*self.detectors, *wanted))))
+        return self
 
 
 BASELINE = PipelineConfig(detectors=("rapidocr-baseline",), dataset_detectors=(), refiner="polygon")

@@ -47,7 +47,7 @@ def some_result(rng, name="a.png"):
         source = str(rng.choice(SOURCES))
         is_template = source == "overlay"
         attributes = {"template": "t", "score": float(rng.random())} if is_template else {}
-        kind = KINDS[rng.integers(5)]
+        kind = KINDS[rng.integers(len(KINDS))]
         confidence, proposed = round(float(rng.random()), 3), bool(rng.random() < 0.3)
         region = Region(kind, box, confidence, source, attributes=attributes, proposed=proposed)
         pairs.append((region, Patch(box, some_artefact(rng, box), 1.0, "polygon")))
@@ -85,7 +85,7 @@ def some_layers(rng, result):
         weight_set=weight_set,
         weight_levels=np.where(weight_set, levels, 0).astype(np.uint8) if weight_set is not None else None,
         already_grown=bool(rng.random() < 0.3),
-        kinds={key: KINDS[rng.integers(5)] for key in keys if rng.random() < 0.3},
+        kinds={key: KINDS[rng.integers(len(KINDS))] for key in keys if rng.random() < 0.3},
     )
 
 

@@ -44,8 +44,8 @@ STAGES = {
     for group in ("automask.detectors", "automask.dataset_detectors", "automask.refiners")
     for name in entry_points(group=group).names
 }
-OTHER_MEANINGS = {"polygon", "overlay", "rapidocr"}
-"""Words that are also a shape, a kind of region and a file system, and a package whose version is told."""
+OTHER_MEANINGS = {"polygon", "overlay", "ground", "rapidocr"}
+"""Words that are also a shape, kinds of regions and a file system, and a package whose version is told."""
 FACE = ("__init__", "__main__", "examples")
 """What a user imports or starts, and data: no part of a layer, and nothing inside imports it."""
 HEAVY = {

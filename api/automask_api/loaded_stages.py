@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from automask.config import PipelineConfig
+from automask.config import DETECTORS_OF_KINDS, PipelineConfig
 from automask.errors import ConfigError
 from automask.plugins import build_detector, build_refiner
 from automask.protocols import Detector, Refiner
@@ -70,7 +70,7 @@ class LoadedStages:
             pipeline,
             detectors={
                 name: build_detector(name, options=options.get(name, {}), weights=weights, runtime=runtime)
-                for name in settings.more_detectors
+                for name in dict.fromkeys((*settings.more_detectors, *DETECTORS_OF_KINDS.values()))
                 if name not in config.detectors
             },
             refiners={

@@ -92,7 +92,7 @@ class JudgedImage:
     ) -> JudgedImage:
         """Gather what there is to look at."""
         regions = result.regions if result is not None else ()
-        marks = [Mark(region=region, drawn=is_drawn(region, config.policy)) for region in regions]
+        marks = [Mark.of(region, config.policy) for region in regions]
         return cls(figures, entry, levels, marks)
 
 

@@ -32,6 +32,7 @@ class WordsFile(FrozenModel):
     watermark: KindWords = KindWords()
     overlay: KindWords = KindWords()
     custom: KindWords = KindWords()
+    ground: KindWords = KindWords()
 
     def of(self, kind: Kind) -> KindWords:
         """The words for one kind."""

@@ -86,7 +86,7 @@ class Drawing:
                 "content": stored.content_sha256,
                 "refine": known.refine if known is not None else None,
                 "templates": stored.template_set,
-                "policy": self.config.policy.model_dump(mode="json"),
+                "policy": self.config.policy.hashed,
                 "training_px": self.render.training_px,
                 "cell_px": self.render.cell_px,
                 "fill_holes_cells": self.render.fill_holes_cells,

@@ -122,6 +122,7 @@ class StoredExportImage:
         covered_px = sum(
             region.box.padded(growth_px, width_px=width_px, height_px=height_px).area_px
             for region in self._store.regions(self.image_id)
+            if self._drawing.config.policy.of(region.kind).action != "keep"
         )
         return covered_px >= 0.5 * width_px * height_px  # filled holes may add to what the boxes cover
 

@@ -211,6 +211,8 @@ def _artefacts(source: StoreSource, row: StoredImage) -> tuple[NDArray[np.bool_]
     shape = (row.height_px or 1, row.width_px or 1)
     frame, other = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
     for region, patch in source.drawn(row):
+        if region.kind is Kind.GROUND:  # nobody wants the ground painted over
+            continue
         target = frame if region.kind is Kind.FRAME else other
         target[patch.box.slices] |= patch.artefact
     if source.is_corrected(row):  # what a person wants trained is not cut off

@@ -183,7 +183,7 @@ def fuse_fingerprint(config: PipelineConfig, refine_fingerprint: str) -> str:
             "fuse": FUSE_VERSION,
             "scoring": [SCORING_VERSION, bundled_model().sha256],
             "render": config.render.model_dump(mode="json"),
-            "policy": config.policy.model_dump(mode="json"),
+            "policy": config.policy.hashed,
             "review": config.review.model_dump(mode="json"),
         }
     )

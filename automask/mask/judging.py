@@ -38,7 +38,7 @@ def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, co
 
 
 def undecided(result: MaskResult, confirmed: Mask | None) -> list[Region]:
-    """Regions that change something beyond what the dataset confirms (see `fuse.confirmed_mask`)."""
+    """Regions that change something beyond what is beyond doubt (see `rendering.confirmed_mask`)."""
     if confirmed is None:
         return list(result.regions)
     return [

@@ -75,8 +75,8 @@ def merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Pair]:
 
     What a merged region is, is said by those of its members that are drawn by themselves; among them the lowest weight
     wins. Its confidence is that of independent witnesses, one per source; its outline is the union. It is proposed only
-    where all of its members are: another one speaks for a proposal. Kinds that the policy keeps, drawn by hand
-    (`custom`) or templates that wait for a person's decision take no part.
+    where all of its members are: another one speaks for a proposal. Kinds that the policy keeps, what was drawn by hand
+    (`custom`), plain ground and templates that wait for a person's decision take no part.
 
     Where a dataset's frame or mark is drawn, what was found on the image alone and lies mostly in it adds no more to it
     than some play.
@@ -107,7 +107,8 @@ def _merged(pairs: Sequence[Pair], policy: PolicyConfig) -> list[Merged]:
 
 
 def _may_join(region: Region, policy: PolicyConfig) -> bool:
-    if region.kind is Kind.CUSTOM or policy.of(region.kind).action == "keep":
+    # Ground lies under everything, and is no part of what lies on it.
+    if region.kind in (Kind.CUSTOM, Kind.GROUND) or policy.of(region.kind).action == "keep":
         return False
     return TEMPLATE_ATTRIBUTE not in region.attributes or is_drawn(region, policy)
 

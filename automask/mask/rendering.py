@@ -18,6 +18,8 @@ from automask.values.types import Kind, MaskResult, Patch, Region
 FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
 
+SURE_GROUND = 0.6
+"""Confidence from which plain ground that is masked is nobody's question: what `ReviewConfig.below` asks of any other."""
 _MOST_WINDOWS = 32
 _LARGE_RADIUS_PX = 128
 
@@ -123,12 +125,12 @@ class Mask:
 
 
 def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyConfig) -> Mask | None:
-    """What the frames that a dataset confirms mask by themselves, or None where there are none.
+    """What is masked beyond doubt, or None where nothing is: frames that a dataset confirms, and sure plain ground.
 
     Many images share such a frame, and it ends sharply around different pictures (or a person said so): no single image
-    need prove it again.
+    need prove it again. Ground is masked for those alone who asked for it, and is most of many a picture.
     """
-    frames = [pair for pair in drawn(result.regions, result.patches, policy) if is_confirmed_frame(pair[0])]
+    frames = [pair for pair in drawn(result.regions, result.patches, policy) if is_settled(pair[0])]
     if not frames:
         return None
     return Mask.from_patches(
@@ -139,6 +141,11 @@ def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyCo
         render=render,
         policy=policy,
     )
+
+
+def is_settled(region: Region) -> bool:
+    """Whether a region that is drawn is beyond doubt, however much of the image it covers."""
+    return is_confirmed_frame(region) or (region.kind is Kind.GROUND and region.confidence >= SURE_GROUND)
 
 
 def is_drawn(region: Region, policy: PolicyConfig) -> bool:

@@ -49,7 +49,9 @@ class Card:
 def card_html(card: Card) -> str:
     """One `<article>`."""
     image = card.image
-    kinds = " ".join(sorted({mark.region.kind.value for mark in card.marks})) or "none"
+    kinds = " ".join(sorted({mark.region.kind.value for mark in card.marks}))
+    if all(mark.kept for mark in card.marks):
+        kinds = f"{kinds} none".strip()
     name = escape(printable(image.image_id))
     return f"""<article data-state="{card.state}" data-kinds="{kinds}" data-name="{name}">
 <div class="pictures">
@@ -146,12 +148,12 @@ def _region(mark: Mark) -> str:
     if text:
         shown = text if len(text) <= _TEXT_SHOWN_CHARS else text[:_TEXT_SHOWN_CHARS] + "\u2026"
         quoted = f" \u201c{escape(printable(shown))}\u201d"
-    state = "" if mark.drawn else ' class="proposed"'
-    note = "" if mark.drawn else ", only proposed"
+    state = "" if mark.drawn else f' class="{"kept" if mark.kept else "proposed"}"'
+    note = "" if mark.drawn else ", trained as you asked" if mark.kept else ", only proposed"
     found_by = escape(f"found by {region.source}{note}")
     return (
         f'<li data-kind="{region.kind.value}"{state} title="{found_by}">'
-        f"{region.kind.value} {region.confidence:.2f}{quoted}{'' if mark.drawn else ' ?'}</li>"
+        f"{region.kind.value} {region.confidence:.2f}{quoted}{'' if mark.drawn or mark.kept else ' ?'}</li>"
     )
 
 

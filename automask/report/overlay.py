@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+from automask.config import PolicyConfig
+from automask.mask.rendering import is_drawn
 from automask.values.types import Kind, Region
 
 Colour = tuple[int, int, int]
@@ -23,6 +26,7 @@ KIND_COLOURS: dict[Kind, Colour] = {
     Kind.WATERMARK: (186, 104, 255),
     Kind.OVERLAY: (0, 214, 143),
     Kind.CUSTOM: (255, 255, 255),
+    Kind.GROUND: (160, 140, 118),
 }
 
 
@@ -33,10 +37,18 @@ class Mark:
     Attributes:
         region: What was found.
         drawn: Whether it is part of the mask; proposals are outlined with dashes.
+        kept: Whether the policy trains its kind: nobody is asked about it, and it is not outlined.
     """
 
     region: Region
     drawn: bool
+    kept: bool = False
+
+    @classmethod
+    def of(cls, region: Region, policy: PolicyConfig, *, called: Region | None = None) -> Self:
+        """Mark a region, under the kind that a person called it, if any; the policy goes by what it was found as."""
+        kept = policy.of(region.kind).action == "keep"
+        return cls(region if called is None else called, drawn=is_drawn(region, policy), kept=kept)
 
 
 def tint(pixels: NDArray[np.uint8], levels: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
@@ -69,6 +81,8 @@ def outline(picture: PillowImage.Image, marks: Sequence[Mark], *, scale: float =
     width_px = max(2, round(max(picture.size) / 500))
     label_font = ImageFont.load_default(size=max(11, round(max(picture.size) / 60)))
     for mark in marks:
+        if mark.kept:
+            continue
         box, colour = mark.region.box, KIND_COLOURS[mark.region.kind]
         corners = mark.region.polygon or ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
         points = [(x * scale, y * scale) for x, y in corners]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from automask.config import PipelineConfig, PolicyConfig
 from automask.mask.judging import certainty_of, is_audited
-from automask.mask.rendering import is_drawn
+from automask.mask.rendering import is_drawn, is_settled
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
 from automask.values.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
@@ -40,7 +40,7 @@ def reasons_of(
         found.append("The picture changed after its mask was corrected.")
     if any(issue.severity == "error" for issue in issues):
         found.append("A part of the analysis failed on it.")
-    confirmed = any(is_confirmed_frame(region) and is_drawn(region, policy) for region in regions)
+    confirmed = any(is_settled(region) and is_drawn(region, policy) for region in regions)
     if stored.masked_share is not None and stored.masked_share > review.masked_share and not confirmed:
         found.append(f"{_percent(stored.masked_share)} of it is masked: little is left to learn from.")
     asked = dict.fromkeys(
@@ -94,8 +94,12 @@ def region_words(
             words = "a mark repeated all over" if "closure" in region.attributes else "a watermark"
         case Kind.OVERLAY:
             words = "a mark that repeats across images" if is_shared else "a logo or overlay"
+        case Kind.GROUND:
+            words = "plain ground behind the subject"
         case _:
             words = "something drawn by hand"
+    if policy.of(region.kind).action == "keep":
+        return f"{words}, trained"
     return words if is_drawn(region, policy) or is_shared else f"perhaps {words}"
 
 
@@ -105,6 +109,7 @@ _A_KIND = {
     Kind.WATERMARK: "a watermark",
     Kind.OVERLAY: "a recurring mark",
     Kind.CUSTOM: "something drawn by hand",
+    Kind.GROUND: "plain ground",
 }
 
 

@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from automask.config import PipelineConfig
 from automask.dataset.names import path_of
 from automask.mask.drawing import shown_things
-from automask.mask.rendering import is_drawn
 from automask.report.overlay import Mark
 from automask.run.edited import pending_edit
 from automask.run.loaded import Loaded
@@ -89,7 +88,7 @@ class ReportSource:
         if loaded is None:
             return []
         things = shown_things(loaded.found, self.config, loaded.layers)
-        return [Mark(as_called(one.region), drawn=is_drawn(one.region, self.config.policy)) for one in things]
+        return [Mark.of(one.region, self.config.policy, called=as_called(one.region)) for one in things]
 
 
 def relative_link(path: Path | None, folder: Path) -> str | None:

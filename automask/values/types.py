@@ -34,6 +34,7 @@ class Kind(enum.StrEnum):
     WATERMARK = "watermark"
     OVERLAY = "overlay"
     CUSTOM = "custom"
+    GROUND = "ground"  # last: exports number the kinds in this order
 
 
 class Verdict(enum.StrEnum):

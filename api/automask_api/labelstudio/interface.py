@@ -17,6 +17,7 @@ _SYNONYMS = {
     Kind.WATERMARK: {"watermark", "watermarks", "logo", "logos", "stamp"},
     Kind.OVERLAY: {"overlay", "overlays"},
     Kind.CUSTOM: {"custom", "other", "unwanted", "mask", "ignore", "artefact", "artifact"},
+    Kind.GROUND: {"ground", "background", "backdrop"},
 }
 
 Shape = Literal["brushlabels", "polygonlabels", "rectanglelabels"]

@@ -13,7 +13,7 @@ from automask.errors import CorrectionConflict, InputError
 from automask.report.reasons import reasons_of
 from automask.store import StoredImage
 from automask.values.geometry import Box
-from automask.values.types import Verdict
+from automask.values.types import Kind, Verdict
 from automask_api.errors import NotFound
 from automask_api.review.documents import (
     QUEUE_FIELDS,
@@ -99,6 +99,7 @@ def build_router(source: ReviewSource) -> APIRouter:
                 "store_id": source.store_id,
                 "author": source.author,
                 "fields": QUEUE_FIELDS,
+                "kept": [kind.value for kind in Kind if source.config.policy.of(kind).action == "keep"],
                 "rows": [_queue_row(row, revisions, templates, reasons(row)) for row in source.rows()],
             }
         )

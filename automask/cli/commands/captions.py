@@ -25,7 +25,8 @@ def captions(
         list[Path] | None, typer.Option("--words", metavar="TOML", help="Words of your own; repeatable.")
     ] = None,
     kinds: Annotated[
-        str | None, typer.Option("--kinds", metavar="A,B", help="Only these kinds: text, frame, watermark, overlay.")
+        str | None,
+        typer.Option("--kinds", metavar="A,B", help="Only these: text, frame, watermark, overlay, ground."),
     ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

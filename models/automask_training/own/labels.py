@@ -31,6 +31,7 @@ LABEL_OF_KIND = {
     Kind.WATERMARK: "corner",
     Kind.OVERLAY: "corner",
     Kind.CUSTOM: "corner",
+    Kind.GROUND: IGNORED,  # neither network learns it: one that was masked is for nobody to say
 }
 """The label of a region that carries no finer one."""
 

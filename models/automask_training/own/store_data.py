@@ -108,6 +108,8 @@ def _label_of_addition(box: Box, artefact: NDArray[np.bool_], result: MaskResult
     """A person says where, not what: text where the text detector saw something too, else a mark."""
     shares: dict[Kind, int] = {}
     for region, patch in zip(result.regions, result.patches, strict=True):
+        if region.kind is Kind.GROUND:  # tells nothing of what lies on it
+            continue
         shared = box.intersection(patch.box)
         if shared is not None:
             shares[region.kind] = shares.get(region.kind, 0) + _overlap(artefact, box, patch, shared)

@@ -266,7 +266,10 @@ export class MaskDocument {
 
   /** The topmost region at a point. @param {number} x @param {number} y */
   regionAt(x, y) {
-    const inside = this.regions.filter(({ box }) => x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1);
+    // What is trained anyway lies under everything: a click means it only once it was switched on.
+    const inside = this.regions
+      .filter((one) => one.state !== "off" || !this.keeps(one))
+      .filter(({ box }) => x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1);
     const area = (/** @type {Region} */ { box }) => (box.x1 - box.x0) * (box.y1 - box.y0);
     return inside.sort((one, other) => area(one) - area(other))[0] ?? null;
   }
@@ -303,6 +306,11 @@ export class MaskDocument {
   /** Training weight of a kind, of 255. @param {string} kind */
   #levelOf(kind) {
     return this.kindLevels[KINDS.indexOf(kind) + 1];
+  }
+
+  /** Whether the policy trains what a region is called. @param {Region} region */
+  keeps(region) {
+    return this.#levelOf(region.kind) === 255;
   }
 
   /** The kind that a region's pixels have: what it is called, unless only the found kind says what they weigh. @param {Region} region */

@@ -17,8 +17,9 @@ export class Marks {
   /** Outline one region (or anything with a box) and all proposals. @param {Region|null} region */
   highlight(region) {
     this.region = region;
-    const shown = (this.stage.doc?.regions ?? []).filter(
-      (one) => one === region || (one.proposed && one.state === "off"),
+    const doc = this.stage.doc;
+    const shown = (doc?.regions ?? []).filter(
+      (one) => one === region || (one.proposed && one.state === "off" && !doc?.keeps(one)),
     );
     if (region && !shown.includes(region)) shown.push(region); // something drawn
     this.stage.marks.replaceChildren(...shown.flatMap((one) => outline(one, one === region)), ...this.traced);

@@ -212,7 +212,7 @@ export class Panel {
     title.type = "button";
     title.setAttribute("aria-expanded", "false");
     title.append(make("span", `dot kind-${region.kind}`), make("span", "name", nameOf(region)));
-    if (region.proposed) title.append(make("span", "tag", "proposed"));
+    if (region.proposed) title.append(make("span", "tag", this.session.doc?.keeps(region) ? "trained" : "proposed"));
     const sure = `${Math.round(100 * region.confidence)} % sure`;
     const about = make("span", "about", region.text ? `${region.words} · ${sure}` : sure);
     about.title = `Found by ${region.source}`;

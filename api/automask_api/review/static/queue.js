@@ -38,13 +38,14 @@ const needsReview = (row) =>
 
 /** Fires `list` when other images are shown and `rows` when something about them changed. */
 export class Queue extends EventTarget {
-  /** @param {{fields: string[], rows: any[][]}} answer */
+  /** @param {{fields: string[], kept?: string[], rows: any[][]}} answer kept: kinds that the policy trains */
   constructor(answer) {
     super();
     /** @type {Row[]} */
     this.rows = answer.rows.map(
       (values) => /** @type {any} */ (Object.fromEntries(answer.fields.map((field, at) => [field, values[at]]))),
     );
+    this.kept = new Set(answer.kept ?? []);
     this.byId = new Map(this.rows.map((row) => [row.id, row]));
     this.byToken = new Map(this.rows.map((row) => [tokenOf(row.id), row]));
     /** @type {Filters} */
@@ -141,7 +142,7 @@ export class Queue extends EventTarget {
   #passes(row) {
     const { kind, folder, template, below } = this.filters;
     return (
-      (!kind || (kind === "none" ? row.kinds.length === 0 : row.kinds.includes(kind))) &&
+      (!kind || (kind === "none" ? row.kinds.every((one) => this.kept.has(one)) : row.kinds.includes(kind))) &&
       (!folder || row.id.startsWith(`${folder}/`)) &&
       (!template || row.templates.includes(template)) &&
       (below >= 1 || (row.confidence ?? 0) < below)

@@ -8,7 +8,7 @@ import { Plane } from "./plane.js";
 /** @typedef {import("./plane.js").Rect} Rect */
 /** @typedef {ReadonlyMap<string, string>} Kinds what regions are called, by key */
 
-export const KINDS = ["text", "frame", "watermark", "overlay", "custom"];
+export const KINDS = ["text", "frame", "watermark", "overlay", "custom", "ground"];
 const ALMOST = 0.98;
 
 /**

@@ -7,7 +7,7 @@ import { TILE } from "./plane.js";
 /** @typedef {import("./document.js").MaskDocument} MaskDocument */
 /** @typedef {import("./plane.js").Rect} Rect */
 
-const HAND = 6;
+const HAND = 7; // after the kinds
 const ALPHA = 0.58;
 const RING_SHARE = 0.5; // of that, for what growth adds
 
@@ -16,7 +16,7 @@ const RING_SHARE = 0.5; // of that, for what growth adds
  * @param {MaskDocument} doc @param {Int32Array} xs @param {Int32Array} ys image pixels to look at
  * @param {number} autoReach growth of automatic areas, in samples @param {number} addReach of added ones
  * @returns {{levels: Uint8Array, classes: Uint8Array, rings: Uint8Array, empty: boolean}}
- *   levels: 255 = train; classes: kind bits, or 6 where a person masked; rings: class that a grown pixel belongs to
+ *   levels: 255 = train; classes: kind bits, or 7 where a person masked; rings: class that a grown pixel belongs to
  */
 export function weigh(doc, xs, ys, autoReach, addReach) {
   const width = xs.length;

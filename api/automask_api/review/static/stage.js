@@ -316,7 +316,7 @@ export class Stage extends EventTarget {
 /** RGB by class from the style sheet: none, the kinds, a person's hand. */
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  return ["none", "text", "frame", "watermark", "overlay", "custom", "hand"].map((name) =>
+  return ["none", "text", "frame", "watermark", "overlay", "custom", "ground", "hand"].map((name) =>
     (style.getPropertyValue(`--mask-${name}`).trim() || "0 0 0").split(/\s+/).map(Number),
   );
 }

@@ -1,0 +1,1 @@
+"""Plain ground behind things that are shown alone."""
