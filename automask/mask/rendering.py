@@ -19,7 +19,7 @@ FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
 
 SURE_GROUND = 0.6
-"""Confidence from which plain ground that is masked is nobody's question: what `ReviewConfig.below` asks of any other."""
+"""Confidence from which plain ground that is masked is nobody's question: that of `ReviewConfig.below`."""
 _MOST_WINDOWS = 32
 _LARGE_RADIUS_PX = 128
 

@@ -169,7 +169,7 @@ def _are_shadows(colour: NDArray[np.uint8], model: NDArray[np.uint8], slack: flo
         np.maximum(cast, np.abs(one - light * other), out=cast)
     brightness = np.maximum(np.maximum(own[0], own[1]), own[2])
     near = cast <= slack + SHADOW_CAST * np.abs(1 - light) * brightness
-    return (light >= DARKEST_SHADOW) & (light <= BRIGHTEST_LIGHT) & near
+    return np.asarray((light >= DARKEST_SHADOW) & (light <= BRIGHTEST_LIGHT) & near, dtype=np.bool_)
 
 
 def _connected(
@@ -197,7 +197,7 @@ def _connected(
     elif taken.any():  # framed
         taken = np.arange(count) == np.argmax(np.where(taken, sizes, 0))
     pieces = taken[labels]
-    return (cv2.dilate(pieces.view(np.uint8), neck) > 0) & smooth
+    return np.asarray((cv2.dilate(pieces.view(np.uint8), neck) > 0) & smooth, dtype=np.bool_)
 
 
 def _specks(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:
