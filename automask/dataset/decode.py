@@ -11,6 +11,7 @@ import hashlib
 import math
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -36,6 +37,7 @@ from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknow
 from automask.dataset.tiff import MOST_TAGS, tags_of
 from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
+from automask.store.records import StoredImage
 from automask.values.types import Image, Issue
 
 _MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
@@ -123,6 +125,15 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: i
         if _MEMORY_REASON in str(error):
             raise _out_of_memory(image_id) from error
         raise _damaged(data, content, image_id, error) from error
+
+
+def decode_unchanged(row: StoredImage, path: Path, config: DecodeConfig) -> Image | None:
+    """The upright image of a stored one, or None where its file is gone, damaged or another one by now."""
+    try:
+        decoded = decode(ImageFile.of_row(row, path), config)
+    except ImageError:
+        return None
+    return decoded.image if decoded.content_sha256 == row.content_sha256 else None
 
 
 def size_px(data: bytes, *, image_id: str, config: DecodeConfig) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from automask.dataset.among import MasksAmong
 from automask.dataset.codes import SkipReason
@@ -22,6 +23,7 @@ from automask.dataset.names import (
 from automask.dataset.siblings import SiblingIndex
 from automask.errors import InputError
 from automask.store.placing import DATABASE_NAME
+from automask.store.records import StoredImage
 from automask.values.types import Issue
 
 _SYSTEM_FOLDERS = frozenset(
@@ -46,6 +48,11 @@ class ImageFile:
     size_bytes: int
     mtime_ns: int
     mask_name: str
+
+    @classmethod
+    def of_row(cls, row: StoredImage, path: Path) -> Self:
+        """The file of a stored image as the last run saw it, at a path."""
+        return cls(row.image_id, path, row.size_bytes, row.mtime_ns, row.mask_name or "")
 
 
 @dataclass(frozen=True, slots=True)

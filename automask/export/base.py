@@ -52,6 +52,10 @@ class BaseExporter(Generic[O_co]):
         """What it was built from."""
         return self._options
 
+    def files(self, image: ExportImage) -> Sequence[OutputFile]:
+        """None."""
+        return ()
+
     def record(self, image: ExportImage) -> Record | None:
         """Nothing to remember."""
         return None

@@ -66,14 +66,7 @@ class StoreSource:
         Raises:
             ImageError: It is gone, unreadable, or no longer the one that the mask was made for (`image-changed`).
         """
-        file = ImageFile(
-            id=row.image_id,
-            path=self.image_path(row),
-            size_bytes=row.size_bytes,
-            mtime_ns=row.mtime_ns,
-            mask_name=row.mask_name or "",
-        )
-        decoded = decode(file, self.config.decode)
+        decoded = decode(ImageFile.of_row(row, self.image_path(row)), self.config.decode)
         if decoded.content_sha256 != row.content_sha256:
             raise ImageError(
                 f"{row.image_id} has changed since its mask was made.",

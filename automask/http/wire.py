@@ -144,6 +144,11 @@ class WireIssue(WireModel):
     message: str
     severity: Literal["warning", "error"] = "warning"
 
+    @classmethod
+    def of(cls, issue: Issue) -> Self:
+        """An issue of the pipeline."""
+        return cls(stage=issue.stage, code=issue.code, message=issue.message, severity=issue.severity)
+
 
 class WireFingerprints(WireModel):
     """One hash per stage of all that its results depend on."""
@@ -190,10 +195,7 @@ class WireResult(WireModel):
             confidence=float(result.confidence),
             masked_share=masked_share,
             regions=[WireRegion.of(*pair) for pair in zip(result.regions, result.patches, strict=True)],
-            issues=[
-                WireIssue(stage=issue.stage, code=issue.code, message=issue.message, severity=issue.severity)
-                for issue in result.issues
-            ],
+            issues=[WireIssue.of(issue) for issue in result.issues],
             fingerprints=WireFingerprints.of(result.fingerprints),
             timings_s={stage: float(seconds) for stage, seconds in result.timings_s.items()},
             template_set=result.template_set,

@@ -13,10 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.dataset.decode import decode
+from automask.dataset.decode import decode_unchanged
 from automask.dataset.names import path_of
-from automask.dataset.walk import ImageFile
-from automask.errors import ImageError, InputError, StoreError
+from automask.errors import InputError, StoreError
 from automask.mask.rendering import CorrectionLayers
 from automask.propagate.layout_matching import LayoutFinder, fit_frame, frames_a_window
 from automask.propagate.matching import MarkFinder
@@ -319,12 +318,8 @@ def _pixels(store: Store, row: StoredImage) -> NDArray[np.uint8] | None:
     if last is None:
         return None
     path = path_of(Path(last.input_root), row.image_id)
-    file = ImageFile(row.image_id, path, row.size_bytes, row.mtime_ns, row.mask_name or "")
-    try:
-        decoded = decode(file, stored_config(store.root).decode)
-    except ImageError:
-        return None
-    return decoded.image.pixels if decoded.content_sha256 == row.content_sha256 else None
+    image = decode_unchanged(row, path, stored_config(store.root).decode)
+    return image.pixels if image is not None else None
 
 
 def _with(layers: CorrectionLayers, placed: NDArray[np.bool_], mode: Mode) -> CorrectionLayers:

@@ -132,15 +132,8 @@ def small_picture(image: StoredImage, path: Path, *, longest_px: int) -> PillowI
                 return upright
     except (OSError, SyntaxError, ValueError):
         pass  # not a JPEG after all, or a damaged one: the decoder of the run decides
-    file = ImageFile(
-        id=image.image_id,
-        path=path,
-        size_bytes=image.size_bytes,
-        mtime_ns=image.mtime_ns,
-        mask_name=image.mask_name or "",
-    )
     try:
-        picture = PillowImage.fromarray(decode(file, DecodeConfig()).image.pixels)
+        picture = PillowImage.fromarray(decode(ImageFile.of_row(image, path), DecodeConfig()).image.pixels)
     except AutomaskError:
         return None
     picture.thumbnail((longest_px, longest_px))

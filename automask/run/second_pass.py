@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from automask.dataset.decode import decode
+from automask.dataset.decode import decode_unchanged
 from automask.dataset.names import path_of
-from automask.dataset.walk import ImageFile
-from automask.errors import AutomaskError, ImageError, OutputError, StoreError
+from automask.errors import AutomaskError, OutputError, StoreError
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, TemplateFinder
 from automask.run.edited import adopt_edited_mask
 from automask.run.events import QUESTION_CODE, MaskUpdated, Notice, StageDone, StageProgress, Tally
@@ -243,18 +242,7 @@ class SecondPass:
         return reduced, unreadable
 
     def _decoded(self, row: StoredImage) -> Image | None:
-        file = ImageFile(
-            id=row.image_id,
-            path=path_of(self._source, row.image_id),
-            size_bytes=row.size_bytes,
-            mtime_ns=row.mtime_ns,
-            mask_name=row.mask_name or "",
-        )
-        try:
-            decoded = decode(file, self._pipeline.config.decode)
-        except ImageError:
-            return None
-        return decoded.image if decoded.content_sha256 == row.content_sha256 else None
+        return decode_unchanged(row, path_of(self._source, row.image_id), self._pipeline.config.decode)
 
     def _fail(self, stage: str, error: Exception, *, doing: str) -> None:
         if isinstance(error, (OutputError, StoreError)):

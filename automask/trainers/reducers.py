@@ -48,17 +48,6 @@ def rescale(weight: FloatArray, *, minimum: float) -> FloatArray:
     return (minimum + weight * (1.0 - minimum)).astype(np.float32)
 
 
-def divide_by_mean(weight: FloatArray) -> FloatArray:
-    """Weights scaled to mean 1, as trainers that normalise do; an all-zero mask stays zero instead of becoming NaN."""
-    mean = float(weight.mean(dtype=np.float64))
-    return weight.astype(np.float32) if mean == 0.0 else (weight / mean).astype(np.float32)
-
-
-def binarise_positive(weight: FloatArray) -> FloatArray:
-    """Any weight above 0 becomes 1: SimpleTuner's `segmentation` masks, which therefore never exclude thin things."""
-    return (weight > 0).astype(np.float32)
-
-
 def _separable(weight: FloatArray, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> FloatArray:
     reduced: FloatArray = (rows @ weight.astype(np.float64) @ columns.T).astype(np.float32)
     return reduced

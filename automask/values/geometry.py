@@ -149,10 +149,3 @@ def rasterise_polygon(polygon: Sequence[tuple[float, float]], box: Box) -> NDArr
         toggles[rows, np.clip(crossings, 0, box.width_px).astype(np.intp)] ^= True
     inside: NDArray[np.bool_] = np.logical_xor.accumulate(toggles, axis=1)[:, :-1]
     return inside
-
-
-def polygon_area_px(polygon: Sequence[tuple[float, float]]) -> float:
-    """Area enclosed by a simple polygon, in square pixels (shoelace formula)."""
-    x = np.array([p[0] for p in polygon], dtype=np.float64)
-    y = np.array([p[1] for p in polygon], dtype=np.float64)
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from types import TracebackType
 from typing import Self
 
 
@@ -42,9 +41,7 @@ class StreamedZip:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._archive.close()
 
     def entry(self, name: str, data: bytes, *, is_text: bool = False) -> bytes:

@@ -370,9 +370,7 @@ class _Counting:
             case FileSkipped():
                 changes = {"skipped": {**now.skipped, event.reason: now.skipped.get(event.reason, 0) + 1}}
             case Notice(issue):
-                self.notices.append(
-                    WireIssue(stage=issue.stage, code=issue.code, message=issue.message, severity=issue.severity)
-                )
+                self.notices.append(WireIssue.of(issue))
                 return
             case _:
                 return

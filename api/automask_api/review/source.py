@@ -135,13 +135,7 @@ class ReviewSource:
 
     def file_of(self, stored: StoredImage) -> ImageFile:
         """The image file as the decoder wants it."""
-        return ImageFile(
-            id=stored.image_id,
-            path=path_of(self.input_root, stored.image_id),
-            size_bytes=stored.size_bytes,
-            mtime_ns=stored.mtime_ns,
-            mask_name=stored.mask_name or "",
-        )
+        return ImageFile.of_row(stored, path_of(self.input_root, stored.image_id))
 
     def pixels(self, stored: StoredImage) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of an image; errors as for `PictureCache.pixels`."""

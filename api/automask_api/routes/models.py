@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from automask.http.wire import WireFingerprints, WireIssue, WireServer
 from automask.protocols import Stage
-from automask.values.types import Issue
 from automask.version import __version__
 from automask_api.service import ServiceDep
 
@@ -43,13 +42,9 @@ async def models(service: ServiceDep) -> ModelsInfo:
         more_refiners=[_stage(each) for each in loaded_stages.more_refiners.values()],
         config=pipeline.config.model_dump(mode="json"),
         fingerprints=WireFingerprints.of(pipeline.fingerprints),
-        notices=[_wire(notice) for notice in pipeline.notices],
+        notices=[WireIssue.of(notice) for notice in pipeline.notices],
     )
 
 
 def _stage(stage: Stage) -> StageInfo:
     return StageInfo(name=stage.name, fingerprint=stage.fingerprint)
-
-
-def _wire(issue: Issue) -> WireIssue:
-    return WireIssue(stage=issue.stage, code=issue.code, message=issue.message, severity=issue.severity)

@@ -40,13 +40,7 @@ def show(
                 advice="Names are paths below the input folder, as the report shows them.",
                 code="image-unknown",
             )
-        file = ImageFile(
-            id=row.image_id,
-            path=source.image_path(row),
-            size_bytes=row.size_bytes,
-            mtime_ns=row.mtime_ns,
-            mask_name=row.mask_name or "",
-        )
+        file = ImageFile.of_row(row, source.image_path(row))
         pixels = decode(file, DecodeConfig()).image.pixels
         levels = source.levels(row)
         if levels is not None and levels.shape != pixels.shape[:2]:

@@ -35,10 +35,6 @@ class CocoExporter(BaseExporter[ExportOptions]):
         """A list of images."""
         return ExportRules(takes_captions=False, lists_images=True, shares_stems=True, keeps_blank=True)
 
-    def files(self, image: ExportImage) -> Sequence[OutputFile]:
-        """None of its own."""
-        return ()
-
     def record(self, image: ExportImage) -> Record:
         """Size and annotations, without ids."""
         width_px, height_px = image.size_px

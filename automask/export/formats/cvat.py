@@ -28,10 +28,6 @@ class CvatExporter(BaseExporter[ExportOptions]):
             images="link", takes_captions=False, lists_images=True, shares_stems=True, keeps_blank=True, xml_names=True
         )
 
-    def files(self, image: ExportImage) -> Sequence[OutputFile]:
-        """None of its own."""
-        return ()
-
     def record(self, image: ExportImage) -> Record:
         """Size and masks."""
         width_px, height_px = image.size_px

@@ -42,10 +42,6 @@ class LabelStudioExporter(BaseExporter[ExportOptions]):
         """Label Studio serves a folder of images."""
         return ExportRules(images="link", takes_captions=False, lists_images=True, shares_stems=True, keeps_blank=True)
 
-    def files(self, image: ExportImage) -> Sequence[OutputFile]:
-        """None of its own."""
-        return ()
-
     def record(self, image: ExportImage) -> Record:
         """One task."""
         width_px, height_px = image.size_px
