@@ -1,4 +1,4 @@
-"""The pixels and the opacity of a mark, from the edges that images agree on."""
+"""The pixels of a mark, from the edges that images agree on."""
 
 from __future__ import annotations
 
@@ -35,13 +35,11 @@ class MarkShape:
     Attributes:
         box: Its window, with `MARGIN_PX` of ground around it where there is room.
         artefact: bool of shape `box.shape`.
-        alpha: float32 of shape `box.shape`.
         ratio: Mass of its edges over that of the heaviest group that chance made.
     """
 
     box: Box
     artefact: NDArray[np.bool_]
-    alpha: NDArray[np.float32]
     ratio: float
 
 
@@ -71,7 +69,7 @@ def marks_of(stack: Sequence[NDArray[np.uint8]], consistency: Consistency) -> li
         box = tight.padded(MARGIN_PX, width_px=width_px, height_px=height_px)
         crops = np.stack([pixels[box.slices] for pixels in stack])
         artefact = _filled(crops, edges[box.slices])
-        marks.append(MarkShape(box=box, artefact=artefact, alpha=_opacity(crops, artefact), ratio=ratio))
+        marks.append(MarkShape(box=box, artefact=artefact, ratio=ratio))
     return marks
 
 
@@ -129,16 +127,3 @@ def _sines(size: int) -> NDArray[np.float64]:
     index = np.arange(1, size + 1)
     sines: NDArray[np.float64] = np.sqrt(2 / (size + 1)) * np.sin(np.pi * np.outer(index, index) / (size + 1))
     return sines
-
-
-def _opacity(crops: NDArray[np.uint8], artefact: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Opacity from how much less the images differ under the mark than around it; float32, 0 outside the mark."""
-    import cv2
-
-    spread = crops.astype(np.float32).mean(axis=3).std(axis=0)
-    around = float(np.median(spread[~artefact])) if (~artefact).any() else 0.0
-    if around <= 0:
-        return artefact.astype(np.float32)
-    smooth = cv2.GaussianBlur(spread, (0, 0), 1.0)
-    alpha: NDArray[np.float32] = np.clip(1 - smooth / around, 0.0, 1.0).astype(np.float32) * artefact
-    return alpha

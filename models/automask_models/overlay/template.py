@@ -20,10 +20,6 @@ from automask.values.types import check_artefact
 
 FORMAT_VERSION = 1
 
-Anchor = Literal[
-    "top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom", "bottom-right", "whole"
-]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
@@ -37,7 +33,6 @@ class Template:
         box: Where it is in the reference frame.
         anchor: The edges that it keeps its distance from in images of other sizes; `whole` for frames.
         artefact: bool of shape `box.shape`, its ungrown pixels.
-        alpha: float32 of shape `box.shape`, estimated opacity, 0 outside `artefact`.
         gradients: float32 (2, *box.shape), mean whitened x and y gradient: what is looked for.
         colours: uint8 (*box.shape, 3), median RGB over the images that show it.
         steady: bool of shape `box.shape`, where `colours` is what most of these images have (frames; else empty).
@@ -48,6 +43,7 @@ class Template:
         needs_review: Whether one decision of a person for all images is wanted; until then it is only proposed.
         usual: float32 of shape `box.shape`, share of the images that show it which have its colour at a place, 0 where
             a lack of it says nothing: outside, and where the layouts of these images do not call it a frame.
+        alpha: float32 of shape `box.shape`, as files have it; nothing is done with it.
         typical_score: How strongly the images that a mark comes from answer to it, in standard deviations (median); 0
             where nothing is known of that.
         id: Hash of the content, 16 hex digits: the same template has the same id in every run.
@@ -58,9 +54,8 @@ class Template:
     height_px: int
     source_scale: float
     box: Box
-    anchor: Anchor
+    anchor: str
     artefact: NDArray[np.bool_]
-    alpha: NDArray[np.float32]
     gradients: NDArray[np.float32]
     colours: NDArray[np.uint8]
     steady: NDArray[np.bool_]
@@ -71,6 +66,7 @@ class Template:
     needs_review: bool
     typical_score: float = 0.0
     usual: NDArray[np.float32] | None = None
+    alpha: NDArray[np.float32] | None = None
     id: str = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +79,8 @@ class Template:
         shape = self.box.shape
         if self.usual is None:
             object.__setattr__(self, "usual", np.zeros(shape, dtype=np.float32))
+        if self.alpha is None:
+            object.__setattr__(self, "alpha", self.artefact.astype(np.float32))
         for name, dtype, expected in (
             ("usual", np.float32, shape),
             ("alpha", np.float32, shape),
@@ -159,21 +157,10 @@ _ARRAYS = ("artefact", "alpha", "gradients", "colours", "steady")
 _USUAL = "usual"
 
 
-def anchor_of(box: Box, *, width_px: int, height_px: int) -> Anchor:
+def anchor_of(box: Box, *, width_px: int, height_px: int) -> str:
     """The edges that a mark keeps its distance from: in each axis the nearer one, or neither in the middle third."""
     x = (box.x0 + box.x1) / 2 / width_px
     y = (box.y0 + box.y1) / 2 / height_px
     horizontal = "left" if x < 1 / 3 else "right" if x > 2 / 3 else ""
     vertical = "top" if y < 1 / 3 else "bottom" if y > 2 / 3 else ""
-    anchors: dict[tuple[str, str], Anchor] = {
-        ("top", "left"): "top-left",
-        ("top", ""): "top",
-        ("top", "right"): "top-right",
-        ("", "left"): "left",
-        ("", ""): "center",
-        ("", "right"): "right",
-        ("bottom", "left"): "bottom-left",
-        ("bottom", ""): "bottom",
-        ("bottom", "right"): "bottom-right",
-    }
-    return anchors[vertical, horizontal]
+    return "-".join(filter(None, (vertical, horizontal))) or "center"
