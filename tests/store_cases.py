@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from automask.store import Store
+from automask.store import Status, Store, StoredImage
 from automask.values.geometry import Box
 from automask.values.templates import DatasetTemplate, TemplateOrigin
 from automask.values.types import Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
@@ -153,3 +154,15 @@ def assert_same_result(left: MaskResult, right: MaskResult) -> None:
     for one, other in zip(left.patches, right.patches, strict=True):
         assert (one.box, one.score, one.refiner, one.note) == (other.box, other.score, other.refiner, other.note)
         assert np.array_equal(one.artefact, other.artefact)
+
+
+def stored_image(**changes):
+    """The row of an image that is done and sure; fields as given."""
+    row = StoredImage(
+        image_id="a.jpg", status=Status.DONE, updated_s=0.0, size_bytes=1, mtime_ns=1, content_sha256="f" * 64,
+        orientation=1, width_px=1000, height_px=800, fingerprints=Fingerprints("d", "r", "f"), confidence=0.9,
+        verdict=Verdict.REVIEW, masked_share=0.1, kinds=(), timings_s={}, mask_name="a.png", mask_sha256=None,
+        mask_size_bytes=None, mask_mtime_ns=None, correction_revision=None, stale_sha256=None,
+        templates_fingerprint=None, template_set="", decision=None,
+    )  # fmt: skip
+    return dataclasses.replace(row, **changes)

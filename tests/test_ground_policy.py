@@ -12,6 +12,7 @@ import pytest
 from cli_process import automask
 from ground_pictures import product_picture
 from PIL import Image as PillowImage
+from store_cases import stored_image
 
 from automask.captions.text import clean_caption
 from automask.captions.words import load_words
@@ -177,19 +178,13 @@ class TestShown:
             shots.append(np.asarray(picture).any())
         assert shots == [False, True]
 
-    def test_a_card_with_kept_ground_alone_is_one_where_nothing_was_found(self, stored_image):
+    def test_a_card_with_kept_ground_alone_is_one_where_nothing_was_found(self):
         for config, kinds in ((CONFIG, "ground none"), (MASKED, "ground")):
-            card = Card(stored_image, [Mark.of(ground()[0], config.policy)], [], Thumbnails(None, None), None, None)
+            card = Card(stored_image(), [Mark.of(ground()[0], config.policy)], [], Thumbnails(None, None), None, None)
             html = card_html(card)
             assert f'data-kinds="{kinds}"' in html
             assert ("trained as you asked" in html) == (config is CONFIG)
             assert " ?</li>" not in html
-
-    @pytest.fixture
-    def stored_image(self):
-        from test_reasons import image
-
-        return image()
 
 
 @pytest.mark.parametrize(

@@ -4,29 +4,19 @@ import dataclasses
 
 import pytest
 from review_cases import region_at
+from store_cases import stored_image as image
 
 from automask.config import PipelineConfig
 from automask.mask.judging import certainty_of
 from automask.report.reasons import reasons_of, region_words
-from automask.store import Decision, Status, StoredImage
+from automask.store import Decision, Status
 from automask.values.geometry import Box
 from automask.values.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
-from automask.values.types import Fingerprints, Issue, Kind, Verdict
+from automask.values.types import Issue, Kind, Verdict
 
 CONFIG = PipelineConfig.model_validate({"review": {"audit": 0.0}})
 AUDITED = PipelineConfig.model_validate({"review": {"audit": 1.0}})
 WHOLE = Box(0, 0, 1000, 800)
-
-
-def image(**changes):
-    row = StoredImage(
-        image_id="a.jpg", status=Status.DONE, updated_s=0.0, size_bytes=1, mtime_ns=1, content_sha256="f" * 64,
-        orientation=1, width_px=1000, height_px=800, fingerprints=Fingerprints("d", "r", "f"), confidence=0.9,
-        verdict=Verdict.REVIEW, masked_share=0.1, kinds=(), timings_s={}, mask_name="a.png", mask_sha256=None,
-        mask_size_bytes=None, mask_mtime_ns=None, correction_revision=None, stale_sha256=None,
-        templates_fingerprint=None, template_set="", decision=None,
-    )  # fmt: skip
-    return dataclasses.replace(row, **changes)
 
 
 def region(kind=Kind.TEXT, confidence=0.9, box=WHOLE, source="test", **attributes):
