@@ -2,17 +2,19 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from review_cases import region_at
+from store_cases import make_result
 from store_cases import stored_image as image
 
 from automask.config import PipelineConfig
 from automask.mask.judging import certainty_of
-from automask.report.reasons import reasons_of, region_words
+from automask.report.reasons import figures_of, reasons_of, region_words
 from automask.store import Decision, Status
 from automask.values.geometry import Box
 from automask.values.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE
-from automask.values.types import Issue, Kind, Verdict
+from automask.values.types import Issue, Kind, Patch, Verdict
 
 CONFIG = PipelineConfig.model_validate({"review": {"audit": 0.0}})
 AUDITED = PipelineConfig.model_validate({"review": {"audit": 1.0}})
@@ -95,3 +97,27 @@ def test_words_of_regions():
     assert region_words(frame, CONFIG, [frame, shared]) == "a frame that this image alone shows"
     assert region_words(region(Kind.WATERMARK, closure=0.9), CONFIG) == "a mark repeated all over"
     assert region_words(region(Kind.FRAME, source="alpha"), CONFIG) == "transparent pixels"
+
+
+def test_the_same_in_figures():
+    def figures(*regions, config=CONFIG, **numbers):
+        patches = tuple(Patch(each.box, np.ones(each.box.shape, bool), 1.0, "polygon") for each in regions)
+        result = dataclasses.replace(make_result("a.png"), regions=regions, patches=patches)
+        return figures_of(result, config, **{"confidence": 0.9, "masked_share": 0.1, **numbers})
+
+    assert figures() == ("probability of a fine mask 0.90, at least 0.60", "nothing drawn")
+    asked = dataclasses.replace(region(Kind.FRAME, 0.97, source="edges"), proposed=True)
+    config = PipelineConfig.model_validate(
+        {"policy": {"watermark": {"action": "review"}, "overlay": {"action": "keep"}}}
+    )
+    mark, text = region(Kind.WATERMARK, 0.8), region(confidence=0.51, text="SALE")
+    kept = region(Kind.OVERLAY, 0.5)
+    assert figures(asked, mark, text, kept, config=config, confidence=0.3, masked_share=0.625) == (
+        "probability of a fine mask 0.30, under 0.60",
+        "62 % of the image is masked",
+        "drawn: watermark 0.80 of test, text 0.51 \u201cSALE\u201d of test",
+        "drawn in doubt: text 0.51 \u201cSALE\u201d of test",
+        "nearly drawn: frame 0.97 of edges, only proposed",
+        "of a kind that is always asked about: watermark 0.80 of test",
+    )
+    assert figures(*[mark] * 6)[1].endswith("and 2 more")

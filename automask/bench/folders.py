@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
-from automask.bench.reasons import reasons_of
 from automask.bench.run import (
     BenchRun,
     ImageFigures,
@@ -28,6 +27,7 @@ from automask.bench.run import (
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel, PipelineConfig
 from automask.mask.merging import fused
+from automask.report.reasons import figures_of
 from automask.run.events import ImageDone, ImageReused, RunEvent, RunSummary
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
@@ -216,7 +216,7 @@ def _judged(
             levels = np.asarray(picture.convert("L"))
         result = fused(result, config.policy)
         score = manifest.score(entry, levels)
-        reasons = reasons_of(result, config, confidence=row.confidence or 0.0, masked_share=row.masked_share or 0.0)
+        reasons = figures_of(result, config, confidence=row.confidence or 0.0, masked_share=row.masked_share or 0.0)
         leak, waste, drawn = score.leak, score.waste, regions_by_kind(result, config)
     timings = dict(row.timings_s) if row is not None else {}
     issues = store.issues(image_id)

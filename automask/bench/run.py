@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
-from automask.bench.reasons import reasons_of
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
 from automask.dataset.walk import ImageFile
@@ -27,6 +26,7 @@ from automask.mask.drawing import draw
 from automask.mask.metrics import MaskScore, score_mask
 from automask.mask.rendering import is_drawn
 from automask.report.overlay import Mark
+from automask.report.reasons import figures_of
 from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image, MaskResult
 from automask.version import __version__
@@ -235,7 +235,7 @@ def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: Manif
         drawn=regions_by_kind(drawn.shown, pipeline.config),
         seconds={**result.timings_s, "total": seconds},
         error=failed,
-        reasons=reasons_of(drawn.shown, pipeline.config, confidence=result.confidence, masked_share=mask.masked_share),
+        reasons=figures_of(drawn.shown, pipeline.config, confidence=result.confidence, masked_share=mask.masked_share),
     )
     return JudgedImage.of(figures, entry, mask.levels, drawn.shown, pipeline.config)
 

@@ -1,4 +1,4 @@
-"""Why an image waits for a person, and what is doubtful about a region, in words that a user knows."""
+"""Why an image waits for a person, and what is doubtful about a region: in words that a user knows, and in figures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from automask.mask.judging import certainty_of, is_audited
 from automask.mask.rendering import is_drawn, is_settled
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
-from automask.values.types import ALPHA_SOURCE, Issue, Kind, Region, Verdict
+from automask.values.types import ALPHA_SOURCE, Issue, Kind, MaskResult, Region, Verdict
 
 SMALL_TEXT_SHARE = 0.025
 """Height of a line of text, as a share of the shorter side, up to which it is called small: 25 px of 1024."""
 SAME_BOX = 0.5
 """Intersection over union of boxes from which a sure region of another source speaks for a doubtful one."""
 MOST_REASONS = 4
+_MOST_NAMED = 4
+_TEXT_NAMED_CHARS = 30
 
 
 def reasons_of(
@@ -43,14 +45,9 @@ def reasons_of(
     confirmed = any(is_settled(region) and is_drawn(region, policy) for region in regions)
     if stored.masked_share is not None and stored.masked_share > review.masked_share and not confirmed:
         found.append(f"{_percent(stored.masked_share)} of it is masked: little is left to learn from.")
-    asked = dict.fromkeys(
-        region.kind for region in regions if policy.of(region.kind).action == "review" and is_drawn(region, policy)
-    )
+    asked = dict.fromkeys(region.kind for region in _asked_for(regions, policy))
     found += [f"You asked to see every image with {_A_KIND[kind]}." for kind in asked]
-    doubts = sorted(
-        (region for region in regions if certainty_of(region, policy) < review.below),
-        key=lambda region: certainty_of(region, policy),
-    )
+    doubts = _doubts(regions, config)
     open_doubts = [region for region in doubts if not _is_settled(region, regions, policy, below=review.below)]
     found += _counted(open_doubts, config, regions, size_px=_size(stored))
     if review.budget is not None and not found:
@@ -62,6 +59,37 @@ def reasons_of(
     # Outlines do not tell how far one thing explains another: where nothing else asked, it was less than it seems.
     found = found or _counted(doubts, config, regions, size_px=_size(stored))
     return found[:MOST_REASONS] or ["The program was not sure of it when its mask was made."]
+
+
+def figures_of(
+    result: MaskResult, config: PipelineConfig, *, confidence: float, masked_share: float
+) -> tuple[str, ...]:
+    """The same for who measures: what is drawn and doubted of an image of any verdict, with the numbers.
+
+    Args:
+        result: What was found, merged.
+        config: How it was drawn and judged.
+        confidence: Probability of a fine mask, 0..1.
+        masked_share: Share of the weight taken away, 0..1.
+    """
+    policy, review = config.policy, config.review
+    side = "under" if confidence < review.below else "at least"
+    found = [f"probability of a fine mask {confidence:.2f}, {side} {review.below:.2f}"]
+    if masked_share > review.masked_share:
+        found.append(f"{_percent(masked_share)} of the image is masked")
+    drawn = [region for region in result.regions if is_drawn(region, policy)]
+    doubts = _doubts(result.regions, config)
+    found.append(f"drawn: {_named(drawn)}" if drawn else "nothing drawn")
+    found += [
+        f"{title}: {_named(regions)}"
+        for title, regions in (
+            ("drawn in doubt", [region for region in doubts if is_drawn(region, policy)]),
+            ("nearly drawn", [region for region in doubts if not is_drawn(region, policy)]),
+            ("of a kind that is always asked about", _asked_for(result.regions, policy)),
+        )
+        if regions
+    ]
+    return (*found, *(f"{issue.code}: {issue.message}" for issue in result.issues))
 
 
 def region_words(
@@ -101,6 +129,18 @@ def region_words(
     if policy.of(region.kind).action == "keep":
         return f"{words}, trained"
     return words if is_drawn(region, policy) or is_shared else f"perhaps {words}"
+
+
+def _doubts(regions: Sequence[Region], config: PipelineConfig) -> list[Region]:
+    """What was decided with less certainty than `review.below`, the least certain first."""
+    certainties = [(certainty_of(region, config.policy), region) for region in regions]
+    doubts = sorted((pair for pair in certainties if pair[0] < config.review.below), key=lambda pair: pair[0])
+    return [region for _, region in doubts]
+
+
+def _asked_for(regions: Sequence[Region], policy: PolicyConfig) -> list[Region]:
+    """What is masked and of a kind that the policy has a person look at."""
+    return [region for region in regions if policy.of(region.kind).action == "review" and is_drawn(region, policy)]
 
 
 _A_KIND = {
@@ -150,6 +190,18 @@ def _text_size(region: Region, size_px: tuple[int, int] | None) -> str:
             return ""
         share = min(region.box.shape) / min(size_px)
     return "small, faint " if share <= SMALL_TEXT_SHARE else "faint or unusual "
+
+
+def _named(regions: Sequence[Region]) -> str:
+    rest = f" and {len(regions) - _MOST_NAMED} more" if len(regions) > _MOST_NAMED else ""
+    return ", ".join(map(_name, regions[:_MOST_NAMED])) + rest
+
+
+def _name(region: Region) -> str:
+    text = str(region.attributes.get("text", ""))[:_TEXT_NAMED_CHARS]
+    quoted = f" \u201c{text}\u201d" if text else ""
+    proposed = ", only proposed" if region.proposed else ""
+    return f"{region.kind.value} {region.confidence:.2f}{quoted} of {region.source}{proposed}"
 
 
 def _percent(share: float) -> str:

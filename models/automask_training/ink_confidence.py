@@ -113,7 +113,7 @@ def collect(
                 continue
             is_text = label(region.polygon, picture.truth)
             if is_text is not None:
-                features = line_features(region.confidence, ink.upper_quartile(region.polygon))
+                features = line_features(region.weighed_confidence, ink.upper_quartile(region.polygon))
                 lines.append(Finding(features, is_text, picture.source))
         if number % _LOGGED_EVERY == 0:
             LOGGER.info("%d pictures: %d groups, %d lines", number, len(groups), len(lines))
