@@ -37,6 +37,7 @@ from automask.dataset.decode import decode_bytes
 from automask.errors import ImageError
 from automask_api.errors import Busy, ImageTooLarge
 from automask_api.uploads import decoder as decoding
+from automask_api.uploads import process
 from automask_api.uploads.decoder import UploadDecoder
 
 MEMORY_BYTES = 640 << 20
@@ -72,6 +73,12 @@ def test_another_process_decodes_the_same(decoder, picture, file_format):
     assert (here.image.alpha is None) == (there.image.alpha is None)
     assert here.content_sha256 == there.content_sha256
     assert (here.format, here.issues, here.size_px) == (there.format, there.issues, there.size_px)
+
+
+def test_a_process_that_is_slow_to_start_costs_no_file_its_time(monkeypatch, decoder):
+    monkeypatch.setattr(process, "_CLOCK_SLACK", 0.2)  # .2 s by the clock: no process starts in that
+    decoding._Lane.close(decoder._quick_lane)
+    assert decoded(decoder, png()).image.width_px == 96
 
 
 @posix

@@ -27,6 +27,8 @@ _MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_
 """Have glibc give the memory of a large picture back when it is done."""
 _CLOCK_SLACK = 2 if sys.platform == "win32" else 10
 """Seconds of the clock for one on a core; where the process bounds itself, only for one that hangs."""
+_START_S = 120.0
+"""Longest time in which a process must have started: half a second of a core, but there may be others who want it."""
 _LINE_BYTES = 1 << 20
 
 
@@ -151,13 +153,11 @@ class DecodeProcess:
 
     @contextlib.contextmanager
     def _answered(self, question: Question, *, seconds: float, memory_bytes: int) -> Iterator[dict[str, Any]]:
+        self._await_ready()
         clock = threading.Timer(seconds * _CLOCK_SLACK, self._time_is_up)
         clock.daemon = True
         clock.start()
         try:
-            if not self._is_ready:
-                self._read_line()
-                self._is_ready = True
             asked = {
                 "bytes": len(question.data),
                 "name": question.name,
@@ -178,6 +178,25 @@ class DecodeProcess:
             raise self._ended() from error
         finally:
             clock.cancel()
+
+    def _await_ready(self) -> None:
+        """Wait until it has started, which is no time of a file: on a busy machine that takes many seconds.
+
+        Raises:
+            ProcessEnded: It does not start.
+        """
+        if self._is_ready:
+            return
+        clock = threading.Timer(_START_S, self._process.kill)
+        clock.daemon = True
+        clock.start()
+        try:
+            self._read_line()
+        except (OSError, ValueError) as error:
+            raise self._ended() from error
+        finally:
+            clock.cancel()
+        self._is_ready = True
 
     def _read_line(self) -> dict[str, Any]:
         line = self._answers.readline(_LINE_BYTES)
