@@ -9,7 +9,7 @@ survive pickling by configuration: a worker process builds its own from the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, Self, runtime_checkable
@@ -206,6 +206,35 @@ class Refiner(Stage, Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """What a person points at: at least one wanted point, a box or something drawn.
+
+    Attributes:
+        points: Clicks, x and y in pixels of the image.
+        wanted: One per click: part of the thing, or not.
+        box: Around the thing.
+        drawn: (H, W) bool, roughly the thing.
+        masked: (H, W) bool, what is masked already: a click means something beside it. May be ignored.
+    """
+
+    points: Sequence[tuple[float, float]] = ()
+    wanted: Sequence[bool] = ()
+    box: Box | None = None
+    drawn: NDArray[np.bool_] | None = None
+    masked: NDArray[np.bool_] | None = None
+
+    @property
+    def clicks(self) -> Iterator[tuple[tuple[float, float], bool]]:
+        """Each point, and whether it is wanted."""
+        return zip(self.points, self.wanted, strict=True)
+
+    @property
+    def drawn_box(self) -> Box | None:
+        """Around what is drawn; None where nothing is."""
+        return Box.of_artefact(self.drawn) if self.drawn is not None else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PromptAnswer:
     """What a person pointed at.
 
@@ -223,24 +252,8 @@ class PromptAnswer:
 class PromptSession(Protocol):
     """One image that was looked at once and can be asked about many times. One thread at a time."""
 
-    def answer(
-        self,
-        *,
-        points: Sequence[tuple[float, float]] = (),
-        wanted: Sequence[bool] = (),
-        box: Box | None = None,
-        drawn: NDArray[np.bool_] | None = None,
-        masked: NDArray[np.bool_] | None = None,
-    ) -> PromptAnswer:
-        """Outline what the prompts mean; at least one wanted point, a box or something drawn is needed.
-
-        Args:
-            points: Clicks, x and y in pixels of the image.
-            wanted: One per click: part of the thing, or not.
-            box: Around the thing.
-            drawn: (H, W) bool, roughly the thing.
-            masked: (H, W) bool, what is masked already: a click means something beside it. May be ignored.
-        """
+    def answer(self, prompt: Prompt) -> PromptAnswer:
+        """Outline what a prompt means."""
         ...
 
     def wrong_part(
@@ -253,7 +266,7 @@ class PromptSession(Protocol):
             point: The click, x and y in pixels of the image, on the thing or close to it.
             wanted: Clicks before it that asked for things; what is at them stays.
         """
-        ...
+        return thing
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ from sam_pairs import write_ours
 
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.plugins import build_refiner
-from automask.protocols import PromptableRefiner
+from automask.protocols import Prompt, PromptableRefiner
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask.weights import WeightLibrary
@@ -167,7 +167,7 @@ def test_a_loaded_refiner_that_can_be_asked_comes_first(tmp_path):
         pipeline(), most=1, most_px=10**6, loaded=(PolygonRefiner(PolygonRefiner.Options()), network)
     )
     opened = open_images.opened("a", Image("a", red_on_grey()))
-    assert opened.session.answer(box=RED, drawn=truth()).method == "sam"
+    assert opened.session.answer(Prompt(box=RED, drawn=truth())).method == "sam"
 
 
 def sam(folder):
@@ -203,11 +203,11 @@ def test_a_session_looks_once_at_the_whole_image_and_closer_at_small_things(tmp_
     small = np.zeros((600, 800), dtype=bool)
     small[100:110, 100:130] = True
     for _ in range(3):
-        answer = session.answer(box=Box(100, 100, 130, 110), drawn=small)
+        answer = session.answer(Prompt(box=Box(100, 100, 130, 110), drawn=small))
     assert len(encoded) == 1
     assert max(encoded[0][:2]) < 600
     assert iou(answer.artefact, small) > 0.6
-    session.answer(points=[(400, 300)], wanted=[True])
+    session.answer(Prompt(points=[(400, 300)], wanted=[True]))
     assert len(encoded) == 1
 
 
@@ -221,6 +221,6 @@ def test_open_images_are_bounded_by_their_pixels_too():
 def test_colours_answer_for_whole_images_and_flat_ones():
     flat = Image("a", np.full((40, 50, 3), 128, dtype=np.uint8))
     session = ColourPromptSession(flat)
-    assert session.answer(box=flat.box).artefact.any()
-    assert session.answer(points=[(49, 39)], wanted=[True]).artefact.all()
-    assert session.answer(points=[(0, 0)], wanted=[True]).score == 0.5
+    assert session.answer(Prompt(box=flat.box)).artefact.any()
+    assert session.answer(Prompt(points=[(49, 39)], wanted=[True])).artefact.all()
+    assert session.answer(Prompt(points=[(0, 0)], wanted=[True])).score == 0.5

@@ -11,7 +11,7 @@ from PIL import ImageDraw
 from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.mask.rendering import grow
-from automask.protocols import PromptableRefiner, WeightFile
+from automask.protocols import Prompt, PromptableRefiner, WeightFile
 from automask.run.pipeline import MaskPipeline
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
@@ -240,28 +240,28 @@ class TestPrompts:
         return InkPromptSession(map_of(cells), name="ink")
 
     def test_a_click_takes_the_word_that_it_is_near_and_no_other(self):
-        answer = self.session().answer(points=[(60.0, 44.0)], wanted=[True])
+        answer = self.session().answer(Prompt(points=[(60.0, 44.0)], wanted=[True]))
         assert (answer.method, answer.score) == ("ink", pytest.approx(0.9))
         assert Box.of_artefact(answer.artefact) == Box(40, 40, 80, 56)
 
     def test_a_click_on_something_faint_finds_it(self):
-        answer = self.session().answer(points=[(240.0, 168.0)], wanted=[True])
+        answer = self.session().answer(Prompt(points=[(240.0, 168.0)], wanted=[True]))
         assert Box.of_artefact(answer.artefact) == Box(200, 160, 280, 176)
 
     def test_a_click_on_nothing_answers_nothing(self):
-        assert not self.session().answer(points=[(20.0, 200.0)], wanted=[True]).artefact.any()
+        assert not self.session().answer(Prompt(points=[(20.0, 200.0)], wanted=[True])).artefact.any()
 
     def test_unwanted_clicks_take_their_part_out_of_a_box(self):
         box = Box(30, 30, 180, 70)
-        whole = self.session().answer(box=box)
+        whole = self.session().answer(Prompt(box=box))
         assert Box.of_artefact(whole.artefact) == Box(40, 40, 160, 56)
-        less = self.session().answer(box=box, points=[(148.0, 48.0)], wanted=[False])
+        less = self.session().answer(Prompt(box=box, points=[(148.0, 48.0)], wanted=[False]))
         assert Box.of_artefact(less.artefact) == Box(40, 40, 80, 56)
 
     def test_a_drawing_is_taken_for_the_ink_in_it(self):
         drawn = np.zeros((240, 320), dtype=bool)
         drawn[150:190, 190:250] = True
-        answer = self.session().answer(drawn=drawn)
+        answer = self.session().answer(Prompt(drawn=drawn))
         assert Box.of_artefact(answer.artefact) == Box(200, 160, 252, 176)
 
     def test_the_refiner_can_be_asked(self, weights):
@@ -269,7 +269,9 @@ class TestPrompts:
         assert isinstance(refiner, PromptableRefiner)
         image, letters = lettered("Nguyen Photo", size_px=34, at=(560, 540), opacity=0.55)
         ys, xs = np.nonzero(letters)
-        found = refiner.prompt_session(image).answer(points=[(float(xs.mean()), float(ys.mean()))], wanted=[True])
+        found = refiner.prompt_session(image).answer(
+            Prompt(points=[(float(xs.mean()), float(ys.mean()))], wanted=[True])
+        )
         assert found.artefact[letters].mean() > 0.8
         assert found.artefact[~grow(letters, 12)].mean() < 0.001
 

@@ -18,7 +18,7 @@ from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
 from automask.weights import WeightLibrary
 from automask_models.refiners.backends.factory import open_backend
-from automask_models.refiners.backends.onnx import normalised_square
+from automask_models.refiners.backends.frame import normalised_square
 from automask_models.refiners.backends.protocol import NO_POINT, WANTED, Prompts
 
 pytestmark = pytest.mark.slow

@@ -14,6 +14,7 @@ from measuring.clicking import Start, measure_clicks, rows_of
 
 from automask.bench.manifest import read_manifest
 from automask.config import PipelineConfig
+from automask.protocols import Prompt
 from automask_api.refining.clicks import masked_thing
 from automask_api.review.source import ReviewSource, token_of
 from automask_models.ink.network import InkMap
@@ -76,8 +77,8 @@ def test_a_click_beside_a_mask_means_what_is_not_masked():
     session, thing = ink_session()
     masked = thing.copy()
     masked[:, :68] = False
-    anew = session.answer(points=[(58.0, 42.0)], wanted=[True]).artefact
-    more = session.answer(points=[(58.0, 42.0)], wanted=[True], masked=masked).artefact
+    anew = session.answer(Prompt(points=[(58.0, 42.0)], wanted=[True])).artefact
+    more = session.answer(Prompt(points=[(58.0, 42.0)], wanted=[True], masked=masked)).artefact
     assert anew[42, 100]
     assert not anew[42, 20], "too faint beside what is sure"
     assert more[42, 20]

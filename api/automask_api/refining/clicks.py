@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from automask.config import PipelineConfig
 from automask.mask.drawing import shown_things
 from automask.mask.rendering import CorrectionLayers, grow, is_drawn
-from automask.protocols import PromptAnswer, PromptSession
+from automask.protocols import Prompt, PromptAnswer, PromptSession
 from automask.values.types import MaskResult
 
 
@@ -24,7 +24,7 @@ def thing_to_add(
         point: x and y.
         masked: (H, W) bool, what is masked already, before growth.
     """
-    return session.answer(points=[(point[0] + 0.5, point[1] + 0.5)], wanted=[True], masked=masked)
+    return session.answer(Prompt([(point[0] + 0.5, point[1] + 0.5)], [True], masked=masked))
 
 
 def part_to_remove(

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.protocols import PromptAnswer, PromptSession
-from automask.values.geometry import Box
+from automask.protocols import Prompt, PromptAnswer, PromptSession
 
 
-class FallbackPromptSession:
+class FallbackPromptSession(PromptSession):
     """Asks the first session, and the second one where the first answers with nothing.
 
     See `automask.protocols.PromptSession`.
@@ -21,20 +20,10 @@ class FallbackPromptSession:
         self._first = first
         self._second = second
 
-    def answer(
-        self,
-        *,
-        points: Sequence[tuple[float, float]] = (),
-        wanted: Sequence[bool] = (),
-        box: Box | None = None,
-        drawn: NDArray[np.bool_] | None = None,
-        masked: NDArray[np.bool_] | None = None,
-    ) -> PromptAnswer:
+    def answer(self, prompt: Prompt) -> PromptAnswer:
         """See `automask.protocols.PromptSession`."""
-        found = self._first.answer(points=points, wanted=wanted, box=box, drawn=drawn, masked=masked)
-        if found.artefact.any():
-            return found
-        return self._second.answer(points=points, wanted=wanted, box=box, drawn=drawn, masked=masked)
+        found = self._first.answer(prompt)
+        return found if found.artefact.any() else self._second.answer(prompt)
 
     def wrong_part(
         self, thing: NDArray[np.bool_], point: tuple[float, float], *, wanted: Sequence[tuple[float, float]] = ()

@@ -18,7 +18,7 @@ from automask.config import RenderConfig
 from automask.errors import InputError
 from automask.files.png import encode_mask
 from automask.http.wire import WireRefined, WireRle
-from automask.protocols import PromptAnswer
+from automask.protocols import Prompt, PromptAnswer
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask_api.accept import preferred
@@ -118,7 +118,7 @@ async def _refined(service: Service, form: Form, options: RefineOptions) -> Refi
 
     def ask() -> PromptAnswer:
         with service.open_images.working:
-            return opened.session.answer(points=options.all_points, wanted=options.wanted, box=box, drawn=artefact)
+            return opened.session.answer(Prompt(options.all_points, options.wanted, box, artefact))
 
     timeout_s = service.settings.deadline_s
     answer = await asyncio.wrap_future(service.worker.call(lambda _: ask(), timeout_s=timeout_s))

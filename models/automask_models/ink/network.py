@@ -1,20 +1,16 @@
-"""Runs the ink network over whole pictures, and keeps its answer for the other stages of the same run."""
+"""Runs the ink network over whole pictures."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import RuntimeConfig
-from automask.errors import StageError, WeightsError
-from automask.protocols import WeightFile
 from automask.values.geometry import Box, Polygon, rasterise_polygon
-from automask.values.types import Image
-from automask_models.onnx_session import OnnxSession
+from automask_models.map_network import MapNetwork
 from automask_models.text.scales import MAX_ENLARGEMENT, resized, tiles
 
 DEFAULT_WEIGHTS = "automask-ink"
@@ -89,41 +85,10 @@ class InkMap:
         return np.asarray(warped, dtype=np.float32)
 
 
-class InkNetwork:
-    """A loaded ink network. One instance serves one thread."""
+class InkNetwork(MapNetwork[InkMap]):
+    """A loaded ink network."""
 
-    def __init__(self, session: OnnxSession, *, key: str) -> None:
-        self._session = session
-        self._key = f"ink:{key}"
-
-    @classmethod
-    def open(cls, weights: WeightFile, *, runtime: RuntimeConfig) -> Self:
-        """Read the network.
-
-        Raises:
-            WeightsError: The file is no ink network.
-        """
-        session = OnnxSession.open(weights.path, runtime=runtime)
-        if set(session.inputs) != {"pixels"} or set(session.outputs) != {"ink"}:
-            raise WeightsError(
-                f"{weights.path.name} is no ink network: its inputs are {', '.join(sorted(session.inputs))}.",
-                advice="Give a file that `automask train ink` or models/training exported.",
-                code="weights-layout",
-            )
-        return cls(session, key=weights.sha256)
-
-    def map_of(self, image: Image) -> InkMap:
-        """The map of an image; computed once per image, whoever asks first.
-
-        Raises:
-            StageError: ONNX Runtime refuses the input.
-        """
-        kept = image.shared.get(self._key)
-        if isinstance(kept, InkMap):
-            return kept
-        found = self.look(image.pixels)
-        image.shared[self._key] = found
-        return found
+    name: ClassVar[str] = "ink"
 
     def look(self, pixels: NDArray[np.uint8]) -> InkMap:
         """The map of a picture, (H, W, 3) uint8 RGB of any size.
@@ -160,14 +125,6 @@ class InkNetwork:
             total[(slice(None), *cells)] += answer * certainty
             weight[cells] += certainty
         return np.asarray(total / weight, dtype=np.float32)
-
-    def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        tensor = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
-        try:
-            outputs = self._session.run({"pixels": tensor})
-        except Exception as error:  # onnxruntime's own exception classes share no public base
-            raise StageError(f"The ink network failed on an input of shape {tensor.shape}: {error}") from error
-        return np.asarray(outputs["ink"][0], dtype=np.float32)
 
 
 def _away_from_the_rim(rows: int, columns: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.protocols import PromptAnswer
+from automask.protocols import Prompt, PromptAnswer, PromptSession
 from automask.values.geometry import Box
 from automask_models.ink.confidence import log_odds_of_map
 from automask_models.ink.groups import CORE_PROBABILITY
@@ -35,7 +35,7 @@ _CLOSE_CELLS = 4
 """Gaps up to twice this inside of a thing are its own, too: nobody learns from the insides of letters."""
 
 
-class InkPromptSession:
+class InkPromptSession(PromptSession):
     """See `automask.protocols.PromptSession`. An answer is empty where the map shows nothing at all.
 
     Args:
@@ -47,28 +47,19 @@ class InkPromptSession:
         self._ink = ink
         self._name = name
 
-    def answer(
-        self,
-        *,
-        points: Sequence[tuple[float, float]] = (),
-        wanted: Sequence[bool] = (),
-        box: Box | None = None,
-        drawn: NDArray[np.bool_] | None = None,
-        masked: NDArray[np.bool_] | None = None,
-    ) -> PromptAnswer:
+    def answer(self, prompt: Prompt) -> PromptAnswer:
         """See `automask.protocols.PromptSession`."""
         cells = np.zeros(self._ink.unwanted.shape, dtype=np.bool_)
-        free = ~self._cells_of(masked) if masked is not None else ~cells
-        for window in (self._window_of(box), self._window_of(Box.of_artefact(drawn) if drawn is not None else None)):
+        free = ~self._cells_of(prompt.masked) if prompt.masked is not None else ~cells
+        for window in map(self._window_of, (prompt.box, prompt.drawn_box)):
             if window is not None:
                 cells |= self._inside(window)
-        given = [self._cell_of(point) for point in points]
-        for cell, is_wanted in zip(given, wanted, strict=True):
+        for point, is_wanted in prompt.clicks:
             if is_wanted:
-                cells |= self._thing_at(cell, free)
-        for cell, is_wanted in zip(given, wanted, strict=True):
+                cells |= self._thing_at(self._cell_of(point), free)
+        for point, is_wanted in prompt.clicks:
             if not is_wanted:
-                cells &= ~self._near(cell, cells)
+                cells &= ~self._near(self._cell_of(point), cells)
         return PromptAnswer(self._pixels(cells), self._score(cells), self._name)
 
     def wrong_part(

@@ -1,18 +1,14 @@
-"""Runs the layout network over whole pictures, and keeps its answer for the other stages of the same run."""
+"""Runs the layout network over whole pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import RuntimeConfig
-from automask.errors import StageError, WeightsError
-from automask.protocols import WeightFile
-from automask.values.types import Image
-from automask_models.onnx_session import OnnxSession
+from automask_models.map_network import MapNetwork
 
 DEFAULT_WEIGHTS = "automask-layout"
 SIDE_PX = 256
@@ -51,56 +47,16 @@ class LayoutMap:
         return np.asarray(found, dtype=np.float32)
 
 
-class LayoutNetwork:
-    """A loaded layout network. One instance serves one thread."""
+class LayoutNetwork(MapNetwork[LayoutMap]):
+    """A loaded layout network."""
 
-    def __init__(self, session: OnnxSession, *, key: str) -> None:
-        self._session = session
-        self._key = f"layout:{key}"
-
-    @classmethod
-    def open(cls, weights: WeightFile, *, runtime: RuntimeConfig) -> Self:
-        """Read the network.
-
-        Raises:
-            WeightsError: The file is no layout network.
-        """
-        session = OnnxSession.open(weights.path, runtime=runtime)
-        if set(session.inputs) != {"pixels"} or set(session.outputs) != {"layout"}:
-            raise WeightsError(
-                f"{weights.path.name} is no layout network: its inputs are {', '.join(sorted(session.inputs))}.",
-                advice="Give a file that models/training exported.",
-                code="weights-layout",
-            )
-        return cls(session, key=weights.sha256)
-
-    def map_of(self, image: Image) -> LayoutMap:
-        """The map of an image; computed once per image, whoever asks first.
-
-        Raises:
-            StageError: ONNX Runtime refuses the input.
-        """
-        kept = image.shared.get(self._key)
-        if isinstance(kept, LayoutMap):
-            return kept
-        found = self.look(image.pixels)
-        image.shared[self._key] = found
-        return found
+    name: ClassVar[str] = "layout"
 
     def look(self, pixels: NDArray[np.uint8]) -> LayoutMap:
-        """The map of a picture, (H, W, 3) uint8 RGB of any size.
-
-        Raises:
-            StageError: ONNX Runtime refuses the input.
-        """
+        """See `MapNetwork`."""
         import cv2
 
         square = cv2.resize(pixels, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-        tensor = np.ascontiguousarray(square.transpose(2, 0, 1)[None], dtype=np.float32)
-        try:
-            answer = self._session.run({"pixels": tensor})["layout"]
-        except Exception as error:  # onnxruntime's own exception classes share no public base
-            raise StageError(f"The layout network failed on an input of shape {tensor.shape}: {error}") from error
-        frame, plate, margin, ground = np.asarray(answer[0], dtype=np.float32)
+        frame, plate, margin, ground = self._run(np.asarray(square, dtype=np.uint8))
         height_px, width_px = pixels.shape[:2]
         return LayoutMap(frame=frame, plate=plate, margin=margin, ground=ground, width_px=width_px, height_px=height_px)

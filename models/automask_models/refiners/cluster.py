@@ -14,7 +14,7 @@ from automask.config import FrozenModel, Share
 from automask.mask.rendering import grow
 from automask.values.geometry import Box
 from automask.values.types import Image, Patch, Region
-from automask_models.refiners.polygon import filled_region
+from automask_models.refiners.polygon import filled_region, polygon_patch
 from automask_models.stages import ConfiguredStage
 
 _SAMPLES = 8192
@@ -61,12 +61,12 @@ class ClusterRefiner(ConfiguredStage[ClusterOptions]):
     def _patch(self, image: Image, region: Region) -> Patch:
         box, filled = filled_region(region, image=image)
         if region.artefact is not None:
-            return Patch(box=box, artefact=filled, score=region.confidence, refiner="polygon")
+            return polygon_patch(region, box, filled)
         ink = find_ink(image, box, filled, colours=self._options.colours)
         share = float(ink.artefact.sum() / filled.sum()) if ink is not None else 0.0
         if ink is None or share > self._options.max_ink_share:
             note = "cluster: no colours apart from the background" if ink is None else f"cluster: {share:.0%} is ink"
-            return Patch(box=box, artefact=filled, score=region.confidence, refiner="polygon", note=note)
+            return polygon_patch(region, box, filled, note=note)
         return Patch(box=box, artefact=ink.artefact, score=ink.separation, refiner=self.name)
 
 

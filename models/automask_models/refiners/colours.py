@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.protocols import PromptAnswer
+from automask.protocols import Prompt, PromptAnswer, PromptSession
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask_models.refiners.standing_out import mark_at
@@ -21,7 +19,7 @@ _DISC_PX = 3
 _SCORE = 0.5
 
 
-class ColourPromptSession:
+class ColourPromptSession(PromptSession):
     """See `automask.protocols.PromptSession`. Boxes and drawings by GrabCut, clicks alone by region growing.
 
     Args:
@@ -31,28 +29,14 @@ class ColourPromptSession:
     def __init__(self, image: Image) -> None:
         self._image = image
 
-    def answer(
-        self,
-        *,
-        points: Sequence[tuple[float, float]] = (),
-        wanted: Sequence[bool] = (),
-        box: Box | None = None,
-        drawn: NDArray[np.bool_] | None = None,
-        masked: NDArray[np.bool_] | None = None,
-    ) -> PromptAnswer:
+    def answer(self, prompt: Prompt) -> PromptAnswer:
         """See `automask.protocols.PromptSession`."""
-        target = box or (Box.of_artefact(drawn) if drawn is not None else None)
+        target = prompt.box or prompt.drawn_box
         if target is None:
-            return PromptAnswer(self._grown(points, wanted), _SCORE, REGION_GROWING)
-        return PromptAnswer(self._cut(target, points, wanted, drawn), _SCORE, GRABCUT)
+            return PromptAnswer(self._grown(prompt), _SCORE, REGION_GROWING)
+        return PromptAnswer(self._cut(target, prompt), _SCORE, GRABCUT)
 
-    def wrong_part(
-        self, thing: NDArray[np.bool_], point: tuple[float, float], *, wanted: Sequence[tuple[float, float]] = ()
-    ) -> NDArray[np.bool_]:
-        """See `automask.protocols.PromptSession`: the whole thing, since nothing is known of its parts."""
-        return thing
-
-    def _grown(self, points: Sequence[tuple[float, float]], wanted: Sequence[bool]) -> NDArray[np.bool_]:
+    def _grown(self, prompt: Prompt) -> NDArray[np.bool_]:
         """Marks at the wanted clicks, else pixels like them and connected with them, less those of unwanted ones."""
         import cv2
 
@@ -61,7 +45,7 @@ class ColourPromptSession:
         flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
         height_px, width_px = self._image.box.shape
         parts = {True: np.zeros((height_px, width_px), dtype=bool), False: np.zeros((height_px, width_px), dtype=bool)}
-        for (x, y), is_wanted in zip(points, wanted, strict=True):
+        for (x, y), is_wanted in prompt.clicks:
             mark = mark_at(self._image.pixels, x, y) if is_wanted else None
             if mark is not None:
                 parts[True] |= mark
@@ -71,13 +55,7 @@ class ColourPromptSession:
             parts[is_wanted] |= filled[1:-1, 1:-1] > 0
         return np.asarray(parts[True] & ~parts[False], dtype=np.bool_)
 
-    def _cut(
-        self,
-        target: Box,
-        points: Sequence[tuple[float, float]],
-        wanted: Sequence[bool],
-        drawn: NDArray[np.bool_] | None,
-    ) -> NDArray[np.bool_]:
+    def _cut(self, target: Box, prompt: Prompt) -> NDArray[np.bool_]:
         """GrabCut in a window around the target, at no more pixels than are fast."""
         import cv2
 
@@ -88,15 +66,14 @@ class ColourPromptSession:
         pixels = cv2.resize(self._image.pixels[window.slices], size, interpolation=cv2.INTER_AREA)
         labels = np.full(window.shape, cv2.GC_BGD, dtype=np.uint8)
         inside = np.zeros(window.shape, dtype=bool)
-        if drawn is not None:
-            inside |= drawn[window.slices]
-        else:
+        if prompt.drawn is None:
             inside[target.y0 - window.y0 : target.y1 - window.y0, target.x0 - window.x0 : target.x1 - window.x0] = True
-        if drawn is not None:
+        else:
+            inside |= prompt.drawn[window.slices]
             near = cv2.dilate(inside.view(np.uint8), np.ones((2 * margin_px + 1,) * 2, np.uint8))
             labels[near > 0] = cv2.GC_PR_BGD
         labels[inside] = cv2.GC_PR_FGD
-        for (x, y), is_wanted in zip(points, wanted, strict=True):
+        for (x, y), is_wanted in prompt.clicks:
             centre = (int(x) - window.x0, int(y) - window.y0)
             cv2.circle(labels, centre, _DISC_PX, cv2.GC_FGD if is_wanted else cv2.GC_BGD, thickness=-1)
         small = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)

@@ -20,7 +20,7 @@ from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.prompts import InkPromptSession
 from automask_models.refiners.agreement import span_of
 from automask_models.refiners.cluster import find_ink
-from automask_models.refiners.polygon import filled_region
+from automask_models.refiners.polygon import filled_region, polygon_patch
 from automask_models.stages import WeightedStage, WeightOptions
 
 _SURE = 0.5
@@ -96,7 +96,7 @@ class InkRefiner(WeightedStage[InkRefinerOptions]):
     def _patch(self, image: Image, region: Region, network: InkNetwork) -> Patch:
         box, filled = filled_region(region, image=image)
         if region.artefact is not None:  # its detector knows the pixels
-            return Patch(box=box, artefact=filled, score=region.confidence, refiner="polygon")
+            return polygon_patch(region, box, filled)
         ink = network.map_of(image)
         coloured = self._by_colour(image, box, filled, ink) if self._options.by_colour else None
         if coloured is not None:
@@ -109,7 +109,7 @@ class InkRefiner(WeightedStage[InkRefinerOptions]):
         span = span_of(found[_inner(box, window)], filled)
         if span < self._options.min_span:
             note = f"ink: seen in {span:.0%} of the region"
-            return Patch(box=box, artefact=filled, score=region.confidence, refiner="polygon", note=note)
+            return polygon_patch(region, box, filled, note=note)
         closed = self._closed(found, shape, ink)
         score = float(ink.within(window)[found].mean())
         return Patch(box=window, artefact=closed, score=min(1.0, score), refiner=self.name)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.protocols import PromptAnswer
+from automask.protocols import Prompt, PromptAnswer, PromptSession
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask_models.refiners.backends.protocol import UNWANTED, WANTED, Embedding, Prompts, SamBackend
@@ -18,7 +17,7 @@ _DRAWN_LOGIT = 6.0
 _CLOSE_UPS = 4
 
 
-class SamPromptSession:
+class SamPromptSession(PromptSession):
     """An image in front of a network; see `automask.protocols.PromptSession`.
 
     The whole image is encoded at once. What is too small in it is looked at from closer up; the last close-ups are
@@ -37,28 +36,20 @@ class SamPromptSession:
         self._whole = self._encoded(image.box)
         self._close_ups: collections.OrderedDict[Box, Embedding] = collections.OrderedDict()
 
-    def answer(
-        self,
-        *,
-        points: Sequence[tuple[float, float]] = (),
-        wanted: Sequence[bool] = (),
-        box: Box | None = None,
-        drawn: NDArray[np.bool_] | None = None,
-        masked: NDArray[np.bool_] | None = None,
-    ) -> PromptAnswer:
+    def answer(self, prompt: Prompt) -> PromptAnswer:
         """See `automask.protocols.PromptSession`."""
-        drawn_box = Box.of_artefact(drawn) if drawn is not None else None
-        target = box or drawn_box
+        drawn_box = prompt.drawn_box
+        target = prompt.box or drawn_box
         window = self._window(target)
         embedding = self._embedding(window)
-        labels = [WANTED if is_wanted else UNWANTED for is_wanted in wanted]
+        labels = [WANTED if is_wanted else UNWANTED for is_wanted in prompt.wanted]
         masks = None
-        if drawn is not None and drawn_box is not None:
+        if prompt.drawn is not None and drawn_box is not None:
             frame_box = Box(
                 drawn_box.x0 - window.x0, drawn_box.y0 - window.y0, drawn_box.x1 - window.x0, drawn_box.y1 - window.y0
             )
             masks = embedding.frame.prompt_mask(
-                drawn[drawn_box.slices], frame_box, side_px=self._backend.mask_side_px, logit=_DRAWN_LOGIT
+                prompt.drawn[drawn_box.slices], frame_box, side_px=self._backend.mask_side_px, logit=_DRAWN_LOGIT
             )[None]
         origin = np.array([window.x0, window.y0], dtype=np.float32)
         boxes = None
@@ -66,8 +57,8 @@ class SamPromptSession:
             boxes = np.array([target.xyxy], dtype=np.float32) - np.tile(origin, 2)
         prompts = Prompts(
             boxes=boxes,
-            points=np.array([points], dtype=np.float32) - origin if points else None,
-            labels=np.array([labels], dtype=np.int64) if points else None,
+            points=np.array([prompt.points], dtype=np.float32) - origin if prompt.points else None,
+            labels=np.array([labels], dtype=np.int64) if prompt.points else None,
             masks=masks,
         )
         proposals = self._backend.decode(embedding, prompts)
@@ -75,14 +66,8 @@ class SamPromptSession:
         masks_found = [embedding.frame.window_logits(logits, inside) > 0 for logits in proposals.logits[0]]
         artefacts = [_laid_into(found, window, self._image.box.shape) for found in masks_found]
         ious = proposals.ious[0]
-        best = max(range(len(artefacts)), key=lambda i: (_obeyed(artefacts[i], points, wanted), float(ious[i])))
+        best = max(range(len(artefacts)), key=lambda i: (_obeyed(artefacts[i], prompt), float(ious[i])))
         return PromptAnswer(artefacts[best], float(np.clip(ious[best], 0.0, 1.0)), self._name)
-
-    def wrong_part(
-        self, thing: NDArray[np.bool_], point: tuple[float, float], *, wanted: Sequence[tuple[float, float]] = ()
-    ) -> NDArray[np.bool_]:
-        """See `automask.protocols.PromptSession`: the whole thing, since nothing is known of its parts."""
-        return thing
 
     def _window(self, target: Box | None) -> Box:
         """The whole image, or a close-up of what is too small in it."""
@@ -110,6 +95,6 @@ def _laid_into(found: NDArray[np.bool_], window: Box, shape: tuple[int, int]) ->
     return out
 
 
-def _obeyed(artefact: NDArray[np.bool_], points: Sequence[tuple[float, float]], wanted: Sequence[bool]) -> int:
+def _obeyed(artefact: NDArray[np.bool_], prompt: Prompt) -> int:
     """How many clicks an answer does justice to."""
-    return sum(bool(artefact[int(y), int(x)]) is is_wanted for (x, y), is_wanted in zip(points, wanted, strict=True))
+    return sum(bool(artefact[int(y), int(x)]) is is_wanted for (x, y), is_wanted in prompt.clicks)

@@ -21,7 +21,7 @@ from automask_models.refiners.backends.factory import open_backend
 from automask_models.refiners.backends.frame import SquareFrame
 from automask_models.refiners.backends.protocol import WANTED, Prompts, SamBackend
 from automask_models.refiners.cluster import find_ink
-from automask_models.refiners.polygon import filled_region
+from automask_models.refiners.polygon import filled_region, polygon_patch
 from automask_models.refiners.prompts import SamPromptSession
 from automask_models.refiners.views import plan_views
 from automask_models.stages import WeightedStage, WeightOptions
@@ -191,7 +191,7 @@ class SamRefiner(WeightedStage[SamOptions]):
         for index, region in enumerate(regions):
             box, filled = filled_region(region, image=image)
             if region.artefact is not None or region.kind not in self._options.kinds:
-                patches[index] = Patch(box=box, artefact=filled, score=region.confidence, refiner="polygon")
+                patches[index] = polygon_patch(region, box, filled)
             else:
                 tasks[index] = _Task.of(region, box, filled, image=image)
         if tasks:
@@ -273,7 +273,7 @@ class SamRefiner(WeightedStage[SamOptions]):
 
 
 def _polygon(task: _Task, *, note: str) -> Patch:
-    return Patch(box=task.box, artefact=task.filled, score=task.region.confidence, refiner="polygon", note=note)
+    return polygon_patch(task.region, task.box, task.filled, note=note)
 
 
 def _relative(box: Box, *, to: Box) -> Box:

@@ -14,6 +14,9 @@ Fit = Literal["pad", "stretch", "repeat"]
 """How a window that is not square fills the frame, after its long side is fitted: zeros (in normalised values) at the
 right and bottom, both sides stretched, or the last row and column repeated."""
 
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class SquareFrame:
@@ -126,3 +129,15 @@ class SquareFrame:
             borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(sampled, dtype=np.float32)
+
+
+def normalised_square(
+    frame: SquareFrame,
+    pixels: NDArray[np.uint8],
+    *,
+    mean: NDArray[np.float32] = IMAGENET_MEAN,
+    std: NDArray[np.float32] = IMAGENET_STD,
+) -> NDArray[np.float32]:
+    """A window as (1, 3, side, side) float32, normalised per channel (mean and std of values 0..1) and then padded."""
+    values = (frame.resized(pixels).astype(np.float32) / 255.0 - mean) / std
+    return np.ascontiguousarray(frame.square(values).transpose(2, 0, 1)[None], dtype=np.float32)

@@ -12,67 +12,34 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask_models.device import import_torch, select_device, torch_threads
+from automask_models.device import import_torch, select_device
 from automask_models.onnx_session import thread_count
-from automask_models.refiners.backends.frame import SquareFrame
-from automask_models.refiners.backends.onnx import joined, normalised_square, segment_anything_traits
+from automask_models.refiners.backends.frame import SquareFrame, normalised_square
 from automask_models.refiners.backends.protocol import NO_POINT, Embedding, FrameTraits, Prompts, Proposals
+from automask_models.refiners.backends.torch_backend import TorchBackend
 
 _MODEL_OF_WIDTH = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
 _NOT_A_POINT = -1
 
 
-class MetaBackend:
+class MetaBackend(TorchBackend):
     """A `segment_anything.Sam`."""
-
-    def __init__(self, model: Any, *, device: str, threads: int) -> None:  # noqa: ANN401 - untyped library
-        self._model = model
-        self._device = device
-        self._threads = threads
-        self._mask_side_px = int(model.prompt_encoder.mask_input_size[0])
-        self._traits = segment_anything_traits(int(model.image_encoder.img_size))
-
-    @property
-    def traits(self) -> FrameTraits:
-        """See `SamBackend`."""
-        return self._traits
-
-    @property
-    def mask_side_px(self) -> int:
-        """See `SamBackend`."""
-        return self._mask_side_px
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
-        torch = import_torch("The sam refiner")
-        frame = SquareFrame(self._traits.side_px, pixels.shape[1], pixels.shape[0], fit="pad")
-        values = torch.from_numpy(normalised_square(frame, pixels)).to(self._device)
-        with torch.inference_mode(), torch_threads(self._threads):
-            return Embedding(frame=frame, tensors=(self._model.image_encoder(values),))
-
-    def decode(self, embedding: Embedding, prompts: Prompts) -> Proposals:
-        """See `SamBackend`."""
-        batch = self._traits.batch
-        return joined(
-            [
-                self._decode_batch(embedding, prompts.part(start, start + batch))
-                for start in range(0, len(prompts), batch)
-            ]
-        )
+        frame = SquareFrame(self.traits.side_px, pixels.shape[1], pixels.shape[0], fit="pad")
+        with self._inference():
+            tensor = self._model.image_encoder(self._on_device(normalised_square(frame, pixels)))
+        return Embedding(frame=frame, tensors=(tensor,))
 
     def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
-        torch = import_torch("The sam refiner")
-
-        def on_device(values: NDArray[Any]) -> Any:  # noqa: ANN401 - torch is untyped here
-            return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
-
         points = None
         if prompts.points is not None and prompts.labels is not None:
             labels = np.where(prompts.labels == NO_POINT, _NOT_A_POINT, prompts.labels)
-            points = (on_device(embedding.frame.points(prompts.points)), on_device(labels))
-        boxes = None if prompts.boxes is None else on_device(embedding.frame.points(prompts.boxes))
-        masks = None if prompts.masks is None else on_device(prompts.masks[:, None])
-        with torch.inference_mode(), torch_threads(self._threads):
+            points = (self._on_device(embedding.frame.points(prompts.points)), self._on_device(labels))
+        boxes = None if prompts.boxes is None else self._on_device(embedding.frame.points(prompts.boxes))
+        masks = None if prompts.masks is None else self._on_device(prompts.masks[:, None])
+        with self._inference():
             sparse, dense = self._model.prompt_encoder(points=points, boxes=boxes, masks=masks)
             logits, ious = self._model.mask_decoder(
                 image_embeddings=embedding.tensors[0],
@@ -81,7 +48,7 @@ class MetaBackend:
                 dense_prompt_embeddings=dense,
                 multimask_output=True,
             )
-        return Proposals(logits=logits.float().cpu().numpy(), ious=ious.float().cpu().numpy())
+        return self._proposals(logits, ious)
 
 
 def open_meta(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) -> MetaBackend:
@@ -114,7 +81,13 @@ def open_meta(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) 
         ) from error
     for part in (model.image_encoder, model.prompt_encoder, model.mask_decoder):
         part.float().to(device).eval()
-    return MetaBackend(model, device=device, threads=thread_count(runtime))
+    return MetaBackend(
+        model,
+        FrameTraits.segment_anything(int(model.image_encoder.img_size)),
+        mask_side_px=int(model.prompt_encoder.mask_input_size[0]),
+        device=device,
+        threads=thread_count(runtime),
+    )
 
 
 def model_of(state: Mapping[str, Any], path: Path) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
 from automask_models.onnx_session import OnnxSession
-from automask_models.refiners.backends.frame import SquareFrame
+from automask_models.refiners.backends.frame import SquareFrame, normalised_square
 from automask_models.refiners.backends.protocol import (
     NO_POINT,
     Embedding,
@@ -25,8 +25,6 @@ _OURS = {"image_embeddings", "high_res_s1", "high_res_s0", "points", "labels", "
 _SEGMENT_ANYTHING = {"image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input", "orig_im_size"}
 _BOX_CORNERS = (2, 3)
 _NOT_A_POINT = -1
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 
 def open_onnx_pair(path: Path, *, runtime: RuntimeConfig) -> SamBackend:
@@ -76,47 +74,25 @@ def find_pair(path: Path) -> tuple[Path, Path]:
     return encoders[0], decoders[0]
 
 
-class AutomaskOnnxBackend:
+class AutomaskOnnxBackend(SamBackend):
     """Our own export (models/training/README.md): normalises in the graph, takes N prompts of every sort at once."""
 
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
+        super().__init__(FrameTraits.automask(side_px), mask_side_px=cast("int", decoder.inputs["masks"][-1]))
         self._encoder = encoder
         self._decoder = decoder
-        self._mask_side_px = cast("int", decoder.inputs["masks"][-1])
-        # Trained on regions whose short side is 16..200 of 256 frame pixels, best 40..120, and on boxes without clicks.
-        self._traits = FrameTraits(
-            side_px=side_px, min_short_px=32.0, target_short_px=64.0, centre_points=0, max_crops=64, batch=16
-        )
-
-    @property
-    def traits(self) -> FrameTraits:
-        """See `SamBackend`."""
-        return self._traits
-
-    @property
-    def mask_side_px(self) -> int:
-        """See `SamBackend`."""
-        return self._mask_side_px
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
-        frame = SquareFrame(self._traits.side_px, pixels.shape[1], pixels.shape[0], fit="repeat")
+        frame = SquareFrame(self.traits.side_px, pixels.shape[1], pixels.shape[0], fit="repeat")
         square = frame.square(frame.resized(pixels).astype(np.float32))
         outputs = self._encoder.run({"pixels": np.ascontiguousarray(square.transpose(2, 0, 1)[None])})
         names = ("image_embeddings", "high_res_s1", "high_res_s0")
         return Embedding(frame=frame, tensors=tuple(outputs[name] for name in names))
 
-    def decode(self, embedding: Embedding, prompts: Prompts) -> Proposals:
-        """See `SamBackend`."""
-        batch = self._traits.batch
-        parts = [
-            self._decode_batch(embedding, prompts.part(start, start + batch)) for start in range(0, len(prompts), batch)
-        ]
-        return joined(parts)
-
     def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
         image_embeddings, high_res_s1, high_res_s0 = cast("tuple[NDArray[np.float32], ...]", embedding.tensors)
-        count, side = len(prompts), self._mask_side_px
+        count, side = len(prompts), self.mask_side_px
         if prompts.points is not None and prompts.labels is not None:
             points, labels = embedding.frame.points(prompts.points), prompts.labels
         else:
@@ -144,56 +120,42 @@ class AutomaskOnnxBackend:
         )
 
 
-class SegmentAnythingOnnxBackend:
+class SegmentAnythingOnnxBackend(SamBackend):
     """The layout of segment-anything's `export_onnx_model.py`: one prompt per call, boxes as corner points."""
 
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
+        traits = FrameTraits.segment_anything(side_px, batch=1)
+        super().__init__(traits, mask_side_px=cast("int", decoder.inputs["mask_input"][-1]))
         self._encoder = encoder
         self._decoder = decoder
-        self._mask_side_px = cast("int", decoder.inputs["mask_input"][-1])
-        self._traits = segment_anything_traits(side_px)
-
-    @property
-    def traits(self) -> FrameTraits:
-        """See `SamBackend`."""
-        return self._traits
-
-    @property
-    def mask_side_px(self) -> int:
-        """See `SamBackend`."""
-        return self._mask_side_px
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
-        frame = SquareFrame(self._traits.side_px, pixels.shape[1], pixels.shape[0], fit="pad")
+        frame = SquareFrame(self.traits.side_px, pixels.shape[1], pixels.shape[0], fit="pad")
         name = next(iter(self._encoder.inputs))
         (value,) = self._encoder.run({name: normalised_square(frame, pixels)}).values()
         return Embedding(frame=frame, tensors=(value,))
 
-    def decode(self, embedding: Embedding, prompts: Prompts) -> Proposals:
-        """See `SamBackend`."""
-        return joined([self._decode_one(embedding, prompts.part(i, i + 1)) for i in range(len(prompts))])
-
-    def _decode_one(self, embedding: Embedding, prompt: Prompts) -> Proposals:
+    def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
         coordinates, labels = [], []
-        if prompt.points is not None and prompt.labels is not None:
-            coordinates.append(embedding.frame.points(prompt.points[0]))
-            labels.append(np.where(prompt.labels[0] == NO_POINT, _NOT_A_POINT, prompt.labels[0]))
-        if prompt.boxes is not None:
-            coordinates.append(embedding.frame.points(prompt.boxes[0]).reshape(2, 2))
+        if prompts.points is not None and prompts.labels is not None:
+            coordinates.append(embedding.frame.points(prompts.points[0]))
+            labels.append(np.where(prompts.labels[0] == NO_POINT, _NOT_A_POINT, prompts.labels[0]))
+        if prompts.boxes is not None:
+            coordinates.append(embedding.frame.points(prompts.boxes[0]).reshape(2, 2))
             labels.append(np.array(_BOX_CORNERS))
         else:
             coordinates.append(np.zeros((1, 2), dtype=np.float32))
             labels.append(np.array([_NOT_A_POINT]))
-        side = self._mask_side_px
-        masks = prompt.masks if prompt.masks is not None else np.zeros((1, side, side), dtype=np.float32)
+        side = self.mask_side_px
+        masks = prompts.masks if prompts.masks is not None else np.zeros((1, side, side), dtype=np.float32)
         outputs = self._decoder.run(
             {
                 "image_embeddings": cast("NDArray[np.float32]", embedding.tensors[0]),
                 "point_coords": np.concatenate(coordinates)[None].astype(np.float32),
                 "point_labels": np.concatenate(labels)[None].astype(np.float32),
                 "mask_input": masks[None],
-                "has_mask_input": np.array([float(prompt.masks is not None)], dtype=np.float32),
+                "has_mask_input": np.array([float(prompts.masks is not None)], dtype=np.float32),
                 # Only the low-resolution masks are used; this keeps the graph from enlarging them for nothing.
                 "orig_im_size": np.array([side, side], dtype=np.float32),
             }
@@ -202,37 +164,6 @@ class SegmentAnythingOnnxBackend:
             logits=np.asarray(outputs["low_res_masks"], dtype=np.float32),
             ious=np.asarray(outputs["iou_predictions"], dtype=np.float32),
         )
-
-
-def segment_anything_traits(side_px: int, *, fast: bool = False) -> FrameTraits:
-    """What networks of Meta's recipe like; encoding costs them seconds on a CPU, so few close-ups."""
-    return FrameTraits(
-        side_px=side_px,
-        min_short_px=side_px * 24 / 1024,
-        target_short_px=side_px * 96 / 1024,
-        centre_points=3,
-        max_crops=16 if fast else 8,
-        batch=8,
-    )
-
-
-def normalised_square(
-    frame: SquareFrame,
-    pixels: NDArray[np.uint8],
-    *,
-    mean: NDArray[np.float32] = IMAGENET_MEAN,
-    std: NDArray[np.float32] = IMAGENET_STD,
-) -> NDArray[np.float32]:
-    """A window as (1, 3, side, side) float32, normalised per channel (mean and std of values 0..1) and then padded."""
-    values = (frame.resized(pixels).astype(np.float32) / 255.0 - mean) / std
-    return np.ascontiguousarray(frame.square(values).transpose(2, 0, 1)[None], dtype=np.float32)
-
-
-def joined(parts: list[Proposals]) -> Proposals:
-    """Batches of answers as one."""
-    return Proposals(
-        logits=np.concatenate([part.logits for part in parts]), ious=np.concatenate([part.ious for part in parts])
-    )
 
 
 def _frame_side(encoder: OnnxSession, path: Path) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,33 @@ class FrameTraits:
     centre_points: int
     max_crops: int
     batch: int
+
+    @classmethod
+    def segment_anything(cls, side_px: int, *, fast: bool = False, batch: int = 8) -> FrameTraits:
+        """What networks of Meta's recipe like; encoding costs them seconds on a CPU, so few close-ups."""
+        return cls(
+            side_px=side_px,
+            min_short_px=side_px * 24 / 1024,
+            target_short_px=side_px * 96 / 1024,
+            centre_points=3,
+            max_crops=16 if fast else 8,
+            batch=batch,
+        )
+
+    @classmethod
+    def automask(cls, side_px: int) -> FrameTraits:
+        """What networks of our own recipe (models/training/README.md) like: many cheap close-ups, boxes without clicks.
+
+        They are trained on regions whose short side is 1/16 to 4/5 of the frame, best 1/6 to 1/2.
+        """
+        return cls(
+            side_px=side_px,
+            min_short_px=side_px / 8,
+            target_short_px=side_px / 4,
+            centre_points=0,
+            max_crops=64,
+            batch=16,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,23 +130,30 @@ class Proposals:
             raise ValueError(f"logits {self.logits.shape} and ious {self.ious.shape} do not go together")
 
 
-class SamBackend(Protocol):
-    """A loaded network. One thread at a time."""
+class SamBackend(ABC):
+    """A loaded network. One thread at a time.
 
-    @property
-    def traits(self) -> FrameTraits:
-        """What it likes to be given."""
-        ...
+    Args:
+        traits: What it likes to be given.
+        mask_side_px: Side of its mask prompt.
+    """
 
-    @property
-    def mask_side_px(self) -> int:
-        """Side of its mask prompt."""
-        ...
+    def __init__(self, traits: FrameTraits, *, mask_side_px: int) -> None:
+        self.traits = traits
+        self.mask_side_px = mask_side_px
 
+    @abstractmethod
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """Encode a window, (H, W, 3) uint8 RGB, of any size."""
-        ...
 
     def decode(self, embedding: Embedding, prompts: Prompts) -> Proposals:
-        """Answer prompts about an encoded window, in batches of its own choice."""
-        ...
+        """Answer prompts about an encoded window."""
+        size = self.traits.batch
+        parts = [self._decode_batch(embedding, prompts.part(at, at + size)) for at in range(0, len(prompts), size)]
+        return Proposals(
+            logits=np.concatenate([part.logits for part in parts]), ious=np.concatenate([part.ious for part in parts])
+        )
+
+    @abstractmethod
+    def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
+        """Answer at most `traits.batch` prompts at once."""

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask_models.device import import_torch, select_device, torch_threads
+from automask_models.device import import_torch, select_device
 from automask_models.onnx_session import thread_count
-from automask_models.refiners.backends.frame import Fit, SquareFrame
-from automask_models.refiners.backends.onnx import (
+from automask_models.refiners.backends.frame import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    joined,
+    Fit,
+    SquareFrame,
     normalised_square,
-    segment_anything_traits,
 )
 from automask_models.refiners.backends.protocol import NO_POINT, Embedding, FrameTraits, Prompts, Proposals
+from automask_models.refiners.backends.torch_backend import TorchBackend
 
 _CLASSES = {
     "sam": "SamModel",
@@ -37,76 +37,37 @@ _CLASSES = {
 _PADDED = {"sam", "sam_hq"}
 
 
-class TransformersBackend:
+class TransformersBackend(TorchBackend):
     """A `transformers` model of one of the families, from a local folder."""
 
     def __init__(self, model: Any, *, family: str, folder: Path, device: str, threads: int) -> None:  # noqa: ANN401
-        self._model = model
-        self._family = family
-        self._device = device
-        self._threads = threads
         prompt_encoder = model.config.prompt_encoder_config
-        side_px = _side(prompt_encoder.image_size)
-        patch_px = _side(prompt_encoder.patch_size)
-        self._mask_side_px = 4 * (side_px // patch_px)
+        side_px, patch_px = _side(prompt_encoder.image_size), _side(prompt_encoder.patch_size)
         self._multimask = model.config.mask_decoder_config.num_multimask_outputs > 1
-        if not self._multimask:
+        self._fit: Fit = "pad" if family in _PADDED else "stretch"
+        traits = FrameTraits.segment_anything(side_px, fast="edgetam" in family)
+        if not self._multimask:  # one mask token is our own recipe
+            self._fit = "repeat"
+            traits = FrameTraits.automask(side_px)
             # In eval mode it would replace an unstable single mask by the best of several that this model lacks.
             model.mask_decoder.dynamic_multimask_via_stability = False
+        super().__init__(model, traits, mask_side_px=4 * (side_px // patch_px), device=device, threads=threads)
+        self._family = family
         self._mean, self._std = _normalisation(folder)
-        self._traits = segment_anything_traits(side_px, fast="edgetam" in family)
-        self._fit: Fit = "pad" if family in _PADDED else "stretch"
-        if not self._multimask:
-            # One mask token is our own recipe (models/training/README.md): cheap close-ups, no clicks with boxes.
-            self._fit = "repeat"
-            self._traits = FrameTraits(
-                side_px=side_px,
-                min_short_px=side_px / 8,
-                target_short_px=side_px / 4,
-                centre_points=0,
-                max_crops=64,
-                batch=16,
-            )
-
-    @property
-    def traits(self) -> FrameTraits:
-        """See `SamBackend`."""
-        return self._traits
-
-    @property
-    def mask_side_px(self) -> int:
-        """See `SamBackend`."""
-        return self._mask_side_px
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
-        torch = import_torch("The sam refiner")
-        frame = SquareFrame(self._traits.side_px, pixels.shape[1], pixels.shape[0], fit=self._fit)
-        values = torch.from_numpy(normalised_square(frame, pixels, mean=self._mean, std=self._std))
-        with torch.inference_mode(), torch_threads(self._threads):
-            found = self._model.get_image_embeddings(values.to(self._device))
+        frame = SquareFrame(self.traits.side_px, pixels.shape[1], pixels.shape[0], fit=self._fit)
+        values = normalised_square(frame, pixels, mean=self._mean, std=self._std)
+        with self._inference():
+            found = self._model.get_image_embeddings(self._on_device(values))
         # Sam: one tensor. SamHQ: a pair (embedding, list of intermediate ones). Sam2 and EdgeTam: a list of levels.
         return Embedding(frame=frame, tensors=tuple(found) if isinstance(found, (tuple, list)) else (found,))
 
-    def decode(self, embedding: Embedding, prompts: Prompts) -> Proposals:
-        """See `SamBackend`."""
-        batch = self._traits.batch
-        return joined(
-            [
-                self._decode_batch(embedding, prompts.part(start, start + batch))
-                for start in range(0, len(prompts), batch)
-            ]
-        )
-
     def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
-        torch = import_torch("The sam refiner")
         count = len(prompts)
         if not self._multimask:
             prompts = _with_fixed_tokens(prompts)
-
-        def on_device(values: NDArray[Any]) -> Any:  # noqa: ANN401 - torch is untyped here
-            return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
-
         # Prompts go along the batch axis, one each: the models add a mask prompt per image, not per prompt.
         arguments: dict[str, Any] = {"multimask_output": self._multimask}
         if self._family == "sam_hq":
@@ -117,16 +78,15 @@ class TransformersBackend:
         else:
             arguments["image_embeddings"] = _repeated(list(embedding.tensors), count)
         if prompts.boxes is not None:
-            arguments["input_boxes"] = on_device(embedding.frame.points(prompts.boxes)[:, None])
+            arguments["input_boxes"] = self._on_device(embedding.frame.points(prompts.boxes)[:, None])
         if prompts.points is not None and prompts.labels is not None:
-            arguments["input_points"] = on_device(embedding.frame.points(prompts.points)[:, None])
-            arguments["input_labels"] = on_device(prompts.labels[:, None])
+            arguments["input_points"] = self._on_device(embedding.frame.points(prompts.points)[:, None])
+            arguments["input_labels"] = self._on_device(prompts.labels[:, None])
         if prompts.masks is not None:
-            arguments["input_masks"] = on_device(prompts.masks[:, None])
-        with torch.inference_mode(), torch_threads(self._threads):
+            arguments["input_masks"] = self._on_device(prompts.masks[:, None])
+        with self._inference():
             output = self._model(**arguments)
-        logits = output.pred_masks[:, 0].float().cpu().numpy()
-        return Proposals(logits=logits, ious=output.iou_scores[:, 0].float().cpu().numpy())
+        return self._proposals(output.pred_masks[:, 0], output.iou_scores[:, 0])
 
 
 def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) -> TransformersBackend:

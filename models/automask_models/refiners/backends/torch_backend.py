@@ -1,0 +1,35 @@
+"""What the backends that run on torch share: tensors there and back, on one device with a number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automask_models.device import import_torch, torch_threads
+from automask_models.refiners.backends.protocol import FrameTraits, Proposals, SamBackend
+
+
+class TorchBackend(SamBackend):
+    """A torch module on a device, in evaluation mode."""
+
+    def __init__(self, model: Any, traits: FrameTraits, *, mask_side_px: int, device: str, threads: int) -> None:  # noqa: ANN401 - untyped library
+        super().__init__(traits, mask_side_px=mask_side_px)
+        self._model = model
+        self._device = device
+        self._threads = threads
+
+    def _on_device(self, values: NDArray[Any]) -> Any:  # noqa: ANN401 - torch is untyped here
+        return import_torch("The sam refiner").from_numpy(np.ascontiguousarray(values)).to(self._device)
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        with import_torch("The sam refiner").inference_mode(), torch_threads(self._threads):
+            yield
+
+    @staticmethod
+    def _proposals(logits: Any, ious: Any) -> Proposals:  # noqa: ANN401 - torch tensors
+        return Proposals(logits=logits.float().cpu().numpy(), ious=ious.float().cpu().numpy())
