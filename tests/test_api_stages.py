@@ -109,7 +109,7 @@ def test_what_is_not_loaded_is_refused_with_what_is(client, given, advice):
 def test_the_models_list_what_can_be_chosen(client):
     models = client.get("/v1/models").json()
     assert [stage["name"] for stage in models["detectors"]] == ["edges"]
-    assert [stage["name"] for stage in models["more_detectors"]] == ["ink"]
+    assert [stage["name"] for stage in models["more_detectors"]] == ["ink", "ground"]
     assert [stage["name"] for stage in models["more_refiners"]] == ["cluster"]
 
 

@@ -64,7 +64,7 @@ def test_regions_below_the_accepted_confidence_are_only_proposed():
 @pytest.mark.parametrize("kind", Kind)
 def test_what_says_that_it_is_proposed_is_not_drawn_whatever_is_accepted(kind):
     asked = dataclasses.replace(region(kind, confidence=1.0), proposed=True)
-    everything = PolicyConfig.model_validate({each.value: {"accept": 0.0} for each in Kind})
+    everything = PolicyConfig.model_validate({each.value: {"action": "mask", "accept": 0.0} for each in Kind})
     assert is_drawn(region(kind, confidence=0.0), everything)
     assert not is_drawn(asked, everything)
     assert render([(asked, patch())], policy=everything).masked_share == 0

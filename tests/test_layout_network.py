@@ -42,12 +42,16 @@ def test_it_is_small_and_means_what_it_was_trained_for():
 
 @pytest.mark.parametrize("kind", SEEN)
 def test_it_sees_a_frame_and_the_picture_in_it(network: LayoutNetwork, kind: str):
-    for seed in range(3):
+    frames, pictures = [], []
+    for seed in range(10):
         framed = BORDERS[kind](scene(360, 480, seed=seed), np.random.default_rng(seed))
         found = network.look(framed.pixels)
         truth = found.share_of(framed.truth > 0)
-        assert found.frame[truth > 0.95].mean() > 0.6
-        assert found.frame[truth < 0.05].mean() < 0.25
+        frames.append(float(found.frame[truth > 0.95].mean()))
+        pictures.append(float(found.frame[truth < 0.05].mean()))
+    assert np.mean(frames) > 0.8, np.round(frames, 2)
+    assert sum(frame < 0.6 for frame in frames) <= 1, np.round(frames, 2)
+    assert max(pictures) < 0.25, np.round(pictures, 2)
 
 
 def test_it_sees_no_frame_in_scenes_that_only_look_framed(network: LayoutNetwork):
