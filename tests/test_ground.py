@@ -58,7 +58,7 @@ def test_ten_product_pictures(detector):
     assert np.mean(lost) <= 0.02, np.round(lost, 3)
 
 
-DARK_BARS = pytest.mark.xfail(reason="bars beside a dark picture pass for its ground; they are drawn as frame", strict=True)
+DARK_BARS = pytest.mark.xfail(reason="bars beside a dark picture pass for its ground", strict=True)
 
 
 @pytest.mark.parametrize("name", ["cat.jpg", "coffee.jpg", pytest.param("rocket.jpg", marks=DARK_BARS), "snapshot.jpg"])
