@@ -59,6 +59,7 @@ def test_kept_ground_is_listed_and_masked_by_its_switch_alone(context, grounded)
         reviewer.saved()
         assert (stored_levels(grounded, "cat.jpg") == 255).all()
 
+        page.locator("#more-filters summary").click()
         page.locator("#kind").select_option("none")
         reviewer.settle()
         assert page.locator(".strip-row", has_text="cat.jpg").count() == 1, "nothing else was found on it"
