@@ -151,18 +151,7 @@ class UploadDecoder:
         task = self._next_quick()
         if task is None:
             return False
-        try:
-            answer = self._quick_lane.answer(task.question, min(_QUICK_S, self._seconds), self._memory_bytes)
-        except ProcessEnded as ended:
-            if ended.is_overtime and self._seconds > _QUICK_S and not task.question.only_size:
-                with self._condition:
-                    self._put_slow(task)
-            else:
-                _fail(task, self._error_of(ended, task.question))
-        except ImageError as error:
-            _fail(task, self._as_limit(error, task.question))
-        else:
-            _succeed(task, answer)
+        self._answer(task, self._quick_lane, seconds=min(_QUICK_S, self._seconds))
         return True
 
     def _next_quick(self) -> _Task | None:
@@ -194,15 +183,23 @@ class UploadDecoder:
         if task is None:
             return False
         task.future.add_done_callback(self._end_if_cancelled)
+        self._answer(task, self._slow_lane, seconds=self._seconds)
+        return True
+
+    def _answer(self, task: _Task, lane: _Lane, *, seconds: float) -> None:
+        """Have a lane answer; what the quick one has no time for, though it may take longer, goes to the slow one."""
         try:
-            answer = self._slow_lane.answer(task.question, self._seconds, self._memory_bytes)
+            answer = lane.answer(task.question, seconds, self._memory_bytes)
         except ProcessEnded as ended:
-            _fail(task, self._error_of(ended, task.question))
+            if ended.is_overtime and seconds < self._seconds and not task.question.only_size:
+                with self._condition:
+                    self._put_slow(task)
+            else:
+                _fail(task, self._error_of(ended, task.question))
         except ImageError as error:
             _fail(task, self._as_limit(error, task.question))
         else:
             _succeed(task, answer)
-        return True
 
     def _next_slow(self) -> _Task | None:
         with self._condition:
