@@ -111,6 +111,18 @@ class WeightedStage(Generic[WeightOptionsT]):
     def _missing(cls, name_or_path: str) -> WeightsError:
         return missing_weights(name_or_path, stage=f"The {cls.name} {cls.role}", advice=cls.weights_advice)
 
+    def _notice_without_weights(
+        self, network: str, consequence: str, *, code: str = "weights-missing", otherwise: str = ""
+    ) -> Sequence[Issue]:
+        """That the optional weights of a kind of network are missing, if so, what follows, and what to do about it."""
+        if self._weights is not None:
+            return ()
+        message = (
+            f"No {network} weights ({self._options.weights}) on this machine: {consequence}. "
+            f"Give some with `--option {self.name}.weights=FILE`{otherwise}."
+        )
+        return (Issue(stage=self.name, code=code, message=message),)
+
     @property
     def model_sha256s(self) -> tuple[str, ...]:
         """Hashes of models that come with the code and that results depend on."""

@@ -96,16 +96,7 @@ class EdgesDetector(WeightedStage[EdgesOptions]):
     @property
     def notices(self) -> Sequence[Issue]:
         """That there are no weights, if so."""
-        if self._weights is not None:
-            return ()
-        return (
-            Issue(
-                stage=self.name,
-                code="layout-missing",
-                message=f"No layout weights ({self._options.weights}) on this machine: frames are judged by their "
-                "edges alone. Give some with `--option edges.weights=FILE`.",
-            ),
-        )
+        return self._notice_without_weights("layout", "frames are judged by their edges alone", code="layout-missing")
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

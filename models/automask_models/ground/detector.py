@@ -61,16 +61,7 @@ class GroundDetector(WeightedStage[GroundOptions]):
     @property
     def notices(self) -> Sequence[Issue]:
         """That there are no weights, if so."""
-        if self._weights is not None:
-            return ()
-        return (
-            Issue(
-                stage=self.name,
-                code="weights-missing",
-                message=f"No layout weights ({self._options.weights}) on this machine: plain ground is not looked for. "
-                "Give some with `--option ground.weights=FILE`.",
-            ),
-        )
+        return self._notice_without_weights("layout", "plain ground is not looked for")
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

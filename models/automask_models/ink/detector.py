@@ -79,15 +79,8 @@ class InkDetector(WeightedStage[InkOptions]):
     @property
     def notices(self) -> Sequence[Issue]:
         """That there are no weights, if so."""
-        if self._weights is not None:
-            return ()
-        return (
-            Issue(
-                stage=self.name,
-                code="weights-missing",
-                message=f"No ink weights ({self._options.weights}) on this machine: marks that cannot be read are not "
-                "looked for. Give some with `--option ink.weights=FILE`, or leave the detector out.",
-            ),
+        return self._notice_without_weights(
+            "ink", "marks that cannot be read are not looked for", otherwise=", or leave the detector out"
         )
 
     def load(self) -> None:
