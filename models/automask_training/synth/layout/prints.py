@@ -58,12 +58,7 @@ def drawing_on_paper(picture: Pixels, rng: Rng) -> Framed:
     strokes = np.clip(rng.uniform(0.5, 1.0) + rng.uniform(0, 0.35) * rng.normal(0, 1, own.shape[:2]), 0, 1)[..., None]
     mixed = own * drawn / 255 if rng.random() < 0.6 else own * (1 - strokes) + drawn * strokes
     framed = surrounded(np.clip(mixed, 0, 255).astype(np.uint8), margins, sheet)
-    if rng.random() < 0.5:
-        _ragged(rng, framed, margins, sheet)
-    if rng.random() < 0.7:
-        _key_line(rng, framed, margins)
-    _signed(rng, framed, bottom)
-    return framed
+    return _finished(rng, framed, margins, sheet, ragged=0.5, key_line=0.7)
 
 
 def screen_print(picture: Pixels, rng: Rng) -> Framed:
@@ -85,21 +80,24 @@ def screen_print(picture: Pixels, rng: Rng) -> Framed:
     worn = 1 + rng.uniform(0, 0.12) * (clouds(rng, *size)[..., None] - 0.5)
     sheet = np.clip(margin * worn + rng.normal(0, rng.uniform(0, 4), (*size, 1)), 0, 255).astype(np.uint8)
     framed = surrounded(printed, margins, sheet)
-    if rng.random() < 0.6:
+    return _finished(rng, framed, margins, sheet, ragged=0.6, key_line=0.3)
+
+
+def _finished(
+    rng: Rng, framed: Framed, margins: tuple[int, int, int, int], sheet: Pixels, *, ragged: float, key_line: float
+) -> Framed:
+    """With a ragged edge and a key line, each in some, and number and name below the picture in others."""
+    if rng.random() < ragged:
         _ragged(rng, framed, margins, sheet)
-    if rng.random() < 0.3:
+    if rng.random() < key_line:
         _key_line(rng, framed, margins)
-    _signed(rng, framed, bottom)
-    return framed
-
-
-def _signed(rng: Rng, framed: Framed, bottom_px: int) -> None:
-    """Number and name below the picture, in some."""
+    bottom_px = margins[3]
     height_px, width_px = framed.truth.shape
     if bottom_px > 14 and rng.random() < 0.35:
         tall = max(5, bottom_px // 4)
         x = int(rng.integers(width_px // 10, width_px // 2))
         letters(rng, framed.pixels, x, height_px - bottom_px + tall, width_px // 3, tall, (70, 70, 75))
+    return framed
 
 
 def sheet_on_table(picture: Pixels, rng: Rng) -> Framed:
