@@ -137,11 +137,12 @@ def read_stores(
                     source=source,
                     image_id=image.name,
                     features=image_features(shown, mask, config.policy, confirmed=confirmed),
-                    score=score_mask(mask.levels, _levels(truth)),
+                    score=score_mask(mask.levels, truth_levels(truth)),
                 )
 
 
-def _levels(truth: Path | None) -> NDArray[np.uint8] | None:
+def truth_levels(truth: Path | None) -> NDArray[np.uint8] | None:
+    """(H, W) uint8 levels of a truth of a manifest, or None where there is none."""
     if truth is None:
         return None
     with PillowImage.open(truth) as picture:

@@ -53,25 +53,32 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
+class Picture:
+    """A picture, its truth as a manifest has it (None: nothing is unwanted), and the collection it comes from."""
+
     image: Image
     truth: NDArray[np.uint8] | None
     source: str
 
 
-def pictures(materials: Path, *, synthesized: int, backgrounds: int) -> Iterator[_Picture]:
+def pictures(materials: Path, *, synthesized: int, backgrounds: int) -> Iterator[Picture]:
     """Synthesized pictures on held-out backgrounds, then backgrounds, spread evenly over the collection."""
     synthesizer = Synthesizer(materials, seed=_SEED, size_px=768, split="val")
     for number in range(synthesized):
         made = synthesizer.sample(number)
         truth = made.artefact(("text", "watermark")).astype(np.uint8) * np.uint8(255)
         truth[made.artefact(("frame",)) & (truth == 0)] = 128
-        yield _Picture(Image(id=f"synthesized/{number}", pixels=made.pixels), truth, "synthesized")
+        yield Picture(Image(id=f"synthesized/{number}", pixels=made.pixels), truth, "synthesized")
+    yield from free_pictures(materials, count=backgrounds)
+
+
+def free_pictures(materials: Path, *, count: int) -> Iterator[Picture]:
+    """Backgrounds as they are, spread evenly over the collection; whatever is found in them is false."""
     found = MaterialIndex.read(materials).backgrounds
-    for each in found[:: max(1, len(found) // max(1, backgrounds))][:backgrounds]:
+    for each in found[:: max(1, len(found) // max(1, count))][:count]:
         with PillowImage.open(materials / each.file) as opened:
             pixels = np.asarray(opened.convert("RGB"), dtype=np.uint8)
-        yield _Picture(Image(id=each.file, pixels=pixels), None, "background")
+        yield Picture(Image(id=each.file, pixels=pixels), None, "background")
 
 
 def label_group(group: InkGroup, ink: InkMap, truth: NDArray[np.uint8] | None) -> bool | None:

@@ -8,20 +8,19 @@ what they keep and draw, each source by a fit without it, and on sources that no
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from automask.bench.manifest import ManifestEntry, read_manifest
+from automask.bench.manifest import read_manifest
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError, InputError
+from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink.confidence import DRAWN, LARGE_SHARE, InkModel, large_group_features
 from automask_models.ink.groups import groups_of
@@ -29,47 +28,25 @@ from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.text.evidence import LogisticModel
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
-from automask_training.ink_confidence import Finding, fit, label_group
-from automask_training.synth.index import MaterialIndex
+from automask_training.confidence_data import entries_by_source, truth_levels
+from automask_training.ink_confidence import Finding, Picture, fit, free_pictures, label_group
 
 LOGGER = logging.getLogger("automask.training")
-_FREE = "free pictures"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
-    """(H, W, 3) pixels, (H, W) truth or None where everything found is false, and the collection it comes from."""
-
-    pixels: NDArray[np.uint8]
-    truth: NDArray[np.uint8] | None
-    source: str
-
-
-def pictures(manifests: Sequence[Path], materials: Path | None, *, per_source: int, free: int) -> Iterator[_Picture]:
+def pictures(manifests: Sequence[Path], materials: Path | None, *, per_source: int, free: int) -> Iterator[Picture]:
     """Pictures of the manifests with known truth, so many a source, then free ones."""
     for path in manifests:
-        manifest = read_manifest(path)
-        by_source: dict[str, list[ManifestEntry]] = {}
-        for entry in manifest.entries:
-            if entry.truth != "unknown":
-                by_source.setdefault(entry.source, []).append(entry)
-        for source, entries in sorted(by_source.items()):
-            for entry in sorted(entries, key=lambda each: hashlib.sha256(each.image.encode()).digest())[:per_source]:
-                pixels = _read(manifest.root / entry.image, "RGB")
-                truth = None if entry.mask is None else _read(manifest.root / entry.mask, "L")
-                yield _Picture(pixels, truth, source)
+        for source, pairs in entries_by_source(read_manifest(path), most=per_source).items():
+            for image, truth in pairs:
+                with PillowImage.open(image) as opened:
+                    pixels = np.asarray(opened.convert("RGB"), dtype=np.uint8)
+                yield Picture(Image(id=image.name, pixels=pixels), truth_levels(truth), source.partition("-")[2])
     if materials is not None:
-        found = MaterialIndex.read(materials).backgrounds
-        for each in found[:: max(1, len(found) // max(1, free))][:free]:
-            yield _Picture(_read(materials / each.file, "RGB"), None, _FREE)
+        yield from free_pictures(materials, count=free)
 
 
-def _read(path: Path, mode: str) -> NDArray[np.uint8]:
-    with PillowImage.open(path) as opened:
-        return np.asarray(opened.convert(mode), dtype=np.uint8)
-
-
-def collect(found: Iterator[_Picture], *, weights: str, threads: int) -> list[Finding]:
+def collect(found: Iterator[Picture], *, weights: str, threads: int) -> list[Finding]:
     """Large groups of known truth.
 
     Raises:
@@ -83,12 +60,15 @@ def collect(found: Iterator[_Picture], *, weights: str, threads: int) -> list[Fi
     reader = GroupReader.open(bundled_model(RECOGNITION_FILE), runtime=runtime)
     findings = []
     for number, picture in enumerate(found, start=1):
-        ink = network.look(picture.pixels)
+        ink = network.look(picture.image.pixels)
         for group in groups_of(ink):
             truth = label_group(group, ink, picture.truth)
             if group.is_ring or truth is None or group.share_in(ink) < LARGE_SHARE:
                 continue
-            readings = reader.read(picture.pixels, ink, group), reader.read_lines(picture.pixels, ink, group)
+            readings = (
+                reader.read(picture.image.pixels, ink, group),
+                reader.read_lines(picture.image.pixels, ink, group),
+            )
             best = max(readings, key=lambda each: each.evidence)
             findings.append(Finding(large_group_features(group, best), truth, picture.source))
         if number % 20 == 0:
