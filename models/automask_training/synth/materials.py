@@ -1,10 +1,10 @@
 """Collect the material that training images are synthesized from into one folder.
 
-``python -m automask_training.synth.materials OUT --never-train LIST`` downloads what
-``models/training/materials.toml`` lists: Debian packages with apt-get, icons with npm and rsvg-convert. OUT then holds
-``backgrounds/*.jpg``, ``sprites/*.png`` (RGBA figures), ``logos/*.png`` (alpha only), ``marks/*.png`` and
-``frames/*.png`` (RGBA), ``fonts/*`` and ``materials.json``, which lists them with source and licence (`MaterialIndex`).
-Downloads are kept in ``.downloads``.
+``python -m automask_training.synth.materials OUT --never-train LIST`` downloads what ``materials.toml`` beside this
+file lists: Debian packages with apt-get, icons with npm and rsvg-convert. OUT then holds ``backgrounds/*.jpg``,
+``sprites/*.png`` (RGBA figures), ``logos/*.png`` (alpha only), ``marks/*.png`` and ``frames/*.png`` (RGBA),
+``fonts/*`` and ``materials.json``, which lists them with source and licence (`MaterialIndex`). Downloads are kept in
+``.downloads``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from automask_training.synth.index import Face, MaterialIndex, Picture
 from automask_training.synth.scripts import SAMPLES
 
 LOG = logging.getLogger(__name__)
-DEFAULT_RECIPE = Path(__file__).resolve().parents[2] / "training" / "materials.toml"
+DEFAULT_RECIPE = Path(__file__).with_name("materials.toml")
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".svg"})
 # Faces with the letters but without shaping rules draw these scripts as unjoined pieces.
 _SHAPED = {"arabic": frozenset({"arab"}), "devanagari": frozenset({"deva", "dev2", "dev3"})}
@@ -291,7 +291,9 @@ def collect(
 ) -> MaterialIndex:
     """Download and collect everything; see the module docstring for the layout."""
     if not recipe.is_file():
-        raise InputError(f"{recipe} does not exist.", advice="Name models/training/materials.toml with --recipe.")
+        raise InputError(
+            f"{recipe} does not exist.", advice="Leave --recipe out to collect what automask was trained with."
+        )
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         raise InputError(
