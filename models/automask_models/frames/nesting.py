@@ -152,7 +152,6 @@ def _chain(
                     max(
                         nested_confidence(band, outside, extent_px),
                         title_confidence(band, side, outside, bands, extent_px),
-                        plate_confidence(band, outside, extent_px),
                     ),
                     band,
                 )
@@ -249,23 +248,6 @@ def title_confidence(band: Band, side: Side, outside: Sequence[Band], others: Se
         * ramp(band.contrast, 30.0, 60.0)
         * ramp(band.purity, 0.3, 0.4)
         * ramp(band.thickness_px / extent_px, 0.16, 0.1)
-    )
-
-
-def plate_confidence(band: Band, outside: Sequence[Band], extent_px: int) -> float:
-    """How certain it is that a band is a plate let into the border: the border's colour comes back behind it, 0..1."""
-    if not outside or outside[-1].thickness_px <= THIN * extent_px:
-        return 0.0
-    border = outside[-1]
-    step = max(abs(a - b) for a, b in zip(band.beyond_colour, border.colour, strict=True))
-    return (
-        ramp(step, SAME_COLOUR, SAME_COLOUR / 2)
-        * ramp(border.noise, 8.0, 4.0)
-        * ramp(band.support, 0.4, 0.7)
-        * ramp(band.beyond, 0.3, 0.1)
-        * ramp(band.contrast, 12.0, 30.0)
-        * ramp(band.purity, 0.4, 0.6)
-        * ramp(band.thickness_px / extent_px, 0.4, 0.3)
     )
 
 

@@ -54,13 +54,11 @@ class Strip:
     Attributes:
         side: Where it lies.
         box: Its pixels.
-        ink: Share of the strip that is not ground: letters and icons, 0..1.
         confidence: 0..1.
     """
 
     side: Side
     box: Box
-    ink: float
     confidence: float
 
 
@@ -129,7 +127,7 @@ def strip_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Strip | None
         * ramp(depth_px / whole_px, DEEPEST, 0.28)
         * ramp(len(means), SEGMENTS - 3, SEGMENTS - 1)
     )
-    return Strip(side, _box_of(inside, side, depth_px), ink, confidence)
+    return Strip(side, _box_of(inside, side, depth_px), confidence)
 
 
 def _ground(view: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

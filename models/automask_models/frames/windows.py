@@ -1,4 +1,4 @@
-"""The art window of a card: a rectangle of straight edges amid a drawn frame, and the plates that lie over it.
+"""The art window of a card: a rectangle of straight edges amid a drawn frame.
 
 A photograph has straight edges too. A card has four that meet at the corners of one rectangle, as far from the left as
 from the right, and what lies around them is its own mirror image.
@@ -6,8 +6,7 @@ from the right, and what lies around them is its own mirror image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,7 @@ from numpy.typing import NDArray
 from automask.values.geometry import Box
 from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
-from automask_models.frames.nesting import ACCEPT
 from automask_models.frames.picture import detail_of, pictorial
-from automask_models.frames.sides import Side
-from automask_models.frames.strips import strip_at, without
 
 WORK_PX = 448
 """Longest side of the copy that is searched: a rim of three pixels in a scan is still an edge."""
@@ -30,12 +26,11 @@ MIN_LINE = 0.22
 """Share of the height or width from which a line can be a side of the window."""
 OFF_CENTRE = (0.015, 0.04)
 """Distance of the window's middle from the card's, as a share of the width."""
-SUPPORT = (0.55, 0.75)
-"""Support from which a window with plates over it is believed; gems and rounded corners take a part of every side."""
-SUPPORT_OF_NO_PLATE = (0.62, 0.82)
-"""The same for a window without any plate, which may be a door or a lawn in a framed photograph."""
+SUPPORT = (0.62, 0.82)
+"""Support from which a window is believed; with less it may be a door or a lawn in a framed photograph."""
 MIN_WIDTH = 0.5
 MIN_HEIGHT = 0.25
+"""Size of a window as a share of the card: less is a plate or an icon."""
 MIRROR_LEVELS = 18.0
 MIRRORED = (0.45, 0.65)
 """Share of what is around the window that its mirror image repeats within so many levels, when the light that falls off
@@ -50,12 +45,7 @@ CARD_TRUST = 0.75
 MIN_FRAMED = 2
 """Sides on which the image must have a border: otherwise the window may be one in a wall."""
 LARGEST_OUTSIDE = 0.8
-INSETS = (0.0, 0.05)
-"""How much narrower a plate may be than the window, as a share of the window's width on either side."""
-RIMS_PX = (0, 4)
-"""How deep the line around a plate may be."""
-LEAST_INK = 0.01
-"""Share of a plate that is letters: a floor or a wall has none."""
+"""Share of the image around a window: what leaves less than a fifth is no card's picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ class ArtWindow:
     """A window and the evidence for it.
 
     Attributes:
-        box: The picture, without the plates over it.
+        box: The picture.
         confidence: 0..1.
     """
 
@@ -103,11 +93,7 @@ def find_window(pixels: NDArray[np.uint8], *, inside: Box) -> ArtWindow | None:
         * pictorial(detail_of(pixels[box.slices]))
         * ramp(outside_share, LARGEST_OUTSIDE, LARGEST_OUTSIDE - 0.05)
     )
-    if rest * ramp(support, *SUPPORT) >= ACCEPT:
-        cut = _without_plates(pixels, box)
-        if cut != box:
-            return ArtWindow(cut, rest * ramp(support, *SUPPORT))
-    return ArtWindow(box, rest * ramp(support, *SUPPORT_OF_NO_PLATE))
+    return ArtWindow(box, rest * ramp(support, *SUPPORT))
 
 
 def _edges(small: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -213,17 +199,3 @@ def _mirrored(small: NDArray[np.uint8], window: tuple[int, int, int, int]) -> fl
     slope = np.median(values[np.abs(from_middle) > 0.3] / from_middle[np.abs(from_middle) > 0.3][:, None], axis=0)
     rest = np.abs(values - from_middle[:, None] * slope[None]).max(axis=1)
     return float((rest <= MIRROR_LEVELS).mean())
-
-
-def _without_plates(pixels: NDArray[np.uint8], box: Box) -> Box:
-    """The window without lettered plates at its top and bottom."""
-    for side in (Side.BOTTOM, Side.TOP):
-        for inset, rim_px in product(INSETS, RIMS_PX):
-            margin_px = round(inset * box.width_px)
-            inner = Box(box.x0 + margin_px, box.y0 + rim_px, box.x1 - margin_px, box.y1 - rim_px)
-            strip = strip_at(pixels, side, inner)
-            if strip is not None and strip.confidence >= ACCEPT and strip.ink >= LEAST_INK:
-                cut = without(inner, strip)
-                box = replace(box, y0=cut.y0) if side is Side.TOP else replace(box, y1=cut.y1)
-                break
-    return box
