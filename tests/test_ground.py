@@ -72,7 +72,7 @@ def test_an_empty_page_is_no_ground_of_anything(detector, level):
     assert not ground_in(detector, Image("empty", np.full((300, 400, 3), level, np.uint8))).any()
 
 
-def test_transparent_pixels_are_nobodys_ground(detector):
+def test_transparent_pixels_are_not_found_twice(detector):
     picture = product_picture(0)
     alpha = np.full(picture.ground.shape, 255, np.uint8)
     alpha[:100] = 0

@@ -50,7 +50,7 @@ def test_a_refiner_that_does_not_answer_one_to_one_fails_the_image():
     assert not result.patches
 
 
-def test_transparent_pixels_are_a_frame():
+def test_transparent_pixels_around_a_picture_are_a_frame():
     alpha = np.full((64, 96), 255, dtype=np.uint8)
     alpha[:, :10] = 0
     alpha[:, 90:] = 128  # half transparent is still picture
@@ -59,6 +59,25 @@ def test_transparent_pixels_are_a_frame():
     frame = next(region for region in result.regions if region.kind is Kind.FRAME)
     assert frame.source == "alpha"
     assert frame.box.xyxy == (0, 0, 10, 64)
+
+
+@pytest.mark.parametrize("action", ["keep", "mask"])
+def test_transparent_pixels_around_a_thing_cut_out_are_its_ground(action):
+    rows, columns = np.mgrid[:64, :96]
+    is_opaque = ((rows - 32) / 25) ** 2 + ((columns - 48) / 30) ** 2 < 1
+    picture = dataclasses.replace(image(), alpha=np.where(is_opaque, 255, 0).astype(np.uint8))
+    config = PipelineConfig(policy=PolicyConfig.model_validate({"ground": {"action": action}}), review=ReviewConfig(below=0))
+    one = pipeline(config=config)
+    (result,) = one.run([picture])
+    assert [region.kind for region in result.regions if region.source == "alpha"] == [Kind.GROUND]
+    weight = one.render(result).weight
+    assert (weight[columns < 6] == (0 if action == "mask" else 1)).all()
+
+
+def test_nothing_but_transparent_pixels_is_a_frame():
+    picture = dataclasses.replace(image(), alpha=np.zeros((64, 96), dtype=np.uint8))
+    (result,) = pipeline().run([picture])
+    assert next(region for region in result.regions if region.source == "alpha").kind is Kind.FRAME
 
 
 def test_text_is_dropped_on_demand():

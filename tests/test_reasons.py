@@ -97,6 +97,7 @@ def test_words_of_regions():
     assert region_words(frame, CONFIG, [frame, shared]) == "a frame that this image alone shows"
     assert region_words(region(Kind.WATERMARK, closure=0.9), CONFIG) == "a mark repeated all over"
     assert region_words(region(Kind.FRAME, source="alpha"), CONFIG) == "transparent pixels"
+    assert region_words(region(Kind.GROUND, source="alpha"), CONFIG) == "transparent pixels, trained"
 
 
 def test_the_same_in_figures():

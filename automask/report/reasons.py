@@ -111,7 +111,7 @@ def region_words(
     is_shared = TEMPLATE_ATTRIBUTE in region.attributes
     is_doubtful = certainty_of(region, policy) < config.review.below
     match region.kind:
-        case Kind.FRAME if region.source == ALPHA_SOURCE:
+        case Kind.FRAME | Kind.GROUND if region.source == ALPHA_SOURCE:
             words = "transparent pixels"
         case Kind.FRAME:
             alone = "this image alone shows" if any(map(is_frame_template, beside)) else "only this image has"

@@ -21,11 +21,12 @@ from automask.protocols import DatasetDetector, Detector, Refiner, Stage, Weight
 from automask.run.saved_templates import SavedTemplates
 from automask.values.digests import digest
 from automask.values.geometry import Box
+from automask.values.outlines import RECTANGULAR, corners_of
 from automask.values.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 logger = logging.getLogger(__name__)
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Raised with every change of decoding or of this module that alters regions or patches."""
 
 _FATAL = (PluginError, WeightsError)
@@ -179,21 +180,25 @@ class MaskPipeline:
 
 
 def transparent_regions(image: Image) -> list[Region]:
-    """Fully transparent pixels as one frame region: what lies under them is not a picture."""
+    """Fully transparent pixels as one region: around a picture a frame, around a thing cut out the ground it stands on.
+
+    A picture is a rectangle. What is cut out is not, and its ground is kept or masked like any other plain ground.
+    """
     if image.alpha is None:
         return []
     artefact = image.alpha == 0
     box = Box.of_artefact(artefact)
     if box is None:
         return []
+    corners = corners_of(image.alpha >= 128)  # a shadow fades out in a rectangle of its own
     return [
         Region(
-            kind=Kind.FRAME,
+            kind=Kind.FRAME if corners >= RECTANGULAR else Kind.GROUND,
             box=box,
             confidence=1.0,
             source=ALPHA_SOURCE,
             artefact=np.ascontiguousarray(artefact[box.slices]),
-            attributes={"share": float(artefact.mean())},
+            attributes={"share": float(artefact.mean()), "corners": round(corners, 3)},
         )
     ]
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
 from automask.protocols import WeightFile
 from automask.values.geometry import Box
+from automask.values.outlines import RECTANGULAR, corners_of
 from automask.values.types import Image, Issue, Kind, Region
 from automask_models.ground.growing import grown
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
@@ -24,11 +24,6 @@ LEAST_SUBJECT = 0.005
 """Share of the image that something stands on the ground with at least; less is dust on an empty page."""
 WEAK = 0.2
 """Confidence below which it is not even kept: four to one that it is something else."""
-CORNER_SIDES = 32
-"""A corner of the largest thing on the ground is a square of this part of the shorter side of the box around it."""
-RECTANGULAR = 0.7
-"""Share of its four corners that a picture in a frame fills at least: the worst of nine, a snapshot on its card, fills
-.745, and the best of seven telephones and screens on white, with their rounded corners, .65."""
 
 
 class GroundOptions(WeightOptions):
@@ -97,14 +92,14 @@ def ground_of(image: Image, layout: LayoutMap) -> Region | None:
     if found is None:
         return None
     artefact = found.artefact
-    if image.alpha is not None:  # transparent pixels are nobody's ground
+    if image.alpha is not None:  # transparent pixels are known without looking
         artefact = artefact & (image.alpha > 0)
     share = float(np.count_nonzero(artefact)) / artefact.size
     if not LEAST_SHARE <= share <= 1 - LEAST_SUBJECT:
         return None
     cells = layout.share_of(artefact)
     ground, frame = (float((channel * cells).sum() / cells.sum()) for channel in (layout.ground, layout.frame))
-    corners = _corners_of(_largest_piece(~found.on_copy))
+    corners = corners_of(~found.on_copy)
     confidence = min(1.0, ground if corners >= RECTANGULAR else ground + frame)
     box = Box.of_artefact(artefact)
     if confidence < WEAK or box is None:
@@ -122,25 +117,3 @@ def ground_of(image: Image, layout: LayoutMap) -> Region | None:
             "noise_levels": round(found.noise_levels, 2),
         },
     )
-
-
-def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected piece of an (h, w) mask: letters beside a picture are no part of its outline."""
-    import cv2
-
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    if len(stats) == 1:
-        return mask
-    piece: NDArray[np.bool_] = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    return piece
-
-
-def _corners_of(rest: NDArray[np.bool_]) -> float:
-    """Share of the corners of the box around an (h, w) mask that it covers, 0..1."""
-    box = Box.of_artefact(rest)
-    if box is None:
-        return 1.0
-    inside = rest[box.slices]
-    side_px = max(2, round(min(inside.shape) / CORNER_SIDES))
-    rows = inside[:side_px], inside[-side_px:]
-    return float(np.mean([part.mean() for row in rows for part in (row[:, :side_px], row[:, -side_px:])]))
