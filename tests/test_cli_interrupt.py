@@ -104,11 +104,11 @@ def test_one_interrupt_ends_a_run_whose_decoder_does_not(tmp_path):
         "import automask.run.runner as runner\n"
         "from automask.cli import main\n"
         "decode = runner.decode\n"
-        "def slow(file, config):\n"
+        "def slow(file, config, **how):\n"
         f"    if file.id.startswith('{sorted(path.name for path in folder.iterdir())[-1]}'):\n"
         f"        open({str(mark)!r}, 'w').close()\n"
         f"        {BUSY}\n"
-        "    return decode(file, config)\n"
+        "    return decode(file, config, **how)\n"
         "runner.decode = slow\n"
         "main()\n"
     )
