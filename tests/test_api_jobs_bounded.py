@@ -34,13 +34,13 @@ def refused(client, job_id) -> dict[str, str]:
 
 def test_bad_files_cost_a_job_their_own_masks_and_nobody_time(tmp_path):
     """They were decoded by the server itself, without an end: a minute for the slowest."""
-    pixels = encoded(PillowImage.new("RGB", (2600, 2600)), "PNG")
-    with serving(tmp_path, max_decode_s=2.0, reduce_above_megapixels=6.0) as client:
+    pixels = encoded(PillowImage.new("RGB", (5100, 5100)), "PNG")
+    with serving(tmp_path, max_decode_s=1.0) as client:
         job_id = sent(
             client,
             good=png(seed=1),
             scans=scan_bomb(5_000),
-            slow=scan_bomb(99, side_px=2400),
+            slow=scan_bomb(90, side_px=4900),
             large=pixels,
             larger=pixel_bomb(12_000),
             pages=page_bomb(32_000),
