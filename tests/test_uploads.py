@@ -120,8 +120,11 @@ def test_at_most_one_core_decodes(decoder):
 
 
 def state_of(pid) -> str:
-    """R = runs or would, T = stopped, S = waits."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    """R = runs or would, T = stopped, S = waits; nothing of a process that has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
 
 
 @posix
