@@ -298,7 +298,7 @@ def test_an_estimated_template_outlives_its_saved_file(folder, reference, tmp_pa
 
 
 def test_images_that_could_not_be_compared_are_compared_by_the_next_run(folder, reference, tmp_path, monkeypatch):
-    def unreadable(file, config):
+    def unreadable(file, config, **how):
         raise ImageError("Cannot read it: stale file handle.", advice="Try again.")
 
     monkeypatch.setattr(Spool.__init__, "__kwdefaults__", {"most_bytes": 300_000})
