@@ -66,7 +66,9 @@ def test_transparent_pixels_around_a_thing_cut_out_are_its_ground(action):
     rows, columns = np.mgrid[:64, :96]
     is_opaque = ((rows - 32) / 25) ** 2 + ((columns - 48) / 30) ** 2 < 1
     picture = dataclasses.replace(image(), alpha=np.where(is_opaque, 255, 0).astype(np.uint8))
-    config = PipelineConfig(policy=PolicyConfig.model_validate({"ground": {"action": action}}), review=ReviewConfig(below=0))
+    config = PipelineConfig(
+        policy=PolicyConfig.model_validate({"ground": {"action": action}}), review=ReviewConfig(below=0)
+    )
     one = pipeline(config=config)
     (result,) = one.run([picture])
     assert [region.kind for region in result.regions if region.source == "alpha"] == [Kind.GROUND]
