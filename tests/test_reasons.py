@@ -41,7 +41,8 @@ CASES = {
     "Something that may be no watermark.": ([region(Kind.WATERMARK, 0.52)], {}),
     "A mark that repeats across images, not masked until you decide.": ([region(Kind.OVERLAY, 0.42, **SHARED)], {}),
     "Something small near the edge, perhaps text or a mark, was left.": (
-        [region(Kind.WATERMARK, 0.45, box=Box(900, 760, 990, 790))], {}
+        [region(Kind.WATERMARK, 0.45, box=Box(900, 760, 990, 790))],
+        {},
     ),
     "A frame that the layout map takes for picture.": ([region(Kind.FRAME, 0.8, layout_inside=0.3)], {}),
     "62 % of it is masked: little is left to learn from.": ([], {"masked_share": 0.62, "confidence": 0.9}),
@@ -127,7 +128,7 @@ def test_the_same_in_figures():
         result = dataclasses.replace(make_result("a.png"), regions=regions, patches=patches)
         return figures_of(result, config, **{"confidence": 0.9, "masked_share": 0.1, **numbers})
 
-    assert figures() == ("probability of a fine mask 0.90, at least 0.60", "nothing drawn")
+    assert figures() == ("probability of a fine mask 0.90, at least 0.85", "nothing drawn")
     asked = dataclasses.replace(region(Kind.FRAME, 0.97, source="edges"), proposed=True)
     config = PipelineConfig.model_validate(
         {"policy": {"watermark": {"action": "review"}, "overlay": {"action": "keep"}}}
@@ -135,7 +136,7 @@ def test_the_same_in_figures():
     mark, text = region(Kind.WATERMARK, 0.8), region(confidence=0.51, text="SALE")
     kept = region(Kind.OVERLAY, 0.5)
     assert figures(asked, mark, text, kept, config=config, confidence=0.3, masked_share=0.625) == (
-        "probability of a fine mask 0.30, under 0.60",
+        "probability of a fine mask 0.30, under 0.85",
         "62 % of the image is masked",
         "drawn: watermark 0.80 of test, text 0.51 \u201cSALE\u201d of test",
         "drawn in doubt: text 0.51 \u201cSALE\u201d of test",

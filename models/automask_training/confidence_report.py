@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from automask.bench.tables import calibration_table, markdown_table
 from automask.mask.confidence.calibration import calibrate, calibration_error, equal_weights, queue_capture, reliability
-from automask_training.confidence import MOST_PASSED, THRESHOLDS, CheckedFit, Outcome, Rows
+from automask_training.confidence_fit import MOST_PASSED, THRESHOLDS, CheckedFit, Outcome, Rows
 
 
 def report(rows: Rows, checked: CheckedFit) -> str:
@@ -55,7 +55,7 @@ def report(rows: Rows, checked: CheckedFit) -> str:
             "Each source judged by a fit without it:",
             calibration_table(calibrations),
             f"A person is asked below {checked.below:.2f}, the lowest of these at which, of the images that the fit "
-            f"used, at most {MOST_PASSED:.0%} are bad and pass unasked:",
+            f"used, at most {MOST_PASSED:.1%} are bad and pass unasked:",
             markdown_table(["below", *counted], thresholds),
             f"At {checked.below:.2f}, left out and in sample:",
             markdown_table(["set", "n", "bad", *counted, *(f"{name}, in sample" for name in counted)], outcomes),
