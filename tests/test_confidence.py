@@ -123,6 +123,27 @@ def test_a_person_is_asked_about_what_only_a_person_can_say():
     assert verdict(covered) is Verdict.AUTO, "it changes nothing"
 
 
+def test_of_a_large_image_a_part_of_the_pixels_tells_enough():
+    """Nothing lies on the grid of the pixels that are looked at; the same things on a twelfth of the area do."""
+
+    def features(scale):
+        boxes = Box(7, 11, 304, 47), Box(201, 301, 333, 353), Box(5, 401, 400, 433)
+        result = result_of(
+            *(
+                (kind, Box(*(value * scale + scale // 2 for value in box.xyxy)), confidence, "rapidocr")
+                for kind, confidence, box in zip(
+                    (Kind.TEXT, Kind.WATERMARK, Kind.TEXT), (0.8, 0.7, 0.4), boxes, strict=True
+                )
+            )
+        )
+        regions = tuple(dataclasses.replace(each, attributes={"letters_share": 0.1}) for each in result.regions)
+        result = dataclasses.replace(result, regions=regions, width_px=500 * scale, height_px=500 * scale)
+        mask = draw(result, PipelineConfig.model_validate({"render": {"growth_cells": 0}})).mask
+        return image_features(result, mask, PolicyConfig())
+
+    assert features(7) == pytest.approx(features(1), rel=0.02)
+
+
 def test_doubt_lowers_the_probability():
     model = bundled_model()
     sure = model.probability(features_of(result_of((Kind.TEXT, Box(2, 2, 30, 10), 0.99, "rapidocr"))))
