@@ -5,12 +5,15 @@ import logging
 import re
 import socket
 
+import httpx
 import pytest
 
 pytest.importorskip("fastapi")
 
 from api_process import ServeProcess
 from api_server import png, serving
+from export_cases import make_store
+from review_cases import served
 
 from automask_api.logs import FloodFilter, JsonFormatter, TextFormatter
 from automask_api.security.keys import KEYS_FILE, add_key
@@ -129,6 +132,21 @@ def test_a_real_log_has_one_line_for_each_request(tmp_path, log_format):
             assert json.loads(line)["level"] in ("info", "warning")
         else:
             assert re.match(r"\d\d:\d\d:\d\d (info|warning) |    ", line), line
+
+
+def test_what_the_review_page_says_has_no_forged_line(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(png())
+    with served(make_store(tmp_path / "images")) as server:
+        for move in ("%0a", "%0d", "%0D%0A", "%1b[2K", "%E2%80%A8", "%C2%85", "%00", "%ff"):
+            for path in ("x", "api/images/", "static/", "api/nothing/"):
+                httpx.get(f"{server.address}{path}{move}forged?y={move}forged")
+        httpx.get(server.address, headers={"User-Agent": b"a\x85forged"})
+        server.process.terminate()
+        said = server.process.communicate()[1].decode()
+        server.process = None
+    assert not [line for line in said.split("\n") if not line.isprintable() or line.startswith("forged")], said
+    assert "Traceback" not in said
 
 
 def labels(text: str) -> set[str]:

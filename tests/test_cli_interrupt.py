@@ -1,5 +1,6 @@
 """Ctrl-C and kill -9 at any instant: finished work is kept, nothing is half-written, the next run goes on."""
 
+import io
 import json
 import os
 import random
@@ -9,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_process import CHEAP, automask, command, draw_images, environment, install_detector, masks_of
+from measuring.bombs import scan_bomb
 from PIL import Image
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -104,11 +107,11 @@ def test_one_interrupt_ends_a_run_whose_decoder_does_not(tmp_path):
         "import automask.run.runner as runner\n"
         "from automask.cli import main\n"
         "decode = runner.decode\n"
-        "def slow(file, config):\n"
+        "def slow(file, config, **how):\n"
         f"    if file.id.startswith('{sorted(path.name for path in folder.iterdir())[-1]}'):\n"
         f"        open({str(mark)!r}, 'w').close()\n"
         f"        {BUSY}\n"
-        "    return decode(file, config)\n"
+        "    return decode(file, config, **how)\n"
         "runner.decode = slow\n"
         "main()\n"
     )
@@ -118,6 +121,30 @@ def test_one_interrupt_ends_a_run_whose_decoder_does_not(tmp_path):
     assert_ends_in_time(process, mark, signal.SIGINT)
     summary = json.loads(automask("run", folder, *CHEAP, "--json").stdout)
     assert (summary["reused"], summary["written"]) == (2, {"analysed": 1})
+
+
+def deep_png(side_px: int) -> bytes:
+    """16 bits, and as many pixels as are read."""
+    rows = np.arange(side_px, dtype=np.uint16)[:, None] * 6
+    out = io.BytesIO()
+    Image.fromarray(np.broadcast_to(rows, (side_px, side_px)).copy()).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+SLOW_FILES = {"scans": (scan_bomb, 90, {"side_px": 8000}), "depth": (deep_png, 10_000, {})}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SLOW_FILES)
+def test_one_interrupt_ends_a_run_that_decodes_a_slow_file(tmp_path, kind):
+    make, count, options = SLOW_FILES[kind]
+    folder = draw_images(tmp_path / "set", 2)
+    (folder / "slow.png").write_bytes(make(count, **options))
+    process = start("run", folder, *CHEAP)
+    assert_ends_in_time(process, tmp_path / "set-masks" / "masks" / "001.png", signal.SIGINT)
+    (folder / "slow.png").unlink()
+    summary = json.loads(automask("run", folder, *CHEAP, "--json").stdout)
+    assert (summary["reused"] >= 1, summary["failed"]) == (True, 0)
 
 
 def assert_ends_in_time(process: subprocess.Popen, mark: Path, number: signal.Signals) -> None:

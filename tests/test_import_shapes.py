@@ -258,6 +258,7 @@ def test_the_label_of_a_shape_stands_in_another_result(store, tmp_path):
 def test_ids_of_coco_images_are_compared_as_texts(store, tmp_path, image_id, of):
     source, format_ = coco(tmp_path, {"bbox": [20, 10, 40, 30]}, image_id=image_id, of=of)
     assert run(store, source, format_).imported == [NAME]
+    assert agree(added(store, NAME), filled()) > 0.9, "it was imported as nothing to mask"
 
 
 @pytest.mark.parametrize("side", [0, -1, 0.5, 1e300, None, "zebra", float("inf"), [], True])

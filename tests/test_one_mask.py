@@ -1,8 +1,11 @@
 """The page, the file, `show` and every export are one mask, to the byte."""
 
+import json
 import shutil
+from importlib.metadata import entry_points
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from cli_process import automask
@@ -19,6 +22,7 @@ from automask.report.source import ReportSource
 from automask.run.loaded import Loaded, is_current
 from automask.run.redraw import redraw_store
 from automask.store import Store
+from automask.trainers.conventions import TRAINERS
 from automask.values.types import Kind
 
 pytest.importorskip("fastapi", reason="needs the extra api")
@@ -144,6 +148,70 @@ def test_everybody_has_the_same_mask(root, tmp_path):
         assert np.array_equal(reported[name], files[name]), name
         with Image.open(next((tmp_path / "rgba").rglob(name))) as picture:
             assert np.array_equal(np.asarray(picture)[..., 3], files[name]), name
+
+
+PICTURES = {"huggingface": "mask", "kohya-alpha": "alpha", "rgba": "alpha", "grey": "mask"} | {
+    name: "mask" for name in TRAINERS if name != "kohya-alpha"
+}
+"""Exporters that write a picture of each mask; where it is."""
+
+
+def mask_in(folder, name, where):
+    """The levels that an export has for an image, whatever its file is called."""
+    stem = Path(name).stem
+    for path in sorted(folder.rglob(f"{stem}*")):
+        if path.is_symlink() or not path.is_file() or path.suffix not in (".png", ".mask"):
+            continue
+        with Image.open(path) as opened:
+            if where == "alpha" and opened.mode == "RGBA":
+                return np.asarray(opened.getchannel("A"))
+            if where == "mask" and opened.mode in ("L", "RGB"):
+                return np.asarray(opened.convert("L"))
+    raise AssertionError(f"no mask of {name} in {folder}")
+
+
+def test_every_exporter_that_writes_pictures_is_compared():
+    assert PICTURES.keys() | {"coco", "cvat", "labelme", "labelstudio", "yolo-seg"} == {
+        point.name for point in entry_points(group="automask.exporters")
+    }
+
+
+MORE = {"ai-toolkit", "kohya", "kohya-alpha", "musubi-fork", "onetrainer"}
+"""Trainers that get some more masked than the file: they blur, stretch, have larger cells, or take grey for white."""
+REACH_PX = 40
+"""Three of the largest cells, on these images."""
+
+
+@pytest.mark.parametrize("exporter", sorted(PICTURES))
+def test_every_export_has_the_mask_of_the_file(root, tmp_path, exporter):
+    export(root, exporter, output=tmp_path / "out")
+    for name in NAMES:
+        levels = stored_levels(root, name)
+        found = mask_in(tmp_path / "out", name, PICTURES[exporter])
+        if exporter not in MORE:
+            assert np.array_equal(found, levels), (name, (found != levels).sum())
+            continue
+        assert (found[levels == 0] == 0).all(), name
+        near = cv2.dilate((levels < 255).astype(np.uint8), np.ones((2 * REACH_PX + 1,) * 2, np.uint8))
+        assert (found[near == 0] == 255).all(), name
+
+
+def test_outlines_are_of_what_the_file_masks(root, tmp_path):
+    """Before it grew."""
+    pytest.importorskip("pycocotools")
+    from pycocotools import mask as runs
+
+    export(root, "coco", output=tmp_path / "coco")
+    content = json.loads((tmp_path / "coco" / "annotations-rle.json").read_text())
+    for image in content["images"]:
+        levels = stored_levels(root, image["file_name"])
+        outlined = np.zeros(levels.shape, dtype=np.bool_)
+        for one in content["annotations"]:
+            if one["image_id"] == image["id"]:
+                packed = runs.frPyObjects(one["segmentation"], *levels.shape)
+                outlined |= runs.decode(packed).astype(bool)
+        assert outlined.any()
+        assert (levels[outlined] < 255).all(), image["file_name"]
 
 
 def test_show_tints_what_the_mask_takes_away(root, tmp_path):

@@ -1,6 +1,7 @@
 """Names of stages: what is ours and missing is a broken installation, what is nobody's is a slip."""
 
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ def test_what_runs_by_default_is_declared():
     for group, names in plugins._default_stages().items():
         assert names
         assert names <= set(declared[group])
+
+
+def test_what_is_declared_is_installed():
+    """Tests of all stages and formats run what is installed: a stale installation would leave a new one out."""
+    declared = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["entry-points"]
+    wanted = {(group, name, value) for group, names in declared.items() for name, value in names.items()}
+    entries = distribution("automask").entry_points
+    installed = {(entry.group, entry.name, entry.value) for entry in entries if entry.group in declared}
+    assert installed ^ wanted == set(), "run pip install -e . again: pyproject.toml has changed since"
 
 
 @pytest.mark.parametrize(("group", "name"), [(plugins.DETECTORS, "ink"), (plugins.REFINERS, "ink")])

@@ -219,6 +219,23 @@ def test_only_this_page_may_change_anything(page):
     assert rows(page)["cat.jpg"]["decision"] is None
 
 
+@pytest.mark.parametrize("value", ["http://[", "http://[::1", "[", "//", "http://a b", "%", "\x7f", "http://\u2100"])
+def test_a_malformed_origin_or_host_is_refused_and_no_defect(page, value):
+    for path in (
+        "/",
+        "/review/",
+        "/review/api/queue",
+        f"/review/api/images/{CAT}",
+        "/review/static/main.js",
+        "/nothing",
+    ):
+        origin = page.get(path, headers=[(b"Origin", value.encode())])
+        assert (origin.status_code, origin.json()["code"]) == (403, "origin-refused")
+        assert page.get(path, headers=[(b"Host", value.encode())]).status_code in (400, 403)
+        for name in (b"Referer", b"If-Match", b"If-None-Match", b"Range", b"Accept"):
+            assert page.get(path, headers=[(name, value.encode())], follow_redirects=True).status_code < 500
+
+
 def test_the_page_allows_no_foreign_code(page):
     answer = page.get("/review/")
     policy = answer.headers["Content-Security-Policy"]

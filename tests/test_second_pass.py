@@ -1,5 +1,6 @@
 """What repeats across a folder is masked by `run`; how often it was stopped, or the folder grew, does not show."""
 
+import collections
 import itertools
 import os
 import random
@@ -16,6 +17,7 @@ from overlay_cases import WIDTH_PX, lettering, marked, picture
 from PIL import Image
 
 from automask.config import PipelineConfig
+from automask.dataset.decode import decode_bytes
 from automask.errors import ConfigError, ImageError
 from automask.run import second_pass
 from automask.run.events import ImageDone, StageProgress
@@ -71,6 +73,20 @@ def reference(folder):
     summary = run(folder, output)
     assert (summary.written, summary.updated) == ({"analysed": COUNT + 1}, COUNT)
     return output
+
+
+def test_files_are_decoded_as_the_caller_says_in_both_passes(folder, tmp_path, monkeypatch):
+    """A server decodes what strangers sent within bounds, whatever asks for the pixels."""
+    monkeypatch.setattr(Spool, "get", lambda self, *key: None)
+    asked = collections.Counter()
+
+    def noted(data, *, image_id, config):
+        asked[image_id] += 1
+        return decode_bytes(data, image_id=image_id, config=config)
+
+    run(folder, tmp_path / "out", decode_data=noted)
+    assert len(asked) == COUNT + 1
+    assert min(asked.values()) >= 2
 
 
 def test_the_mark_is_masked_where_it_is_and_nowhere_else(reference):
@@ -282,7 +298,7 @@ def test_an_estimated_template_outlives_its_saved_file(folder, reference, tmp_pa
 
 
 def test_images_that_could_not_be_compared_are_compared_by_the_next_run(folder, reference, tmp_path, monkeypatch):
-    def unreadable(file, config):
+    def unreadable(file, config, **how):
         raise ImageError("Cannot read it: stale file handle.", advice="Try again.")
 
     monkeypatch.setattr(Spool.__init__, "__kwdefaults__", {"most_bytes": 300_000})

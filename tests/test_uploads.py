@@ -95,6 +95,38 @@ def test_a_file_that_takes_too_long_ends_and_small_ones_overtake_it(decoder):
     assert decoded(decoder, png(), size_px=20_000_000).image.width_px == 96, "the lane has another process"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_at_most_one_core_decodes(decoder):
+    """The slow lane stands still while the quick one works; on a busy machine, too, where no load would tell."""
+    bad = decoder.decode(slow_jpeg(), name="bad", config=CONFIG, size_px=64_000_000)
+    data = encoded(np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), dtype=np.uint8), "PNG")
+    quick, slow = (lane.prepare().pid for lane in (decoder._quick_lane, decoder._slow_lane))
+    until = time.monotonic() + 30
+    while state_of(slow) != "R":
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    together = alone = 0
+    while not bad.done():
+        good = decoder.decode(data, name="good", config=CONFIG, size_px=1)
+        while not good.done():
+            seen = state_of(slow), state_of(quick), state_of(slow)
+            together += seen == ("R", "R", "R")
+            alone += seen == ("T", "R", "T")
+            time.sleep(0.001)
+        if alone > 20:
+            break
+    bad.cancel()
+    assert together < alone / 5, "but for the moment in which one has answered and the other goes on"
+
+
+def state_of(pid) -> str:
+    """R = runs or would, T = stopped, S = waits; nothing of a process that has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
+
+
 @posix
 def test_what_looks_cheap_and_is_not_is_put_behind(decoder):
     bad = decoder.decode(slow_jpeg(), name="bad", config=CONFIG, size_px=1)

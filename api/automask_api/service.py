@@ -78,7 +78,7 @@ class Service:
         )
         refiners = self.loaded_stages.more_refiners.values()
         self.open_images = OpenImages(pipeline, most=settings.embeddings, most_px=_OPEN_PX, loaded=refiners)
-        self.jobs = JobRunner(self.loaded_stages, self.worker, settings)
+        self.jobs = JobRunner(self.loaded_stages, self.worker, settings, self.decoder)
         self.label_studio = LabelStudioBackend(self.masks, settings, threads=self.waiting_threads)
         self.stopping = Stopping()
         self._places: set[Arrival] = set()

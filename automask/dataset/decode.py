@@ -12,6 +12,7 @@ import math
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -79,17 +80,6 @@ class Decoded:
     size_px: tuple[int, int]
 
 
-def decode(file: ImageFile, config: DecodeConfig) -> Decoded:
-    """Read and decode one file of a dataset.
-
-    Raises:
-        ImageError: It cannot be used; the code is a `Refusal`.
-    """
-    decoded = decode_bytes(_read(file, config), image_id=file.id, config=config)
-    issues = (*decoded.issues, *_issues_of_name(file, Format(decoded.format)))
-    return dataclasses.replace(decoded, image=dataclasses.replace(decoded.image, path=file.path), issues=issues)
-
-
 def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: int | None = None) -> Decoded:
     """Decode one image.
 
@@ -127,10 +117,31 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: i
         raise _damaged(data, content, image_id, error) from error
 
 
-def decode_unchanged(row: StoredImage, path: Path, config: DecodeConfig) -> Image | None:
+class DecodeData(Protocol):
+    """Decodes the bytes of a file as `decode_bytes` does: here, or where bounds can end it."""
+
+    def __call__(self, data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded:
+        """See `decode_bytes`."""
+        ...
+
+
+def decode(file: ImageFile, config: DecodeConfig, *, decode_data: DecodeData = decode_bytes) -> Decoded:
+    """Read and decode one file of a dataset.
+
+    Raises:
+        ImageError: It cannot be used; the code is a `Refusal`.
+    """
+    decoded = decode_data(_read(file, config), image_id=file.id, config=config)
+    issues = (*decoded.issues, *_issues_of_name(file, Format(decoded.format)))
+    return dataclasses.replace(decoded, image=dataclasses.replace(decoded.image, path=file.path), issues=issues)
+
+
+def decode_unchanged(
+    row: StoredImage, path: Path, config: DecodeConfig, *, decode_data: DecodeData = decode_bytes
+) -> Image | None:
     """The upright image of a stored one, or None where its file is gone, damaged or another one by now."""
     try:
-        decoded = decode(ImageFile.of_row(row, path), config)
+        decoded = decode(ImageFile.of_row(row, path), config, decode_data=decode_data)
     except ImageError:
         return None
     return decoded.image if decoded.content_sha256 == row.content_sha256 else None

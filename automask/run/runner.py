@@ -13,7 +13,7 @@ from pathlib import Path
 
 from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
-from automask.dataset.decode import Decoded, decode
+from automask.dataset.decode import Decoded, DecodeData, decode, decode_bytes
 from automask.dataset.lists import read_image_list
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile, Skipped, walk
@@ -66,6 +66,7 @@ def run_dataset(
     events: EventSink = lambda event: None,
     stop: threading.Event | None = None,
     pipeline: MaskPipeline | None = None,
+    decode_data: DecodeData = decode_bytes,
 ) -> RunSummary:
     """Make or bring up to date the masks of a folder of images.
 
@@ -78,6 +79,7 @@ def run_dataset(
         events: Called with every event, one at a time, from two threads.
         stop: When set, the image in hand is finished and the run ends as interrupted.
         pipeline: A pipeline built from the same configuration, to save loading models again.
+        decode_data: Decodes the files, from three threads.
 
     Raises:
         ConfigError: The configuration names unknown stages or options.
@@ -98,8 +100,10 @@ def run_dataset(
         tally(Notice(_inside_input(output)))
     with Store.open(output, create=True) as store, store.lock(), Spool(output) as spool:
         run_id = store.begin_run(config_json=config.model_dump_json(), input_root=str(source), version=__version__)
-        run = _Run(store=store, pipeline=pipeline, spool=spool, tally=tally, stop=stop)
-        second = SecondPass(store=store, pipeline=pipeline, source=source, spool=spool, tally=tally, stop=stop)
+        run = _Run(store=store, pipeline=pipeline, spool=spool, tally=tally, stop=stop, decode_data=decode_data)
+        second = SecondPass(
+            store=store, pipeline=pipeline, source=source, spool=spool, tally=tally, stop=stop, decode_data=decode_data
+        )
         counter = threading.Thread(target=_count, args=(source, output, image_list, tally, stop, choose), daemon=True)
         counter.start()
         finished = False
@@ -143,13 +147,21 @@ class _Run:
     """The first pass. The caller's thread runs the models, two threads decode and reduce, one writes."""
 
     def __init__(
-        self, *, store: Store, pipeline: MaskPipeline, spool: Spool, tally: Tally, stop: threading.Event
+        self,
+        *,
+        store: Store,
+        pipeline: MaskPipeline,
+        spool: Spool,
+        tally: Tally,
+        stop: threading.Event,
+        decode_data: DecodeData,
     ) -> None:
         self._store = store
         self._pipeline = pipeline
         self._spool = spool
         self._tally = tally
         self._stop = stop
+        self._decode_data = decode_data
         self._pending: collections.deque[_Pending] = collections.deque()
 
     def work(self, items: Items) -> bool:
@@ -192,7 +204,7 @@ class _Run:
 
     def _decode(self, file: ImageFile) -> _TimedDecode:
         started = time.perf_counter()
-        decoded = decode(file, self._pipeline.config.decode)
+        decoded = decode(file, self._pipeline.config.decode, decode_data=self._decode_data)
         seconds = time.perf_counter() - started
         for detector in self._pipeline.dataset_detectors:
             pixels = detector.reduce(decoded.image)

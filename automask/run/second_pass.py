@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from automask.dataset.decode import decode_unchanged
+from automask.dataset.decode import DecodeData, decode_unchanged
 from automask.dataset.names import path_of
 from automask.errors import AutomaskError, OutputError, StoreError
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, TemplateFinder
@@ -48,6 +48,7 @@ class SecondPass:
         spool: What the first pass reduced.
         tally: Takes events.
         stop: When set, the pass ends early.
+        decode_data: Decodes files that the spool does not hold.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class SecondPass:
         spool: Spool,
         tally: Tally,
         stop: threading.Event,
+        decode_data: DecodeData,
     ) -> None:
         self._store = store
         self._pipeline = pipeline
@@ -67,6 +69,7 @@ class SecondPass:
         self._spool = spool
         self._tally = tally
         self._stop = stop
+        self._decode_data = decode_data
         self._name = ", ".join(detector.name for detector in self._detectors) or "templates"
 
     def work(self) -> bool:
@@ -242,7 +245,8 @@ class SecondPass:
         return reduced, unreadable
 
     def _decoded(self, row: StoredImage) -> Image | None:
-        return decode_unchanged(row, path_of(self._source, row.image_id), self._pipeline.config.decode)
+        path, config = path_of(self._source, row.image_id), self._pipeline.config.decode
+        return decode_unchanged(row, path, config, decode_data=self._decode_data)
 
     def _fail(self, stage: str, error: Exception, *, doing: str) -> None:
         if isinstance(error, (OutputError, StoreError)):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from automask.config import PipelineConfig
+from automask.dataset.decode import DecodeData, decode_bytes
 from automask.dataset.walk import real_path
 from automask.errors import AutomaskError
 from automask.http.request import MaskOptions
@@ -23,6 +24,7 @@ from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
 from automask.values.types import Image, Issue, MaskResult, Region, Verdict
 from automask_api.errors import Busy, Conflict, NotFound
+from automask_api.jobs.decoding import UploadDecoding
 from automask_api.jobs.job_files import JobFiles
 from automask_api.jobs.records import Job, JobProblem, JobProgress, JobRequest, JobState, UploadRequest
 from automask_api.jobs.repeats import Submitted, key_reused
@@ -30,6 +32,7 @@ from automask_api.jobs.roots import Choice, allowed_folder, pattern_of
 from automask_api.jobs.uploads import Staged, UploadShelf
 from automask_api.loaded_stages import LoadedStages, StageChoice
 from automask_api.settings import TEMPORARY_FOLDER, ServiceSettings
+from automask_api.uploads.decoder import UploadDecoder
 from automask_api.worker import ModelWorker
 
 logger = logging.getLogger(__name__)
@@ -78,12 +81,16 @@ class JobRunner:
         loaded_stages: Of a model thread.
         worker: The model threads.
         settings: Data folder, roots, how many jobs to keep.
+        decoder: Of what strangers send; folders below the roots are the operator's.
     """
 
-    def __init__(self, loaded_stages: LoadedStages, worker: ModelWorker, settings: ServiceSettings) -> None:
+    def __init__(
+        self, loaded_stages: LoadedStages, worker: ModelWorker, settings: ServiceSettings, decoder: UploadDecoder
+    ) -> None:
         self._loaded_stages = loaded_stages
         self._worker = worker
         self._settings = settings
+        self._decode_uploaded = UploadDecoding(decoder, settings)
         self._job_files = JobFiles(settings.data_dir)
         self.uploads = UploadShelf(settings, temporary=settings.data_dir / TEMPORARY_FOLDER)
         self._condition = threading.Condition()
@@ -309,7 +316,9 @@ class JobRunner:
             if isinstance(job.request, UploadRequest):
                 folder = self.uploads.folder_of(job.request)
                 roots: tuple[Path, ...] = (real_path(folder),)
+                decode_data: DecodeData = self._decode_uploaded
             else:
+                decode_data = decode_bytes
                 roots = self._settings.roots  # they may be others than when it came
                 folder = allowed_folder(job.folder, roots)
             config = self._configured(job.request)
@@ -321,6 +330,7 @@ class JobRunner:
                 events=counting,
                 stop=stop,
                 pipeline=QueuedPipeline(self._loaded_stages.of_choice(StageChoice.of(config)), config, self._worker),
+                decode_data=decode_data,
             )
         except AutomaskError as error:
             problem = JobProblem(code=error.code, detail=error.message, advice=error.advice)

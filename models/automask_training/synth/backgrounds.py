@@ -12,6 +12,7 @@ from PIL import Image
 from automask_training.synth import textures
 from automask_training.synth.drawings import redrawn
 from automask_training.synth.index import MaterialIndex, Picture
+from automask_training.synth.ornaments import add_ornaments
 from automask_training.synth.raster import Bytes, Canvas, Layer, looked_up, resize, scaled
 from automask_training.synth.structures import add_structures
 
@@ -112,12 +113,13 @@ class Backgrounds:
         *,
         busy_share: float,
         structure_share: float = 0.0,
+        ornament_share: float = 0.0,
         drawing_share: float = 0.0,
     ) -> Bytes:
         """Return a background, uint8 (side, side, 3).
 
-        `busy_share` of them are textures that resemble marks; onto `structure_share` things are put that do;
-        `drawing_share` of all are redrawn as drawings.
+        `busy_share` of them are textures that resemble marks; onto `structure_share` things are put that do,
+        onto `ornament_share` small drawn ones; `drawing_share` of all are redrawn as drawings.
         """
         which = rng.random()
         if which < busy_share:
@@ -130,6 +132,8 @@ class Backgrounds:
             pixels = textures.draw(rng, side_px, textures.PLAIN)
         if structure_share and rng.random() < structure_share:
             pixels = add_structures(rng, pixels)
+        if ornament_share and rng.random() < ornament_share:
+            pixels = add_ornaments(rng, pixels)
         if drawing_share and rng.random() < drawing_share:
             pixels = redrawn(rng, pixels)
         return toned(rng, pixels)

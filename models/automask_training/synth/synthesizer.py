@@ -48,6 +48,7 @@ class SynthRecipe:
         busy_empty: Of those, share on procedural textures that resemble marks.
         busy: The same share among the other images.
         structures: Share of all images with things in them that resemble marks: wheels, windows, rails.
+        ornaments: Share of all images with many small drawn things that resemble letters: flowers, waves, eyes.
         drawings: Share of all images whose background is redrawn as a drawing.
         marked: Weight of pictures with one to three small marks.
         stock: Weight of tiled, grid and diagonal marks and of names in the middle.
@@ -65,6 +66,7 @@ class SynthRecipe:
     busy_empty: float = 0.45
     busy: float = 0.10
     structures: float = 0.3
+    ornaments: float = 0.3
     drawings: float = 0.10
     marked: float = 0.36
     stock: float = 0.30
@@ -144,6 +146,7 @@ class Synthesizer:
             side_px,
             busy_share=busy_share,
             structure_share=self._recipe.structures,
+            ornament_share=self._recipe.ornaments,
             drawing_share=self._recipe.drawings,
         )
 
