@@ -60,6 +60,8 @@ def test_a_source_that_is_only_reported_is_in_no_fit(rows, checked):
     )
     again = fit_confidence(changed, fitted_on="", report_only=["text-subtitles"])
     assert without.model == again.model != checked.model
+    elsewhere = changed.source != "text-subtitles"
+    assert (without.left_out[rows.source != "text-subtitles"] == again.left_out[elsewhere]).all()
     assert without.below == again.below
     mine = rows.source == "text-subtitles"
     assert (without.used == ~mine).all()
