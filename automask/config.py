@@ -98,8 +98,8 @@ class ReviewConfig(FrozenModel):
     """When a person is asked."""
 
     below: Share = Field(
-        0.6,
-        description="Images with a lower probability of a fine mask, or a decision less certain, get verdict review.",
+        0.85,
+        description="Images with a lower probability of a fine mask get verdict review.",
     )
     budget: Share | None = Field(
         None, description="Instead of `below`: this share of the images, the least probable ones, gets verdict review."

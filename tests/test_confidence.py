@@ -13,7 +13,9 @@ from automask.mask.confidence.features import FEATURES, image_features
 from automask.mask.confidence.model import ConfidenceModel, FeatureWeight, bundled_model, is_fine
 from automask.mask.drawing import draw
 from automask.mask.judging import is_audited
-from automask.mask.rendering import Mask
+from automask.mask.rendering import SURE_FRAME, Mask, frame_belief, is_settled
+from automask.run.loaded import is_current
+from automask.run.redraw import redraw_store
 from automask.store import Decision, Store
 from automask.values.geometry import Box
 from automask.values.types import PROPOSED_AT_MOST, Kind, MaskResult, Patch, Region, Verdict
@@ -42,15 +44,104 @@ def test_features_have_their_names_and_are_finite():
 
 
 def test_a_rejected_proposal_is_the_risk_of_a_missed_mark():
-    nothing = features_of(result_of())["rejected_share"]
+    nothing = features_of(result_of())["missed_share"]
     missed = result_of((Kind.WATERMARK, Box(2, 2, 30, 10), 0.4, "ink"))
-    assert features_of(missed)["rejected_share"] > nothing
+    assert features_of(missed)["missed_share"] > nothing
     asked = dataclasses.replace(missed.regions[0], confidence=0.9, proposed=True)
-    assert features_of(dataclasses.replace(missed, regions=(asked,)))["rejected_share"] == pytest.approx(
-        features_of(result_of((Kind.WATERMARK, Box(2, 2, 30, 10), PROPOSED_AT_MOST, "ink")))["rejected_share"]
+    assert features_of(dataclasses.replace(missed, regions=(asked,)))["missed_share"] == pytest.approx(
+        features_of(result_of((Kind.WATERMARK, Box(2, 2, 30, 10), PROPOSED_AT_MOST, "ink")))["missed_share"]
     ), "as in the fit"
     kept = PolicyConfig(watermark=KindPolicy(action="keep"))
-    assert features_of(missed, kept)["rejected_share"] == nothing
+    assert features_of(missed, kept)["missed_share"] == nothing
+    covered = result_of(
+        (Kind.OVERLAY, Box(0, 0, 34, 14), 0.9, "overlay"), (Kind.WATERMARK, Box(2, 2, 30, 10), 0.4, "tiling")
+    )
+    assert features_of(covered)["missed_share"] == nothing, "what is masked anyway is not missed"
+
+
+def framed(confidence: float, *others: tuple[Kind, Box, float, str], **attributes: float) -> MaskResult:
+    """An image that a frame covers by three quarters, and what else was found."""
+    whole = Box(0, 0, SIDE_PX, SIDE_PX)
+    result = result_of((Kind.FRAME, whole, confidence, "edges"), *others)
+    artefact = np.ones(whole.shape, dtype=np.bool_)
+    artefact[16:48, 16:48] = False
+    region = dataclasses.replace(result.regions[0], attributes=attributes)
+    patch = dataclasses.replace(result.patches[0], artefact=artefact)
+    return dataclasses.replace(result, regions=(region, *result.regions[1:]), patches=(patch, *result.patches[1:]))
+
+
+def test_a_frame_is_beyond_doubt_where_edges_and_layout_map_agree():
+    sure, unsure = framed(0.95, layout_inside=0.9), framed(SURE_FRAME - 0.05, layout_inside=0.9)
+    denied, unjudged = framed(0.95, layout_inside=0.3), framed(0.95)
+    assert [is_settled(each.regions[0]) for each in (sure, unsure, denied, unjudged)] == [True, False, False, False]
+    transparent = dataclasses.replace(sure.regions[0], source="alpha+edges")
+    of_another_type = dataclasses.replace(
+        sure.regions[0], attributes={"layout_inside": 0.9, "template": "t", "score": 0.7}
+    )
+    assert frame_belief(transparent) == frame_belief(of_another_type) == 0.0
+    config = PipelineConfig.model_validate({"review": {"audit": 0}, "render": {"growth_cells": 0}})
+    verdicts = [draw(each, config).judged.verdict for each in (sure, unsure, denied, unjudged)]
+    assert verdicts == [Verdict.AUTO, Verdict.REVIEW, Verdict.REVIEW, Verdict.REVIEW], "very much is masked"
+    words = (Kind.TEXT, Box(2, 2, 40, 10), 0.55, "rapidocr")
+    assert (
+        draw(framed(0.95, words, layout_inside=0.9), config).judged.confidence == draw(sure, config).judged.confidence
+    )
+
+
+def test_the_doubt_about_a_frame_is_seen():
+    def loose(confidence, **attributes):
+        return features_of(framed(confidence, **attributes))["loose_share"]
+
+    assert loose(0.95, layout_inside=0.9) < loose(0.55, layout_inside=0.9) < loose(0.95, layout_inside=0.3)
+    assert loose(0.95) == loose(0.95, layout_inside=0.3), "what no map judged is believed by nobody"
+
+
+def test_large_lines_are_those_that_were_read():
+    result = result_of((Kind.TEXT, Box(2, 2, 50, 40), 0.95, "rapidocr"))
+    assert features_of(result)["largest_text"] == 0.0
+    line = dataclasses.replace(result.regions[0], attributes={"letters_share": 0.5})
+    assert features_of(dataclasses.replace(result, regions=(line,)))["largest_text"] > 0.5
+
+
+def test_a_person_is_asked_about_what_only_a_person_can_say():
+    config = PipelineConfig.model_validate({"review": {"audit": 0}})
+
+    def verdict(result, **review):
+        changed = config.model_copy(update={"review": config.review.model_copy(update=review)})
+        return draw(result, changed).judged.verdict
+
+    def proposed(*found):
+        result = result_of(*found)
+        asked = dataclasses.replace(result.regions[0], proposed=True)
+        return dataclasses.replace(result, regions=(asked, *result.regions[1:]))
+
+    frame = (Kind.FRAME, Box(0, 0, 64, 3), 0.8, "edges")
+    assert verdict(proposed(frame)) is Verdict.REVIEW
+    assert verdict(proposed(frame), budget=0.1) is Verdict.AUTO, "the budget decides"
+    assert verdict(proposed((Kind.FRAME, Box(0, 0, 64, 3), 0.3, "edges"))) is Verdict.AUTO, "nobody would draw it"
+    covered = proposed(frame, (Kind.OVERLAY, Box(0, 0, 64, 4), 0.99, "overlay"))
+    assert verdict(covered) is Verdict.AUTO, "it changes nothing"
+
+
+def test_of_a_large_image_a_part_of_the_pixels_tells_enough():
+    """Nothing lies on the grid of the pixels that are looked at; the same things on a twelfth of the area do."""
+
+    def features(scale):
+        boxes = Box(7, 11, 304, 47), Box(201, 301, 333, 353), Box(107, 31, 400, 63)  # half of the last is masked
+        result = result_of(
+            *(
+                (kind, Box(*(value * scale + scale // 2 for value in box.xyxy)), confidence, "rapidocr")
+                for kind, confidence, box in zip(
+                    (Kind.TEXT, Kind.WATERMARK, Kind.TEXT), (0.8, 0.7, 0.4), boxes, strict=True
+                )
+            )
+        )
+        regions = tuple(dataclasses.replace(each, attributes={"letters_share": 0.1}) for each in result.regions)
+        result = dataclasses.replace(result, regions=regions, width_px=500 * scale, height_px=500 * scale)
+        mask = draw(result, PipelineConfig.model_validate({"render": {"growth_cells": 0}})).mask
+        return image_features(result, mask, PolicyConfig())
+
+    assert features(7) == pytest.approx(features(1), rel=0.02)
 
 
 def test_doubt_lowers_the_probability():
@@ -142,6 +233,22 @@ class TestVerdict:
             assert store.counts().review == 3
             store.apply_review_budget(None)
             assert store.counts().review == 0
+
+    def test_a_store_of_an_older_model_is_judged_again_without_its_images(self, tmp_path):
+        with Store.open(tmp_path / "out", create=True) as store:
+            file = write_file(tmp_path / "in", "a.png", b"gone by then")
+            put(store, file, confidence=0.123, verdict=Verdict.REVIEW)
+            run = store.begin_run(config_json=PipelineConfig().model_dump_json(), input_root="in", version="0")
+            store.finish_run(run, status="done")
+        file.path.unlink()
+        config = PipelineConfig(review=ReviewConfig(audit=0))
+        summary = redraw_store(tmp_path / "out", config)
+        assert summary.written == {"rendered": 1}
+        with Store.open(tmp_path / "out", read_only=True) as store:
+            row, result = store.lookup("a.png"), store.result("a.png")
+            assert row.confidence == draw(result, config).judged.confidence != 0.123
+            assert is_current(row, config, correction_revision=None)
+        assert redraw_store(tmp_path / "out", config).written == {}
 
     def test_flags(self):
         from automask.cli.options import review_flags

@@ -119,8 +119,8 @@ def test_verdict_asks_for_doubt_coverage_and_policy():
 
     small_text = Image("small.png", np.pad(image().pixels, ((0, 192), (0, 192), (0, 0)), mode="edge"))
     assert verdict() is Verdict.AUTO
-    assert verdict(confidence=0.55) is Verdict.REVIEW, "drawn but doubtful"
-    assert verdict(confidence=0.45) is Verdict.REVIEW, "not drawn but doubtful"
+    assert verdict(confidence=0.55) is Verdict.AUTO, "drawn in doubt, but too small to spoil the mask"
+    assert verdict(confidence=0.45, review=ReviewConfig(below=0.99)) is Verdict.REVIEW
     assert verdict(confidence=0.05) is Verdict.AUTO
     assert verdict(policy=PolicyConfig(text=KindPolicy(action="review"))) is Verdict.REVIEW
     assert verdict(policy=PolicyConfig(text=KindPolicy(action="keep")), confidence=0.5) is Verdict.AUTO

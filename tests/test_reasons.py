@@ -26,6 +26,11 @@ def region(kind=Kind.TEXT, confidence=0.9, box=WHOLE, source="test", **attribute
     return dataclasses.replace(found, source=source, attributes=attributes)
 
 
+def doubtful_image(**changes):
+    """A row whose mask the model doubts."""
+    return image(**{"confidence": 0.5, **changes})
+
+
 SHARED = {TEMPLATE_ATTRIBUTE: "t1", SCORE_ATTRIBUTE: 0.95}
 CASES = {
     "A frame that only this image has.": ([region(Kind.FRAME, 0.55)], {}),
@@ -35,9 +40,14 @@ CASES = {
     "Small, faint text (2 of them).": ([region(confidence=0.51, box=Box(y, y, y + 90, y + 15)) for y in (0, 300)], {}),
     "Something that may be no watermark.": ([region(Kind.WATERMARK, 0.52)], {}),
     "A mark that repeats across images, not masked until you decide.": ([region(Kind.OVERLAY, 0.42, **SHARED)], {}),
-    "62 % of it is masked: little is left to learn from.": ([], {"masked_share": 0.62}),
+    "Something small near the edge, perhaps text or a mark, was left.": (
+        [region(Kind.WATERMARK, 0.45, box=Box(900, 760, 990, 790))],
+        {},
+    ),
+    "A frame that the layout map takes for picture.": ([region(Kind.FRAME, 0.8, layout_inside=0.3)], {}),
+    "62 % of it is masked: little is left to learn from.": ([], {"masked_share": 0.62, "confidence": 0.9}),
     "The mask as a whole looks doubtful (31 % sure).": ([region()], {"confidence": 0.31}),
-    "The program was not sure of it when its mask was made.": ([region()], {}),
+    "The program was not sure of it when its mask was made.": ([region()], {"confidence": 0.9}),
     "It could not be read or analysed.": ([], {"status": Status.FAILED, "verdict": None}),
 }
 
@@ -45,7 +55,7 @@ CASES = {
 @pytest.mark.parametrize("words", CASES)
 def test_each_reason_has_its_words(words):
     regions, changes = CASES[words]
-    assert reasons_of(image(**changes), regions, [], CONFIG) == [words]
+    assert reasons_of(doubtful_image(**changes), regions, [], CONFIG) == [words]
 
 
 def test_what_nobody_asks_about_has_none():
@@ -73,15 +83,27 @@ def test_a_budget_explains_what_nothing_else_does():
 def test_what_the_dataset_or_another_detector_confirms_is_no_reason():
     frame, doubtful = region(Kind.FRAME, 0.97, source="overlay", **SHARED), region(Kind.FRAME, 0.55)
     much = image(masked_share=0.7)
-    assert reasons_of(much, [frame, doubtful], [], CONFIG) == ["A frame that this image alone shows."], "or else what?"
+    assert "70 % of it" in reasons_of(much, [frame, doubtful], [], CONFIG)[0], "or else what?"
+    assert reasons_of(dataclasses.replace(much, confidence=0.5), [frame, doubtful], [], CONFIG) == [
+        "The mask as a whole looks doubtful (50 % sure)."
+    ]
     assert reasons_of(much, [frame, doubtful], [], AUDITED) == ["It is of the audit sample, picked at random."]
     other = dataclasses.replace(frame, attributes={TEMPLATE_ATTRIBUTE: "t1", SCORE_ATTRIBUTE: 0.7})
     assert "70 % of it" in reasons_of(much, [other, doubtful], [], AUDITED)[0], "the frame of another type of card"
     twin = [region(confidence=0.51, source="ink"), region(confidence=0.95, source="rapidocr")]
     assert reasons_of(image(), twin, [], AUDITED) == ["It is of the audit sample, picked at random."]
-    proposal = region(Kind.FRAME, 0.45)
+    proposal = dataclasses.replace(region(Kind.FRAME, 0.55), proposed=True)
     sure = region(Kind.FRAME, 0.99, source="ink")
     assert "Perhaps a frame" in reasons_of(image(), [proposal, sure], [], AUDITED)[0], "all frames have the same box"
+
+
+def test_a_sure_mask_names_no_doubts_but_what_only_a_person_can_say():
+    faint, asked = region(confidence=0.51), dataclasses.replace(region(Kind.FRAME, 0.9), proposed=True)
+    assert reasons_of(image(), [faint, asked], [], CONFIG) == [
+        "Perhaps a frame that only this image has, not masked but proposed."
+    ]
+    large = region(letters_share=0.3)
+    assert reasons_of(doubtful_image(), [large], [], CONFIG)[0].startswith("Large text")
 
 
 def test_what_the_policy_keeps_is_no_doubt():
@@ -106,7 +128,7 @@ def test_the_same_in_figures():
         result = dataclasses.replace(make_result("a.png"), regions=regions, patches=patches)
         return figures_of(result, config, **{"confidence": 0.9, "masked_share": 0.1, **numbers})
 
-    assert figures() == ("probability of a fine mask 0.90, at least 0.60", "nothing drawn")
+    assert figures() == ("probability of a fine mask 0.90, at least 0.85", "nothing drawn")
     asked = dataclasses.replace(region(Kind.FRAME, 0.97, source="edges"), proposed=True)
     config = PipelineConfig.model_validate(
         {"policy": {"watermark": {"action": "review"}, "overlay": {"action": "keep"}}}
@@ -114,7 +136,7 @@ def test_the_same_in_figures():
     mark, text = region(Kind.WATERMARK, 0.8), region(confidence=0.51, text="SALE")
     kept = region(Kind.OVERLAY, 0.5)
     assert figures(asked, mark, text, kept, config=config, confidence=0.3, masked_share=0.625) == (
-        "probability of a fine mask 0.30, under 0.60",
+        "probability of a fine mask 0.30, under 0.85",
         "62 % of the image is masked",
         "drawn: watermark 0.80 of test, text 0.51 \u201cSALE\u201d of test",
         "drawn in doubt: text 0.51 \u201cSALE\u201d of test",

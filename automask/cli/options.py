@@ -56,7 +56,7 @@ ReviewBelow = Annotated[
         metavar="P",
         min=0.0,
         max=1.0,
-        help="Send images with a lower probability of a fine mask to review [0.6].",
+        help="Send images with a lower probability of a fine mask to review [0.85].",
         rich_help_panel=_RENDER,
     ),
 ]

@@ -14,10 +14,9 @@ from automask.mask.confidence.model import bundled_model
 from automask.mask.judging import (
     SCORING_VERSION,
     image_confidence,
-    least_certainty,
     unconfirmed_share,
-    undecided,
     verdict_of,
+    waiting_proposals,
 )
 from automask.mask.merging import Merged, merged_regions, with_merged
 from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask, is_drawn
@@ -153,7 +152,7 @@ def judge(
     verdict = verdict_of(
         shown.regions,
         confidence=confidence,
-        certainty=least_certainty(undecided(shown, confirmed), config.policy),
+        proposals=waiting_proposals(shown, mask, config.policy),
         masked_share=unconfirmed_share(mask, confirmed),
         issues=found.issues,
         policy=config.policy,

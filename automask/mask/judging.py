@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from automask.config import PolicyConfig, ReviewConfig
 from automask.mask.confidence.features import LEAST_ROOM, image_features
 from automask.mask.confidence.model import bundled_model
 from automask.mask.rendering import Mask, is_drawn
-from automask.values.templates import is_frame_template
 from automask.values.types import Issue, MaskResult, Region, Verdict
 
-SCORING_VERSION = 8
+SCORING_VERSION = 9
+
+DOUBTFUL = 0.6
+"""Certainty of a decision below which it is named among the reasons for a doubtful mask: near even odds."""
+COVERED = 0.5
+"""Share of a proposal that is masked anyway from which it changes too little to ask about."""
 
 _AUDIT_DIGITS = 8
 """Hex digits of the content hash that decide about the audit sample."""
@@ -27,32 +33,29 @@ def certainty_of(region: Region, policy: PolicyConfig) -> float:
     return region.confidence if is_drawn(region, policy) else 1.0 - region.confidence
 
 
-def least_certainty(regions: Sequence[Region], policy: PolicyConfig) -> float:
-    """How sure the detectors are of their least certain decision on the image, 0..1; without regions it is 1."""
-    return min((certainty_of(region, policy) for region in regions), default=1.0)
-
-
 def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None) -> float:
     """Probability, 0..1, that the mask is fine (leak <= .1, waste <= .05); models/cards/confidence.md says how good."""
     return bundled_model().probability(image_features(result, mask, policy, confirmed=confirmed))
 
 
-def undecided(result: MaskResult, confirmed: Mask | None) -> list[Region]:
-    """Regions that change something beyond what is beyond doubt (see `rendering.confirmed_mask`)."""
-    if confirmed is None:
-        return list(result.regions)
+def waiting_proposals(result: MaskResult, mask: Mask, policy: PolicyConfig) -> list[Region]:
+    """Regions that would be drawn were they not for a person to say, and that the mask does not cover anyway."""
     return [
         region
         for region, patch in zip(result.regions, result.patches, strict=True)
-        if is_frame_template(region) or (confirmed.weight[patch.box.slices] == 1.0)[patch.artefact].any()
+        if region.proposed
+        and policy.of(region.kind).action != "keep"
+        and region.confidence >= policy.of(region.kind).accept
+        and np.count_nonzero((mask.weight[patch.box.slices] == 1.0) & patch.artefact)
+        > (1.0 - COVERED) * np.count_nonzero(patch.artefact)
     ]
 
 
 def unconfirmed_share(mask: Mask, confirmed: Mask | None) -> float:
-    """Share of the weight, 0..1, that a mask takes of what the frames that the dataset confirms leave.
+    """Share of the weight, 0..1, that a mask takes of what is left by what is beyond doubt; see `confirmed_mask`.
 
-    Such a frame may cover most of each image, as on game cards. Frames that the dataset only proposes are not drawn,
-    and one decision for all images settles them.
+    A frame may cover most of each image, as on game cards. Frames that the dataset only proposes are not drawn, and
+    one decision for all images settles them.
     """
     if confirmed is None:
         return mask.masked_share
@@ -64,7 +67,7 @@ def verdict_of(
     regions: Sequence[Region],
     *,
     confidence: float,
-    certainty: float,
+    proposals: Sequence[Region],
     masked_share: float,
     issues: Sequence[Issue],
     policy: PolicyConfig,
@@ -73,13 +76,13 @@ def verdict_of(
 ) -> Verdict:
     """Whether a person should look.
 
-    Low probability or a doubtful decision of a detector (unless a budget decides about that), much masked, a policy
+    Low probability or something that only a person can say (unless a budget decides about that), much masked, a policy
     that asks for it, a stage that failed, or an image of the audit sample.
 
     Args:
         regions: What was found.
         confidence: Probability of a fine mask.
-        certainty: Of the detectors' least certain decision; see `least_certainty`.
+        proposals: What only a person can say; see `waiting_proposals`.
         masked_share: Share of the image that is masked, as far as nothing confirms it; see `unconfirmed_share`.
         issues: What went wrong.
         policy: Which kinds are always looked at.
@@ -87,8 +90,7 @@ def verdict_of(
         content_sha256: Hash of the image file, for the audit sample; None = not part of one.
     """
     asked = any(policy.of(region.kind).action == "review" and is_drawn(region, policy) for region in regions)
-    # The model was fitted on few collections: a detector's own doubt asks too, whatever the model makes of it.
-    doubtful = review.budget is None and min(confidence, certainty) < review.below
+    doubtful = review.budget is None and (confidence < review.below or len(proposals) > 0)
     failed = any(issue.severity == "error" for issue in issues)
     audited = content_sha256 is not None and is_audited(content_sha256, share=review.audit)
     much = masked_share > review.masked_share

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from automask.config import PolicyConfig, RenderConfig
 from automask.values.geometry import Box
 from automask.values.grid import LatentGrid
-from automask.values.templates import is_confirmed_frame
-from automask.values.types import Kind, MaskResult, Patch, Region
+from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame
+from automask.values.types import ALPHA_SOURCE, LAYOUT_ATTRIBUTE, Kind, MaskResult, Patch, Region
 
 FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
 
 SURE_GROUND = 0.6
-"""Confidence from which plain ground that is masked is nobody's question: that of `ReviewConfig.below`."""
+"""Confidence from which plain ground that is masked is nobody's question."""
+SURE_FRAME = 0.7
+"""The same for a frame that geometry and layout map agree about: of 129 that are so sure, on images with truth, 5
+masked picture; of 20 less sure ones 5 did."""
 _MOST_WINDOWS = 32
 _LARGE_RADIUS_PX = 128
 
@@ -125,10 +128,11 @@ class Mask:
 
 
 def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyConfig) -> Mask | None:
-    """What is masked beyond doubt, or None where nothing is: frames that a dataset confirms, and sure plain ground.
+    """What is masked beyond doubt, or None where nothing is: sure frames, and sure plain ground.
 
-    Many images share such a frame, and it ends sharply around different pictures (or a person said so): no single image
-    need prove it again. Ground is masked for those alone who asked for it, and is most of many a picture.
+    Many images share the frame that a dataset confirms, and it ends sharply around different pictures (or a person said
+    so): no single image need prove it again. About another frame its edges and the layout map agree (`SURE_FRAME`).
+    Ground is masked for those alone who asked for it, and is most of many a picture.
     """
     frames = [pair for pair in drawn(result.regions, result.patches, policy) if is_settled(pair[0])]
     if not frames:
@@ -145,7 +149,22 @@ def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyCo
 
 def is_settled(region: Region) -> bool:
     """Whether a region that is drawn is beyond doubt, however much of the image it covers."""
-    return is_confirmed_frame(region) or (region.kind is Kind.GROUND and region.confidence >= SURE_GROUND)
+    if region.kind is Kind.GROUND:
+        return region.confidence >= SURE_GROUND
+    return is_confirmed_frame(region) or frame_belief(region) >= SURE_FRAME
+
+
+def frame_belief(region: Region) -> float:
+    """How far edges and the layout map agree that a region is the frame of its image, 0..1; 0 where either denies it.
+
+    Of a dataset's frame, which is more or less like the one of the image, and of transparent pixels, which are a fact
+    whatever they surround, that says nothing.
+    """
+    inside = region.attributes.get(LAYOUT_ATTRIBUTE)
+    is_own = region.kind is Kind.FRAME and TEMPLATE_ATTRIBUTE not in region.attributes
+    if not is_own or ALPHA_SOURCE in region.source.split("+"):
+        return 0.0
+    return region.confidence if isinstance(inside, int | float) and inside >= 0.5 else 0.0  # rather frame than picture
 
 
 def is_drawn(region: Region, policy: PolicyConfig) -> bool:

@@ -6,16 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 
 from automask.config import PipelineConfig, PolicyConfig
-from automask.mask.judging import certainty_of, is_audited
-from automask.mask.rendering import is_drawn, is_settled
+from automask.mask.judging import DOUBTFUL, certainty_of, is_audited
+from automask.mask.rendering import frame_belief, is_drawn, is_settled
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
-from automask.values.types import ALPHA_SOURCE, Issue, Kind, MaskResult, Region, Verdict
+from automask.values.types import ALPHA_SOURCE, LAYOUT_ATTRIBUTE, Issue, Kind, MaskResult, Region, Verdict
 
 SMALL_TEXT_SHARE = 0.025
 """Height of a line of text, as a share of the shorter side, up to which it is called small: 25 px of 1024."""
 SAME_BOX = 0.5
 """Intersection over union of boxes from which a sure region of another source speaks for a doubtful one."""
+SMALL_MARK_SHARE = 0.01
+"""Share of an image up to which something that was left is called small: the size of stamps and signatures."""
+NEAR_THE_EDGE = 0.06
+"""Distance from an edge, as a share of that side, up to which a thing is near it: where stamps and signatures stand."""
+LARGE_TEXT_SHARE = 0.1
+"""Height of letters, as a share of the shorter side, from which text is called large: much lies between them."""
 MOST_REASONS = 4
 _MOST_NAMED = 4
 _TEXT_NAMED_CHARS = 30
@@ -43,19 +49,28 @@ def reasons_of(
     if any(issue.severity == "error" for issue in issues):
         found.append("A part of the analysis failed on it.")
     confirmed = any(is_settled(region) and is_drawn(region, policy) for region in regions)
-    if stored.masked_share is not None and stored.masked_share > review.masked_share and not confirmed:
-        found.append(f"{_percent(stored.masked_share)} of it is masked: little is left to learn from.")
+    much = stored.masked_share is not None and stored.masked_share > review.masked_share
+    much_words = f"{_percent(stored.masked_share or 0.0)} of it is masked: little is left to learn from."
+    if much and not confirmed:
+        found.append(much_words)
     asked = dict.fromkeys(region.kind for region in _asked_for(regions, policy))
     found += [f"You asked to see every image with {_A_KIND[kind]}." for kind in asked]
     doubts = _doubts(regions, config)
-    open_doubts = [region for region in doubts if not _is_settled(region, regions, policy, below=review.below)]
+    is_low = stored.confidence is not None and stored.confidence < review.below
+    if not is_low and review.budget is None:  # then only what a person alone can say asked for one
+        doubts = [region for region in doubts if region.proposed]
+    open_doubts = [region for region in doubts if not _is_settled(region, regions, policy)]
     found += _counted(open_doubts, config, regions, size_px=_size(stored))
+    if (is_low or review.budget is not None) and any(_is_large_text(region, policy) for region in regions):
+        found.append("Large text: what lies between its letters is easily masked with it.")
     if review.budget is not None and not found:
         found.append("It is among the masks the program is least sure of.")
-    elif stored.confidence is not None and stored.confidence < review.below and not open_doubts:
-        found.append(f"The mask as a whole looks doubtful ({_percent(stored.confidence)} sure).")
+    elif is_low and not open_doubts:
+        found.append(f"The mask as a whole looks doubtful ({_percent(stored.confidence or 0.0)} sure).")
     if stored.content_sha256 is not None and is_audited(stored.content_sha256, share=review.audit):
         found.append("It is of the audit sample, picked at random.")
+    if much and not found:  # beside what is beyond doubt, too
+        found.append(much_words)
     # Outlines do not tell how far one thing explains another: where nothing else asked, it was less than it seems.
     found = found or _counted(doubts, config, regions, size_px=_size(stored))
     return found[:MOST_REASONS] or ["The program was not sure of it when its mask was made."]
@@ -109,12 +124,13 @@ def region_words(
     """
     policy = config.policy
     is_shared = TEMPLATE_ATTRIBUTE in region.attributes
-    is_doubtful = certainty_of(region, policy) < config.review.below
+    is_doubtful = certainty_of(region, policy) < DOUBTFUL
     match region.kind:
         case Kind.FRAME | Kind.GROUND if region.source == ALPHA_SOURCE:
             words = "transparent pixels"
         case Kind.FRAME:
             alone = "this image alone shows" if any(map(is_frame_template, beside)) else "only this image has"
+            alone = "the layout map takes for picture" if _is_denied_frame(region) else alone
             words = "a frame that many images share" if is_shared else f"a frame that {alone}"
         case Kind.TEXT:
             words = f"{_text_size(region, size_px)}text" if is_doubtful else "text"
@@ -132,10 +148,28 @@ def region_words(
 
 
 def _doubts(regions: Sequence[Region], config: PipelineConfig) -> list[Region]:
-    """What was decided with less certainty than `review.below`, the least certain first."""
+    """What was decided with less certainty than `DOUBTFUL` or against the layout map, the least certain first."""
     certainties = [(certainty_of(region, config.policy), region) for region in regions]
-    doubts = sorted((pair for pair in certainties if pair[0] < config.review.below), key=lambda pair: pair[0])
+    doubts = sorted(
+        (
+            (certainty, region)
+            for certainty, region in certainties
+            if certainty < DOUBTFUL or (_is_denied_frame(region) and is_drawn(region, config.policy))
+        ),
+        key=lambda pair: pair[0],
+    )
     return [region for _, region in doubts]
+
+
+def _is_denied_frame(region: Region) -> bool:
+    """Whether the layout map calls a frame of one image rather picture."""
+    is_judged = region.kind is Kind.FRAME and LAYOUT_ATTRIBUTE in region.attributes
+    return is_judged and TEMPLATE_ATTRIBUTE not in region.attributes and frame_belief(region) == 0.0
+
+
+def _is_large_text(region: Region, policy: PolicyConfig) -> bool:
+    share = region.attributes.get("letters_share")
+    return isinstance(share, int | float) and share > LARGE_TEXT_SHARE and is_drawn(region, policy)
 
 
 def _asked_for(regions: Sequence[Region], policy: PolicyConfig) -> list[Region]:
@@ -165,15 +199,26 @@ def _doubt(region: Region, config: PipelineConfig, beside: Sequence[Region], *, 
     if is_drawn(region, config.policy):
         is_plain = region.kind in (Kind.FRAME, Kind.TEXT)
         return words if is_plain else f"something that may be no {words.removeprefix('a ')}"
+    if region.kind in (Kind.TEXT, Kind.WATERMARK) and _is_small_near_an_edge(region, size_px):
+        return "something small near the edge, perhaps text or a mark, was left"
     until = "until you decide" if TEMPLATE_ATTRIBUTE in region.attributes else "but proposed"
     return f"{words}, not masked {until}"
 
 
-def _is_settled(region: Region, regions: Sequence[Region], policy: PolicyConfig, *, below: float) -> bool:
+def _is_small_near_an_edge(region: Region, size_px: tuple[int, int] | None) -> bool:
+    if size_px is None:
+        return False
+    width_px, height_px = size_px
+    x0, y0, x1, y1 = region.box.xyxy
+    distance = min(x0 / width_px, y0 / height_px, 1 - x1 / width_px, 1 - y1 / height_px)
+    return region.box.area_px <= SMALL_MARK_SHARE * width_px * height_px and distance <= NEAR_THE_EDGE
+
+
+def _is_settled(region: Region, regions: Sequence[Region], policy: PolicyConfig) -> bool:
     """Whether something else on the image is sure of the same thing: the two are merged when the mask is drawn."""
     is_frame, drawn = region.kind is Kind.FRAME, is_drawn(region, policy)
     for other in regions:
-        if other is region or not is_drawn(other, policy) or other.confidence < below:
+        if other is region or not is_drawn(other, policy) or other.confidence < DOUBTFUL:
             continue
         if is_frame:  # every frame has the box of its image
             if is_confirmed_frame(other) or (drawn and other.kind is Kind.FRAME):

@@ -13,7 +13,6 @@ import numpy as np
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError, PluginError, StageError, WeightsError
 from automask.mask.drawing import draw, fuse_fingerprint, judge
-from automask.mask.judging import least_certainty
 from automask.mask.merging import fused
 from automask.mask.rendering import CorrectionLayers, Mask
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
@@ -171,8 +170,8 @@ class MaskPipeline:
             height_px=work.image.height_px,
             regions=tuple(regions),
             patches=tuple(patches),
-            confidence=0.0 if work.failed else least_certainty(regions, self.config.policy),  # until `judged`
-            verdict=Verdict.REVIEW,  # until `judged` has seen the mask
+            confidence=0.0,  # both until `judged` has seen the mask
+            verdict=Verdict.REVIEW,
             issues=tuple(work.issues),
             fingerprints=self.fingerprints,
             timings_s=work.timings_s,

@@ -18,18 +18,15 @@ from automask.config import PipelineConfig
 from automask.mask.confidence.features import image_features
 from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
+from automask.mask.judging import unconfirmed_share, verdict_of, waiting_proposals
 from automask.mask.metrics import MaskScore, score_mask
 from automask.mask.rendering import confirmed_mask
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
 from automask.store import Store, is_store
-from automask_training.synth.synthesizer import Synthesizer, SynthRecipe
+from automask.values.types import Verdict
 
 LOGGER = logging.getLogger("automask.training")
-
-_SCENES = ("marked", "stock", "poster", "comic", "framed", "empty")
-_SIDE_PX = 768
-_TRUTH_LEVEL = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +38,16 @@ class LabelledImage:
         image_id: Its name in the store of that collection.
         features: What the model sees, by name.
         score: Leak and waste of the mask.
+        asked: Whether a person is asked about it whatever its probability (as for very much masked).
+        manifest: Name of the manifest that has its source.
     """
 
     source: str
     image_id: str
     features: Mapping[str, float]
     score: MaskScore
+    asked: bool = False
+    manifest: str = ""
 
     @property
     def is_fine(self) -> bool:
@@ -69,39 +70,6 @@ def entries_by_source(manifest: Manifest, *, most: int) -> dict[str, list[tuple[
     }
 
 
-def synthesized(materials: Path, folder: Path, *, count: int) -> dict[str, list[tuple[Path, Path | None]]]:
-    """Draw pictures with truth into a folder, so many a scene; those that are there already stay."""
-    found: dict[str, list[tuple[Path, Path | None]]] = {}
-    for number, scene in enumerate(_SCENES):
-        recipe = SynthRecipe(
-            empty=float(scene == "empty"),
-            busy_empty=0.2,
-            marked=float(scene in ("marked", "empty")),
-            stock=float(scene == "stock"),
-            poster=float(scene == "poster"),
-            comic=float(scene == "comic"),
-            chart=0.0,
-            framed=float(scene == "framed"),
-            extra_frame=0.0,
-            extra_mark=0.0,
-            rescaled=0.0,
-        )
-        drawer: Synthesizer | None = None
-        pairs: list[tuple[Path, Path | None]] = []
-        for index in range(count):
-            image = folder / f"synthetic-{scene}" / f"{index:04}.png"
-            truth = folder / f"synthetic-{scene}-truth" / f"{index:04}.png"
-            if not truth.is_file():
-                drawer = drawer or Synthesizer(materials, seed=100 + number, size_px=_SIDE_PX, recipe=recipe)
-                sample = drawer.sample(index)
-                for path, pixels in ((image, sample.pixels), (truth, sample.artefact().astype(np.uint8) * 255)):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    PillowImage.fromarray(pixels).save(path)
-            pairs.append((image, truth))
-        found[f"synthetic-{scene}"] = pairs
-    return found
-
-
 def fill_stores(sources: Mapping[str, Sequence[tuple[Path, Path | None]]], work: Path, config: PipelineConfig) -> None:
     """Run the pipeline on every source as a dataset of its own; what is up to date is not run again."""
     pipeline = MaskPipeline.from_config(config)
@@ -117,9 +85,16 @@ def fill_stores(sources: Mapping[str, Sequence[tuple[Path, Path | None]]], work:
 
 
 def read_stores(
-    sources: Mapping[str, Sequence[tuple[Path, Path | None]]], work: Path, config: PipelineConfig
+    sources: Mapping[str, Sequence[tuple[Path, Path | None]]], work: Path, config: PipelineConfig, *, manifest: str
 ) -> Iterator[LabelledImage]:
-    """What is stored for every image of every source, scored; images that failed are left out."""
+    """What is stored for every image of every source, scored; images that failed are left out.
+
+    Args:
+        sources: See `entries_by_source`.
+        work: Folder of the stores.
+        config: What masks are drawn and judged under.
+        manifest: Name of the manifest.
+    """
     for source, pairs in sources.items():
         if not is_store(work / "stores" / source):
             LOGGER.warning("%s: nothing was run on it", source)
@@ -133,11 +108,22 @@ def read_stores(
                 drawn = draw(result, config)
                 mask, shown = drawn.mask, drawn.shown
                 confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
+                verdict = verdict_of(
+                    shown.regions,
+                    confidence=1.0,
+                    proposals=waiting_proposals(shown, mask, config.policy),
+                    masked_share=unconfirmed_share(mask, confirmed),
+                    issues=result.issues,
+                    policy=config.policy,
+                    review=config.review,
+                )
                 yield LabelledImage(
                     source=source,
                     image_id=image.name,
                     features=image_features(shown, mask, config.policy, confirmed=confirmed),
                     score=score_mask(mask.levels, truth_levels(truth)),
+                    asked=verdict is Verdict.REVIEW,
+                    manifest=manifest,
                 )
 
 

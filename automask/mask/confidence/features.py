@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -12,31 +11,22 @@ from numpy.typing import NDArray
 
 from automask.config import PolicyConfig
 from automask.mask.confidence.model import FINE_WASTE
-from automask.mask.rendering import Mask, is_drawn
+from automask.mask.rendering import Mask, frame_belief, is_drawn
 from automask.values.types import Kind, MaskResult, Patch, Region
 
-FEATURES: Final = ("text_share", "doubtful_share", "rejected_share")
+FEATURES: Final = ("loose_share", "largest_text", "doubtful_share", "missed_share")
 """Names of what is measured, in the order of the fit; models/cards/confidence.md says what each is."""
 
 _LEAST_SHARE = FINE_WASTE / 50
 """Shares count by their logarithm, from this on: smaller ones spoil no mask."""
 LEAST_ROOM = 0.02
 """Share of an image below which a frame leaves no picture worth the name."""
+_SAMPLED_PX = 1_000_000
+"""Pixels that are looked at, at least, of a larger image: shares of a thousandth are known to 3 % from so many."""
+_READ_ATTRIBUTE = "letters_share"
+"""Evidence of a line that a reader found: its letters' height."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One region as far as the features go.
-
-    Attributes:
-        region: What was found.
-        patch: Its outline.
-        open_share: The part of the outline that no frame of the dataset covers, as a share of the image.
-    """
-
-    region: Region
-    patch: Patch
-    open_share: float
+Pair = tuple[Region, Patch]
 
 
 def image_features(
@@ -44,60 +34,68 @@ def image_features(
 ) -> dict[str, float]:
     """The features of an image under a policy, by name, all finite.
 
-    Kinds that the policy keeps are not looked at. Regions that are proposed but not drawn tell of missed marks.
+    Kinds that the policy keeps are not looked at. What is beyond doubt (`confirmed`) counts as it is drawn, with the
+    growth around it, and what lies in it is neither doubtful nor missed: it changes nothing.
 
     Args:
         result: What was found, merged.
         mask: What was drawn.
         policy: Under which it was.
-        confirmed: What frames that the dataset confirms mask by themselves, or None.
+        confirmed: What is masked beyond doubt by itself (see `rendering.confirmed_mask`), or None.
     """
-    area_px = result.width_px * result.height_px
-    seen = [
-        _Seen(region, patch, float((patch.artefact & _is_open(confirmed, patch)).sum()) / area_px)
+    pairs = [
+        (region, patch)
         for region, patch in zip(result.regions, result.patches, strict=True)
         if policy.of(region.kind).action != "keep"
     ]
-    drawn = [each for each in seen if is_drawn(each.region, policy)]
-    rejected = [each for each in seen if not is_drawn(each.region, policy)]
-    return _shares_of_room(drawn, rejected, mask, confirmed)
+    drawn = [pair for pair in pairs if is_drawn(pair[0], policy)]
+    frames = [pair for pair in drawn if pair[0].kind is Kind.FRAME]
+    marks = [pair for pair in drawn if pair[0].kind is not Kind.FRAME]
+    rejected = [pair for pair in pairs if not is_drawn(pair[0], policy)]
+    every = max(1, math.isqrt(mask.weight.size // _SAMPLED_PX))
+    taken = 1.0 - mask.weight[::every, ::every]
+    is_open = np.ones(taken.shape, dtype=np.bool_)
+    if confirmed is not None:
+        is_open = confirmed.weight[::every, ::every] == 1.0
 
+    def most(levels: Iterable[tuple[Patch, float]]) -> NDArray[np.float32]:
+        """The largest level of the patches that cover each pixel that is looked at, 0 where none does."""
+        out = np.zeros(taken.shape, dtype=np.float32)
+        for patch, level in levels:
+            slices, artefact = _sampled(patch, every)
+            np.maximum(out[slices], artefact * np.float32(level), out=out[slices])
+        return out
 
-def _is_open(confirmed: Mask | None, patch: Patch) -> NDArray[np.bool_]:
-    """Which pixels of a patch's box no frame of the dataset covers, bool of shape `patch.box.shape`."""
-    if confirmed is None:
-        return np.ones(patch.box.shape, dtype=np.bool_)
-    is_open: NDArray[np.bool_] = confirmed.weight[patch.box.slices] == 1.0
-    return is_open
+    def share(patch: Patch) -> float:
+        slices, artefact = _sampled(patch, every)
+        return float((artefact & is_open[slices]).sum()) / is_open.size
 
-
-def _shares_of_room(
-    drawn: Sequence[_Seen], rejected: Sequence[_Seen], mask: Mask, confirmed: Mask | None
-) -> dict[str, float]:
-    """What is doubtful and rejected, as logarithms of shares of what is left of the picture, and its text.
-
-    They are 0 where it is as much as a fine mask may waste. A mask cannot waste more than it draws, and the room that
-    frames leave is what the waste is a share of. Frames that the dataset confirms are beyond doubt, with all that
-    lies in them and the growth around them. The share of text is a root: what is wasted between and around letters
-    grows with it, however sure they are.
-    """
-    framed = np.zeros(mask.weight.shape, dtype=np.bool_)
-    text = np.zeros_like(framed)
-    for each in drawn:
-        if each.region.kind in (Kind.FRAME, Kind.TEXT):
-            canvas = framed if each.region.kind is Kind.FRAME else text
-            canvas[each.patch.box.slices] |= each.patch.artefact & _is_open(confirmed, each.patch)
-    frames = float(framed.mean()) + (confirmed.masked_share if confirmed is not None else 0.0)
-    room = max(LEAST_ROOM, 1.0 - frames)
-    doubtful = sum(
-        each.open_share * (1.0 - each.region.confidence) for each in drawn if each.region.kind is not Kind.FRAME
-    )
-    missed = sum(each.open_share * each.region.weighed_confidence for each in rejected)
+    framed = most((patch, region.confidence) for region, patch in frames)
+    believed = most((patch, frame_belief(region)) for region, patch in frames)
+    room = max(LEAST_ROOM, 1.0 - _mean(framed))
+    left = max(LEAST_ROOM, 1.0 - (confirmed.masked_share if confirmed is not None else 0.0))
+    sureness = most((patch, region.confidence) for region, patch in marks)
+    doubt = np.where((sureness > 0) & (framed == 0) & is_open, 1.0 - sureness, 0.0)
+    lines = [share(patch) for region, patch in marks if _READ_ATTRIBUTE in region.attributes]
+    missed = most((patch, region.weighed_confidence) for region, patch in rejected)
     return {
-        "text_share": math.sqrt(min(1.0, float((text & ~framed).mean()) / room)),
-        "doubtful_share": _logarithm(doubtful / room),
-        "rejected_share": _logarithm(min(1.0, missed) / max(LEAST_ROOM, 1.0 - mask.masked_share)),
+        "loose_share": math.sqrt(min(1.0, _mean(taken * is_open * (1.0 - believed)) / left)),
+        "largest_text": math.sqrt(min(1.0, max(lines, default=0.0) / room)),
+        "doubtful_share": _logarithm(_mean(doubt) / room),
+        "missed_share": _logarithm(_mean(missed * (taken == 0)) / max(LEAST_ROOM, 1.0 - mask.masked_share)),
     }
+
+
+def _sampled(patch: Patch, every: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """Where a patch is among the pixels that are looked at, one in `every` along an axis, and which it has."""
+    above, before = -patch.box.y0 % every, -patch.box.x0 % every
+    artefact = patch.artefact[above::every, before::every]
+    top, left = (patch.box.y0 + above) // every, (patch.box.x0 + before) // every
+    return (slice(top, top + artefact.shape[0]), slice(left, left + artefact.shape[1])), artefact
+
+
+def _mean(values: NDArray[np.floating]) -> float:
+    return float(values.mean(dtype=np.float64))
 
 
 def _logarithm(share: float) -> float:
