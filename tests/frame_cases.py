@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import PolicyConfig, RenderConfig
+from automask.config import PolicyConfig, RenderConfig, RuntimeConfig
 from automask.mask.metrics import MaskScore, score_mask
 from automask.mask.rendering import Mask
 from automask.values.geometry import Box
-from automask.values.types import Kind, Patch, Region
-from automask_models.frames.detector import detect_frames
+from automask.values.types import Image, Kind, Patch, Region
+from automask.weights import WeightLibrary
+from automask_models.frames.detector import EdgesDetector, EdgesOptions, detect_frames
 from automask_models.layout.network import LayoutMap
 
 Pixels = NDArray[np.uint8]
@@ -54,7 +57,23 @@ def jpeg(pixels: Pixels, *, quality: int = 85) -> Pixels:
     return np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
 
 
+@cache
+def shipped_detector() -> EdgesDetector:
+    """The detector with its network, as users have it."""
+    runtime = RuntimeConfig(threads=1)
+    detector = EdgesDetector.from_options(EdgesOptions(), weights=WeightLibrary.discover(), runtime=runtime)
+    assert list(detector.notices) == []
+    detector.load()
+    return detector
+
+
+def shipped_frames(pixels: Pixels) -> list[Region]:
+    (regions,) = shipped_detector().detect([Image("a", pixels)])
+    return regions
+
+
 def score(pixels: Pixels, truth: Pixels | None) -> MaskScore:
+    """How well edges alone draw."""
     regions = detect_frames(pixels)
     return score_mask(rendered(regions, pixels).levels, truth)
 

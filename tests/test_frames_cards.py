@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from automask.values.geometry import Box
 from automask_models.frames.cards import find_card
-from automask_models.frames.lettering import Letters, letters_in
 
 Pixels = NDArray[np.uint8]
 
@@ -61,20 +60,3 @@ def test_without_a_plain_ground_there_is_no_card():
 def test_tiny_and_constant_images_hold_no_card():
     for shape in ((1, 1), (1, 90), (64, 64), (70, 200)):
         assert find_card(np.full((*shape, 3), 255, np.uint8), inside=Box(0, 0, shape[1], shape[0])) is None
-
-
-def test_letters_stand_in_rows_and_things_do_not():
-    rng = np.random.default_rng(3)
-    scattered, written = np.zeros((200, 400), np.bool_), np.zeros((200, 400), np.bool_)
-    for number in range(24):
-        x, y = int(rng.integers(0, 390)), int(rng.integers(0, 185))
-        scattered[y : y + 12, x : x + 6] = True
-        row, column = divmod(number, 8)
-        written[20 + 50 * row : 32 + 50 * row, 30 + 20 * column : 36 + 20 * column] = True
-    found = {name: letters_in(ink, low_px=4, high_px=100) for name, ink in (("things", scattered), ("text", written))}
-    assert (found["text"].count, found["text"].alike, found["text"].in_rows) == (24, 1.0, 1.0)
-    assert found["things"].in_rows < 0.3
-    two_sizes = np.zeros((60, 60), np.bool_)
-    two_sizes[5:10, 5:10] = two_sizes[20:50, 20:40] = True
-    assert letters_in(two_sizes, low_px=4, high_px=100) == Letters(2, 0.0, 0.0)
-    assert letters_in(np.zeros((9, 9), np.bool_), low_px=4, high_px=9).count == 0

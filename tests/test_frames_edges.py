@@ -11,13 +11,10 @@ from frame_cases import Pixels, bordered, jpeg, rendered, scene, score
 
 from automask.config import PolicyConfig, RuntimeConfig
 from automask.mask.rendering import is_drawn
-from automask.values.geometry import Box
 from automask.values.types import Image, Kind
 from automask_models.frames.bands import find_bands, tolerance_px
 from automask_models.frames.detector import EdgesDetector, EdgesOptions, detect_frames
 from automask_models.frames.sides import Line, Side, SideView
-from automask_models.frames.veils import find_veils
-from automask_training.synth.layout.framed import letters
 
 
 def smooth_sky(height_px: int, width_px: int) -> Pixels:
@@ -194,7 +191,7 @@ def test_a_straight_horizon_under_a_smooth_sky_is_no_bar():
     assert score(jpeg(picture), None).waste == 0
 
 
-def test_a_shadow_with_a_straight_edge_is_no_veil():
+def test_a_shadow_with_a_straight_edge_is_no_strip():
     picture = scene()
     picture[400:] = (picture[400:] * 0.5).astype(np.uint8)
     assert score(jpeg(picture), None).waste == 0
@@ -244,12 +241,9 @@ def test_regions_say_what_they_are_and_repeat_exactly():
     assert first.kind is Kind.FRAME
     assert first.source == "edges"
     assert first.confidence >= 0.5
-    assert set(first.attributes) >= {"pattern", "left_px", "support", "purity", "noise", "contrast", "detail"}
+    assert first.attributes["pattern"] == "ring"
     assert first.attributes == second.attributes
     assert np.array_equal(first.artefact, second.artefact)
-    assert [first.attributes[f"{side}_px"] for side in ("left", "top", "right", "bottom")] == pytest.approx(
-        [50] * 4, abs=1
-    )
 
 
 def test_an_empty_batch_gives_an_empty_answer():
@@ -263,22 +257,6 @@ def test_a_small_picture_on_a_large_page_is_drawn_only_when_it_is_certain():
     for region in detect_frames(jpeg(page)):
         assert region.proposed or region.confidence < 0.5 or region.confidence >= 0.9
     assert truth.mean() > 0.6 * 255
-
-
-def test_a_veil_over_a_third_of_a_page_is_only_proposed():
-    rng = np.random.default_rng(5)
-    picture = scene()
-    height_px, width_px = picture.shape[:2]
-
-    def veiled(share):
-        page = picture.copy()
-        top = round(height_px * (1 - share))
-        page[top:] = (page[top:] * 0.4 + 0.6 * np.array((20, 20, 60))).astype(np.uint8)
-        letters(rng, page, 16, top + (height_px - top) // 3, width_px - 32, 24, (255, 255, 255))
-        return find_veils(jpeg(page), inside=Box(0, 0, width_px, height_px), at_least=0.1)
-
-    assert [(veil.confidence > 0.5, veil.proposed) for veil in veiled(0.1)] == [(True, False)]
-    assert [(veil.confidence > 0.5, veil.proposed) for veil in veiled(0.3)] == [(True, True)], "however sure it is"
 
 
 def test_a_view_that_is_shallower_than_the_search_is_looked_at_like_any_other():

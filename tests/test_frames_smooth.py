@@ -9,8 +9,6 @@ from frame_cases import bordered, jpeg, scene, score
 from numpy.typing import NDArray
 
 from automask_models.frames.picture import certainly_picture, detail_of
-from automask_models.frames.sides import Line, Side
-from automask_models.frames.tilt import levelled, tilt_of, turned_back
 from automask_training.synth.layout.framed import plain_colour
 
 Pixels = NDArray[np.uint8]
@@ -37,10 +35,10 @@ def test_few_flat_colours_are_a_drawing():
     drawing = np.full((400, 400, 3), 255, np.uint8)
     for _ in range(3):
         cv2.circle(drawing, (int(rng.integers(100, 300)), 200), 60, plain_colour(rng), -1, cv2.LINE_AA)
-    assert certainly_picture(drawing, detail_of(drawing)) == 0.0
+    assert certainly_picture(drawing) == 0.0
     smooth = blurred(5, dark=False)
     assert detail_of(smooth) < 0.16
-    assert certainly_picture(smooth, detail_of(smooth)) == 1.0
+    assert certainly_picture(smooth) == 1.0
 
 
 def test_two_pixels_of_a_strong_colour_end_under_a_plain_sky():
@@ -51,19 +49,3 @@ def test_two_pixels_of_a_strong_colour_end_under_a_plain_sky():
     figures = score(jpeg(framed, quality=88), truth)
     assert figures.leak == pytest.approx(0.0, abs=0.05)
     assert (figures.waste or 0.0) <= 0.01
-
-
-@pytest.mark.parametrize("degrees", [-0.5, 0.4])
-def test_a_scan_is_turned_level_and_back(degrees: float):
-    depths = {side: Line(40.0, 0.0) for side in Side}
-    assert tilt_of(depths) == 0.0
-    slope = float(np.tan(np.radians(degrees)))
-    signs = {Side.LEFT: -1, Side.TOP: 1, Side.RIGHT: 1, Side.BOTTOM: -1}
-    askew = {side: Line(40.0, sign * slope) for side, sign in signs.items()}
-    assert tilt_of(askew) == pytest.approx(slope)
-    assert tilt_of({**askew, Side.TOP: Line(40.0, -slope), Side.LEFT: Line(40.0, slope)}) == 0.0
-    mask = np.zeros((900, 600), dtype=np.bool_)
-    mask[200:700, 100:500] = True
-    turned = levelled(np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 255, slope)[..., 0] > 127
-    assert (turned != mask).any()
-    assert (turned_back(turned, slope) != mask).mean() < 0.01

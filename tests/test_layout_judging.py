@@ -16,7 +16,7 @@ from automask_training.frame_proposals import KnownPicture, ProposalStore
 
 def framed_picture(source: str = "a") -> KnownPicture:
     pixels, truth = bordered(scene(), (60, 60, 60, 60), (250, 250, 246))
-    return KnownPicture(pixels, None, truth, source)
+    return KnownPicture(pixels, truth, source)
 
 
 def pictures_of(source: str, *, count: int = 6) -> list[JudgedPicture]:
@@ -30,7 +30,7 @@ def pictures_of(source: str, *, count: int = 6) -> list[JudgedPicture]:
         truth = known.truth if is_frame else None
         layout = layout_of(outside * (0.9 if is_frame else 0.2 + 0.1 * index), known.pixels)
         region = region_of(outside, 0.7 + 0.04 * index)
-        found.append(judged_picture(KnownPicture(known.pixels, None, truth, source), [region], layout))
+        found.append(judged_picture(KnownPicture(known.pixels, truth, source), [region], layout))
     return found
 
 
@@ -48,9 +48,7 @@ class TestProposals:
     def test_a_picture_is_looked_at_once_and_another_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         looked = []
         real = frame_proposals.detect_frames
-        monkeypatch.setattr(
-            frame_proposals, "detect_frames", lambda pixels, alpha=None: looked.append(1) or real(pixels, alpha=alpha)
-        )
+        monkeypatch.setattr(frame_proposals, "detect_frames", lambda pixels: looked.append(1) or real(pixels))
         picture = framed_picture()
         for _ in range(2):
             ProposalStore(tmp_path).regions_of(picture)

@@ -34,7 +34,6 @@ class KnownPicture:
     """A picture with its truth, (H, W) uint8 as in a manifest, None = nothing unwanted."""
 
     pixels: NDArray[np.uint8]
-    alpha: NDArray[np.uint8] | None
     truth: NDArray[np.uint8] | None
     source: str
 
@@ -47,13 +46,11 @@ class KnownPicture:
             return self
         scale = longest_px / max(height_px, width_px)
         size = max(1, round(width_px * scale)), max(1, round(height_px * scale))
-
-        def shrunk(levels: NDArray[np.uint8] | None, how: int) -> NDArray[np.uint8] | None:
-            return None if levels is None else np.asarray(cv2.resize(levels, size, interpolation=how), dtype=np.uint8)
-
         pixels = np.asarray(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        alpha, truth = shrunk(self.alpha, cv2.INTER_AREA), shrunk(self.truth, cv2.INTER_NEAREST)
-        return KnownPicture(pixels, alpha, truth, self.source)
+        if self.truth is None:
+            return KnownPicture(pixels, None, self.source)
+        truth = np.asarray(cv2.resize(self.truth, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+        return KnownPicture(pixels, truth, self.source)
 
 
 def real_pictures(manifests: Sequence[Path], *, per_source: int | None = None) -> Iterator[KnownPicture]:
@@ -67,7 +64,7 @@ def real_pictures(manifests: Sequence[Path], *, per_source: int | None = None) -
                 continue
             taken[entry.source] += 1
             image = load_image(manifest.root, entry, config)
-            yield KnownPicture(image.pixels, image.alpha, manifest.truth_of(entry), entry.source)
+            yield KnownPicture(image.pixels, manifest.truth_of(entry), entry.source)
 
 
 def synthesized_pictures(recipe: Path, materials: Path, *, count: int) -> Iterator[KnownPicture]:
@@ -84,7 +81,7 @@ def synthesized_pictures(recipe: Path, materials: Path, *, count: int) -> Iterat
             _, encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
             decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
             pixels = np.ascontiguousarray(decoded[..., ::-1])
-        yield KnownPicture(pixels, framed.alpha, framed.truth, SYNTHESIZED)
+        yield KnownPicture(pixels, framed.truth, SYNTHESIZED)
 
 
 class ProposalStore:
@@ -101,10 +98,10 @@ class ProposalStore:
     def regions_of(self, picture: KnownPicture) -> list[Region]:
         """The frames that edges alone propose in a picture, kept or found now."""
         if self._folder is None:
-            return detect_frames(picture.pixels, alpha=picture.alpha)
+            return detect_frames(picture.pixels)
         path = self._folder / f"{_content_of(picture)}.npz"
         if not path.exists():
-            regions = detect_frames(picture.pixels, alpha=picture.alpha)
+            regions = detect_frames(picture.pixels)
             partial = path.with_suffix(f".{os.getpid()}.tmp")
             with partial.open("wb") as file:
                 _write(file, regions)
@@ -115,8 +112,6 @@ class ProposalStore:
 def _content_of(picture: KnownPicture) -> str:
     digest = hashlib.sha256(f"edges {EdgesDetector.algorithm_version} {picture.pixels.shape}".encode())
     digest.update(np.ascontiguousarray(picture.pixels).data)
-    if picture.alpha is not None:
-        digest.update(np.ascontiguousarray(picture.alpha).data)
     return digest.hexdigest()
 
 

@@ -40,7 +40,6 @@ class Band:
         beyond: Share of pixels just beyond the line still in its colour.
         beyond_colour: RGB levels just beyond the line (median).
         contrast: Median colour step across the line, in levels (largest channel).
-        straightness_px: Root mean square distance of the ends of the colour from the line.
         first_px: First position along the side that supports the line.
         last_px: Last position along the side that supports the line.
         spacing_px: Distance between sampled positions.
@@ -55,7 +54,6 @@ class Band:
     beyond: float
     beyond_colour: tuple[float, float, float]
     contrast: float
-    straightness_px: float
     first_px: float
     last_px: float
     spacing_px: float
@@ -236,7 +234,6 @@ def _measure(
         beyond=float(beyond.mean()),
         beyond_colour=(float(after[0]), float(after[1]), float(after[2])),
         contrast=float(np.median(step)),
-        straightness_px=float(np.sqrt(np.mean(residual[on_line] ** 2))),
         first_px=float(view.position_px[supported[0]]),
         last_px=float(view.position_px[supported[-1]]),
         spacing_px=float(view.position_px[-1] - view.position_px[0]) / max(1, positions - 1),

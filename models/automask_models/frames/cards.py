@@ -45,20 +45,10 @@ class CardWindow:
 
     Attributes:
         outside: (H, W) bool, everything but the art window.
-        straightness: Share of the card's height where each flank is straight (the lower of the two).
-        fullness: Share of the silhouette's box that is card.
-        asymmetry_ratio: How much more the window differs from its mirror image than the rest of the card.
-        mirror_correlation: How well the frame's fine structure agrees with its mirror image, -1..1.
-        detail: Share of detail in the window.
         confidence: 0..1.
     """
 
     outside: NDArray[np.bool_]
-    straightness: float
-    fullness: float
-    asymmetry_ratio: float
-    mirror_correlation: float
-    detail: float
     confidence: float
 
 
@@ -124,15 +114,7 @@ def find_card(pixels: NDArray[np.uint8], *, inside: Box) -> CardWindow | None:
         ]
     )
     outside = cv2.resize(window, (width_px, height_px), interpolation=cv2.INTER_NEAREST) == 0
-    return CardWindow(
-        outside=outside,
-        straightness=straightness,
-        fullness=fullness,
-        asymmetry_ratio=ratio,
-        mirror_correlation=correlation,
-        detail=detail,
-        confidence=CARD_TRUST * confidence * ramp(detail, *WINDOW_DETAIL),
-    )
+    return CardWindow(outside, CARD_TRUST * confidence * ramp(detail, *WINDOW_DETAIL))
 
 
 def _within(part: NDArray[np.bool_], shape: tuple[int, ...], *, top: int, left: int) -> NDArray[np.bool_]:

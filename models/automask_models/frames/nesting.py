@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from automask_models.frames.bands import Band, find_bands
 from automask_models.frames.evidence import ramp
 from automask_models.frames.rims import rim_of
 from automask_models.frames.sides import Line, Side, view_side
-from automask_models.frames.straight import as_band, find_edges, pair_of, ring_of
+from automask_models.frames.straight import find_edges, pair_of, ring_of
 
 POSITIONS = 192
 """Positions sampled along a side: the standard error of a share of .9 is then .02."""
@@ -54,19 +55,21 @@ class Layer:
     """Bands that were accepted together.
 
     Attributes:
-        chains: What was found on each side that takes part.
-        pattern: ring, rim, pair, single, nested, edge-ring or edge-pair.
+        lines: Where it ends on each side that takes part.
+        chains: Its bands on these sides; none where it has no colour of its own.
+        pattern: ring, rim, pair, nested, edge-ring or edge-pair.
         confidence: 0..1 that a person put this around the picture.
     """
 
+    lines: Mapping[Side, Line]
     chains: Mapping[Side, Chain]
     pattern: str
     confidence: float
 
-    @property
-    def lines(self) -> dict[Side, Line]:
-        """Where each side's chain ends."""
-        return {side: chain[-1].line for side, chain in self.chains.items()}
+    @classmethod
+    def of(cls, chains: Mapping[Side, Chain], pattern: str, confidence: float) -> Self:
+        """A layer of bands."""
+        return cls({side: chain[-1].line for side, chain in chains.items()}, chains, pattern, confidence)
 
 
 def follow(pixels: NDArray[np.uint8]) -> list[Layer]:
@@ -92,18 +95,18 @@ def _next_layer(pixels: NDArray[np.uint8], lines: Mapping[Side, Line], outer: Se
         if chain:
             chains[side] = chain
     if inside_ring:
-        return Layer(chains=chains, pattern="nested", confidence=outer[0].confidence) if chains else None
-    layer = _ring(chains, shape) or _pair(chains) or _single(chains, shape)
+        return Layer.of(chains, "nested", outer[0].confidence) if chains else None
+    layer = _ring(chains, shape) or _pair(chains)
     if outer:
         return layer
     is_ring = layer is not None and layer.pattern == "ring" and layer.confidence >= ACCEPT
     if layer is None or not is_ring or _is_thin(layer, shape):
         rim = rim_of(pixels)
         if rim is not None and rim[1] >= ACCEPT and (not is_ring or _is_deeper(rim[0], layer)):
-            return Layer(chains={side: (band,) for side, band in rim[0].items()}, pattern="rim", confidence=rim[1])
-    if layer is not None and layer.pattern != "single" and layer.confidence >= ACCEPT:
+            return Layer.of({side: (band,) for side, band in rim[0].items()}, "rim", rim[1])
+    if layer is not None and layer.confidence >= ACCEPT:
         return layer
-    # A border of many colours shows as a doubtful ring of one of them, or as the one side that is plain.
+    # A border of many colours shows as a doubtful ring or pair of one of them.
     other = _many_coloured(pixels)
     return other if other is not None and (layer is None or other.confidence >= ACCEPT) else layer
 
@@ -149,7 +152,6 @@ def _chain(
                     max(
                         nested_confidence(band, outside, extent_px),
                         title_confidence(band, side, outside, bands, extent_px),
-                        plate_confidence(band, outside, extent_px),
                     ),
                     band,
                 )
@@ -249,23 +251,6 @@ def title_confidence(band: Band, side: Side, outside: Sequence[Band], others: Se
     )
 
 
-def plate_confidence(band: Band, outside: Sequence[Band], extent_px: int) -> float:
-    """How certain it is that a band is a plate let into the border: the border's colour comes back behind it, 0..1."""
-    if not outside or outside[-1].thickness_px <= THIN * extent_px:
-        return 0.0
-    border = outside[-1]
-    step = max(abs(a - b) for a, b in zip(band.beyond_colour, border.colour, strict=True))
-    return (
-        ramp(step, SAME_COLOUR, SAME_COLOUR / 2)
-        * ramp(border.noise, 8.0, 4.0)
-        * ramp(band.support, 0.4, 0.7)
-        * ramp(band.beyond, 0.3, 0.1)
-        * ramp(band.contrast, 12.0, 30.0)
-        * ramp(band.purity, 0.4, 0.6)
-        * ramp(band.thickness_px / extent_px, 0.4, 0.3)
-    )
-
-
 def colour_distance(first: Band, second: Band) -> float:
     """Largest channel difference, in levels."""
     return max(abs(a - b) for a, b in zip(first.colour, second.colour, strict=True))
@@ -280,7 +265,7 @@ def _ring(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> Layer | None:
     left, right = (chains[side][-1].line.depth_px for side in (Side.LEFT, Side.RIGHT))
     even = 0.4 + 0.6 * ramp(abs(left - right) / shape[1], UNEVEN[1], UNEVEN[0])
     confidence = float(np.mean(scores)) * ramp(min(scores), 0.0, 0.4) * closed * even
-    return Layer(chains=chains, pattern="ring", confidence=confidence) if confidence >= WEAK else None
+    return Layer.of(chains, "ring", confidence) if confidence >= WEAK else None
 
 
 def corner_agreement(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> float:
@@ -318,7 +303,7 @@ def _pair(chains: Mapping[Side, Chain]) -> Layer | None:
         confidence = float(np.sqrt(scores[0] * scores[1])) * quiet * (0.5 + 0.5 * ramp(ratio, 0.2, 0.8))
         if confidence >= WEAK:
             both = {first: chains[first], second: chains[second]}
-            layers.append(Layer(chains=both, pattern="pair", confidence=confidence))
+            layers.append(Layer.of(both, "pair", confidence))
     return max(layers, key=lambda layer: layer.confidence, default=None)
 
 
@@ -326,31 +311,6 @@ def _many_coloured(pixels: NDArray[np.uint8]) -> Layer | None:
     edges = find_edges(pixels)
     for pattern, chosen in (("edge-ring", ring_of(edges)), ("edge-pair", pair_of(edges))):
         if chosen is not None and chosen[1] >= WEAK:
-            chains = {side: (as_band(edge, view),) for side, (edge, view) in chosen[0].items()}
-            return Layer(chains=chains, pattern=pattern, confidence=chosen[1])
+            lines = {side: Line(float(edge.depth_px)) for side, edge in chosen[0].items()}
+            return Layer(lines, {}, pattern, chosen[1])
     return None
-
-
-def _single(chains: Mapping[Side, Chain], shape: tuple[int, int]) -> Layer | None:
-    layers = []
-    for side, chain in chains.items():
-        confidence = single_confidence(chain[0], shape[1] if side.is_vertical else shape[0])
-        if confidence >= WEAK:
-            layers.append(Layer(chains={side: chain}, pattern="single", confidence=confidence))
-    return max(layers, key=lambda layer: layer.confidence, default=None)
-
-
-def single_confidence(band: Band, extent_px: int) -> float:
-    """How certain it is that a band on one side alone is a bar or a caption strip, 0..1.
-
-    Skies and walls end at straight lines too; a bar is flatter than they are, ruled to the pixel and never tilted.
-    """
-    return (
-        ramp(band.support, 0.8, 0.95)
-        * ramp(band.beyond, 0.3, 0.1)
-        * ramp(band.noise, 6.0, 3.0)
-        * ramp(band.purity, 0.5, 0.65)
-        * ramp(band.contrast, 12.0, 30.0)
-        * ramp(abs(band.line.slope), 0.004, 0.001)
-        * ramp(band.thickness_px / extent_px, 0.4, 0.25)
-    )

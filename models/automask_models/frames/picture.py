@@ -42,12 +42,12 @@ def flat_of(pixels: NDArray[np.uint8]) -> float:
     return float(np.sort(counts)[-4:].sum() / len(steps))
 
 
-def certainly_picture(pixels: NDArray[np.uint8], detail: float) -> float:
-    """How certain it is that an (H, W, 3) uint8 image with this share of detail is no drawing on a page, 0..1.
+def certainly_picture(pixels: NDArray[np.uint8]) -> float:
+    """How certain it is that an (H, W, 3) uint8 image is no drawing on a page, 0..1.
 
     Smooth pictures, such as skies, nights and things out of focus, have little detail, but many colours.
     """
-    by_detail = pictorial(detail)
+    by_detail = pictorial(detail_of(pixels))
     return by_detail if by_detail == 1.0 else max(by_detail, ramp(flat_of(pixels), *FLAT_SHARE))
 
 

@@ -229,7 +229,6 @@ def _as_band(profile: _Profile, depth_px: int) -> Band:
         beyond=float(profile.near[:, beyond].mean()),
         beyond_colour=(float(after[0]), float(after[1]), float(after[2])),
         contrast=float(np.abs(after - colour).max()),
-        straightness_px=0.0,
         first_px=float(view.position_px[0]),
         last_px=float(view.position_px[-1]),
         spacing_px=view.length_px / view.position_px.size,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.values.geometry import Box
 from automask_models.frames.sides import Line, Side
 
 
@@ -23,6 +24,13 @@ def outside_of(lines: Mapping[Side, Line], *, height_px: int, width_px: int) -> 
         oriented = _oriented(outside, side)[:, :deepest]
         oriented |= np.arange(deepest)[None, :] < depth[:, None]
     return outside
+
+
+def inside_of(lines: Mapping[Side, Line], *, height_px: int, width_px: int) -> Box:
+    """The box that the four lines enclose, at least one pixel wide and high."""
+    left, top, right, bottom = (max(0, round(lines[side].depth_px)) for side in Side)
+    x0, y0 = min(left, width_px - 1), min(top, height_px - 1)
+    return Box(x0, y0, max(x0 + 1, width_px - right), max(y0 + 1, height_px - bottom))
 
 
 def _oriented(mask: NDArray[np.bool_], side: Side) -> NDArray[np.bool_]:

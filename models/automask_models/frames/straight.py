@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automask_models.frames.bands import Band
 from automask_models.frames.evidence import ramp
 from automask_models.frames.sides import Line, Side, SideView, view_side
 
@@ -35,6 +34,7 @@ class StraightEdge:
         chance: The same share at other depths of this side (90th percentile).
         roughness: Mean step between neighbouring pixels outside the edge, in levels.
         inner_roughness: The same for as many pixels inside it.
+        extent_px: Size of the image across the side.
     """
 
     depth_px: int
@@ -42,16 +42,17 @@ class StraightEdge:
     chance: float
     roughness: float
     inner_roughness: float
+    extent_px: int
 
 
-def find_edges(pixels: NDArray[np.uint8]) -> dict[Side, list[tuple[StraightEdge, SideView]]]:
+def find_edges(pixels: NDArray[np.uint8]) -> dict[Side, list[StraightEdge]]:
     """Edges that run along each side of an (H, W, 3) uint8 image, the strongest first."""
     lines = {side: Line() for side in Side}
-    found: dict[Side, list[tuple[StraightEdge, SideView]]] = {}
+    found: dict[Side, list[StraightEdge]] = {}
     for side in Side:
         extent_px = pixels.shape[1] if side.is_vertical else pixels.shape[0]
         view = view_side(pixels, side, lines, depth_px=round(0.42 * extent_px), positions=POSITIONS)
-        found[side] = [] if view is None else [(edge, view) for edge in _edges_of(view)]
+        found[side] = [] if view is None else _edges_of(view)
     return found
 
 
@@ -95,75 +96,49 @@ def _edges_of(view: SideView) -> list[StraightEdge]:
                 chance=chance,
                 roughness=float(step[:, 2 : max(3, depth - 2)].mean()),
                 inner_roughness=float(step[:, depth + 2 : depth + 2 + reach].mean()),
+                extent_px=view.extent_px,
             )
         )
         remaining[max(0, depth - 4) : depth + 5] = 0
     return edges
 
 
-def as_band(edge: StraightEdge, view: SideView) -> Band:
-    """The edge in the terms of a band, for the store; its colour is only the median of many."""
-    inner = view.pixels[:, : edge.depth_px].reshape(-1, 3).astype(np.float32)
-    colour = np.median(inner, axis=0)
-    distance = np.abs(inner - colour).max(axis=1)
-    after = np.median(view.pixels[:, edge.depth_px : edge.depth_px + 3].reshape(-1, 3), axis=0)
-    return Band(
-        line=Line(float(edge.depth_px), 0.0),
-        thickness_px=float(edge.depth_px),
-        colour=(float(colour[0]), float(colour[1]), float(colour[2])),
-        noise=float(1.4826 * np.median(distance)),
-        purity=float((distance <= 40).mean()),
-        support=edge.support,
-        beyond=0.0,
-        beyond_colour=(float(after[0]), float(after[1]), float(after[2])),
-        contrast=MIN_STEP,
-        straightness_px=0.0,
-        first_px=float(view.position_px[0]),
-        last_px=float(view.position_px[-1]),
-        spacing_px=float(view.length_px / POSITIONS),
-    )
-
-
-def ring_of(
-    found: Mapping[Side, list[tuple[StraightEdge, SideView]]],
-) -> tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None:
+def ring_of(found: Mapping[Side, list[StraightEdge]]) -> tuple[dict[Side, StraightEdge], float] | None:
     """Four edges at similar depths, and how certain it is that they are a frame's, 0..1."""
-    depths = [edge.depth_px for edges in found.values() for edge, _ in edges]
-    best: tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None = None
+    depths = [edge.depth_px for edges in found.values() for edge in edges]
+    best: tuple[dict[Side, StraightEdge], float] | None = None
     for depth in depths:
         chosen = {}
         for side, edges in found.items():
-            close = [(edge, view) for edge, view in edges if depth / 1.15 - 2 <= edge.depth_px <= depth * 1.15 + 2]
+            close = [edge for edge in edges if depth / 1.15 - 2 <= edge.depth_px <= depth * 1.15 + 2]
             if close:
                 chosen[side] = close[0]
         if len(chosen) < 4:
             continue
-        scores = [_standing_out(edge) for edge, _ in chosen.values()]
+        scores = [_standing_out(edge) for edge in chosen.values()]
         confidence = float(np.mean(scores)) * ramp(min(scores), 0.0, 0.3)
         if best is None or confidence > best[1]:
             best = (chosen, confidence)
     return best
 
 
-def pair_of(
-    found: Mapping[Side, list[tuple[StraightEdge, SideView]]],
-) -> tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None:
+def pair_of(found: Mapping[Side, list[StraightEdge]]) -> tuple[dict[Side, StraightEdge], float] | None:
     """Two opposite edges at the same depth with smoother bars outside, and how certain it is that they are bars."""
-    best: tuple[dict[Side, tuple[StraightEdge, SideView]], float] | None = None
+    best: tuple[dict[Side, StraightEdge], float] | None = None
     for first, second in ((Side.LEFT, Side.RIGHT), (Side.TOP, Side.BOTTOM)):
-        for a, view_a in found[first]:
-            for b, view_b in found[second]:
-                even = ramp(abs(a.depth_px - b.depth_px) / view_a.extent_px, 0.012, 0.004)
+        for a in found[first]:
+            for b in found[second]:
+                even = ramp(abs(a.depth_px - b.depth_px) / a.extent_px, 0.012, 0.004)
                 smooth = max(_smoother(a), _smoother(b))
                 confidence = (
                     even
                     * min(_standing_out(a), _standing_out(b)) ** 0.5
                     * max(_standing_out(a), _standing_out(b)) ** 0.5
                     * ramp(smooth, 0.6, 0.4)
-                    * ramp(min(a.depth_px, b.depth_px) / view_a.extent_px, 0.02, 0.04)
+                    * ramp(min(a.depth_px, b.depth_px) / a.extent_px, 0.02, 0.04)
                 )
                 if best is None or confidence > best[1]:
-                    best = ({first: (a, view_a), second: (b, view_b)}, confidence)
+                    best = ({first: a, second: b}, confidence)
     return best
 
 

@@ -54,19 +54,11 @@ class Strip:
     Attributes:
         side: Where it lies.
         box: Its pixels.
-        support: Share of the ground's positions where it ends exactly at the line, 0..1.
-        drift: Levels by which the ground's median changes along the strip.
-        noise: Robust standard deviation of the ground's brightness, in levels.
-        ink: Share of the strip that is not ground: letters and icons, 0..1.
         confidence: 0..1.
     """
 
     side: Side
     box: Box
-    support: float
-    drift: float
-    noise: float
-    ink: float
     confidence: float
 
 
@@ -135,15 +127,7 @@ def strip_at(pixels: NDArray[np.uint8], side: Side, inside: Box) -> Strip | None
         * ramp(depth_px / whole_px, DEEPEST, 0.28)
         * ramp(len(means), SEGMENTS - 3, SEGMENTS - 1)
     )
-    return Strip(
-        side=side,
-        box=_box_of(inside, side, depth_px),
-        support=support,
-        drift=drift,
-        noise=noise,
-        ink=ink,
-        confidence=confidence,
-    )
+    return Strip(side, _box_of(inside, side, depth_px), confidence)
 
 
 def _ground(view: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

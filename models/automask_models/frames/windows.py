@@ -1,4 +1,4 @@
-"""The art window of a card: a rectangle of straight edges amid a drawn frame, and the plates that lie over it.
+"""The art window of a card: a rectangle of straight edges amid a drawn frame.
 
 A photograph has straight edges too. A card has four that meet at the corners of one rectangle, as far from the left as
 from the right, and what lies around them is its own mirror image.
@@ -6,7 +6,6 @@ from the right, and what lies around them is its own mirror image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +15,6 @@ from automask.values.geometry import Box
 from automask_models.frames.channels import largest_channel
 from automask_models.frames.evidence import ramp
 from automask_models.frames.picture import detail_of, pictorial
-from automask_models.frames.sides import Side
-from automask_models.frames.strips import strip_at, without
 
 WORK_PX = 448
 """Longest side of the copy that is searched: a rim of three pixels in a scan is still an edge."""
@@ -29,21 +26,11 @@ MIN_LINE = 0.22
 """Share of the height or width from which a line can be a side of the window."""
 OFF_CENTRE = (0.015, 0.04)
 """Distance of the window's middle from the card's, as a share of the width."""
-SUPPORT = (0.55, 0.75)
-"""Support from which a window with plates over it is believed; gems and rounded corners take a part of every side."""
-SUPPORT_OF_NO_PLATE = (0.62, 0.82)
-"""The same for a window without any plate, which may be a door or a lawn in a framed photograph."""
-SUPPORT_OF_CARD = (0.4, 0.6)
-MIRRORED_OF_CARD = (0.3, 0.5)
-"""The same two where lettered plates in a border say that this is a card."""
-NEXT_PLATE = 0.08
-NEXT_BORDER = 0.16
-"""How far a card's window may end from the plate and from the border beside it, as a share of the card: what lies
-further out is the picture beyond a horizon."""
-GOES_ON = 0.6
-"""Share of the rows beyond a horizon in which the sides of a window must be edges."""
+SUPPORT = (0.62, 0.82)
+"""Support from which a window is believed; with less it may be a door or a lawn in a framed photograph."""
 MIN_WIDTH = 0.5
 MIN_HEIGHT = 0.25
+"""Size of a window as a share of the card: less is a plate or an icon."""
 MIRROR_LEVELS = 18.0
 MIRRORED = (0.45, 0.65)
 """Share of what is around the window that its mirror image repeats within so many levels, when the light that falls off
@@ -58,10 +45,7 @@ CARD_TRUST = 0.75
 MIN_FRAMED = 2
 """Sides on which the image must have a border: otherwise the window may be one in a wall."""
 LARGEST_OUTSIDE = 0.8
-INSETS = (0.0, 0.05)
-"""How much narrower a plate may be than the window, as a share of the window's width on either side."""
-RIMS_PX = (0, 4)
-"""How deep the line around a plate may be."""
+"""Share of the image around a window: what leaves less than a fifth is no card's picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,50 +53,28 @@ class ArtWindow:
     """A window and the evidence for it.
 
     Attributes:
-        box: The picture, without the plates over it.
-        support: The lowest share of a side that is an edge, 0..1.
-        off_centre: Distance from the card's middle as a share of its width.
-        mirrored: Share of the frame that its mirror image repeats, 0..1.
-        plates: How many plates were cut off.
-        detail: Share of detail in the picture (see `picture`).
+        box: The picture.
         confidence: 0..1.
     """
 
     box: Box
-    support: float
-    off_centre: float
-    mirrored: float
-    plates: int
-    detail: float
     confidence: float
 
 
-def find_window(
-    pixels: NDArray[np.uint8], *, inside: Box, at_least: float, lettered: Sequence[Box] = ()
-) -> ArtWindow | None:
-    """Find the art window within a box of an (H, W, 3) uint8 image, or None.
-
-    Args:
-        pixels: The image.
-        inside: What plain borders leave.
-        at_least: Confidence below which plates are not looked for.
-        lettered: Plates that were found in a border: they say that this is a card, and are no part of its picture.
-    """
+def find_window(pixels: NDArray[np.uint8], *, inside: Box) -> ArtWindow | None:
+    """Find the art window within what plain borders leave of an (H, W, 3) uint8 image, or None."""
     import cv2
 
     height_px, width_px = pixels.shape[:2]
     framed = (inside.x0 > 0, inside.y0 > 0, inside.x1 < width_px, inside.y1 < height_px)
-    if sum(framed) < MIN_FRAMED and not lettered:
+    if sum(framed) < MIN_FRAMED:
         return None
     scale = min(1.0, WORK_PX / max(inside.width_px, inside.height_px))
     size = max(1, round(inside.width_px * scale)), max(1, round(inside.height_px * scale))
     if min(size) < 96:
         return None
     small = cv2.resize(pixels[inside.slices], size, interpolation=cv2.INTER_AREA)
-    covered = np.zeros(size[1], dtype=np.bool_)
-    for plate in lettered:
-        covered[round((plate.y0 - inside.y0) * scale) : round((plate.y1 - inside.y0) * scale)] = True
-    found = _best_rectangle(small, framed=framed, covered=covered)
+    found = _best_rectangle(small, framed=framed)
     if found is None:
         return None
     (x0, y0, x1, y1), support = found
@@ -122,27 +84,16 @@ def find_window(
         inside.x0 + round(x1 / scale),
         inside.y0 + round(y1 / scale),
     )
-    whole = x0 == 0 and y0 == 0 and (x1, y1) == size
     off_centre = abs((x0 + x1) - size[0]) / 2 / size[0]
-    mirrored = 1.0 if whole else _mirrored(small, (x0, y0, x1, y1))
-    detail = detail_of(pixels[box.slices])
     outside_share = 1 - box.width_px * box.height_px / (height_px * width_px)
     rest = (
         CARD_TRUST
         * ramp(off_centre, OFF_CENTRE[1], OFF_CENTRE[0])
-        * ramp(mirrored, *(MIRRORED_OF_CARD if lettered else MIRRORED))
-        * pictorial(detail)
+        * ramp(_mirrored(small, (x0, y0, x1, y1)), *MIRRORED)
+        * pictorial(detail_of(pixels[box.slices]))
         * ramp(outside_share, LARGEST_OUTSIDE, LARGEST_OUTSIDE - 0.05)
     )
-    plates = 0
-    confidence = rest * (1.0 if whole else ramp(support, *(SUPPORT_OF_CARD if lettered else SUPPORT)))
-    if confidence >= at_least:
-        box, plates = _without_plates(pixels, box, at_least=0.5)
-    if whole and not plates:
-        return None
-    if not (whole or lettered or plates):
-        confidence = rest * ramp(support, *SUPPORT_OF_NO_PLATE)
-    return ArtWindow(box, support, off_centre, mirrored, plates, detail, confidence)
+    return ArtWindow(box, rest * ramp(support, *SUPPORT))
 
 
 def _edges(small: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -178,14 +129,13 @@ def _lines(counts: NDArray[np.int32], first: int, last: int) -> list[int]:
 
 
 def _best_rectangle(
-    small: NDArray[np.uint8], *, framed: tuple[bool, bool, bool, bool], covered: NDArray[np.bool_]
+    small: NDArray[np.uint8], *, framed: tuple[bool, bool, bool, bool]
 ) -> tuple[tuple[int, int, int, int], float] | None:
     """x0, y0, x1, y1 of the rectangle with the best supported sides, and their support.
 
     Args:
         small: (h, w, 3) image.
         framed: Whether another frame ends at its left, top, right and bottom edge, which may then be the window's.
-        covered: (h,) rows with a lettered plate.
     """
     vertical, horizontal = _edges(small), _edges(np.ascontiguousarray(small.transpose(1, 0, 2)))
     height, width = small.shape[:2]
@@ -222,46 +172,7 @@ def _best_rectangle(
                     score = min(support, 0.9) - 0.1 * area - 0.25 * plate - 4 * off_centre
                     if lowest >= 0.4 and score > best_score:
                         best, best_score = ((x0, y0, x1, y1), support), score
-    if best is None or not covered.any():
-        return best
-    (x0, y0, x1, y1), support = best
-    both = np.minimum(vertical[:, x0 if x0 else x1], vertical[:, x1 if x1 < width else x0])
-    y0, y1 = _up_to(both, y0, tops, covered), _up_to(both, y1, bottoms, covered)
-    y0 -= _too_far(covered[:y0][::-1], height)
-    y1 += _too_far(covered[y1:], height)
-    return (x0, y0, x1, y1), support
-
-
-def _too_far(beyond: NDArray[np.bool_], height: int) -> int:
-    """How many rows without a plate lie beyond a window's end, 0 where they can be the frame's own.
-
-    Args:
-        beyond: Rows from the window's end outwards, whether a plate lies there.
-        height: Rows of the whole card.
-    """
-    rows = int(beyond.argmax()) if beyond.any() else beyond.size
-    most = NEXT_PLATE if beyond.any() else NEXT_BORDER
-    return rows if rows > most * height else 0
-
-
-def _up_to(both: NDArray[np.int32], row: int, others: Sequence[int], covered: NDArray[np.bool_]) -> int:
-    """The furthest of some rows up to which the sides of a window go on and no plate lies: beyond a horizon.
-
-    Args:
-        both: Running count (h + 1,) of edge pixels on the window's less certain side.
-        row: Where the window ends.
-        others: Where it might end instead, all on one side of its middle.
-        covered: (h,) rows with a plate.
-    """
-    middle = covered.size / 2
-    furthest = row
-    for other in others:
-        if abs(other - middle) <= abs(furthest - middle):
-            continue
-        first, last = min(row, other), max(row, other)
-        if both[last] - both[first] >= GOES_ON * (last - first) and not covered[first + 2 : last - 2].any():
-            furthest = other
-    return furthest
+    return best
 
 
 def _plain_rows(part: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -288,25 +199,3 @@ def _mirrored(small: NDArray[np.uint8], window: tuple[int, int, int, int]) -> fl
     slope = np.median(values[np.abs(from_middle) > 0.3] / from_middle[np.abs(from_middle) > 0.3][:, None], axis=0)
     rest = np.abs(values - from_middle[:, None] * slope[None]).max(axis=1)
     return float((rest <= MIRROR_LEVELS).mean())
-
-
-def _without_plates(pixels: NDArray[np.uint8], box: Box, *, at_least: float) -> tuple[Box, int]:
-    """The window without lettered plates at its top and bottom, and how many there were."""
-    plates = 0
-    for side in (Side.BOTTOM, Side.TOP):
-        for inset in INSETS:
-            margin_px = round(inset * box.width_px)
-            for rim_px in RIMS_PX:
-                inner = Box(box.x0 + margin_px, box.y0 + rim_px, box.x1 - margin_px, box.y1 - rim_px)
-                strip = strip_at(pixels, side, inner)
-                if strip is not None and strip.confidence >= at_least and strip.ink >= 0.01:
-                    cut = without(inner, strip)
-                    box = (
-                        Box(box.x0, cut.y0, box.x1, box.y1) if side is Side.TOP else Box(box.x0, box.y0, box.x1, cut.y1)
-                    )
-                    plates += 1
-                    break
-            else:
-                continue
-            break
-    return box, plates
