@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from fakes import CrashOn, NanScore, OutsideBox, RedDetector, TooManyPatches, WrongLength, image, pipeline
+from PIL import Image as PillowImage
 
 from automask.config import KindPolicy, PipelineConfig, PolicyConfig, RenderConfig, ReviewConfig, RuntimeConfig
 from automask.errors import ConfigError, PluginError
-from automask.run.pipeline import MaskPipeline
+from automask.run.pipeline import MaskPipeline, transparent_regions
 from automask.values.types import Image, Kind, Verdict
 from automask_models.refiners.polygon import PolygonRefiner
 
@@ -76,6 +77,25 @@ def test_transparent_pixels_around_a_thing_cut_out_are_its_ground(action):
     assert (weight[columns < 6] == (0 if action == "mask" else 1)).all()
 
 
+@pytest.mark.parametrize("degrees", [0.5, 3, -7])
+def test_a_picture_that_lies_askew_on_transparent_pixels_is_framed(degrees):
+    card = PillowImage.new("RGBA", (300, 200), (90, 60, 30, 255)).rotate(degrees, expand=True, resample=2)
+    levels = np.asarray(card)
+    picture = Image(id="a", pixels=np.ascontiguousarray(levels[..., :3]), alpha=np.ascontiguousarray(levels[..., 3]))
+    assert [region.kind for region in transparent_regions(picture)] == [Kind.FRAME]
+
+
+@pytest.mark.parametrize("turned", [0, 5, 45])
+def test_a_rhombus_is_no_picture_that_stands_on_a_corner(turned):
+    rows, columns = np.mgrid[:200, :200] - 100.0
+    at = np.deg2rad(45 + turned)
+    x, y = columns * np.cos(at) - rows * np.sin(at), columns * np.sin(at) + rows * np.cos(at)
+    is_opaque = (abs(x) < 55) & (abs(y) < 55) if turned != 45 else x**2 + 2 * y**2 < 6000
+    alpha = np.where(is_opaque, 255, 0).astype(np.uint8)
+    picture = Image(id="a", pixels=np.zeros((200, 200, 3), np.uint8), alpha=alpha)
+    assert [region.kind for region in transparent_regions(picture)] == [Kind.GROUND]
+
+
 def test_nothing_but_transparent_pixels_is_a_frame():
     picture = dataclasses.replace(image(), alpha=np.zeros((64, 96), dtype=np.uint8))
     (result,) = pipeline().run([picture])
@@ -120,11 +140,20 @@ def test_verdict_asks_for_doubt_coverage_and_policy():
     small_text = Image("small.png", np.pad(image().pixels, ((0, 192), (0, 192), (0, 0)), mode="edge"))
     assert verdict() is Verdict.AUTO
     assert verdict(confidence=0.55) is Verdict.AUTO, "drawn in doubt, but too small to spoil the mask"
-    assert verdict(confidence=0.45, review=ReviewConfig(below=0.99)) is Verdict.REVIEW
-    assert verdict(confidence=0.05) is Verdict.AUTO
     assert verdict(policy=PolicyConfig(text=KindPolicy(action="review"))) is Verdict.REVIEW
     assert verdict(policy=PolicyConfig(text=KindPolicy(action="keep")), confidence=0.5) is Verdict.AUTO
     assert verdict(review=ReviewConfig(masked_share=0.005)) is Verdict.REVIEW
+
+
+def test_the_less_sure_of_what_is_drawn_the_less_sure_of_the_mask():
+    def confidence(of_text):
+        pipe = pipeline(RedDetector(confidence=of_text))
+        (result,) = pipe.run([image()])
+        return pipe.judged(result, pipe.render(result)).confidence
+
+    sure, doubtful, left = confidence(0.99), confidence(0.55), confidence(0.45)
+    assert doubtful < sure - 0.05
+    assert left < confidence(0.001)
 
 
 def test_unknown_stages_and_options_are_refused_before_anything_is_loaded():

@@ -106,6 +106,25 @@ def test_a_sure_mask_names_no_doubts_but_what_only_a_person_can_say():
     assert reasons_of(doubtful_image(), [large], [], CONFIG)[0].startswith("Large text")
 
 
+def test_what_waits_for_a_person_is_named_wherever_the_policy_draws_the_line():
+    def reasons(accept):
+        config = PipelineConfig.model_validate({"review": {"audit": 0.0}, "policy": {"frame": {"accept": accept}}})
+        waiting = dataclasses.replace(region(Kind.FRAME, 0.35), proposed=True)
+        return reasons_of(image(confidence=0.95), [waiting], [], config)
+
+    assert reasons(0.3) == ["Perhaps a frame that only this image has, not masked but proposed."]
+    assert reasons(0.5) == ["The program was not sure of it when its mask was made."]
+
+
+@pytest.mark.parametrize("source", ["alpha", "alpha+edges"])
+def test_of_transparent_pixels_the_layout_map_says_nothing(source):
+    transparent = region(Kind.FRAME, 1.0, source=source, layout_inside=0.3)
+    assert region_words(transparent, CONFIG) == "transparent pixels"
+    assert reasons_of(doubtful_image(), [transparent], [], CONFIG) == [
+        "The mask as a whole looks doubtful (50 % sure)."
+    ]
+
+
 def test_what_the_policy_keeps_is_no_doubt():
     config = PipelineConfig.model_validate({"review": {"audit": 1.0}, "policy": {"text": {"action": "keep"}}})
     assert certainty_of(region(confidence=0.5), config.policy) == 1.0

@@ -38,14 +38,18 @@ def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, co
     return bundled_model().probability(image_features(result, mask, policy, confirmed=confirmed))
 
 
+def is_for_a_person(region: Region, policy: PolicyConfig) -> bool:
+    """Whether a region would be drawn were it not for a person to say."""
+    rule = policy.of(region.kind)
+    return region.proposed and rule.action != "keep" and region.confidence >= rule.accept
+
+
 def waiting_proposals(result: MaskResult, mask: Mask, policy: PolicyConfig) -> list[Region]:
-    """Regions that would be drawn were they not for a person to say, and that the mask does not cover anyway."""
+    """What is for a person to say (`is_for_a_person`) and not covered by the mask anyway."""
     return [
         region
         for region, patch in zip(result.regions, result.patches, strict=True)
-        if region.proposed
-        and policy.of(region.kind).action != "keep"
-        and region.confidence >= policy.of(region.kind).accept
+        if is_for_a_person(region, policy)
         and np.count_nonzero((mask.weight[patch.box.slices] == 1.0) & patch.artefact)
         > (1.0 - COVERED) * np.count_nonzero(patch.artefact)
     ]

@@ -160,11 +160,22 @@ def frame_belief(region: Region) -> float:
     Of a dataset's frame, which is more or less like the one of the image, and of transparent pixels, which are a fact
     whatever they surround, that says nothing.
     """
+    inside = layout_of_frame(region)
+    return region.confidence if inside is not None and inside >= 0.5 else 0.0  # rather frame than picture
+
+
+def layout_of_frame(region: Region) -> float | None:
+    """What the layout map says of one image's own frame, its mean probability of frame in it; None of all else."""
     inside = region.attributes.get(LAYOUT_ATTRIBUTE)
     is_own = region.kind is Kind.FRAME and TEMPLATE_ATTRIBUTE not in region.attributes
-    if not is_own or ALPHA_SOURCE in region.source.split("+"):
-        return 0.0
-    return region.confidence if isinstance(inside, int | float) and inside >= 0.5 else 0.0  # rather frame than picture
+    if not is_own or has_transparent(region) or not isinstance(inside, int | float):
+        return None
+    return float(inside)
+
+
+def has_transparent(region: Region) -> bool:
+    """Whether transparent pixels are a part of a region, by themselves or merged with what else was found there."""
+    return ALPHA_SOURCE in region.source.split("+")
 
 
 def is_drawn(region: Region, policy: PolicyConfig) -> bool:

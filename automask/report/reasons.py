@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from automask.config import PipelineConfig, PolicyConfig
-from automask.mask.judging import DOUBTFUL, certainty_of, is_audited
-from automask.mask.rendering import frame_belief, is_drawn, is_settled
+from automask.mask.judging import DOUBTFUL, certainty_of, is_audited, is_for_a_person
+from automask.mask.rendering import has_transparent, is_drawn, is_settled, layout_of_frame
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
-from automask.values.types import ALPHA_SOURCE, LAYOUT_ATTRIBUTE, Issue, Kind, MaskResult, Region, Verdict
+from automask.values.types import LETTERS_ATTRIBUTE, Issue, Kind, MaskResult, Region, Verdict
 
 SMALL_TEXT_SHARE = 0.025
 """Height of a line of text, as a share of the shorter side, up to which it is called small: 25 px of 1024."""
@@ -58,8 +58,8 @@ def reasons_of(
     doubts = _doubts(regions, config)
     is_low = stored.confidence is not None and stored.confidence < review.below
     if not is_low and review.budget is None:  # then only what a person alone can say asked for one
-        doubts = [region for region in doubts if region.proposed]
-    open_doubts = [region for region in doubts if not _is_settled(region, regions, policy)]
+        doubts = [region for region in doubts if is_for_a_person(region, policy)]
+    open_doubts = [region for region in doubts if not _is_found_again(region, regions, policy)]
     found += _counted(open_doubts, config, regions, size_px=_size(stored))
     if (is_low or review.budget is not None) and any(_is_large_text(region, policy) for region in regions):
         found.append("Large text: what lies between its letters is easily masked with it.")
@@ -126,7 +126,7 @@ def region_words(
     is_shared = TEMPLATE_ATTRIBUTE in region.attributes
     is_doubtful = certainty_of(region, policy) < DOUBTFUL
     match region.kind:
-        case Kind.FRAME | Kind.GROUND if region.source == ALPHA_SOURCE:
+        case Kind.FRAME | Kind.GROUND if has_transparent(region):
             words = "transparent pixels"
         case Kind.FRAME:
             alone = "this image alone shows" if any(map(is_frame_template, beside)) else "only this image has"
@@ -154,7 +154,9 @@ def _doubts(regions: Sequence[Region], config: PipelineConfig) -> list[Region]:
         (
             (certainty, region)
             for certainty, region in certainties
-            if certainty < DOUBTFUL or (_is_denied_frame(region) and is_drawn(region, config.policy))
+            if certainty < DOUBTFUL
+            or is_for_a_person(region, config.policy)
+            or (_is_denied_frame(region) and is_drawn(region, config.policy))
         ),
         key=lambda pair: pair[0],
     )
@@ -163,12 +165,12 @@ def _doubts(regions: Sequence[Region], config: PipelineConfig) -> list[Region]:
 
 def _is_denied_frame(region: Region) -> bool:
     """Whether the layout map calls a frame of one image rather picture."""
-    is_judged = region.kind is Kind.FRAME and LAYOUT_ATTRIBUTE in region.attributes
-    return is_judged and TEMPLATE_ATTRIBUTE not in region.attributes and frame_belief(region) == 0.0
+    inside = layout_of_frame(region)
+    return inside is not None and inside < 0.5
 
 
 def _is_large_text(region: Region, policy: PolicyConfig) -> bool:
-    share = region.attributes.get("letters_share")
+    share = region.attributes.get(LETTERS_ATTRIBUTE)
     return isinstance(share, int | float) and share > LARGE_TEXT_SHARE and is_drawn(region, policy)
 
 
@@ -214,7 +216,7 @@ def _is_small_near_an_edge(region: Region, size_px: tuple[int, int] | None) -> b
     return region.box.area_px <= SMALL_MARK_SHARE * width_px * height_px and distance <= NEAR_THE_EDGE
 
 
-def _is_settled(region: Region, regions: Sequence[Region], policy: PolicyConfig) -> bool:
+def _is_found_again(region: Region, regions: Sequence[Region], policy: PolicyConfig) -> bool:
     """Whether something else on the image is sure of the same thing: the two are merged when the mask is drawn."""
     is_frame, drawn = region.kind is Kind.FRAME, is_drawn(region, policy)
     for other in regions:
@@ -229,7 +231,7 @@ def _is_settled(region: Region, regions: Sequence[Region], policy: PolicyConfig)
 
 
 def _text_size(region: Region, size_px: tuple[int, int] | None) -> str:
-    share = region.attributes.get("letters_share")
+    share = region.attributes.get(LETTERS_ATTRIBUTE)
     if not isinstance(share, int | float):
         if size_px is None:
             return ""

@@ -23,6 +23,8 @@ ALPHA_SOURCE = "alpha"
 """Source of the region that holds an image's transparent pixels: a fact of the file, which nothing overrules."""
 LAYOUT_ATTRIBUTE = "layout_inside"
 """Attribute of a frame that a layout network judged: mean probability, 0..1, that its pixels are frame."""
+LETTERS_ATTRIBUTE = "letters_share"
+"""Evidence of a line that a reader found: the height of its letters as a share of the image's shorter side."""
 PROPOSED_AT_MOST = 0.45
 """What the confidence of a proposed region counts for beside other evidence, at most: less than even, since it is for a
 person to say. All models that weigh it were fitted on proposals that were held to it."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from automask.config import PolicyConfig
 from automask.mask.confidence.model import FINE_WASTE
 from automask.mask.rendering import Mask, frame_belief, is_drawn
-from automask.values.types import Kind, MaskResult, Patch, Region
+from automask.values.types import LETTERS_ATTRIBUTE, Kind, MaskResult, Patch, Region
 
 FEATURES: Final = ("loose_share", "largest_text", "doubtful_share", "missed_share")
 """Names of what is measured, in the order of the fit; models/cards/confidence.md says what each is."""
@@ -23,8 +23,6 @@ LEAST_ROOM = 0.02
 """Share of an image below which a frame leaves no picture worth the name."""
 _SAMPLED_PX = 1_000_000
 """Pixels that are looked at, at least, of a larger image: shares of a thousandth are known to 3 % from so many."""
-_READ_ATTRIBUTE = "letters_share"
-"""Evidence of a line that a reader found: its letters' height."""
 
 Pair = tuple[Region, Patch]
 
@@ -76,7 +74,7 @@ def image_features(
     left = max(LEAST_ROOM, 1.0 - (confirmed.masked_share if confirmed is not None else 0.0))
     sureness = most((patch, region.confidence) for region, patch in marks)
     doubt = np.where((sureness > 0) & (framed == 0) & is_open, 1.0 - sureness, 0.0)
-    lines = [share(patch) for region, patch in marks if _READ_ATTRIBUTE in region.attributes]
+    lines = [share(patch) for region, patch in marks if LETTERS_ATTRIBUTE in region.attributes]
     missed = most((patch, region.weighed_confidence) for region, patch in rejected)
     return {
         "loose_share": math.sqrt(min(1.0, _mean(taken * is_open * (1.0 - believed)) / left)),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.values.geometry import Box
-from automask.values.types import Kind, Region
+from automask.values.types import LAYOUT_ATTRIBUTE, Kind, Region
 from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT, WEAK
 from automask_models.frames.tracing import evidence_of_trace, trace
@@ -46,7 +46,7 @@ def judged(
         attributes = {
             **region.attributes,
             "geometry": region.confidence,
-            "layout_inside": round(evidence.inside, 3),
+            LAYOUT_ATTRIBUTE: round(evidence.inside, 3),
             "layout_beyond": round(evidence.beyond, 3),
         }
         confidence = round(max(confidence, WEAK), 4)
@@ -68,7 +68,7 @@ def judged(
         attributes={
             "pattern": "traced",
             "support": round(found.support, 3),
-            "layout_inside": round(known.evidence.inside, 3),
+            LAYOUT_ATTRIBUTE: round(known.evidence.inside, 3),
             "layout_beyond": round(known.evidence.beyond, 3),
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from automask.values.types import Attribute, Image, Kind, Region
+from automask.values.types import LETTERS_ATTRIBUTE, Attribute, Image, Kind, Region
 from automask_models.text.evidence import Evidence, EvidenceModel
 from automask_models.text.lines import TextLine
 
@@ -65,7 +65,7 @@ def text_region(line: TextLine, read: Recognition, *, image: Image, model: Evide
     attributes: dict[str, Attribute] = {
         "score_det": round(evidence.score_det, 4),
         "score_rec": round(evidence.score_rec, 4),
-        "letters_share": round(evidence.letters_share, 4),
+        LETTERS_ATTRIBUTE: round(evidence.letters_share, 4),
         "aspect": round(evidence.aspect, 3),
     }
     if text:
