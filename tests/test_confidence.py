@@ -123,6 +123,21 @@ def test_a_person_is_asked_about_what_only_a_person_can_say():
     assert verdict(covered) is Verdict.AUTO, "it changes nothing"
 
 
+@pytest.mark.parametrize(
+    ("share", "inside", "verdict"),
+    [(0.3, 0.05, Verdict.REVIEW), (0.3, 0.9, Verdict.AUTO), (0.04, 0.05, Verdict.AUTO), (0.3, None, Verdict.AUTO)],
+)
+def test_a_frame_that_the_layout_map_denies_is_asked_about_where_it_matters(share, inside, verdict):
+    """The features alone cannot ask: a frame is one of four, and the least probable of one is .9."""
+    attributes = {} if inside is None else {"layout_inside": inside}
+    found = framed(0.95, **attributes)
+    artefact = np.zeros((SIDE_PX, SIDE_PX), dtype=np.bool_)
+    artefact[: round(share * SIDE_PX)] = True
+    found = dataclasses.replace(found, patches=(dataclasses.replace(found.patches[0], artefact=artefact),))
+    config = PipelineConfig.model_validate({"review": {"audit": 0}, "render": {"growth_cells": 0}})
+    assert draw(found, config).judged.verdict is verdict
+
+
 def test_of_a_large_image_a_part_of_the_pixels_tells_enough():
     """Nothing lies on the grid of the pixels that are looked at; the same things on a twelfth of the area do."""
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from automask.config import PolicyConfig, ReviewConfig
 from automask.mask.confidence.features import LEAST_ROOM, image_features
-from automask.mask.confidence.model import bundled_model
-from automask.mask.rendering import Mask, is_drawn
-from automask.values.types import Issue, MaskResult, Region, Verdict
+from automask.mask.confidence.model import FINE_WASTE, bundled_model
+from automask.mask.rendering import Mask, is_denied_frame, is_drawn
+from automask.values.types import Issue, MaskResult, Patch, Region, Verdict
 
-SCORING_VERSION = 9
+SCORING_VERSION = 10
 
 DOUBTFUL = 0.6
 """Certainty of a decision below which it is named among the reasons for a doubtful mask: near even odds."""
@@ -39,19 +39,31 @@ def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, co
 
 
 def is_for_a_person(region: Region, policy: PolicyConfig) -> bool:
-    """Whether a region would be drawn were it not for a person to say."""
+    """Whether a region would be drawn were it not for a person to say, or is a frame that the layout map denies."""
     rule = policy.of(region.kind)
-    return region.proposed and rule.action != "keep" and region.confidence >= rule.accept
+    if rule.action == "keep" or region.confidence < rule.accept:
+        return False
+    return region.proposed or is_denied_frame(region)
 
 
 def waiting_proposals(result: MaskResult, mask: Mask, policy: PolicyConfig) -> list[Region]:
-    """What is for a person to say (`is_for_a_person`) and not covered by the mask anyway."""
+    """What is for a person to say (`is_for_a_person`) and makes a difference.
+
+    A proposal does unless the mask covers it anyway; a frame that is drawn against the layout map does where it takes
+    more than a fine mask may waste.
+    """
+
+    def matters(region: Region, patch: Patch) -> bool:
+        area_px = int(np.count_nonzero(patch.artefact))
+        if not region.proposed:
+            return area_px > FINE_WASTE * mask.weight.size
+        open_px = int(np.count_nonzero((mask.weight[patch.box.slices] == 1.0) & patch.artefact))
+        return open_px > (1.0 - COVERED) * area_px
+
     return [
         region
         for region, patch in zip(result.regions, result.patches, strict=True)
-        if is_for_a_person(region, policy)
-        and np.count_nonzero((mask.weight[patch.box.slices] == 1.0) & patch.artefact)
-        > (1.0 - COVERED) * np.count_nonzero(patch.artefact)
+        if is_for_a_person(region, policy) and matters(region, patch)
     ]
 
 

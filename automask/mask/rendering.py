@@ -160,11 +160,17 @@ def frame_belief(region: Region) -> float:
     Of a dataset's frame, which is more or less like the one of the image, and of transparent pixels, which are a fact
     whatever they surround, that says nothing.
     """
-    inside = layout_of_frame(region)
+    inside = _layout_of_frame(region)
     return region.confidence if inside is not None and inside >= 0.5 else 0.0  # rather frame than picture
 
 
-def layout_of_frame(region: Region) -> float | None:
+def is_denied_frame(region: Region) -> bool:
+    """Whether the layout map takes what was found as one image's own frame rather for picture."""
+    inside = _layout_of_frame(region)
+    return inside is not None and inside < 0.5
+
+
+def _layout_of_frame(region: Region) -> float | None:
     """What the layout map says of one image's own frame, its mean probability of frame in it; None of all else."""
     inside = region.attributes.get(LAYOUT_ATTRIBUTE)
     is_own = region.kind is Kind.FRAME and TEMPLATE_ATTRIBUTE not in region.attributes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from automask.config import PipelineConfig, PolicyConfig
 from automask.mask.judging import DOUBTFUL, certainty_of, is_audited, is_for_a_person
-from automask.mask.rendering import has_transparent, is_drawn, is_settled, layout_of_frame
+from automask.mask.rendering import has_transparent, is_denied_frame, is_drawn, is_settled
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
 from automask.values.types import LETTERS_ATTRIBUTE, Issue, Kind, MaskResult, Region, Verdict
@@ -130,7 +130,7 @@ def region_words(
             words = "transparent pixels"
         case Kind.FRAME:
             alone = "this image alone shows" if any(map(is_frame_template, beside)) else "only this image has"
-            alone = "the layout map takes for picture" if _is_denied_frame(region) else alone
+            alone = "the layout map takes for picture" if is_denied_frame(region) else alone
             words = "a frame that many images share" if is_shared else f"a frame that {alone}"
         case Kind.TEXT:
             words = f"{_text_size(region, size_px)}text" if is_doubtful else "text"
@@ -154,19 +154,11 @@ def _doubts(regions: Sequence[Region], config: PipelineConfig) -> list[Region]:
         (
             (certainty, region)
             for certainty, region in certainties
-            if certainty < DOUBTFUL
-            or is_for_a_person(region, config.policy)
-            or (_is_denied_frame(region) and is_drawn(region, config.policy))
+            if certainty < DOUBTFUL or is_for_a_person(region, config.policy)
         ),
         key=lambda pair: pair[0],
     )
     return [region for _, region in doubts]
-
-
-def _is_denied_frame(region: Region) -> bool:
-    """Whether the layout map calls a frame of one image rather picture."""
-    inside = layout_of_frame(region)
-    return inside is not None and inside < 0.5
 
 
 def _is_large_text(region: Region, policy: PolicyConfig) -> bool:
