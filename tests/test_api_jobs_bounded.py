@@ -14,6 +14,7 @@ from job_cases import finished
 from measuring.bombs import frame_bomb, page_bomb, pixel_bomb, scan_bomb, text_bomb
 from PIL import Image as PillowImage
 
+from automask.config import DecodeConfig
 from automask_api.uploads import decoder as decoding
 
 UPLOAD = "/v1/jobs/upload"
@@ -94,3 +95,33 @@ def test_a_job_waits_where_a_request_is_told_to_come_again(tmp_path, monkeypatch
         assert client.get(f"/v1/jobs/{job_id}").json()["state"] in ("queued", "running")
         monkeypatch.setattr(decoding, "_MOST_SLOW", 8)
         assert finished(client, job_id)["progress"]["written"] == 2
+
+
+@pytest.mark.parametrize("waits_for", ["a place", "its turn"])
+def test_a_job_is_cancelled_while_it_waits(tmp_path, monkeypatch, waits_for):
+    """It waited until there was a place, and then until its turn came, cancelled or not."""
+    monkeypatch.setattr(decoding, "_QUICK_PX", 1)
+    if waits_for == "a place":
+        monkeypatch.setattr(decoding, "_MOST_SLOW", 0)
+    with serving(tmp_path, max_decode_s=60.0) as client:
+        decoder = client.app.state.service.decoder
+        if waits_for == "its turn":
+            slow = scan_bomb(90, side_px=8000)
+            before = decoder.decode(slow, name="before", config=DecodeConfig(), size_px=64_000_000)
+        job_id = sent(client, a=png(), b=png(seed=2), c=png(seed=3))
+        time.sleep(1.5)
+        assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "running"
+        if waits_for == "its turn":
+            assert not before.done()
+            assert decoder.waiting > 0
+        began = time.monotonic()
+        assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
+        job = finished(client, job_id, seconds=10)
+        assert time.monotonic() - began < 4
+        assert (job["state"], job["problem"], job["progress"]["failed"]) == ("cancelled", None, 0)
+        if waits_for == "its turn":
+            assert not before.done(), "it did not wait for that"
+            before.cancel()
+        monkeypatch.setattr(decoding, "_MOST_SLOW", 8)
+        again = finished(client, sent(client, a=png(), b=png(seed=2), c=png(seed=3)))
+        assert (again["state"], again["progress"]["written"]) == ("done", 3)

@@ -1,17 +1,25 @@
 """The fit of the confidence model, on images of known truth that no pipeline was run for."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from fakes import RedDetector, pipeline, red_on_grey
+from PIL import Image
 
+from automask.config import KindPolicy, PipelineConfig, PolicyConfig, ReviewConfig
 from automask.errors import InputError
 from automask.mask.confidence.features import FEATURES
 from automask.mask.confidence.model import bundled_model
 from automask.mask.metrics import MaskScore
+from automask.run.runner import run_dataset
+from automask.store import Store
+from automask.values.types import Verdict
 
 pytest.importorskip("automask_training")
 
 from automask_training.confidence import main
-from automask_training.confidence_data import LabelledImage
+from automask_training.confidence_data import LabelledImage, read_stores
 from automask_training.confidence_fit import MOST_PASSED, THRESHOLDS, Outcome, Rows, fit_confidence, threshold_of
 from automask_training.confidence_report import plot_reliability, report
 
@@ -108,3 +116,30 @@ def test_manifests_of_one_name_are_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(tmp_path / "a" / "m.json"), str(tmp_path / "b" / "m.json"), "--work", str(tmp_path)])
     assert "names of their own" in capsys.readouterr().err
+
+
+class Proposing(RedDetector):
+    """Only proposes what is red on some images."""
+
+    def find(self, image):
+        regions = super().find(image)
+        return [dataclasses.replace(one, proposed=image.id.startswith("proposed")) for one in regions]
+
+
+@pytest.mark.parametrize("action", ["mask", "review"])
+def test_images_are_asked_about_anyway_as_a_run_that_believes_every_mask_asks(tmp_path, action):
+    config = PipelineConfig(
+        policy=PolicyConfig(text=KindPolicy(action=action)), review=ReviewConfig(below=0.0, audit=0.0)
+    )
+    boxes = {"small.png": (16, 16, 48, 32), "much.png": (0, 0, 90, 60), "proposed.png": (16, 16, 48, 32)}
+    folder, output = tmp_path / "set", tmp_path / "stores" / "reds"
+    folder.mkdir()
+    output.parent.mkdir()
+    for name, box in boxes.items():
+        Image.fromarray(red_on_grey(box=box)).save(folder / name)
+    run_dataset(folder, output, config, pipeline=pipeline(Proposing(), config=config))
+    sources = {"reds": [(folder / name, None) for name in boxes]}
+    asked = {each.image_id: each.asked for each in read_stores(sources, tmp_path, config, manifest="m")}
+    assert asked == {"small.png": action == "review", "much.png": True, "proposed.png": True}
+    with Store.open(output, read_only=True) as store:
+        assert asked == {name: store.lookup(name).verdict is Verdict.REVIEW for name in boxes}

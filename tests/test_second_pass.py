@@ -17,7 +17,7 @@ from overlay_cases import WIDTH_PX, lettering, marked, picture
 from PIL import Image
 
 from automask.config import PipelineConfig
-from automask.dataset.decode import decode_bytes
+from automask.dataset.decode import DecodingStopped, decode_bytes
 from automask.errors import ConfigError, ImageError
 from automask.run import second_pass
 from automask.run.events import ImageDone, StageProgress
@@ -87,6 +87,30 @@ def test_files_are_decoded_as_the_caller_says_in_both_passes(folder, tmp_path, m
     run(folder, tmp_path / "out", decode_data=noted)
     assert len(asked) == COUNT + 1
     assert min(asked.values()) >= 2
+
+
+@pytest.mark.parametrize("after", [0, 4, COUNT + 3, 2 * COUNT + 5])
+def test_a_run_ends_as_interrupted_where_it_waits_for_a_file(folder, reference, tmp_path, monkeypatch, after):
+    """In the first pass, while images are compared, and while marks are searched."""
+    count = itertools.count()
+    stop = threading.Event()
+
+    def stopped(data, *, image_id, config):
+        if next(count) >= after:
+            stop.set()
+            raise DecodingStopped
+        return decode_bytes(data, image_id=image_id, config=config)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "get", lambda self, *key: None)
+        summary = run(folder, tmp_path / "out", stop=stop, decode_data=stopped)
+    assert summary.interrupted
+    assert next(count) > after
+    assert summary.failed == 0
+    with Store.open(tmp_path / "out", read_only=True) as store:
+        assert store.last_run().status == "interrupted"
+    assert not run(folder, tmp_path / "out").interrupted
+    assert masks_of(tmp_path / "out") == masks_of(reference)
 
 
 def test_the_mark_is_masked_where_it_is_and_nowhere_else(reference):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -135,6 +136,30 @@ def test_what_looks_cheap_and_is_not_is_put_behind(decoder):
     assert not bad.done()
     with pytest.raises(ImageError):
         bad.result(60)
+
+
+@posix
+def test_a_file_whose_second_ends_as_the_server_does_is_told_so(monkeypatch, decoder):
+    """It came to a queue that nobody looked at any more, and who waited for it kept the server from ending."""
+    is_over = threading.Event()
+    answer = decoding._Lane.answer
+
+    def late(lane, *question):
+        try:
+            return answer(lane, *question)
+        except process.ProcessEnded:
+            is_over.set()
+            while not decoder._is_closed:
+                time.sleep(0.01)
+            raise
+
+    monkeypatch.setattr(decoding._Lane, "answer", late)
+    bad = decoder.decode(slow_jpeg(), name="bad", config=CONFIG, size_px=1)
+    assert is_over.wait(30)
+    decoder.close()
+    with pytest.raises(Busy, match="stopping"):
+        bad.result(5)
+    assert decoder.waiting == 0
 
 
 @posix

@@ -117,11 +117,15 @@ def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: i
         raise _damaged(data, content, image_id, error) from error
 
 
+class DecodingStopped(Exception):
+    """Whoever asked for an image is told to stop, and it was not decoded yet. It says nothing about the image."""
+
+
 class DecodeData(Protocol):
     """Decodes the bytes of a file as `decode_bytes` does: here, or where bounds can end it."""
 
     def __call__(self, data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded:
-        """See `decode_bytes`."""
+        """See `decode_bytes`. One that may wait for long raises `DecodingStopped` when it is told to stop."""
         ...
 
 

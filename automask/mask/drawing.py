@@ -11,13 +11,7 @@ import functools
 
 from automask.config import PipelineConfig, RenderConfig
 from automask.mask.confidence.model import bundled_model
-from automask.mask.judging import (
-    SCORING_VERSION,
-    image_confidence,
-    unconfirmed_share,
-    verdict_of,
-    waiting_proposals,
-)
+from automask.mask.judging import SCORING_VERSION, image_confidence, verdict_of
 from automask.mask.merging import Merged, merged_regions, with_merged
 from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask, is_drawn
 from automask.values.digests import digest
@@ -149,16 +143,7 @@ def judge(
     failed = any(issue.severity == "error" for issue in found.issues)
     confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
     confidence = 0.0 if failed else image_confidence(shown, mask, config.policy, confirmed=confirmed)
-    verdict = verdict_of(
-        shown.regions,
-        confidence=confidence,
-        proposals=waiting_proposals(shown, mask, config.policy),
-        masked_share=unconfirmed_share(mask, confirmed),
-        issues=found.issues,
-        policy=config.policy,
-        review=config.review,
-        content_sha256=content_sha256,
-    )
+    verdict = verdict_of(shown, mask, config, confidence=confidence, confirmed=confirmed, content_sha256=content_sha256)
     fingerprints = drawn_fingerprints(found.fingerprints, config, template_set=found.template_set)
     return dataclasses.replace(found, confidence=confidence, verdict=verdict, fingerprints=fingerprints)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from automask.config import PolicyConfig, ReviewConfig
+from automask.config import PipelineConfig, PolicyConfig
 from automask.mask.confidence.features import LEAST_ROOM, image_features
 from automask.mask.confidence.model import FINE_WASTE, bundled_model
 from automask.mask.rendering import Mask, is_denied_frame, is_drawn
-from automask.values.types import Issue, MaskResult, Patch, Region, Verdict
+from automask.values.types import MaskResult, Patch, Region, Verdict
 
 SCORING_VERSION = 10
 
@@ -80,14 +78,12 @@ def unconfirmed_share(mask: Mask, confirmed: Mask | None) -> float:
 
 
 def verdict_of(
-    regions: Sequence[Region],
+    shown: MaskResult,
+    mask: Mask,
+    config: PipelineConfig,
     *,
     confidence: float,
-    proposals: Sequence[Region],
-    masked_share: float,
-    issues: Sequence[Issue],
-    policy: PolicyConfig,
-    review: ReviewConfig,
+    confirmed: Mask | None,
     content_sha256: str | None = None,
 ) -> Verdict:
     """Whether a person should look.
@@ -96,20 +92,20 @@ def verdict_of(
     that asks for it, a stage that failed, or an image of the audit sample.
 
     Args:
-        regions: What was found.
-        confidence: Probability of a fine mask.
-        proposals: What only a person can say; see `waiting_proposals`.
-        masked_share: Share of the image that is masked, as far as nothing confirms it; see `unconfirmed_share`.
-        issues: What went wrong.
-        policy: Which kinds are always looked at.
-        review: When a person is asked.
+        shown: What was found, merged, and what went wrong.
+        mask: Drawn of it.
+        config: Which kinds are always looked at, and when a person is asked.
+        confidence: Probability, 0..1, of a fine mask; 1 = whether a person is asked however good the mask may be.
+        confirmed: What of the mask is beyond doubt; see `confirmed_mask`.
         content_sha256: Hash of the image file, for the audit sample; None = not part of one.
     """
-    asked = any(policy.of(region.kind).action == "review" and is_drawn(region, policy) for region in regions)
-    doubtful = review.budget is None and (confidence < review.below or len(proposals) > 0)
-    failed = any(issue.severity == "error" for issue in issues)
+    policy, review = config.policy, config.review
+    asked = any(policy.of(region.kind).action == "review" and is_drawn(region, policy) for region in shown.regions)
+    unsure = confidence < review.below or len(waiting_proposals(shown, mask, policy)) > 0
+    doubtful = review.budget is None and unsure
+    failed = any(issue.severity == "error" for issue in shown.issues)
     audited = content_sha256 is not None and is_audited(content_sha256, share=review.audit)
-    much = masked_share > review.masked_share
+    much = unconfirmed_share(mask, confirmed) > review.masked_share
     return Verdict.REVIEW if asked or doubtful or much or failed or audited else Verdict.AUTO
 
 

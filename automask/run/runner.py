@@ -13,7 +13,7 @@ from pathlib import Path
 
 from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
-from automask.dataset.decode import Decoded, DecodeData, decode, decode_bytes
+from automask.dataset.decode import Decoded, DecodeData, DecodingStopped, decode, decode_bytes
 from automask.dataset.lists import read_image_list
 from automask.dataset.names import path_of
 from automask.dataset.walk import ImageFile, Skipped, walk
@@ -76,10 +76,13 @@ def run_dataset(
         config: What masks look like.
         image_list: Only the images that this list names, instead of all in `source`.
         choose: Asked about every image, from two threads.
-        events: Called with every event, one at a time, from two threads.
+        events: Called with every event, one at a time, from five threads: the caller's, one that counts, one that
+            writes, and two of the second pass.
         stop: When set, the image in hand is finished and the run ends as interrupted.
         pipeline: A pipeline built from the same configuration, to save loading models again.
-        decode_data: Decodes the files, from three threads.
+        decode_data: Decodes the files, from five threads of which no more than two ask at a time: two of the first
+            pass, then the caller's, then two of the second pass. What it raises as `DecodingStopped` ends the run as
+            `stop` does.
 
     Raises:
         ConfigError: The configuration names unknown stages or options.
@@ -184,6 +187,8 @@ class _Run:
                     writer.raise_if_broken()
                     self._analyse(writer, runtime.batch_size)
                 return not self._pending
+            except DecodingStopped:
+                return False
             finally:
                 decoders.shutdown(wait=True, cancel_futures=True)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from automask.dataset.decode import DecodeData, decode_unchanged
+from automask.dataset.decode import DecodeData, DecodingStopped, decode_unchanged
 from automask.dataset.names import path_of
 from automask.errors import AutomaskError, OutputError, StoreError
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, TemplateFinder
@@ -75,7 +75,10 @@ class SecondPass:
     def work(self) -> bool:
         """Do all of it, or stop early when asked to; tells whether all was done."""
         started = time.perf_counter()
-        finished = self._estimate() and self._search()
+        try:
+            finished = self._estimate() and self._search()
+        except DecodingStopped:
+            finished = False
         if finished:
             self._store.templates.prune()
             self._tell_what_waits()

@@ -18,7 +18,7 @@ from automask.config import PipelineConfig
 from automask.mask.confidence.features import image_features
 from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
-from automask.mask.judging import unconfirmed_share, verdict_of, waiting_proposals
+from automask.mask.judging import verdict_of
 from automask.mask.metrics import MaskScore, score_mask
 from automask.mask.rendering import confirmed_mask
 from automask.run.pipeline import MaskPipeline
@@ -108,15 +108,7 @@ def read_stores(
                 drawn = draw(result, config)
                 mask, shown = drawn.mask, drawn.shown
                 confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
-                verdict = verdict_of(
-                    shown.regions,
-                    confidence=1.0,
-                    proposals=waiting_proposals(shown, mask, config.policy),
-                    masked_share=unconfirmed_share(mask, confirmed),
-                    issues=result.issues,
-                    policy=config.policy,
-                    review=config.review,
-                )
+                verdict = verdict_of(shown, mask, config, confidence=1.0, confirmed=confirmed)
                 yield LabelledImage(
                     source=source,
                     image_id=image.name,

@@ -90,7 +90,7 @@ class JobRunner:
         self._loaded_stages = loaded_stages
         self._worker = worker
         self._settings = settings
-        self._decode_uploaded = UploadDecoding(decoder, settings)
+        self._decoder = decoder
         self._job_files = JobFiles(settings.data_dir)
         self.uploads = UploadShelf(settings, temporary=settings.data_dir / TEMPORARY_FOLDER)
         self._condition = threading.Condition()
@@ -316,7 +316,7 @@ class JobRunner:
             if isinstance(job.request, UploadRequest):
                 folder = self.uploads.folder_of(job.request)
                 roots: tuple[Path, ...] = (real_path(folder),)
-                decode_data: DecodeData = self._decode_uploaded
+                decode_data: DecodeData = UploadDecoding(self._decoder, self._settings, stop=stop)
             else:
                 decode_data = decode_bytes
                 roots = self._settings.roots  # they may be others than when it came

@@ -130,6 +130,9 @@ class UploadDecoder:
         return task.future
 
     def _put_slow(self, task: _Task) -> None:
+        if self._is_closed:  # since the quick lane took it: nobody looks at what waits any more
+            _fail(task, stopping_error())
+            return
         given_up = [one for one in self._slow if one.future.cancelled()]
         for one in given_up:  # who gives up makes room, at once
             self._slow.remove(one)
