@@ -99,7 +99,8 @@ class ReviewConfig(FrozenModel):
 
     below: Share = Field(
         0.85,
-        description="Images with a lower probability of a fine mask get verdict review.",
+        description="Images with a lower probability of a fine mask get verdict review; whatever it is, so do those "
+        "with a proposal that only a person can decide.",
     )
     budget: Share | None = Field(
         None, description="Instead of `below`: this share of the images, the least probable ones, gets verdict review."

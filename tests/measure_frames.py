@@ -64,9 +64,9 @@ def _row(kind: str, files: list[Path], *, failures: Path | None) -> str:
     )
     detector.load()
     for name, framed in _images(kind, files):
-        pixels = framed.pixels if framed.alpha is not None else jpeg(framed.pixels)
+        pixels = jpeg(framed.pixels)
         start = time.perf_counter()
-        (regions,) = detector.detect([Image(name, pixels, framed.alpha)])
+        (regions,) = detector.detect([Image(name, pixels)])
         seconds.append(time.perf_counter() - start)
         levels = rendered(regions, pixels)
         score = score_mask(levels, framed.truth)

@@ -139,7 +139,7 @@ def test_a_frame_that_the_layout_map_denies_is_asked_about_where_it_matters(shar
 
 
 def test_of_a_large_image_a_part_of_the_pixels_tells_enough():
-    """Nothing lies on the grid of the pixels that are looked at; the same things on a twelfth of the area do."""
+    """Nothing lies on the grid of the pixels that are looked at; the same things on a 49th of the area do."""
 
     def features(scale):
         boxes = Box(7, 11, 304, 47), Box(201, 301, 333, 353), Box(107, 31, 400, 100)  # a part of the last is masked

@@ -58,12 +58,13 @@ class TestVerdict:
         assert drawn.confidence >= ACCEPT
         assert drawn.attributes["geometry"] == 0.8
         assert np.array_equal(drawn.artefact, truth > 0)
-        (asked,) = judged(proposed, pixels, layout_of(np.zeros(truth.shape), pixels), JUDGE, source="edges")
-        assert WEAK <= asked.confidence < ACCEPT
+        (listed,) = judged(proposed, pixels, layout_of(np.zeros(truth.shape), pixels), JUDGE, source="edges")
+        assert WEAK <= listed.confidence < ACCEPT
+        assert not listed.proposed, "nobody is asked about it"
 
     @pytest.mark.parametrize("depth_px", [8, 24, 60, 150])
     @pytest.mark.parametrize("says", [0.0, 0.2, 0.5, 0.8, 1.0])
-    def test_either_of_the_two_alone_asks_and_never_drops_what_geometry_is_sure_of(self, depth_px: int, says: float):
+    def test_the_judge_alone_only_asks_and_what_geometry_is_sure_of_is_never_dropped(self, depth_px: int, says: float):
         pixels, truth = bordered(scene(), (depth_px,) * 4, (250, 250, 246))
         for geometry in (0.31, 0.49, 0.5, 0.99):
             layout = layout_of((truth > 0) * says, pixels)

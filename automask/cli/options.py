@@ -56,7 +56,8 @@ ReviewBelow = Annotated[
         metavar="P",
         min=0.0,
         max=1.0,
-        help="Send images with a lower probability of a fine mask to review [0.85].",
+        help="Send images with a lower probability of a fine mask to review [0.85]; whatever it is, so are those with "
+        "a proposal that only a person can decide.",
         rich_help_panel=_RENDER,
     ),
 ]

@@ -19,7 +19,9 @@ FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
 
 SURE_GROUND = 0.6
-"""Confidence from which plain ground that is masked is nobody's question."""
+"""Confidence from which plain ground that is masked is nobody's question: who has it masked expects most of an image to
+be, and only what the map can hardly tell from something else is asked about. Of the ten product pictures that
+`tests/ground_pictures.py` draws, nine have more than .7 and one .57."""
 SURE_FRAME = 0.7
 """The same for a frame that geometry and layout map agree about: of 129 that are so sure, on images with truth, 5
 masked picture; of 20 less sure ones 5 did."""

@@ -38,7 +38,6 @@ class Band:
         purity: Share of its pixels in its colour.
         support: Share of positions where the colour ends exactly at the line.
         beyond: Share of pixels just beyond the line still in its colour.
-        beyond_colour: RGB levels just beyond the line (median).
         contrast: Median colour step across the line, in levels (largest channel).
         first_px: First position along the side that supports the line.
         last_px: Last position along the side that supports the line.
@@ -52,7 +51,6 @@ class Band:
     purity: float
     support: float
     beyond: float
-    beyond_colour: tuple[float, float, float]
     contrast: float
     first_px: float
     last_px: float
@@ -221,7 +219,6 @@ def _measure(
         noise = float(1.4826 * np.median(largest_channel(np.abs(inner - colour))))
     beyond_columns = np.clip(at[:, None] + reach + np.arange(1, 4)[None, :], 0, depth_px - 1)
     beyond = near[rows, beyond_columns]
-    after = np.median(view.pixels[rows, beyond_columns].reshape(-1, 3), axis=0)
     step_columns = np.clip(at[:, None] + np.arange(3)[None, :], 0, depth_px - 1)
     step = largest_channel(np.abs(view.pixels[rows, step_columns] - colour)).max(axis=1)
     return Band(
@@ -232,7 +229,6 @@ def _measure(
         purity=float(near[within].mean()),
         support=supported.size / positions,
         beyond=float(beyond.mean()),
-        beyond_colour=(float(after[0]), float(after[1]), float(after[2])),
         contrast=float(np.median(step)),
         first_px=float(view.position_px[supported[0]]),
         last_px=float(view.position_px[supported[-1]]),

@@ -26,7 +26,8 @@ GROUND_TOLERANCE = 24.0
 MIN_STRAIGHT = 0.4
 """Share of the height along which both flanks of the silhouette must run straight: gems and scrolls break them."""
 CARD_TRUST = 0.7
-"""Confidence of a perfect card: drawn, and since most of the image is masked a person is asked."""
+"""Confidence of a perfect card: what edges alone draw while no more than two sevenths of it is in doubt (`ACCEPT`), and
+less than a window with straight edges has (`windows.CARD_TRUST`). Where there is a layout map, its judge has a say."""
 WINDOW_DETAIL = (0.3, 0.45)
 """Share of detail that makes the window a painting: signs and screens in drawings stay below."""
 LETTER_LEVELS = 12.0

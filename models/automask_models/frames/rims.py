@@ -227,7 +227,6 @@ def _as_band(profile: _Profile, depth_px: int) -> Band:
         purity=float(profile.near[:, :depth_px].mean()),
         support=profile.support,
         beyond=float(profile.near[:, beyond].mean()),
-        beyond_colour=(float(after[0]), float(after[1]), float(after[2])),
         contrast=float(np.abs(after - colour).max()),
         first_px=float(view.position_px[0]),
         last_px=float(view.position_px[-1]),

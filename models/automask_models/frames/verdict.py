@@ -24,9 +24,9 @@ def judged(
 ) -> list[Region]:
     """The regions that geometry proposed for an (H, W, 3) uint8 image with the judge's confidence, and a traced one.
 
-    One is drawn where both would draw it. Where one would and the other would not, a person is asked: what geometry is
-    sure of is never dropped unseen, and what it left to a person is not settled by a map that knows edges to a cell.
-    What stays below `WEAK` is left out.
+    One is drawn where both would draw it. Where the judge alone would, a person is asked: what geometry left to one is
+    not settled by a map that knows edges to a cell. What geometry alone is sure of is never dropped: it is listed, at
+    `WEAK` at least, but not drawn, and by itself it asks nobody. The others are left out below `WEAK`.
     """
     shape = pixels.shape[:2]
     kept = []

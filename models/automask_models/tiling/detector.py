@@ -24,7 +24,7 @@ FULL_COVERAGE = 0.9
 """Share of the blocks from which a pattern counts as shown everywhere: some hide it."""
 LARGEST_SHARE = 0.5
 """A pattern that covers more of the picture than that is only proposed: tiles of a game, dots on a dress, wallpapers.
-Whether there is a picture under it that can be learned is for a person to say."""
+Whether there is a picture under it that can be learned is for a person to say, who is asked from `accept` (.5) on."""
 MIN_CONTRAST = 1.5
 """Grey levels. The steps of a plain gradient, which eight bits and the blocks of a JPEG file make, repeat as well."""
 MIN_SHARE = 0.005

@@ -27,13 +27,11 @@ class Framed:
     Attributes:
         pixels: (H, W, 3) uint8.
         truth: (H, W) uint8, 255 = frame, 128 = nobody can say.
-        alpha: (H, W) uint8 where the frame is transparent, or None.
         others: (H, W) uint8, 255 where the further channels of `CHANNELS` are, by name.
     """
 
     pixels: Pixels
     truth: Pixels
-    alpha: Pixels | None = None
     others: Mapping[str, Pixels] = field(default_factory=dict)
 
 
