@@ -87,6 +87,17 @@ def test_a_job_goes_on_at_the_next_start(server):
     assert job["progress"]["reused"] >= 1
 
 
+def test_a_cancelled_job_stays_cancelled_when_the_server_stops_before_its_image_is_done(server, tmp_path):
+    draw_images(tmp_path / "root" / "broad", 1, side_px=300)
+    job_id = server.client.post("/v1/jobs", json={"folder": "broad"}).json()["id"]
+    while not (tmp_path / "at-work").exists():
+        time.sleep(0.01)
+    assert server.client.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "running"
+    assert "goes on" not in ended(server)
+    server.start()
+    assert server.client.get(f"/v1/jobs/{job_id}").json()["state"] == "cancelled"
+
+
 def test_a_second_interrupt_waits_for_nothing(server):
     thread = threading.Thread(target=asked_in_vain, args=(server,))
     thread.start()

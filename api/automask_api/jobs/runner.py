@@ -97,6 +97,7 @@ class JobRunner:
         self._jobs: dict[str, Job] = {}
         self._queue: collections.deque[str] = collections.deque()
         self._stops: dict[str, threading.Event] = {}
+        self._cancelled: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="automask-jobs", daemon=True)
 
@@ -113,8 +114,10 @@ class JobRunner:
         """Begin nothing after the image in hand; jobs go on when a server starts again."""
         with self._condition:
             self._stopping.set()
-            for stop in self._stops.values():
+            for job_id, stop in self._stops.items():
                 stop.set()
+                if job_id in self._cancelled:  # its image in hand may take longer than the server waits
+                    self._put(self._jobs[job_id], state=JobState.CANCELLED, finished_s=time.time())
             self._condition.notify_all()
 
     def stop(self, *, timeout_s: float | None = None) -> None:
@@ -236,6 +239,7 @@ class JobRunner:
             stop = self._stops.get(job_id)
             if stop is not None:
                 stop.set()
+                self._cancelled.add(job_id)
             return job
 
     def remove(self, job_id: str) -> None:
@@ -299,6 +303,7 @@ class JobRunner:
             finally:
                 with self._condition:
                     del self._stops[job_id]
+                    self._cancelled.discard(job_id)
 
     def _run(self, job: Job, stop: threading.Event) -> None:
         with self._condition:
