@@ -37,8 +37,8 @@ LEAST_SHOWN = 3
 INNER_SHARE = 0.01
 """Share of the image that a further part of a frame must cover to be worth a template."""
 UNSURE = 0.4
-"""Confidence of what does not pass these tests. No figure says how often it was put there: less often than not, and below
-what `accept` is by default, from which each image would ask for what one decision about all of them settles."""
+"""Confidence of what does not pass these tests. No figure says how often it was put there: less often than not, and
+below what `accept` is by default, from which each image would ask for what one decision about all of them settles."""
 FRINGE_PX = 8
 """Distance from a frame at which its own edges no longer reach into whitened gradients."""
 
