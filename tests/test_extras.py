@@ -90,7 +90,7 @@ def test_the_command_works_as_it_is_typed(tmp_path):
     """A copy of this clone in an environment of its own: pip takes the path, and looks for nothing of our name."""
     told = shlex.split(extras.install_command("api"))
     report = tmp_path / "report.json"  # what pip prints depends on its configuration and on PIP_QUIET
-    command = [*told[:4], "--dry-run", "--no-deps", "--report", str(report), *told[4:]]
+    command = [*told[:4], "--dry-run", "--ignore-installed", "--no-deps", "--report", str(report), *told[4:]]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     installed = json.loads(report.read_text(encoding="utf-8"))["install"]
