@@ -149,16 +149,9 @@ def region_words(
 
 def _doubts(regions: Sequence[Region], config: PipelineConfig) -> list[Region]:
     """What was decided with less certainty than `DOUBTFUL` or against the layout map, the least certain first."""
-    certainties = [(certainty_of(region, config.policy), region) for region in regions]
-    doubts = sorted(
-        (
-            (certainty, region)
-            for certainty, region in certainties
-            if certainty < DOUBTFUL or is_for_a_person(region, config.policy)
-        ),
-        key=lambda pair: pair[0],
-    )
-    return [region for _, region in doubts]
+    policy = config.policy
+    doubts = [each for each in regions if certainty_of(each, policy) < DOUBTFUL or is_for_a_person(each, policy)]
+    return sorted(doubts, key=lambda region: certainty_of(region, policy))
 
 
 def _is_large_text(region: Region, policy: PolicyConfig) -> bool:
