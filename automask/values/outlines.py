@@ -56,9 +56,10 @@ def _levelled(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
     contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     centre, _, angle = cv2.minAreaRect(np.concatenate(contours))
     askew = (angle + 45.0) % 90.0 - 45.0
-    if abs(askew) > _MOST_TURNED_DEGREES or abs(np.deg2rad(askew)) * max(inside.shape) < 2.0:  # by less than two pixels
+    drift_px = abs(np.deg2rad(askew)) * max(inside.shape)
+    if abs(askew) > _MOST_TURNED_DEGREES or drift_px < 2.0:  # an outline is not known better
         return piece
-    room = max(2, round(abs(np.deg2rad(askew)) * max(inside.shape)))
+    room = round(drift_px)
     turn = cv2.getRotationMatrix2D((centre[0] + room, centre[1] + room), askew, 1.0)
     padded = np.pad(inside * np.uint8(255), room)
     turned = cv2.warpAffine(padded, turn, padded.shape[::-1], flags=cv2.INTER_LINEAR)

@@ -45,7 +45,7 @@ class GroundDetector(WeightedStage[GroundOptions]):
 
     name: ClassVar[str] = "ground"
     Options: ClassVar[type[FrozenModel]] = GroundOptions
-    algorithm_version: ClassVar[int] = 1
+    algorithm_version: ClassVar[int] = 2
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
 
