@@ -24,17 +24,16 @@ from automask_training.synth import (
     textures,
 )
 from automask_training.synth.dhash import NeverTrain, dhash
+from automask_training.synth.downloads import download_npm, matching
 from automask_training.synth.drawings import redrawn
 from automask_training.synth.index import MaterialIndex, Picture
 from automask_training.synth.lettering import FontCollection, InkStyle, arched, line, paint
 from automask_training.synth.materials import (
     DEFAULT_RECIPE,
     Collector,
-    download_npm,
     faces_in,
     main,
     mark_with_alpha,
-    matching,
 )
 from automask_training.synth.raster import VISIBLE_DELTA, Canvas, solid
 from automask_training.synth.scripts import SAMPLES

@@ -71,12 +71,16 @@ class Backgrounds:
         self._cache = cache
         self._pictures = _Pool(index.backgrounds)
         self._sprites = _Pool(index.sprites)
+        self._negatives = _Pool(index.negatives)
 
     def picture(self, rng: np.random.Generator, side_px: int) -> Bytes:
         """Return a random square crop of a photograph or painting; a texture when there are none."""
-        if not self._pictures:
+        return self._cropped(rng, side_px, self._pictures)
+
+    def _cropped(self, rng: np.random.Generator, side_px: int, pool: _Pool) -> Bytes:
+        if not pool:
             return textures.draw(rng, side_px, textures.PLAIN + textures.BUSY)
-        pixels = self._cache.get(self._pictures.choose(rng).file)
+        pixels = self._cache.get(pool.choose(rng).file)
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[..., None], 3, axis=-1)
         height, width = pixels.shape[:2]
@@ -112,15 +116,19 @@ class Backgrounds:
         side_px: int,
         *,
         busy_share: float,
+        negative_share: float = 0.0,
         structure_share: float = 0.0,
         ornament_share: float = 0.0,
         drawing_share: float = 0.0,
     ) -> Bytes:
         """Return a background, uint8 (side, side, 3).
 
-        `busy_share` of them are textures that resemble marks; onto `structure_share` things are put that do,
-        onto `ornament_share` small drawn ones; `drawing_share` of all are redrawn as drawings.
+        `negative_share` of them are cuts of pictures that were taken for lettering (`automask_training.negatives`), as
+        they are. Of the others `busy_share` are textures that resemble marks; onto `structure_share` things are put
+        that do, onto `ornament_share` small drawn ones; `drawing_share` are redrawn as drawings.
         """
+        if negative_share and self._negatives and rng.random() < negative_share:
+            return toned(rng, self._cropped(rng, side_px, self._negatives))
         which = rng.random()
         if which < busy_share:
             pixels = textures.draw(rng, side_px, textures.BUSY)

@@ -54,6 +54,7 @@ class MaterialIndex:
     logos: tuple[Picture, ...] = ()
     marks: tuple[Picture, ...] = ()
     frames: tuple[Picture, ...] = ()
+    negatives: tuple[Picture, ...] = ()
     faces: tuple[Face, ...] = ()
 
     @classmethod
@@ -78,6 +79,7 @@ class MaterialIndex:
             logos=pictures("logos"),
             marks=pictures("marks"),
             frames=pictures("frames"),
+            negatives=pictures("negatives"),
             faces=tuple(
                 Face(file=each["file"], index=each["index"], style=each["style"], scripts=tuple(each["scripts"]))
                 for each in raw.get("faces", ())
@@ -85,9 +87,13 @@ class MaterialIndex:
         )
 
     def of_split(self, split: Split) -> MaterialIndex:
-        """Return the index with only the backgrounds and sprites of a split; the other parts serve both."""
+        """Return the index with only the backgrounds and sprites of a split; the other parts serve both.
+
+        Negatives are cut from what is trained on.
+        """
         return replace(
             self,
+            negatives=self.negatives if split == "train" else (),
             backgrounds=tuple(each for each in self.backgrounds if each.split == split),
             sprites=tuple(each for each in self.sprites if each.split == split),
         )

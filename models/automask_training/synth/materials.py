@@ -4,7 +4,7 @@
 file lists: Debian packages with apt-get, icons with npm and rsvg-convert. OUT then holds ``backgrounds/*.jpg``,
 ``sprites/*.png`` (RGBA figures), ``logos/*.png`` (alpha only), ``marks/*.png`` and ``frames/*.png`` (RGBA),
 ``fonts/*`` and ``materials.json``, which lists them with source and licence (`MaterialIndex`). Downloads are kept in
-``.downloads``.
+``.downloads``. With ``--held-out`` OUT holds what no training sees, and a ``manifest.json`` for `automask bench`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ import importlib.util
 import io
 import json
 import logging
+import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,96 +31,41 @@ from PIL import Image
 
 from automask.errors import AutomaskError, InputError
 from automask_training.synth.dhash import NeverTrain
+from automask_training.synth.downloads import PICTURES, download_debian, download_npm, matching, plain_name
 from automask_training.synth.index import Face, MaterialIndex, Picture
 from automask_training.synth.scripts import SAMPLES
 
 LOG = logging.getLogger(__name__)
 DEFAULT_RECIPE = Path(__file__).with_name("materials.toml")
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".svg"})
 # Faces with the letters but without shaping rules draw these scripts as unjoined pieces.
 _SHAPED = {"arabic": frozenset({"arab"}), "devanagari": frozenset({"deva", "dev2", "dev3"})}
 _FONTS = frozenset({".ttf", ".otf", ".ttc"})
 _MIN_SIDE_PX = 200
 _MIN_SPRITE_SIDE_PX = 120
+_SVG_TEXT = re.compile(rb"<(?:svg:)?(?:text|tspan|flowRoot)\b")
+_SVG_SECONDS = 30.0
 _ICON_JOBS = 2
 _TOOLS = ("apt-get", "dpkg", "npm", "rsvg-convert")
 
 
-def download_debian(name: str, cache: Path) -> Path:
-    """Return the folder with the files of a Debian package; raises CalledProcessError when apt-get or dpkg fails."""
-    folder = cache / name
-    if folder.is_dir():
-        return folder
-    debs = sorted(cache.glob(f"{name}_*.deb"))
-    if not debs:
-        LOG.info("downloading %s", name)
-        subprocess.run(["apt-get", "download", name], cwd=cache, check=True, capture_output=True)
-        debs = sorted(cache.glob(f"{name}_*.deb"))
-    partial = folder.with_suffix(".partial")
-    subprocess.run(["dpkg", "-x", str(debs[-1]), str(partial)], check=True)
-    partial.rename(folder)
-    return folder
-
-
-def download_npm(name: str, cache: Path) -> Path:
-    """Return the folder with the files of an npm package."""
-    plain = _plain_name(name)
-    folder = cache / f"npm-{plain}"
-    if folder.is_dir():
-        return folder
-    archives = sorted(cache.glob(f"{plain}-[0-9]*.tgz"))
-    if not archives:
-        LOG.info("downloading %s", name)
-        subprocess.run(["npm", "pack", name, "--silent"], cwd=cache, check=True, capture_output=True)
-        archives = sorted(cache.glob(f"{plain}-[0-9]*.tgz"))
-    partial = folder.with_suffix(".partial")
-    with tarfile.open(archives[-1]) as archive:
-        # Python 3.11.0 to 3.11.3 know no filters; what they unpack here comes from npm itself.
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        archive.extractall(partial)
-    partial.rename(folder)
-    return folder
-
-
-def _plain_name(name: str) -> str:
-    """Name of an npm package as part of a file name: `@scope/name` becomes `scope-name`, as `npm pack` has it."""
-    return name.removeprefix("@").replace("/", "-")
-
-
-def matching(
-    root: Path, globs: Iterable[str], *, exclude: Iterable[str] = (), one_per_folder: bool = False
-) -> list[Path]:
-    """Return the pictures under `root` whose path matches one of `globs` and none of `exclude`, sorted.
-
-    With `one_per_folder` only the first of each folder counts: wallpapers come in many sizes.
-    """
-    wanted, unwanted = tuple(globs), tuple(exclude)
-
-    def named(path: Path, patterns: tuple[str, ...]) -> bool:
-        return any(fnmatch("/" + path.relative_to(root).as_posix(), each) for each in patterns)
-
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in _PICTURES and path.is_file() and named(path, wanted) and not named(path, unwanted)
-    )
-    if not one_per_folder:
-        return found
-    first: dict[Path, Path] = {}
-    for path in found:
-        first.setdefault(path.parent, path)
-    return sorted(first.values())
+def letters_in(path: Path) -> bool:
+    """Whether a picture is a drawing whose file has letters in it; of raster pictures nobody knows."""
+    return path.suffix.lower() == ".svg" and _SVG_TEXT.search(path.read_bytes()) is not None
 
 
 def open_picture(path: Path, long_side_px: int) -> Image.Image:
-    """Read a raster or SVG picture as RGB or RGBA, its long side at most `long_side_px`."""
+    """Read a raster or SVG picture as RGB or RGBA, its long side at most `long_side_px`.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     if path.suffix.lower() == ".svg":
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "picture.png"
-            subprocess.run(
-                ["rsvg-convert", "-w", str(long_side_px), "--keep-aspect-ratio", str(path), "-o", str(target)],
-                check=True,
-            )
+            side = str(long_side_px)
+            command = ["rsvg-convert", "-w", side, "-h", side, "--keep-aspect-ratio", str(path), "-o", str(target)]
+            if subprocess.run(command, check=False, capture_output=True, timeout=_SVG_SECONDS).returncode:
+                raise OSError(f"{path} cannot be drawn")
             picture = Image.open(target).convert("RGBA")
     else:
         picture = Image.open(path)
@@ -203,10 +147,21 @@ class Collector:
             (out / name).mkdir(parents=True)
 
     def add_picture(
-        self, path: Path, source: str, licence: str, *, sprite: bool = False, min_side_px: int = _MIN_SIDE_PX
+        self,
+        path: Path,
+        source: str,
+        licence: str,
+        *,
+        sprite: bool = False,
+        min_side_px: int = _MIN_SIDE_PX,
+        long_side_px: int | None = None,
     ) -> None:
         """Take one background; a `sprite` that has an alpha channel is kept with it."""
-        picture = open_picture(path, self._long_side_px)
+        try:
+            picture = open_picture(path, long_side_px or self._long_side_px)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            LOG.warning("%s", error)
+            return
         if min(picture.size) < (_MIN_SPRITE_SIDE_PX if sprite else min_side_px):
             return
         flat = flattened(picture)
@@ -267,6 +222,15 @@ class Collector:
         return index
 
 
+def write_manifest(out: Path, index: MaterialIndex) -> None:
+    """List the backgrounds in ``manifest.json``, as pictures with nothing to mask, for `automask bench`."""
+    entries = [
+        {"kind": "clean", "source": each.source, "image": each.file, "mask": None, "truth": "nothing"}
+        for each in index.backgrounds
+    ]
+    (out / "manifest.json").write_text(json.dumps(entries, indent=1), encoding="utf-8")
+
+
 def _packages(entry: dict[str, Any]) -> list[str]:
     return [entry["name"]] if "name" in entry else [entry.get("prefix", "") + name for name in entry["names"]]
 
@@ -275,21 +239,33 @@ def _add_package(collector: Collector, root: Path, name: str, entry: dict[str, A
     exclude, one_per_folder = entry.get("exclude", ()), entry.get("one_per_folder", False)
     for kind in ("backgrounds", "sprites"):
         for path in matching(root, entry.get(kind, ()), exclude=exclude, one_per_folder=one_per_folder):
+            if letters_in(path):
+                continue
             collector.add_picture(
                 path,
                 name,
                 entry["licence"],
                 sprite=kind == "sprites",
                 min_side_px=entry.get("min_side_px", _MIN_SIDE_PX),
+                long_side_px=entry.get("long_side_px"),
             )
     for path in matching(root, entry.get("frames", ()), exclude=exclude):
         collector.add_artwork(path, "frames", name, entry["licence"])
 
 
 def collect(
-    out: Path, *, recipe: Path, never_train: NeverTrain, marks: Path | None, frames: Path | None
+    out: Path,
+    *,
+    recipe: Path,
+    never_train: NeverTrain,
+    marks: Path | None,
+    frames: Path | None,
+    held_out: bool = False,
 ) -> MaterialIndex:
-    """Download and collect everything; see the module docstring for the layout."""
+    """Download and collect everything; see the module docstring for the layout.
+
+    What the recipe lists as held out is left out, and with `held_out` it is all that is collected, without icons.
+    """
     if not recipe.is_file():
         raise InputError(
             f"{recipe} does not exist.", advice="Leave --recipe out to collect what automask was trained with."
@@ -303,11 +279,20 @@ def collect(
     cache = out / ".downloads"
     cache.mkdir(parents=True, exist_ok=True)
     collector = Collector(out, never_train=never_train, long_side_px=spec["long_side_px"])
-    for entry in spec["packages"]:
+    kept_back = spec.get("held_out", {})
+
+    def wanted(part: str, name: str) -> bool:
+        return (name in kept_back.get(part, ())) == held_out
+
+    for entry in (*spec["packages"], *(spec.get("held_out_packages", ()) if held_out else ())):
         for name in _packages(entry):
+            if entry in spec["packages"] and not wanted("packages", name):
+                continue
             download = download_npm if entry.get("registry") == "npm" else download_debian
-            _add_package(collector, download(name, cache), _plain_name(name), entry)
+            _add_package(collector, download(name, cache), plain_name(name), entry)
     for entry in spec["python_files"]:
+        if not wanted("packages", entry["package"]):
+            continue
         found = importlib.util.find_spec(entry["package"])
         if found is None or not found.submodule_search_locations:
             LOG.warning("%s is not installed: skipped", entry["package"])
@@ -315,19 +300,22 @@ def collect(
         for name in entry["backgrounds"]:
             collector.add_picture(Path(found.submodule_search_locations[0]) / name, entry["package"], entry["licence"])
     for style, entry in spec["fonts"].items():
-        for name in entry["packages"]:
+        for name in filter(lambda name: wanted("fonts", name), entry["packages"]):
             collector.add_fonts(download_debian(name, cache), style)
-    icons = spec["icons"]
-    svgs = sorted((download_npm(icons["npm"], cache) / "package" / "icons").glob("*.svg"))
-    collector.add_icons(
-        svgs, icons["npm"], icons["licence"], side_px=icons["side_px"], cache=cache / f"icons-{icons['side_px']}"
-    )
+    if not held_out:
+        icons = spec["icons"]
+        svgs = sorted((download_npm(icons["npm"], cache) / "package" / "icons").glob("*.svg"))
+        collector.add_icons(
+            svgs, icons["npm"], icons["licence"], side_px=icons["side_px"], cache=cache / f"icons-{icons['side_px']}"
+        )
     local: tuple[tuple[Path | None, Literal["marks", "frames"]], ...] = ((marks, "marks"), (frames, "frames"))
     for folder, kind in local:
         for path in sorted(folder.iterdir()) if folder is not None else ():
-            if path.suffix.lower() in _PICTURES:
+            if path.suffix.lower() in PICTURES and (kind == "frames" or wanted("marks", path.stem)):
                 collector.add_artwork(path, kind, folder.name if folder else kind, "as its folder says")
     index = collector.write_index()
+    if held_out:
+        write_manifest(out, index)
     LOG.info(
         "dropped %d pictures that are close to one of %d that must not be trained on",
         collector.dropped,
@@ -346,6 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--never-train", type=Path, required=True, help="text file of 64-bit difference hashes, one a line"
     )
+    parser.add_argument("--held-out", action="store_true", help="collect what the recipe holds out, and nothing else")
     parser.add_argument("--marks", type=Path, help="folder of mark artwork with alpha")
     parser.add_argument("--frames", type=Path, help="folder of frames with alpha")
     options = parser.parse_args(arguments)
@@ -357,6 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             never_train=NeverTrain.from_file(options.never_train),
             marks=options.marks,
             frames=options.frames,
+            held_out=options.held_out,
         )
     except AutomaskError as error:
         parser.exit(error.exit_code, f"{error}\n")

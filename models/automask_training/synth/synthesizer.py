@@ -47,6 +47,7 @@ class SynthRecipe:
         empty: Share of images with nothing unwanted.
         busy_empty: Of those, share on procedural textures that resemble marks.
         busy: The same share among the other images.
+        negatives: Share of all images whose background was taken for lettering, where the materials have such.
         structures: Share of all images with things in them that resemble marks: wheels, windows, rails.
         ornaments: Share of all images with many small drawn things that resemble letters: flowers, waves, eyes.
         drawings: Share of all images whose background is redrawn as a drawing.
@@ -65,6 +66,7 @@ class SynthRecipe:
     empty: float = 0.25
     busy_empty: float = 0.45
     busy: float = 0.10
+    negatives: float = 0.35
     structures: float = 0.3
     ornaments: float = 0.3
     drawings: float = 0.10
@@ -145,6 +147,7 @@ class Synthesizer:
             rng,
             side_px,
             busy_share=busy_share,
+            negative_share=self._recipe.negatives,
             structure_share=self._recipe.structures,
             ornament_share=self._recipe.ornaments,
             drawing_share=self._recipe.drawings,
