@@ -15,6 +15,14 @@ _SEGMENTS = {
     "0": "abcdef", "1": "bc", "2": "abged", "3": "abgcd", "4": "fgbc", "5": "afgcd", "6": "afgedc", "7": "abc",
     "8": "abcdefg", "9": "abcdfg", "-": "g",
 }  # fmt: skip
+_DOTS = {
+    "0": (14, 17, 19, 21, 25, 17, 14), "1": (4, 12, 4, 4, 4, 4, 14), "2": (14, 17, 1, 2, 4, 8, 31),
+    "3": (31, 2, 4, 2, 1, 17, 14), "4": (2, 6, 10, 18, 31, 2, 2), "5": (31, 16, 30, 1, 1, 17, 14),
+    "6": (6, 8, 16, 30, 17, 17, 14), "7": (31, 1, 2, 4, 8, 8, 8), "8": (14, 17, 17, 14, 17, 17, 14),
+    "9": (14, 17, 17, 15, 1, 2, 12), ":": (0, 12, 12, 0, 12, 12, 0), ".": (0, 0, 0, 0, 0, 12, 12),
+    "'": (12, 4, 8, 0, 0, 0, 0), "/": (0, 1, 2, 4, 8, 16, 0), "-": (0, 0, 0, 31, 0, 0, 0),
+}  # fmt: skip
+"""Rows of five lamps from the top, as bits."""
 _SEGMENT_BARS = {
     "a": ((0.1, 0.0), (0.9, 0.0)),
     "b": ((1.0, 0.05), (1.0, 0.45)),
@@ -135,6 +143,24 @@ def segment_line(text: str, size_px: int, *, slant: float) -> Bytes:
         x += (wide if each not in ":.,'" else wide // 3) + gap
     used = sheet[:, : min(sheet.shape[1], x + pad)]
     return resize(used, used.shape[1] // _OVERSAMPLING, used.shape[0] // _OVERSAMPLING)
+
+
+def dot_line(text: str, size_px: int) -> Bytes:
+    """Return the coverage of digits as displays of five by seven lamps show them; other characters become gaps."""
+    import cv2
+
+    pitch = max(2, round(size_px * _OVERSAMPLING / 7))
+    sheet = np.zeros((8 * pitch, (6 * len(text) + 2) * pitch), dtype=np.uint8)
+    x = pitch
+    for each in text:
+        for row, bits in enumerate(_DOTS.get(each, ())):
+            for column in range(5):
+                if bits >> (4 - column) & 1:
+                    place = x + column * pitch, pitch // 2 + row * pitch
+                    cv2.circle(sheet, place, max(1, round(0.42 * pitch)), 255, -1, cv2.LINE_AA)
+        x += (6 if each not in ":.'" else 3) * pitch
+    used = sheet[:, :x]
+    return resize(used, max(1, used.shape[1] // _OVERSAMPLING), max(1, used.shape[0] // _OVERSAMPLING))
 
 
 def badge(rng: np.random.Generator, side_px: int, colour: Colour) -> Layer:

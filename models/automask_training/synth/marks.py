@@ -10,12 +10,25 @@ from automask_training.synth import emblems, textures
 from automask_training.synth.backgrounds import PictureCache
 from automask_training.synth.index import MaterialIndex
 from automask_training.synth.lettering import FontCollection, InkStyle, embossed, line, paint
-from automask_training.synth.raster import Blend, Canvas, Colour, Layer, over, rotated, scaled, solid, trimmed
+from automask_training.synth.raster import (
+    Blend,
+    Canvas,
+    Colour,
+    Layer,
+    blur,
+    over,
+    resize,
+    rotated,
+    scaled,
+    solid,
+    trimmed,
+)
 from automask_training.synth.scripts import (
     agency,
     camera,
     copyright_line,
     exposure,
+    film_date,
     handle,
     person,
     timestamp,
@@ -33,6 +46,7 @@ _STAMP_COLOURS: tuple[Colour, ...] = (
     (255, 60, 40),
     (250, 230, 60),
 )
+_FILM_SHARE = 0.4
 _MARGINS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)
 Box = tuple[int, int, int, int]
 
@@ -182,9 +196,11 @@ class MarkDrawer:
         label: str,
         opacity: float,
         corner_share: float = 0.72,
+        blend: Blend | None = None,
     ) -> bool:
         layer = self.fit(layer, canvas)
-        blend: Blend = "normal" if rng.random() < 0.93 else ("overlay" if rng.random() < 0.5 else "screen")
+        if blend is None:
+            blend = "normal" if rng.random() < 0.93 else ("overlay" if rng.random() < 0.5 else "screen")
         for _ in range(4):
             x, y = self._where(rng, canvas, layer, corner_share=corner_share)
             if not canvas.crowded((x, y, x + layer.size_px[0], y + layer.size_px[1])):
@@ -265,7 +281,9 @@ class MarkDrawer:
         return self._line_mark(rng, canvas, handle(rng), label="username")
 
     def timestamp(self, rng: np.random.Generator, canvas: Canvas) -> bool:
-        """Draw a date stamp, in seven-segment digits or a plain face."""
+        """Draw a date stamp, in seven-segment digits or a plain face, or as light on film."""
+        if rng.random() < _FILM_SHARE:
+            return self._film_date(rng, canvas)
         size = self.size(rng, canvas, 0.018, 0.06)
         colour = _STAMP_COLOURS[int(rng.integers(len(_STAMP_COLOURS)))]
         style = InkStyle(fill=colour)
@@ -282,6 +300,23 @@ class MarkDrawer:
             coverage = line(text, self._fonts.font(face, size, "latin"))
         layer = trimmed(paint(coverage, style))
         return self._put(rng, canvas, layer, label="timestamp", opacity=rng.uniform(0.7, 1.0), corner_share=0.9)
+
+    def _film_date(self, rng: np.random.Generator, canvas: Canvas) -> bool:
+        # Lamps behind the film add their light: digits are soft, uneven, and fade where the picture is bright.
+        size, text = self.size(rng, canvas, 0.022, 0.09), film_date(rng)
+        if rng.random() < 0.7:
+            coverage = emblems.segment_line(text, size, slant=float(rng.choice([0.0, 0.0, 0.1])))
+        else:
+            coverage = emblems.dot_line(text, size)
+        coverage = np.pad(coverage, max(2, size // 4))
+        soft = blur(coverage, size * rng.uniform(0.02, 0.08)).astype(np.float32)
+        uneven = resize(rng.integers(110, 256, (2, 6), dtype=np.uint8), coverage.shape[1], coverage.shape[0])
+        glow = rng.uniform(0.0, 0.1) * blur(coverage, size * 0.15).astype(np.float32)
+        light = np.clip(np.maximum(soft * 1.3, glow) * (uneven / np.float32(255)), 0, 255).astype(np.uint8)
+        colour = (int(rng.integers(225, 256)), int(rng.integers(20, 170)), int(rng.integers(10, 70)))
+        layer = trimmed(solid(light, colour))
+        opacity = rng.uniform(0.6, 1.0)
+        return self._put(rng, canvas, layer, label="timestamp", opacity=opacity, corner_share=0.9, blend="screen")
 
     def logo(self, rng: np.random.Generator, canvas: Canvas) -> bool:
         """Draw a logo."""

@@ -253,6 +253,15 @@ def timestamp(rng: np.random.Generator) -> str:
     return _pick(rng, times) if which < 0.55 else f"{_pick(rng, dates)}  {_pick(rng, times)}"
 
 
+def film_date(rng: np.random.Generator) -> str:
+    """Return a date or a time as backs of film cameras wrote it, in groups of digits far apart."""
+    y, mo, d = int(rng.integers(0, 100)), int(rng.integers(1, 13)), int(rng.integers(1, 32))
+    gap = " " * int(rng.integers(1, 4))
+    groups = ((f"'{y:02d}", f"{mo}", f"{d}"), (f"{mo}", f"{d}", f"'{y:02d}"), (f"{d}", f"{mo}", f"'{y:02d}"))
+    time = (f"{d}", f"{int(rng.integers(24))}:{int(rng.integers(60)):02d}")
+    return gap.join(time if rng.random() < 0.15 else _pick(rng, groups))
+
+
 def camera(rng: np.random.Generator) -> str:
     """Return a made-up name of a camera or a phone, as camera bars show it."""
     name = agency(rng).split()[0].title()

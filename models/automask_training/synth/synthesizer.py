@@ -25,7 +25,7 @@ _SMALL_MARKS = {
     "signature": 0.17,
     "copyright": 0.17,
     "username": 0.16,
-    "timestamp": 0.13,
+    "timestamp": 0.18,
     "logo": 0.15,
     "ai_mark": 0.11,
     "corner": 0.11,
