@@ -1,6 +1,6 @@
 """Cuts out what the ink network takes for lettering and is none: `python -m automask_training.negatives MATERIALS`.
 
-Looked at are the backgrounds of a folder of materials, its sprites on plain grounds, and backgrounds that are drawn as
+Looked at are the backgrounds of a folder of materials, its sprites on sheets of plain ground, and backgrounds that are drawn as
 training has them (redrawn as drawings, with ornaments). Whatever is found there is false, but for what can be read:
 that is left out with its surroundings. The rest is kept, with what is around it, in ``MATERIALS/negatives`` and listed
 in ``materials.json``; the synthesizer uses it for a share of its backgrounds (`SynthRecipe.negatives`).
@@ -14,7 +14,7 @@ import logging
 import shutil
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -48,6 +48,12 @@ _CUTS = 4
 _CACHE_BYTES = 200_000_000
 _DRAWN_PX = 768
 _DRAWN_SEED = 3_000
+_SHEET_SPRITES = 3
+_SPRITE_PX = 340
+"""Three by three of them are the megapixel that the network looks at."""
+_SPRITE_SHARE = 0.85
+_GROUNDS = ((255, 255, 255), (128, 128, 128), (10, 10, 10), (236, 224, 200), (120, 165, 205))
+"""White, grey, black, paper and sky."""
 _LOGGED_EVERY = 50
 
 
@@ -93,10 +99,15 @@ def _covers(window: Box, box: Box) -> bool:
 def pictures(materials: Path, *, drawn: int, part: int, parts: int) -> Iterator[tuple[str, Picture, Bytes]]:
     """Name, origin and pixels (H, W, 3) uint8 of what is looked at, every `parts`-th of it."""
     index = MaterialIndex.read(materials).of_split("train")
-    listed = (*index.sprites, *index.backgrounds)
-    for picture in listed[part::parts]:
+    for picture in index.backgrounds[part::parts]:
         with Image.open(materials / picture.file) as opened:
-            yield Path(picture.file).stem, picture, on_plain_ground(opened, picture.file)
+            yield Path(picture.file).stem, picture, np.array(opened.convert("RGB"), dtype=np.uint8)
+    sprites = sorted(index.sprites, key=lambda each: zlib.crc32(each.file.encode()))
+    starts = range(0, len(sprites), _SHEET_SPRITES**2)
+    for start in starts[part::parts]:
+        files = [materials / each.file for each in sprites[start : start + _SHEET_SPRITES**2]]
+        mixed = Picture(file="", source="sprites", licence="as its parts")
+        yield f"sprites-{start}", mixed, sheet_of_sprites(files, ground=_GROUNDS[start % len(_GROUNDS)])
     backgrounds = Backgrounds(PictureCache(materials, limit_bytes=_CACHE_BYTES), index)
     origin = Picture(file="", source="drawn", licence="as its parts")
     for number in range(part, drawn, parts):
@@ -107,14 +118,20 @@ def pictures(materials: Path, *, drawn: int, part: int, parts: int) -> Iterator[
         yield f"drawn-{number}", origin, made
 
 
-def on_plain_ground(opened: Image.Image, name: str) -> Bytes:
-    """A picture as (H, W, 3) uint8; what is transparent becomes white, grey, black or a colour, which by its name."""
-    if opened.mode != "RGBA":
-        return np.array(opened.convert("RGB"), dtype=np.uint8)
-    seed = zlib.crc32(name.encode())
-    tones = ((255, 255, 255), (128, 128, 128), (0, 0, 0), (seed >> 8 & 255, seed >> 16 & 255, seed >> 24 & 255))
-    ground = Image.new("RGBA", opened.size, (*tones[seed % len(tones)], 255))
-    return np.array(Image.alpha_composite(ground, opened).convert("RGB"), dtype=np.uint8)
+def sheet_of_sprites(files: Sequence[Path], *, ground: tuple[int, int, int]) -> Bytes:
+    """Up to `_SHEET_SPRITES` squared pictures side by side, (H, W, 3) uint8: one look is enough for all of them."""
+    sheet = Image.new("RGBA", (_SHEET_SPRITES * _SPRITE_PX,) * 2, (*ground, 255))
+    for number, file in enumerate(files):
+        with Image.open(file) as opened:
+            sprite = opened.convert("RGBA")
+        inner = round(_SPRITE_PX * _SPRITE_SHARE)
+        scale = inner / max(sprite.size)
+        size = max(1, round(sprite.width * scale)), max(1, round(sprite.height * scale))
+        sprite = sprite.resize(size, Image.Resampling.LANCZOS)
+        row, column = divmod(number, _SHEET_SPRITES)
+        middle = (column + 0.5) * _SPRITE_PX, (row + 0.5) * _SPRITE_PX
+        sheet.alpha_composite(sprite, (round(middle[0] - size[0] / 2), round(middle[1] - size[1] / 2)))
+    return np.array(sheet.convert("RGB"), dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
