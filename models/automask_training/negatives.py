@@ -1,9 +1,9 @@
 """Cuts out what the ink network takes for lettering and is none: `python -m automask_training.negatives MATERIALS`.
 
-Looked at are the backgrounds of a folder of materials, its sprites on sheets of plain ground, and backgrounds that are drawn as
-training has them (redrawn as drawings, with ornaments). Whatever is found there is false, but for what can be read:
-that is left out with its surroundings. The rest is kept, with what is around it, in ``MATERIALS/negatives`` and listed
-in ``materials.json``; the synthesizer uses it for a share of its backgrounds (`SynthRecipe.negatives`).
+Looked at are the backgrounds of a folder of materials, its sprites on sheets of plain ground, and backgrounds that are
+drawn as training has them (redrawn as drawings, with ornaments). Whatever is found there is false, but for what can be
+read: that is left out with its surroundings. The rest is kept, with what is around it, in ``MATERIALS/negatives`` and
+listed in ``materials.json``; the synthesizer uses it for a share of its backgrounds (`SynthRecipe.negatives`).
 """
 
 from __future__ import annotations
