@@ -15,7 +15,7 @@ from automask.mask.drawing import fuse_fingerprint
 from automask.mask.rendering import Mask
 from automask.store import Store
 from automask.values.geometry import Box
-from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.types import Fingerprints, Found, Kind, Patch, Region, Verdict
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,9 @@ def store(tmp_path_factory):
             regions, patches = lettering(number)
             size = {"width_px": SIDE_PX, "height_px": SIDE_PX}
             mask = Mask.from_patches(patches, regions, **size, render=CONFIG.render, policy=CONFIG.policy)
-            result = MaskResult(path.name, SIDE_PX, SIDE_PX, regions, patches, 0.9, Verdict.AUTO, (), fingerprints)
+            result = Found(path.name, SIDE_PX, SIDE_PX, regions, patches, (), fingerprints).judged(
+                confidence=0.9, verdict=Verdict.AUTO, fingerprints=fingerprints
+            )
             facts = path.stat()
             file = File(path.name, path, facts.st_size, facts.st_mtime_ns, path.name)
             content = hashlib.sha256(path.read_bytes()).hexdigest()

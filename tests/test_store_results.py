@@ -120,8 +120,9 @@ def found(draw):
 def test_any_result_comes_back_as_it_was(store, root, pairs, confidence, verdict, notes):
     file = write_file(root, "a.jpg", b"pixels")
     result = MaskResult(
-        "a.jpg", 32, 24, [p[0] for p in pairs], [p[1] for p in pairs], confidence, verdict,
+        "a.jpg", 32, 24, [p[0] for p in pairs], [p[1] for p in pairs],
         [Issue("detect", f"x{code}", message) for code, message in notes], FINGERPRINTS, {"a": confidence},
+        confidence=confidence, verdict=verdict,
     )  # fmt: skip
     store.put_result(file, result, make_levels(), content_sha256=sha256(b"pixels"))
     assert_same_result(store.result("a.jpg"), result)

@@ -20,17 +20,14 @@ from automask_training.synth import (
     SyntheticImage,
     SyntheticInstance,
     SynthRecipe,
-    emblems,
     labelled,
     textures,
 )
-from automask_training.synth.backgrounds import PictureCache
 from automask_training.synth.dhash import NeverTrain, dhash
 from automask_training.synth.downloads import download_npm, matching
 from automask_training.synth.drawings import redrawn
 from automask_training.synth.index import MaterialIndex, Picture
 from automask_training.synth.lettering import FontCollection, InkStyle, arched, line, paint
-from automask_training.synth.marks import MarkDrawer
 from automask_training.synth.materials import (
     DEFAULT_RECIPE,
     Collector,
@@ -146,30 +143,6 @@ def test_union_selects_kinds(images: list[SyntheticImage]) -> None:
     assert np.array_equal(np.logical_or.reduce(parts), image.artefact())
     assert not image.artefact(()).any()
     assert image.artefact().sum() > max(part.sum() for part in parts) - 1
-
-
-@pytest.mark.parametrize("text", ["0", "1", "7", "'02", "12:59", "3  13 '02", ""])
-def test_lamps_show_every_digit(text: str) -> None:
-    shown = emblems.dot_line(text, 28)
-    assert shown.dtype == np.uint8
-    assert shown.any() == bool(text)
-    if text.isdigit():
-        digits = {digit: emblems.dot_line(digit, 28).tobytes() for digit in "0123456789"}
-        assert len(set(digits.values())) == 10
-
-
-def test_light_on_film_only_brightens_and_fades_where_the_picture_is_bright(materials: Path) -> None:
-    index = MaterialIndex.read(materials)
-    drawer = MarkDrawer(PictureCache(materials, limit_bytes=1_000_000), index, FontCollection(materials, ()))
-    changes = []
-    for level in (30, 225):
-        canvas = Canvas(np.full((256, 256, 3), level, dtype=np.uint8))
-        assert drawer._film_date(np.random.default_rng(2), canvas)
-        change = canvas.pixels.astype(np.int16) - level
-        assert change.min() >= 0
-        assert [each.label for each in canvas.instances] == ["timestamp"]
-        changes.append(change.max())
-    assert changes[1] < changes[0] / 3
 
 
 def test_splits_share_no_background(materials: Path) -> None:

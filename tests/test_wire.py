@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from automask.http.wire import WireResult, WireRle
+from automask.mask.drawing import draw
 from automask.values.geometry import Box
 from automask.values.types import Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
 
@@ -18,7 +19,7 @@ SHA256 = "0" * 64
 
 def sent(result, **options):
     """A result after the way through JSON."""
-    wire = WireResult.of(result, content_sha256=SHA256, masked_share=0.25)
+    wire = WireResult.of_result(result, content_sha256=SHA256, masked_share=0.25)
     return WireResult.model_validate_json(wire.model_dump_json(**options)).result()
 
 
@@ -65,7 +66,8 @@ def test_what_a_pipeline_found_comes_back_and_renders_to_the_same_mask():
     alpha[:, :5] = 0
     works = pipeline()
     for picture in (image(), Image("transparent.png", pixels, alpha=alpha)):
-        (result,) = works.run([picture])
+        (found,) = works.run([picture])
+        result = draw(found, works.config).judged
         assert result.regions
         back = sent(result)
         assert same(back, result)
@@ -104,13 +106,13 @@ def test_a_shape_that_is_the_patch_is_sent_once():
     box = Box(0, 0, 4, 4)
     shape = np.eye(4, dtype=bool)
     result = a_result([Region(Kind.FRAME, box, 1.0, "x", artefact=shape)], [Patch(box, shape, 1.0, "x")])
-    wire = json.loads(WireResult.of(result, content_sha256=SHA256, masked_share=0.0).model_dump_json())
+    wire = json.loads(WireResult.of_result(result, content_sha256=SHA256, masked_share=0.0).model_dump_json())
     assert wire["regions"][0]["artefact"] == "patch"
     assert wire["regions"][0]["patch"]["rle"]["size"] == [4, 4]
 
 
 def test_keys_of_a_newer_server_are_ignored():
-    wire = json.loads(WireResult.of(a_result(), content_sha256=SHA256, masked_share=0.0).model_dump_json())
+    wire = json.loads(WireResult.of_result(a_result(), content_sha256=SHA256, masked_share=0.0).model_dump_json())
     assert same(WireResult.model_validate({**wire, "mood": "fine"}).result(), a_result())
 
 
@@ -126,7 +128,7 @@ def wire_with(**changes):
     box = Box(0, 0, 4, 4)
     shape = np.eye(4, dtype=bool)
     result = a_result([Region(Kind.FRAME, box, 1.0, "x", artefact=~shape)], [Patch(box, shape, 1.0, "x")])
-    wire = json.loads(WireResult.of(result, content_sha256=SHA256, masked_share=0.0).model_dump_json())
+    wire = json.loads(WireResult.of_result(result, content_sha256=SHA256, masked_share=0.0).model_dump_json())
     for path, value in changes.items():
         target, *keys = wire["regions"][0], *path.split("__")
         for key in keys[:-1]:

@@ -10,9 +10,9 @@ import zlib
 from pathlib import Path
 
 from automask.errors import OutputError
-from automask.http.wire import WireResult
+from automask.http.wire import WireFound
 from automask.store import write_atomic
-from automask.values.types import MaskResult
+from automask.values.types import Found
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ class ResultCache:
         self.hits = 0
         self.misses = 0
 
-    def get(self, key: str) -> MaskResult | None:
+    def get(self, key: str) -> Found | None:
         """What was found in an image, or None."""
         if self._most_bytes == 0:
             return None
         path = self._path(key)
         try:
-            result = WireResult.model_validate_json(zlib.decompress(path.read_bytes())).result()
+            result = WireFound.model_validate_json(zlib.decompress(path.read_bytes())).found()
             os.utime(path)
         except FileNotFoundError:
             result = None
@@ -55,11 +55,11 @@ class ResultCache:
             self.misses += result is None
         return result
 
-    def put(self, key: str, result: MaskResult, content_sha256: str) -> None:
+    def put(self, key: str, result: Found, content_sha256: str) -> None:
         """Keep what was found in an image."""
         if self._most_bytes == 0:
             return
-        wire = WireResult.of(result, content_sha256=content_sha256, masked_share=0.0)
+        wire = WireFound.of_found(result, content_sha256=content_sha256)
         data = zlib.compress(wire.model_dump_json().encode(), level=1)
         path = self._path(key)
         try:

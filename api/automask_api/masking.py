@@ -20,7 +20,7 @@ from automask.files.png import encode_mask
 from automask.http.wire import WireResult
 from automask.mask.drawing import draw, fuse_fingerprint
 from automask.mask.rendering import Mask
-from automask.values.types import MaskResult
+from automask.values.types import Found, MaskResult
 from automask_api.adjusting import Adjustments, adjusted_png
 from automask_api.cache import ResultCache
 from automask_api.decoding import PixelBudget
@@ -77,7 +77,9 @@ class Answer:
     def wire(self) -> WireResult:
         """For JSON, in pixels of the file."""
         result = self.scale.result(self.result)
-        return WireResult.of(result, content_sha256=self.facts.content_sha256, masked_share=self.mask.masked_share)
+        return WireResult.of_result(
+            result, content_sha256=self.facts.content_sha256, masked_share=self.mask.masked_share
+        )
 
 
 class MaskMaker:
@@ -201,7 +203,7 @@ class MaskMaker:
 
     async def _analyse(
         self, data: bytes, stages: StageChoice, *, name: str, timeout_s: float, in_background: bool
-    ) -> tuple[MaskResult, Scale]:
+    ) -> tuple[Found, Scale]:
         started = time.perf_counter()
         async with self._decoded(data, name=name, reduces=True) as decoded:
             decode_s = time.perf_counter() - started
@@ -222,7 +224,7 @@ class MaskMaker:
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
 
 
-def _drawn(result: MaskResult, facts: ImageFacts, config: PipelineConfig, scale: Scale) -> Answer:
+def _drawn(result: Found, facts: ImageFacts, config: PipelineConfig, scale: Scale) -> Answer:
     drawn = draw(result, config)
     png = encode_mask(scale.levels(drawn.mask.levels))
     return Answer(facts=facts, result=drawn.judged, mask=drawn.mask, png=png, scale=scale)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from automask.errors import AutomaskError
 from automask.run.pipeline import MaskPipeline
-from automask.values.types import Image, MaskResult
+from automask.values.types import Found, Image
 from automask_api.errors import Busy, DeadlinePassed
 from automask_api.loaded_stages import LoadedStages, StageChoice
 from automask_api.stopping import stopping_error
@@ -51,7 +51,7 @@ class _Analysis:
     """One image that waits for the pipeline."""
 
     image: Image
-    future: Future[MaskResult]
+    future: Future[Found]
     deadline_s: float
     stages: StageChoice | None
 
@@ -144,7 +144,7 @@ class ModelWorker:
 
     def analyse(
         self, image: Image, *, timeout_s: float, in_background: bool = False, stages: StageChoice | None = None
-    ) -> Future[MaskResult]:
+    ) -> Future[Found]:
         """Find what is unwanted in an image.
 
         Args:
@@ -156,7 +156,7 @@ class ModelWorker:
         Raises:
             Busy: Too much is waiting.
         """
-        future: Future[MaskResult] = Future()
+        future: Future[Found] = Future()
         self._enqueue(_Analysis(image, future, time.monotonic() + timeout_s, stages), background=in_background)
         return future
 

@@ -28,7 +28,7 @@ from automask.mask.rendering import is_drawn
 from automask.report.overlay import Mark
 from automask.report.reasons import figures_of
 from automask.run.pipeline import MaskPipeline
-from automask.values.types import Image, MaskResult
+from automask.values.types import Found, Image
 from automask.version import __version__
 
 CASE_TOLERANCE = 1e-4
@@ -87,7 +87,7 @@ class JudgedImage:
         figures: ImageFigures,
         entry: ManifestEntry,
         levels: NDArray[np.uint8] | None,
-        result: MaskResult | None,
+        result: Found | None,
         config: PipelineConfig,
     ) -> JudgedImage:
         """Gather what there is to look at."""
@@ -240,7 +240,7 @@ def _measure(name: str, pipeline: MaskPipeline, manifest: Manifest, entry: Manif
     return JudgedImage.of(figures, entry, mask.levels, drawn.shown, pipeline.config)
 
 
-def regions_by_kind(result: MaskResult, config: PipelineConfig) -> dict[str, int]:
+def regions_by_kind(result: Found, config: PipelineConfig) -> dict[str, int]:
     """Number of drawn regions of each kind."""
     counts: dict[str, int] = {}
     for region in result.regions:

@@ -18,7 +18,7 @@ from automask.plugins import build_dataset_detector, check_stage_names
 from automask.protocols import DatasetDetector, WeightSource
 from automask.run.pipeline import MaskPipeline
 from automask.values.templates import TEMPLATE_ATTRIBUTE
-from automask.values.types import Image, Issue, MaskResult, Patch, Region, Verdict
+from automask.values.types import Found, Image, Issue, Patch, Region
 from automask.weights import WeightLibrary
 
 _SERVERS_OWN = ("detectors", "refiner", "decode", "store_text")
@@ -75,7 +75,7 @@ class RemotePipeline(MaskPipeline):
         ]
         return cls(merged, client=client, facts=facts, dataset_detectors=dataset_detectors)
 
-    def analyse(self, images: Sequence[Image]) -> list[MaskResult]:
+    def analyse(self, images: Sequence[Image]) -> list[Found]:
         """Send the files of a batch, all at once.
 
         An image that the server cannot use gets a result with an `error` issue and no regions.
@@ -87,12 +87,12 @@ class RemotePipeline(MaskPipeline):
         with ThreadPoolExecutor(max(1, len(images)), thread_name_prefix="automask-server") as threads:
             return list(threads.map(self._analysed, images))
 
-    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> MaskResult:
+    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> Found:
         """Outline again: the server finds the same regions anew. `regions` are not sent."""
         (result,) = self.analyse([image])
         return dataclasses.replace(result, issues=(*issues, *result.issues))
 
-    def _analysed(self, image: Image) -> MaskResult:
+    def _analysed(self, image: Image) -> Found:
         try:
             if image.path is None:
                 raise InputError(f"{image.id} is no file.", advice="Only files can be sent to a server.")
@@ -104,7 +104,7 @@ class RemotePipeline(MaskPipeline):
                 raise
             return self._failed(image, error)
 
-    def _own_result(self, image: Image, analysis: Analysis) -> MaskResult:
+    def _own_result(self, image: Image, analysis: Analysis) -> Found:
         """The server's result without what this side adds itself: decoding's warnings, and saved templates."""
         result = analysis.result
         if (result.fingerprints.detect, result.fingerprints.refine) != (
@@ -130,15 +130,13 @@ class RemotePipeline(MaskPipeline):
             timings_s={stage: seconds for stage, seconds in result.timings_s.items() if stage != "decode"},
         )
 
-    def _failed(self, image: Image, error: AutomaskError) -> MaskResult:
-        return MaskResult(
+    def _failed(self, image: Image, error: AutomaskError) -> Found:
+        return Found(
             image_id=image.id,
             width_px=image.width_px,
             height_px=image.height_px,
             regions=(),
             patches=(),
-            confidence=0.0,
-            verdict=Verdict.REVIEW,
             issues=(Issue(stage="server", code=error.code, message=str(error), severity="error"),),
             fingerprints=self.fingerprints,
         )

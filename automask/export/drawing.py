@@ -19,7 +19,7 @@ from automask.trainers.buckets import Bucket
 from automask.trainers.conventions import Trainer
 from automask.values import digests
 from automask.values.grid import LatentGrid
-from automask.values.types import Kind, MaskResult
+from automask.values.types import Found, Kind
 
 _LEAK = 0.03
 """Share of its weight that a cell with something unwanted in it may keep."""
@@ -116,7 +116,7 @@ class Drawing:
             return levels
         return as_stored(levels, stored.orientation or 1)
 
-    def instances(self, result: MaskResult, correction: CorrectionLayers | None) -> list[Instance]:
+    def instances(self, result: Found, correction: CorrectionLayers | None) -> list[Instance]:
         """Masked regions and what a person added, ungrown and upright, without what a person removed.
 
         Regions are of the kinds that a person gave them.
@@ -150,7 +150,7 @@ def drawing_of(exporter: Exporter, config: PipelineConfig) -> Drawing:
     )
 
 
-def page_growth_px(result: MaskResult, config: PipelineConfig) -> int:
+def page_growth_px(result: Found, config: PipelineConfig) -> int:
     """How far the review page grows a region that it gives a weight."""
     render = config.render
     grid = LatentGrid.of(result.width_px, result.height_px, training_px=render.training_px, cell_px=render.cell_px)

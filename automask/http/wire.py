@@ -16,7 +16,7 @@ from automask.errors import AutomaskError
 from automask.store.rows import plain
 from automask.values.geometry import Box
 from automask.values.rle import coco_counts, from_coco_counts
-from automask.values.types import Attribute, Fingerprints, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.types import Attribute, Fingerprints, Found, Issue, Kind, MaskResult, Patch, Region, Verdict
 
 XyXy = Annotated[
     tuple[int, int, int, int],
@@ -167,16 +167,13 @@ class WireFingerprints(WireModel):
         return Fingerprints(self.detect, self.refine, self.fuse)
 
 
-class WireResult(WireModel):
-    """Everything that is known about one image."""
+class WireFound(WireModel):
+    """What was found on one image."""
 
     image_id: str = Field(description="The name that the request gave the image.")
     content_sha256: str = Field(description="Hash of the bytes that were sent.")
     width_px: int = Field(gt=0, description="Columns of the upright image.")
     height_px: int = Field(gt=0, description="Rows of the upright image.")
-    verdict: Verdict = Field(description="review: a person should look at the mask before it is used.")
-    confidence: Share
-    masked_share: Share = Field(description="Share of the training weight that the mask takes away.")
     regions: list[WireRegion]
     issues: list[WireIssue]
     fingerprints: WireFingerprints
@@ -184,24 +181,11 @@ class WireResult(WireModel):
     template_set: str = Field("", description="Hash of the regions of saved templates, or empty.")
 
     @classmethod
-    def of(cls, result: MaskResult, *, content_sha256: str, masked_share: float) -> Self:
-        """A result as judged by its mask."""
-        return cls(
-            image_id=result.image_id,
-            content_sha256=content_sha256,
-            width_px=result.width_px,
-            height_px=result.height_px,
-            verdict=result.verdict,
-            confidence=float(result.confidence),
-            masked_share=masked_share,
-            regions=[WireRegion.of(*pair) for pair in zip(result.regions, result.patches, strict=True)],
-            issues=[WireIssue.of(issue) for issue in result.issues],
-            fingerprints=WireFingerprints.of(result.fingerprints),
-            timings_s={stage: float(seconds) for stage, seconds in result.timings_s.items()},
-            template_set=result.template_set,
-        )
+    def of_found(cls, found: Found, *, content_sha256: str) -> Self:
+        """What was found, judged or not."""
+        return cls(**_fields_of(found), content_sha256=content_sha256)
 
-    def result(self) -> MaskResult:
+    def found(self) -> Found:
         """The value that the server's pipeline had.
 
         Raises:
@@ -209,19 +193,58 @@ class WireResult(WireModel):
         """
         image = Box(0, 0, self.width_px, self.height_px)
         pairs = [region.region_and_patch(image) for region in self.regions]
-        return MaskResult(
+        return Found(
             image_id=self.image_id,
             width_px=self.width_px,
             height_px=self.height_px,
             regions=tuple(region for region, _ in pairs),
             patches=tuple(patch for _, patch in pairs),
-            confidence=self.confidence,
-            verdict=self.verdict,
             issues=tuple(Issue(issue.stage, issue.code, issue.message, issue.severity) for issue in self.issues),
             fingerprints=self.fingerprints.fingerprints(),
             timings_s=self.timings_s,
             template_set=self.template_set,
         )
+
+
+class WireResult(WireFound):
+    """Everything that is known about one image."""
+
+    verdict: Verdict = Field(description="review: a person should look at the mask before it is used.")
+    confidence: Share
+    masked_share: Share = Field(description="Share of the training weight that the mask takes away.")
+
+    @classmethod
+    def of_result(cls, result: MaskResult, *, content_sha256: str, masked_share: float) -> Self:
+        """A result as judged by its mask."""
+        return cls(
+            **_fields_of(result),
+            content_sha256=content_sha256,
+            verdict=result.verdict,
+            confidence=float(result.confidence),
+            masked_share=masked_share,
+        )
+
+    def result(self) -> MaskResult:
+        """What was found as `found` has it, and what its mask is worth.
+
+        Raises:
+            ValueError: Something lies outside the image, or does not fit together.
+        """
+        found = self.found()
+        return found.judged(confidence=self.confidence, verdict=self.verdict, fingerprints=found.fingerprints)
+
+
+def _fields_of(found: Found) -> dict[str, Any]:
+    return {
+        "image_id": found.image_id,
+        "width_px": found.width_px,
+        "height_px": found.height_px,
+        "regions": [WireRegion.of(*pair) for pair in zip(found.regions, found.patches, strict=True)],
+        "issues": [WireIssue.of(issue) for issue in found.issues],
+        "fingerprints": WireFingerprints.of(found.fingerprints),
+        "timings_s": {stage: float(seconds) for stage, seconds in found.timings_s.items()},
+        "template_set": found.template_set,
+    }
 
 
 class WireError(WireModel):

@@ -29,7 +29,7 @@ from automask.mask.rendering import CorrectionLayers
 from automask.store import PackedLayers, Store, StoredImage
 from automask.store.masks import hash_file
 from automask.values.kinds import region_keys
-from automask.values.types import Kind, MaskResult
+from automask.values.types import Found, Kind
 
 _HALF = 0.5
 _INVERTED_ADVICE = "Add --invert if white marks what is unwanted in them, --keep-polarity if they are right."
@@ -182,7 +182,7 @@ class Planner:
         )
 
     def _layers(
-        self, stored: StoredImage, result: MaskResult, given: Levels | Outlines, where: str
+        self, stored: StoredImage, result: Found, given: Levels | Outlines, where: str
     ) -> CorrectionLayers | None:
         """The correction that an entry means, or None where it is what an export would write."""
         shape = (result.height_px, result.width_px)
@@ -212,7 +212,7 @@ class Planner:
         self._light += float(fitted.mean()) / 255.0 >= _HALF
         return _of_levels(fitted, kinds={})
 
-    def _plan(self, stored: StoredImage, result: MaskResult, layers: CorrectionLayers, mask: FoundMask) -> None:
+    def _plan(self, stored: StoredImage, result: Found, layers: CorrectionLayers, mask: FoundMask) -> None:
         summary, image_id, content = self.summary, stored.image_id, stored.content_sha256 or ""
         newest = self._store.correction(content)
         before = newest.layers if newest is not None else None
@@ -242,7 +242,7 @@ class Planner:
         if is_empty:
             summary.emptied.append(image_id)
 
-    def _masks_something(self, stored: StoredImage, result: MaskResult, before: CorrectionLayers | None) -> bool:
+    def _masks_something(self, stored: StoredImage, result: Found, before: CorrectionLayers | None) -> bool:
         if stored.image_id in self._outdated or stored.masked_share is None:
             return draw(result, self._config, before).mask.masked_share > 0
         return stored.masked_share > 0
@@ -252,7 +252,7 @@ class Planner:
             self.summary.resized.append(stored.image_id)
 
 
-def _called(result: MaskResult, outlines: Outlines) -> dict[str, Kind]:
+def _called(result: Found, outlines: Outlines) -> dict[str, Kind]:
     """What the labels of outlines call the regions that they cover, by key."""
     found: dict[str, Kind] = {}
     named = {kind: drawn for kind, drawn in outlines.by_kind.items() if kind is not None}

@@ -14,7 +14,7 @@ from automask.mask.drawing import shown_things
 from automask.mask.merging import Pair
 from automask.mask.rendering import CorrectionLayers, grow, is_drawn
 from automask.values.kinds import as_called, is_called
-from automask.values.types import MaskResult, Patch, Region
+from automask.values.types import Found, Patch, Region
 
 _COVERED = 0.5
 """Share of a region's pixels that are masked before a region that is not drawn by itself counts."""
@@ -77,7 +77,7 @@ class Touched:
         return added
 
 
-def drawn_as_called(found: MaskResult, config: PipelineConfig, layers: CorrectionLayers | None) -> Iterator[Pair]:
+def drawn_as_called(found: Found, config: PipelineConfig, layers: CorrectionLayers | None) -> Iterator[Pair]:
     """The regions of an image that are masked, under the kinds that a person gave, with their ungrown outlines.
 
     Those are the regions that are drawn as what they were found as, since the mask is made of them, and those that a

@@ -16,7 +16,7 @@ from automask.mask.merging import Merged, merged_regions, with_merged
 from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask, is_drawn
 from automask.values.digests import digest
 from automask.values.kinds import noted
-from automask.values.types import Fingerprints, MaskResult
+from automask.values.types import Fingerprints, Found, FoundT, MaskResult
 
 
 class Drawn:
@@ -32,7 +32,7 @@ class Drawn:
 
     def __init__(
         self,
-        found: MaskResult,
+        found: Found,
         config: PipelineConfig,
         things: tuple[Merged, ...],
         correction: CorrectionLayers | None,
@@ -48,7 +48,7 @@ class Drawn:
         self.mask = self._mask_under(correction, render)
 
     @functools.cached_property
-    def shown(self) -> MaskResult:
+    def shown(self) -> Found:
         """`found` with `things` as its regions."""
         return with_merged(self.found, self.things)
 
@@ -69,9 +69,7 @@ class Drawn:
             fingerprints = drawn_fingerprints(
                 self.found.fingerprints, self._config, template_set=self.found.template_set
             )
-            return dataclasses.replace(
-                self.found, confidence=asked.confidence, verdict=asked.verdict, fingerprints=fingerprints
-            )
+            return self.found.judged(confidence=asked.confidence, verdict=asked.verdict, fingerprints=fingerprints)
         automatic = self.mask if self._is_automatic else self._mask_under(None, self._config.render)
         return judge(self.found, self.shown, automatic, self._config, content_sha256=self._content_sha256)
 
@@ -88,7 +86,7 @@ class Drawn:
 
 
 def draw(
-    found: MaskResult,
+    found: Found,
     config: PipelineConfig,
     correction: CorrectionLayers | None = None,
     *,
@@ -108,7 +106,7 @@ def draw(
     return Drawn(found, config, things, correction, render=render or config.render, content_sha256=content_sha256)
 
 
-def without_answers(found: MaskResult) -> MaskResult:
+def without_answers(found: FoundT) -> FoundT:
     """What was found, as it would be had no person decided about templates."""
     if found.unanswered is None:
         return found
@@ -121,7 +119,7 @@ def without_answers(found: MaskResult) -> MaskResult:
 
 
 def shown_things(
-    found: MaskResult, config: PipelineConfig, correction: CorrectionLayers | None = None
+    found: Found, config: PipelineConfig, correction: CorrectionLayers | None = None
 ) -> tuple[Merged, ...]:
     """What the mask of a result is made of, and what is only proposed; see `Drawn.things`."""
     kinds = correction.kinds if correction is not None else {}
@@ -129,7 +127,7 @@ def shown_things(
 
 
 def judge(
-    found: MaskResult, shown: MaskResult, mask: Mask, config: PipelineConfig, *, content_sha256: str | None = None
+    found: Found, shown: Found, mask: Mask, config: PipelineConfig, *, content_sha256: str | None = None
 ) -> MaskResult:
     """A result with confidence, verdict and fuse fingerprint under a configuration. Runs no model.
 
@@ -145,7 +143,7 @@ def judge(
     confidence = 0.0 if failed else image_confidence(shown, mask, config.policy, confirmed=confirmed)
     verdict = verdict_of(shown, mask, config, confidence=confidence, confirmed=confirmed, content_sha256=content_sha256)
     fingerprints = drawn_fingerprints(found.fingerprints, config, template_set=found.template_set)
-    return dataclasses.replace(found, confidence=confidence, verdict=verdict, fingerprints=fingerprints)
+    return found.judged(confidence=confidence, verdict=verdict, fingerprints=fingerprints)
 
 
 def drawn_fingerprints(known: Fingerprints, config: PipelineConfig, *, template_set: str = "") -> Fingerprints:
@@ -154,7 +152,7 @@ def drawn_fingerprints(known: Fingerprints, config: PipelineConfig, *, template_
     Args:
         known: Of the result, drawn under whatever.
         config: How it is drawn.
-        template_set: Of the templates among its regions; see `MaskResult`.
+        template_set: Of the templates among its regions; see `Found`.
     """
     return dataclasses.replace(known, fuse=fuse_fingerprint(config, known.refine)).with_templates(template_set)
 

@@ -8,7 +8,7 @@ from automask.config import PipelineConfig, PolicyConfig
 from automask.mask.confidence.features import LEAST_ROOM, image_features
 from automask.mask.confidence.model import FINE_WASTE, bundled_model
 from automask.mask.rendering import Mask, is_denied_frame, is_drawn
-from automask.values.types import MaskResult, Patch, Region, Verdict
+from automask.values.types import Found, Patch, Region, Verdict
 
 SCORING_VERSION = 10
 
@@ -31,7 +31,7 @@ def certainty_of(region: Region, policy: PolicyConfig) -> float:
     return region.confidence if is_drawn(region, policy) else 1.0 - region.confidence
 
 
-def image_confidence(result: MaskResult, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None) -> float:
+def image_confidence(result: Found, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None) -> float:
     """Probability, 0..1, that the mask is fine (leak <= .1, waste <= .05); models/cards/confidence.md says how good."""
     return bundled_model().probability(image_features(result, mask, policy, confirmed=confirmed))
 
@@ -44,7 +44,7 @@ def is_for_a_person(region: Region, policy: PolicyConfig) -> bool:
     return region.proposed or is_denied_frame(region)
 
 
-def waiting_proposals(result: MaskResult, mask: Mask, policy: PolicyConfig) -> list[Region]:
+def waiting_proposals(result: Found, mask: Mask, policy: PolicyConfig) -> list[Region]:
     """What is for a person to say (`is_for_a_person`) and makes a difference.
 
     A proposal does unless the mask covers it anyway; a frame that is drawn against the layout map does where it takes
@@ -78,7 +78,7 @@ def unconfirmed_share(mask: Mask, confirmed: Mask | None) -> float:
 
 
 def verdict_of(
-    shown: MaskResult,
+    shown: Found,
     mask: Mask,
     config: PipelineConfig,
     *,

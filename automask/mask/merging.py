@@ -19,7 +19,7 @@ from automask.config import PolicyConfig
 from automask.mask.rendering import is_drawn
 from automask.values.geometry import Box
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_frame_template
-from automask.values.types import ALPHA_SOURCE, Kind, MaskResult, Patch, Region
+from automask.values.types import ALPHA_SOURCE, Found, FoundT, Kind, Patch, Region
 
 SAME_PIXELS = 0.5
 """Least intersection over union of two outlines of the same thing."""
@@ -53,17 +53,17 @@ class Merged:
     members: tuple[int, ...]
 
 
-def fused(result: MaskResult, policy: PolicyConfig) -> MaskResult:
+def fused(result: FoundT, policy: PolicyConfig) -> FoundT:
     """The result with its regions merged; see `merged`."""
     return with_merged(result, merged_regions(result, policy))
 
 
-def merged_regions(result: MaskResult, policy: PolicyConfig) -> list[Merged]:
+def merged_regions(result: Found, policy: PolicyConfig) -> list[Merged]:
     """The regions of a result merged, each with the positions of those that it came from; see `merged`."""
     return _merged(list(zip(result.regions, result.patches, strict=True)), policy)
 
 
-def with_merged(result: MaskResult, things: Sequence[Merged]) -> MaskResult:
+def with_merged(result: FoundT, things: Sequence[Merged]) -> FoundT:
     """A result with its regions replaced by what they were merged to."""
     return dataclasses.replace(
         result, regions=tuple(one.region for one in things), patches=tuple(one.patch for one in things)

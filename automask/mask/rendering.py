@@ -13,7 +13,7 @@ from automask.config import PolicyConfig, RenderConfig
 from automask.values.geometry import Box
 from automask.values.grid import LatentGrid
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame
-from automask.values.types import ALPHA_SOURCE, LAYOUT_ATTRIBUTE, Kind, MaskResult, Patch, Region
+from automask.values.types import ALPHA_SOURCE, LAYOUT_ATTRIBUTE, Found, Kind, Patch, Region
 
 FUSE_VERSION = 5
 """Raised with every change that alters rendered masks."""
@@ -129,7 +129,7 @@ class Mask:
         return float(1.0 - self.weight.mean(dtype=np.float64))
 
 
-def confirmed_mask(result: MaskResult, *, render: RenderConfig, policy: PolicyConfig) -> Mask | None:
+def confirmed_mask(result: Found, *, render: RenderConfig, policy: PolicyConfig) -> Mask | None:
     """What is masked beyond doubt, or None where nothing is: sure frames, and sure plain ground.
 
     Many images share the frame that a dataset confirms, and it ends sharply around different pictures (or a person said

@@ -10,7 +10,7 @@ from automask.mask.judging import DOUBTFUL, certainty_of, is_audited, is_for_a_p
 from automask.mask.rendering import has_transparent, is_denied_frame, is_drawn, is_settled
 from automask.store import STALE_CORRECTION_CODE, Status, StoredImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, is_confirmed_frame, is_frame_template
-from automask.values.types import LETTERS_ATTRIBUTE, Issue, Kind, MaskResult, Region, Verdict
+from automask.values.types import LETTERS_ATTRIBUTE, Found, Issue, Kind, Region, Verdict
 
 SMALL_TEXT_SHARE = 0.025
 """Height of a line of text, as a share of the shorter side, up to which it is called small: 25 px of 1024."""
@@ -76,9 +76,7 @@ def reasons_of(
     return found[:MOST_REASONS] or ["The program was not sure of it when its mask was made."]
 
 
-def figures_of(
-    result: MaskResult, config: PipelineConfig, *, confidence: float, masked_share: float
-) -> tuple[str, ...]:
+def figures_of(result: Found, config: PipelineConfig, *, confidence: float, masked_share: float) -> tuple[str, ...]:
     """The same for who measures: what is drawn and doubted of an image of any verdict, with the numbers.
 
     Args:

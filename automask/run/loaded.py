@@ -11,7 +11,7 @@ from automask.mask.rendering import CorrectionLayers
 from automask.run.edited import MaskFile, edit_layers, pending_edit
 from automask.store import Correction, StoredImage
 from automask.store.reader import StoreReader
-from automask.values.types import MaskResult
+from automask.values.types import Found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +26,7 @@ class Loaded:
             correction, as it will be. None otherwise.
     """
 
-    found: MaskResult
+    found: Found
     content_sha256: str
     correction: Correction | None
     edit: MaskFile | None = None

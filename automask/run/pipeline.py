@@ -21,7 +21,7 @@ from automask.run.saved_templates import SavedTemplates
 from automask.values.digests import digest
 from automask.values.geometry import Box
 from automask.values.outlines import RECTANGULAR, corners_of
-from automask.values.types import ALPHA_SOURCE, Fingerprints, Image, Issue, Kind, MaskResult, Patch, Region, Verdict
+from automask.values.types import ALPHA_SOURCE, Fingerprints, Found, Image, Issue, Kind, MaskResult, Patch, Region
 
 logger = logging.getLogger(__name__)
 
@@ -105,14 +105,14 @@ class MaskPipeline:
                 stage.load()
             self._loaded = True
 
-    def run(self, images: Sequence[Image]) -> list[MaskResult]:
+    def run(self, images: Sequence[Image]) -> list[Found]:
         """Analyse a batch of images and look for the saved templates of the configuration; see `analyse`."""
         return [
             self.saved_templates.added_to(result, image)
             for image, result in zip(images, self.analyse(images), strict=True)
         ]
 
-    def analyse(self, images: Sequence[Image]) -> list[MaskResult]:
+    def analyse(self, images: Sequence[Image]) -> list[Found]:
         """Analyse a batch of images, each on its own: templates are left to the second pass of a run.
 
         An image on which a stage fails gets a result with an `error` issue and no regions; the others are unharmed.
@@ -130,7 +130,7 @@ class MaskPipeline:
             _detect(detector, [work for work in works if not work.failed])
         return [self._finish(work) for work in works]
 
-    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> MaskResult:
+    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> Found:
         """Outline regions that are already known, without running a detector."""
         self.load()
         work = _Work(image)
@@ -138,15 +138,15 @@ class MaskPipeline:
         work.issues.extend(issues)
         return self._finish(work, known_regions=True)
 
-    def render(self, result: MaskResult, *, correction: CorrectionLayers | None = None) -> Mask:
+    def render(self, result: Found, *, correction: CorrectionLayers | None = None) -> Mask:
         """Draw the mask of a result. Runs no model."""
         return draw(result, self.config, correction).mask
 
-    def judged(self, result: MaskResult, mask: Mask) -> MaskResult:
+    def judged(self, result: Found, mask: Mask) -> MaskResult:
         """The result with the verdict that its rendered mask deserves."""
         return judge(result, fused(result, self.config.policy), mask, self.config)
 
-    def _finish(self, work: _Work, *, known_regions: bool = False) -> MaskResult:
+    def _finish(self, work: _Work, *, known_regions: bool = False) -> Found:
         if not known_regions:
             work.regions.extend(transparent_regions(work.image))
         patches: list[Patch] = []
@@ -164,14 +164,12 @@ class MaskPipeline:
         regions = [] if work.failed else work.regions
         if not self.config.store_text:
             regions = [_without_text(region) for region in regions]
-        return MaskResult(
+        return Found(
             image_id=work.image.id,
             width_px=work.image.width_px,
             height_px=work.image.height_px,
             regions=tuple(regions),
             patches=tuple(patches),
-            confidence=0.0,  # both until `judged` has seen the mask
-            verdict=Verdict.REVIEW,
             issues=tuple(work.issues),
             fingerprints=self.fingerprints,
             timings_s=work.timings_s,

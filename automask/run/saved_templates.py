@@ -11,7 +11,7 @@ from typing import Self
 from automask.errors import ConfigError
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage
 from automask.values.templates import TEMPLATE_ATTRIBUTE, DatasetTemplate, template_patch
-from automask.values.types import Image, MaskResult, Region
+from automask.values.types import Found, Image, Region
 
 LARGEST_FILE_BYTES = 64_000_000
 
@@ -41,7 +41,7 @@ class SavedTemplates:
         pairs = [_read(Path(file), detectors) for file in files]
         return cls(list({template.id: (detector, template) for detector, template in pairs}.values()))
 
-    def added_to(self, result: MaskResult, image: Image) -> MaskResult:
+    def added_to(self, result: Found, image: Image) -> Found:
         """A result with the regions in which the image shows the templates."""
         if not self.templates or any(issue.severity == "error" for issue in result.issues):
             return result

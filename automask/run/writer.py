@@ -19,7 +19,7 @@ from automask.run.loaded import Loaded
 from automask.run.pipeline import MaskPipeline
 from automask.run.redraw import redraw_image
 from automask.store import Store
-from automask.values.types import Issue, MaskResult
+from automask.values.types import Found, Issue
 
 _WAITING = 4
 """Results that may wait to be written; beyond it the models wait, so that memory stays flat on slow disks."""
@@ -55,7 +55,7 @@ class MaskWriter:
         if self._error is not None:
             raise self._error
 
-    def write(self, file: ImageFile, decoded: Decoded, result: MaskResult, *, decode_s: float, work: str) -> None:
+    def write(self, file: ImageFile, decoded: Decoded, result: Found, *, decode_s: float, work: str) -> None:
         """Put an analysed image and its mask into the store.
 
         Args:
@@ -91,7 +91,7 @@ class MaskWriter:
         if self._error is None:
             job()
 
-    def _put(self, file: ImageFile, facts: _Facts, result: MaskResult, *, work: str) -> None:
+    def _put(self, file: ImageFile, facts: _Facts, result: Found, *, work: str) -> None:
         if any(issue.severity == "error" for issue in result.issues):
             self._fail(file, result.issues, content_sha256=facts.content_sha256)
             return

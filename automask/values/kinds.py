@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from automask.values.types import Kind, MaskResult, Region
+from automask.values.types import FoundT, Kind, Region
 
 CALLED_ATTRIBUTE = "called"
 """Attribute of a region that a person called another kind than it was found as: that kind. Never stored."""
@@ -42,7 +42,7 @@ def called(regions: Sequence[Region], kinds: Mapping[str, Kind]) -> list[Region]
     return [as_called(region) for region in _noted(regions, kinds)]
 
 
-def noted(result: MaskResult, kinds: Mapping[str, Kind]) -> MaskResult:
+def noted(result: FoundT, kinds: Mapping[str, Kind]) -> FoundT:
     """A result whose regions know what a person calls them, and are still of the kind they were found as.
 
     The mask follows the found kind, and the layers of the correction what the other one changes about it: merge and

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,8 +197,8 @@ class Fingerprints:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MaskResult:
-    """What the pipeline knows about one image; the mask itself is rendered from it.
+class Found:
+    """What the pipeline found on one image; its mask is drawn from it (`automask.mask.drawing.draw`).
 
     `patches[i]` is the outline of `regions[i]`. `timings_s` maps stage names to seconds. `template_set` is the hash
     of the template regions among them, or empty. `unanswered` has the regions and patches as they would be had no
@@ -210,8 +210,6 @@ class MaskResult:
     height_px: int
     regions: Sequence[Region]
     patches: Sequence[Patch]
-    confidence: float
-    verdict: Verdict
     issues: Sequence[Issue]
     fingerprints: Fingerprints
     timings_s: Mapping[str, float] = field(default_factory=dict)
@@ -221,3 +219,32 @@ class MaskResult:
     def __post_init__(self) -> None:
         if len(self.regions) != len(self.patches):
             raise ValueError(f"{len(self.regions)} regions but {len(self.patches)} patches")
+
+    def judged(self, *, confidence: float, verdict: Verdict, fingerprints: Fingerprints) -> MaskResult:
+        """The same with what its mask is worth, and the fingerprints of that drawing."""
+        return MaskResult(
+            image_id=self.image_id,
+            width_px=self.width_px,
+            height_px=self.height_px,
+            regions=self.regions,
+            patches=self.patches,
+            issues=self.issues,
+            fingerprints=fingerprints,
+            timings_s=self.timings_s,
+            template_set=self.template_set,
+            unanswered=self.unanswered,
+            confidence=confidence,
+            verdict=verdict,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MaskResult(Found):
+    """What was found on an image, and what its mask is worth: a probability, 0..1, that it is fine, and a verdict."""
+
+    confidence: float
+    verdict: Verdict
+
+
+FoundT = TypeVar("FoundT", bound=Found)
+"""What was found, judged or not."""

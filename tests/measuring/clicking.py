@@ -31,7 +31,7 @@ from automask.mask.rendering import CorrectionLayers, growth_px, hole_px
 from automask.plugins import load_config
 from automask.run.pipeline import MaskPipeline
 from automask.values.grid import LatentGrid
-from automask.values.types import Image, MaskResult
+from automask.values.types import Found, Image
 from automask_api.refining.clicks import masked_before_growth, masked_thing, part_to_remove, thing_to_add
 from automask_api.refining.open_images import OpenImages
 
@@ -94,7 +94,7 @@ def _clicked(
     entry: ManifestEntry,
     image: Image,
     truth: NDArray[np.uint8],
-    result: MaskResult,
+    result: Found,
     open_images: OpenImages,
     config: PipelineConfig,
     *,

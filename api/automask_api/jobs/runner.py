@@ -22,7 +22,7 @@ from automask.http.wire import WireIssue
 from automask.run.events import Counted, FileSkipped, ImageDone, ImageFailed, ImageReused, Notice, RunEvent
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
-from automask.values.types import Image, Issue, MaskResult, Region, Verdict
+from automask.values.types import Found, Image, Issue, Region, Verdict
 from automask_api.errors import Busy, Conflict, NotFound
 from automask_api.jobs.decoding import UploadDecoding
 from automask_api.jobs.job_files import JobFiles
@@ -62,11 +62,11 @@ class QueuedPipeline(MaskPipeline):
         """Wait until the model threads have loaded everything."""
         self._called(lambda models: models.load())
 
-    def analyse(self, images: Sequence[Image]) -> list[MaskResult]:
+    def analyse(self, images: Sequence[Image]) -> list[Found]:
         """See `MaskPipeline`."""
         return self._called(lambda models: models.analyse(images))
 
-    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> MaskResult:
+    def refine(self, image: Image, regions: Sequence[Region], *, issues: Sequence[Issue] = ()) -> Found:
         """See `MaskPipeline`."""
         return self._called(lambda models: models.refine(image, regions, issues=issues))
 

@@ -13,11 +13,11 @@ from automask.export.outlines import outlines
 from automask.mask.correcting import drawn_as_called
 from automask.values.brush import encode_brush
 from automask.values.geometry import Box
-from automask.values.types import MaskResult
+from automask.values.types import Found
 from automask_api.labelstudio.interface import Control
 
 
-def results_of(result: MaskResult, config: PipelineConfig, control: Control) -> list[dict[str, Any]]:
+def results_of(result: Found, config: PipelineConfig, control: Control) -> list[dict[str, Any]]:
     """The regions that are masked, ungrown, as results of a tag; a region of several parts gives several polygons."""
     found: list[dict[str, Any]] = []
     for region, patch in drawn_as_called(result, config, None):
@@ -41,7 +41,7 @@ def results_of(result: MaskResult, config: PipelineConfig, control: Control) -> 
     return found
 
 
-def _values(box: Box, artefact: NDArray[np.bool_], result: MaskResult, control: Control) -> Iterator[dict[str, Any]]:
+def _values(box: Box, artefact: NDArray[np.bool_], result: Found, control: Control) -> Iterator[dict[str, Any]]:
     width_px, height_px = result.width_px, result.height_px
     if control.shape == "rectanglelabels":
         yield {

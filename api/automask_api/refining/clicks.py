@@ -11,7 +11,7 @@ from automask.config import PipelineConfig
 from automask.mask.drawing import shown_things
 from automask.mask.rendering import CorrectionLayers, grow, is_drawn
 from automask.protocols import Prompt, PromptAnswer, PromptSession
-from automask.values.types import MaskResult
+from automask.values.types import Found
 
 
 def thing_to_add(
@@ -50,7 +50,7 @@ def part_to_remove(
 
 
 def masked_before_growth(
-    found: MaskResult, config: PipelineConfig, correction: CorrectionLayers | None
+    found: Found, config: PipelineConfig, correction: CorrectionLayers | None
 ) -> NDArray[np.bool_]:
     """(H, W) bool, what is masked of an image: what was found and drawn, under what a person changed."""
     masked = np.zeros((found.height_px, found.width_px), dtype=np.bool_)

@@ -23,7 +23,7 @@ from automask.values import rle
 from automask.values.geometry import Box
 from automask.values.grid import LatentGrid
 from automask.values.kinds import as_called, region_keys
-from automask.values.types import Kind, MaskResult
+from automask.values.types import Found, Kind
 
 QUEUE_FIELDS = (
     "id", "width_px", "height_px", "confidence", "verdict", "kinds", "masked_share", "decision", "revision",
@@ -325,9 +325,7 @@ class ThingDocument(Document):
         )
 
 
-def region_documents(
-    result: MaskResult, config: PipelineConfig, layers: CorrectionLayers | None
-) -> list[RegionDocument]:
+def region_documents(result: Found, config: PipelineConfig, layers: CorrectionLayers | None) -> list[RegionDocument]:
     """What the mask of a result is made of and what is only proposed, under the kinds of a correction."""
     keys = region_keys(result.regions)
     things = shown_things(result, config, layers)

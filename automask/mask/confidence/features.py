@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from automask.config import PolicyConfig
 from automask.mask.confidence.model import FINE_WASTE
 from automask.mask.rendering import Mask, frame_belief, is_drawn
-from automask.values.types import LETTERS_ATTRIBUTE, Kind, MaskResult, Patch, Region
+from automask.values.types import LETTERS_ATTRIBUTE, Found, Kind, Patch, Region
 
 FEATURES: Final = ("loose_share", "largest_text", "doubtful_share", "missed_share")
 """Names of what is measured, in the order of the fit; models/cards/confidence.md says what each is."""
@@ -28,7 +28,7 @@ Pair = tuple[Region, Patch]
 
 
 def image_features(
-    result: MaskResult, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None
+    result: Found, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None
 ) -> dict[str, float]:
     """The features of an image under a policy, by name, all finite.
 

@@ -18,7 +18,7 @@ from automask.mask.rendering import CorrectionLayers
 from automask.store import StoredImage
 from automask.values.geometry import Box
 from automask.values.kinds import called, is_called
-from automask.values.types import Kind, MaskResult, Patch, Region, Verdict
+from automask.values.types import Found, Kind, Patch, Region, Verdict
 from automask_training.own.images import LabelError, Labelled, OwnThing
 from automask_training.own.labels import IGNORED, LABEL_OF_KIND, known_label
 
@@ -97,14 +97,14 @@ def _things(source: StoreSource, row: StoredImage, layers: CorrectionLayers | No
     return things
 
 
-def _label_of(region: Region, box: Box, result: MaskResult) -> str:
+def _label_of(region: Region, box: Box, result: Found) -> str:
     named = known_label(str(region.attributes.get("label", "")))
     if region.kind is not Kind.WATERMARK or named in (None, IGNORED) or is_called(region):  # a class of another kind
         named = LABEL_OF_KIND[region.kind]
     return _widened(named or IGNORED, box, result)
 
 
-def _label_of_addition(box: Box, artefact: NDArray[np.bool_], result: MaskResult) -> str:
+def _label_of_addition(box: Box, artefact: NDArray[np.bool_], result: Found) -> str:
     """A person says where, not what: text where the text detector saw something too, else a mark."""
     shares: dict[Kind, int] = {}
     for region, patch in zip(result.regions, result.patches, strict=True):
@@ -127,7 +127,7 @@ def _overlap(artefact: NDArray[np.bool_], box: Box, patch: Patch, shared: Box) -
     return int((ours & theirs).sum())
 
 
-def _widened(label: str, box: Box, result: MaskResult) -> str:
+def _widened(label: str, box: Box, result: Found) -> str:
     """A mark over much of the picture is a pattern: a part of it is still one, unlike half a logo."""
     wide = box.area_px > _WIDE_SHARE * result.width_px * result.height_px
     return "tiled" if wide and label == "corner" else label

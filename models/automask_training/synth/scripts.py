@@ -259,7 +259,7 @@ def film_date(rng: np.random.Generator) -> str:
     gap = " " * int(rng.integers(1, 4))
     groups = ((f"'{y:02d}", f"{mo}", f"{d}"), (f"{mo}", f"{d}", f"'{y:02d}"), (f"{d}", f"{mo}", f"'{y:02d}"))
     time = (f"{d}", f"{int(rng.integers(24))}:{int(rng.integers(60)):02d}")
-    return gap.join(time if rng.random() < 0.15 else _pick(rng, groups))
+    return gap.join(time if rng.random() < 0.15 else groups[int(rng.integers(len(groups)))])
 
 
 def camera(rng: np.random.Generator) -> str:
