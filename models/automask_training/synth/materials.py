@@ -155,14 +155,17 @@ class Collector:
         sprite: bool = False,
         min_side_px: int = _MIN_SIDE_PX,
         long_side_px: int | None = None,
+        opaque: bool = False,
     ) -> None:
-        """Take one background; a `sprite` that has an alpha channel is kept with it."""
+        """Take one background, unless it should be `opaque` and is not; a `sprite` is kept with its alpha channel."""
         try:
             picture = open_picture(path, long_side_px or self._long_side_px)
         except (OSError, subprocess.TimeoutExpired) as error:
             LOG.warning("%s", error)
             return
         if min(picture.size) < (_MIN_SPRITE_SIDE_PX if sprite else min_side_px):
+            return
+        if opaque and picture.mode == "RGBA":
             return
         flat = flattened(picture)
         if self._never.forbids(flat):
@@ -248,6 +251,7 @@ def _add_package(collector: Collector, root: Path, name: str, entry: dict[str, A
                 sprite=kind == "sprites",
                 min_side_px=entry.get("min_side_px", _MIN_SIDE_PX),
                 long_side_px=entry.get("long_side_px"),
+                opaque=entry.get("opaque", False),
             )
     for path in matching(root, entry.get("frames", ()), exclude=exclude):
         collector.add_artwork(path, "frames", name, entry["licence"])
