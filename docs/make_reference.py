@@ -30,10 +30,24 @@ def configuration_parts() -> dict[str, str]:
         for name in sorted(available(group)):
             options: type[FrozenModel] = load_plugin(group, name).Options
             stages.append(f"### `[options.{name}]` ({word})\n")
-            rows = [_key_row(key, value, help_) for key, value, help_ in _keys(options(), ())]
+            keys = list(_keys(options(), ()))
+            parent = _parent(group, options)
+            if parent is not None:
+                stages.append(f"Those of `{parent}`, but:\n")
+                known = list(_keys(load_plugin(group, parent).Options(), ()))
+                keys = [key for key in keys if key not in known]
+            rows = [_key_row(key, value, help_) for key, value, help_ in keys]
             stages.append("\n".join([*_HEAD, *rows]) + "\n" if rows else "No options.\n")
-    keys = [_key_row(key, value, help_) for key, value, help_ in _keys(PipelineConfig(), ())]
-    return {"keys": "\n".join([*_HEAD, *keys]), "stage options": "\n".join(stages).rstrip()}
+    keys_of_all = [_key_row(key, value, help_) for key, value, help_ in _keys(PipelineConfig(), ())]
+    return {"keys": "\n".join([*_HEAD, *keys_of_all]), "stage options": "\n".join(stages).rstrip()}
+
+
+def _parent(group: str, options: type[FrozenModel]) -> str | None:
+    """The stage whose options these are, but for some defaults."""
+    for name in sorted(available(group)):
+        if load_plugin(group, name).Options in options.__bases__:
+            return name
+    return None
 
 
 def command_parts() -> dict[str, str]:

@@ -64,7 +64,7 @@ def test_the_hash_is_not_computed_twice(tmp_path, monkeypatch):
     weights = library(tmp_path, {"tiny.onnx": b"abc"})
     put(tmp_path / "cache", "tiny.onnx", b"abc")
     weights.find("tiny")
-    monkeypatch.setattr("automask.weights.file_sha256", lambda path: pytest.fail("hashed again"))
+    monkeypatch.setattr("automask.weights.hashes.file_sha256", lambda path: pytest.fail("hashed again"))
     assert weights.find("tiny") is not None
 
 
