@@ -21,8 +21,8 @@ from automask.values.stage_words import words_split
 from automask.values.types import Kind
 
 ENVIRONMENT_PREFIX = "AUTOMASK_"
-OTHER_VARIABLES = frozenset({"AUTOMASK_WEIGHTS", "AUTOMASK_API_KEY", "AUTOMASK_IMAGES"})
-"""Read elsewhere: by `automask.weights`, by clients of a server, and by docker/compose.yaml."""
+OTHER_VARIABLES = frozenset({"AUTOMASK_WEIGHTS", "AUTOMASK_MIRROR", "AUTOMASK_API_KEY", "AUTOMASK_IMAGES"})
+"""Read elsewhere: by `automask.weights` and `automask models pull`, by clients of a server, by docker/compose.yaml."""
 OTHER_PREFIXES = ("AUTOMASK_SERVE_",)
 """Of the server, which checks its own."""
 

@@ -174,6 +174,8 @@ class WeightLibrary:
             if record is None and origin != "user folder":
                 missing = record_path(folder, spec.entry_name).name
                 return WeightState(spec, folder, origin, problem=f"{missing}, which says what they were, is missing")
+        if record is not None and not record.is_whole:
+            return WeightState(spec, folder, origin, problem="pulling them was not finished", record=record)
         hashes: dict[str, str] = {}
         for declared in spec.files:
             problem = self._check(declared, folder, record, hashes, rehash=rehash)
@@ -268,4 +270,9 @@ def _repair_advice(state: WeightState) -> str:
         return "Reinstall automask."
     if not state.spec.can_be_pulled:
         return "Put the right file there."
-    return f"Delete it and run `automask models pull {state.spec.name}`."
+    line = f"`automask models pull {state.spec.name}`"
+    if state.record is not None and not state.record.is_whole:
+        return f"Run {line} again."
+    if state.record is None:
+        return f"Delete it and run {line}."
+    return f"Delete the file and run {line}: it fetches the bytes of that day again, and refuses others."

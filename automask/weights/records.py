@@ -34,12 +34,14 @@ class PullRecord(FrozenModel):
         endpoint: The hub or mirror that was asked.
         revision: The commit that its main branch was at.
         files: By name below the weights folder.
+        is_whole: Whether all of them were fetched.
     """
 
     hub: str
     endpoint: str
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
     files: dict[str, PulledFile]
+    is_whole: bool = False
 
 
 def record_path(folder: Path, entry_name: str) -> Path:
