@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
@@ -15,7 +15,8 @@ from automask.weights.hashes import hash_of_all
 
 _RelativeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 _PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Extra = Literal["", "sam", "yolo"]
+Extra = Annotated[str, Field(pattern=r"^[a-z]*$")]
+"""Name of an extra, or empty."""
 
 
 class DeclaredFile(FrozenModel):
