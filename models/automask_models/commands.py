@@ -1,7 +1,8 @@
-"""The command `automask models`: which weights there are, whether they are whole, and fetching them."""
+"""The command `automask models`: which weights there are, whether they are whole, fetching and trying them."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
@@ -76,6 +77,45 @@ def pull_weights(
         _show([library.state(spec) for spec in specs], as_json=as_json)
     elif as_json:
         sys.stdout.write(json.dumps([{"name": spec.name, "folder": str(folder)} for spec in specs]) + "\n")
+
+
+@app.command("doctor")
+def doctor_weights(
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORD...", help="As for a run: sam2:tiny, yolo:FILE, edgetam, or a name.")
+    ],
+    *,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device of torch stages.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Threads per model call; 0 = all cores.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run one picture through weights, and tell time, memory and whether the answer is sane. Fetches nothing."""
+    from automask.config import layered_config
+    from automask_models.doctor import examine
+
+    library = WeightLibrary.discover()
+    runtime = layered_config(flags={"runtime": {"device": device, "threads": threads}}).runtime
+    found = []
+    for word in words:
+        reference, stage = (word, "") if word in library.specs else reference_of(word)
+        found.append(examine(word, reference=reference, stage=stage, library=library, runtime=runtime))
+    if as_json:
+        sys.stdout.write(json.dumps([dataclasses.asdict(one) for one in found], indent=2) + "\n")
+    else:
+        for one in found:
+            memory = "not told" if one.peak_mb is None else f"{one.peak_mb:.0f} MB"
+            sys.stdout.write(
+                f"{one.word} ({one.stage}): {'sane' if one.is_sane else 'NOT SANE'}, {one.answer}; loaded in "
+                f"{one.load_s:.1f} s, a picture in {one.first_s:.2f} s, the next in {one.second_s:.2f} s, "
+                f"memory {memory}\n"
+            )
+    doubtful = [one.word for one in found if not one.is_sane]
+    if doubtful:
+        raise WeightsError(
+            f"The answer of {', '.join(doubtful)} is not sane.",
+            advice="Weights without training, of another kind or for another task answer so: take others.",
+            code="weights-doubtful",
+        )
 
 
 def _pull(spec: WeightSpec, folder: Path) -> None:
