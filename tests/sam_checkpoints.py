@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+"""Only slow tests write them: that needs the extra `sam`."""
+
 DECODER = {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
 PROMPT = {"hidden_size": 32, "image_size": 128, "patch_size": 16, "mask_input_channels": 16}
 VIT = {

@@ -159,10 +159,10 @@ def test_it_keeps_length_and_order_and_accepts_tiny_images(tmp_path, detector):
 
 def test_without_weights_it_says_what_helps():
     library = WeightLibrary.discover()
-    with pytest.raises(WeightsError, match=r"yolo\.weights=FILE") as caught:
+    with pytest.raises(WeightsError, match=r"yolo:FILE\.onnx") as caught:
         build_detector("yolo", options={}, weights=library, runtime=RuntimeConfig())
     assert caught.value.code == "weights-missing"
-    assert "models pull" not in str(caught.value), "the catalogue has none for it"
+    assert "models pull" not in str(caught.value), "the catalogue has none of that name"
 
 
 def test_a_run_without_its_weights_is_no_run(tmp_path):
