@@ -284,6 +284,18 @@ def test_metas_own_format(tmp_path):
     np.testing.assert_allclose(answer.logits[0], low, atol=1e-3)
 
 
+def test_the_one_checkpoint_of_a_folder_is_taken(tmp_path):
+    """A repository of a hub may hold nothing but a file in Meta's format."""
+    import torch
+
+    torch.save({"image_encoder.pos_embed": torch.zeros(1, 64, 64, 100)}, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"x\.pth is not one of Meta's"):
+        open_backend(tmp_path, runtime=RUNTIME)
+    (tmp_path / "y.pth").write_bytes(b"x")
+    with pytest.raises(WeightsError, match=r"no readable config\.json"):
+        open_backend(tmp_path, runtime=RUNTIME)
+
+
 def test_metas_format_with_a_strange_width(tmp_path):
     import torch
 

@@ -227,7 +227,7 @@ def test_a_renamed_repository_is_followed(hub, tmp_path):
     ("files", "taken"),
     [
         (["config.json", "model.safetensors", "x.pt", "README.md"], ["config.json", "model.safetensors"]),
-        (["best.pt", "last.txt"], ["best.pt"]),
+        (["best.pt", "last.txt", "my own.pt", "../out.pt"], ["best.pt"]),
         (["best.pt", "best.onnx", "sub/other.onnx"], ["best.onnx"]),
         (["config.json", "pytorch_model.bin"], ["config.json", "pytorch_model.bin"]),
     ],
@@ -260,6 +260,15 @@ def test_files_that_a_user_puts_into_a_folder_of_their_own_need_no_record(tmp_pa
     assert found.path == tmp_path / "user" / "sam2-tiny"
     with pytest.raises(WeightsError, match=r"sam2-tiny\.pulled\.json.* is missing"):
         library(tmp_path / "cache").find("sam2-tiny")
+
+
+def test_no_record_leads_out_of_its_folder(hub, tmp_path):
+    hub.publish("Some/Model", {"best.pt": WEIGHTS})
+    pull(spec_of_hub("Some/Model", tmp_path), tmp_path)
+    path = tmp_path / "Some--Model.pulled.json"
+    path.write_text(path.read_text().replace("Some--Model/best.pt", "../best.pt"))
+    with pytest.raises(WeightsError, match="cannot be read"):
+        WeightLibrary({}, cache_folder=tmp_path).find("Some/Model")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"hub": "org/tiny"}'])

@@ -13,7 +13,8 @@ from automask.config import FrozenModel
 from automask.errors import WeightsError
 from automask.weights.hashes import hash_of_all
 
-_RelativeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+RelativeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+"""Name of a file below a weights folder, at most one folder deep: no name leads out of it."""
 _PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Extra = Annotated[str, Field(pattern=r"^[a-z]*$")]
 """Name of an extra, or empty."""
@@ -30,7 +31,7 @@ class DeclaredFile(FrozenModel):
         optional: Whether it may be missing there.
     """
 
-    file: _RelativeName
+    file: RelativeName
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     size_bytes: int | None = Field(None, gt=0)
     remote: _PlainName | None = None

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from automask.config import FrozenModel
 from automask.errors import WeightsError
+from automask.weights.catalogue import RelativeName
 
 SUFFIX = ".pulled.json"
 
@@ -40,7 +41,7 @@ class PullRecord(FrozenModel):
     hub: str
     endpoint: str
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
-    files: dict[str, PulledFile]
+    files: dict[RelativeName, PulledFile]
     is_whole: bool = False
 
 

@@ -18,6 +18,8 @@ MIRROR_VARIABLE = "AUTOMASK_MIRROR"
 """Base address that stands for the host of every download."""
 _PUBLIC_HUB = "https://huggingface.co"
 _MOST_REDIRECTS = 5
+_PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Files with other names, or in folders, are left where they are."""
 _PART = r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json"
 _CONFIGURATIONS = ("config.json", "preprocessor_config.json", "processor_config.json")
 
@@ -116,7 +118,7 @@ def mirrored(url: str) -> str:
 
 
 def _weights_among(names: Sequence[str]) -> list[str]:
-    top = [name for name in names if "/" not in name and not name.startswith(".")]
+    top = [name for name in names if re.fullmatch(_PLAIN, name)]
     whole = [name for name in top if name == "model.safetensors"]
     parts = [
         name for name in top if re.fullmatch(r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json", name)
