@@ -116,3 +116,34 @@ def write_sam2(folder):
         constants={"last": np.array([-1])},
     )
     return folder / "sam2.encoder.onnx"
+
+
+def write_samexporter_sam2(folder):
+    """The layout of samexporter's pairs of SAM 2: features in another order, no size, only small masks."""
+    names = ("high_res_feats_0", "high_res_feats_1", "image_embed")
+    write_model(
+        folder / "anylabeling.encoder.onnx",
+        nodes=[
+            node("ReduceMean", ["image"], [names[0]], keepdims=1),
+            *(node("Identity", [names[0]], [name]) for name in names[1:]),
+        ],
+        inputs=[port("image", [1, 3, 1024, 1024])],
+        outputs=[port(name, [1, 1, 1, 1]) for name in names],
+    )
+    write_model(
+        folder / "anylabeling.decoder.onnx",
+        nodes=[
+            node("Identity", ["mask_input"], ["masks"]),
+            node("Unsqueeze", ["has_mask_input", "last"], ["iou_predictions"]),
+        ],
+        inputs=[
+            *(port(name, [1, 1, 1, 1]) for name in names),
+            port("point_coords", ["N", "P", 2]),
+            port("point_labels", ["N", "P"]),
+            port("mask_input", ["N", 1, 256, 256]),
+            port("has_mask_input", ["N"]),
+        ],
+        outputs=[port("masks", ["N", 1, 256, 256]), port("iou_predictions", ["N", 1])],
+        constants={"last": np.array([-1])},
+    )
+    return folder / "anylabeling.encoder.onnx"

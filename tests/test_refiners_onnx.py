@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from sam_pairs import write_ours, write_sam2, write_segment_anything
+from sam_pairs import write_ours, write_sam2, write_samexporter_sam2, write_segment_anything
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
@@ -26,6 +26,7 @@ WRITERS = {
     "ours": (write_ours, 256, 64),
     "segment-anything": (write_segment_anything, 1024, 256),
     "sam2": (write_sam2, 1024, 256),
+    "samexporter-sam2": (write_samexporter_sam2, 1024, 256),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sam_checkpoints import WRITERS
-from sam_pairs import write_sam2, write_segment_anything
+from sam_pairs import write_sam2, write_samexporter_sam2, write_segment_anything
 
 from automask.config import RuntimeConfig
 from automask.plugins import build_detector, build_refiner
@@ -27,9 +27,15 @@ TESTS = {
     "sam3_video": "tests/test_refiners_families.py",
     "onnx-segment-anything": "tests/test_refiners_onnx.py",
     "onnx-sam2": "tests/test_refiners_onnx.py",
+    "onnx-samexporter-sam2": "tests/test_refiners_onnx.py",
     "ultralytics-detect": "tests/test_watermark_ultralytics.py",
 }
 """Architecture: where a network of it is written and run."""
+PAIRS = {
+    "onnx-segment-anything": write_segment_anything,
+    "onnx-sam2": write_sam2,
+    "onnx-samexporter-sam2": write_samexporter_sam2,
+}
 SPECS = WeightLibrary.discover().specs
 
 
@@ -49,11 +55,10 @@ def regions() -> list[Region]:
 def test_an_onnx_pair_is_opened_under_the_names_of_its_entry(tmp_path, name):
     """From the files as `pull` names them, by the word that people write."""
     spec = SPECS[name]
-    write = write_sam2 if spec.architecture == "onnx-sam2" else write_segment_anything
-    written = write(tmp_path)
+    written = PAIRS[spec.architecture](tmp_path)
     for declared, role in zip(spec.files, ("encoder", "decoder"), strict=True):
         shutil.move(written.with_name(written.name.replace("encoder", role)), tmp_path / declared.file)
-    assert not list(tmp_path.glob("sam2.*"))
+    assert not list(tmp_path.glob(f"{written.name.partition('.')[0]}.*"))
     family, _, rest = name.partition("-")
     refiner = build_refiner(
         family, options={"weights": f"./{spec.entry_name}"}, weights=_Here(tmp_path), runtime=RUNTIME

@@ -25,8 +25,12 @@ from automask_models.refiners.backends.protocol import (
 _OURS = {"image_embeddings", "high_res_s1", "high_res_s0", "points", "labels", "boxes", "masks", "has_mask"}
 _SEGMENT_ANYTHING = {"image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input", "orig_im_size"}
 _SAM2 = _SEGMENT_ANYTHING | {"high_res_features1", "high_res_features2"}
+_SAMEXPORTER_SAM2 = {"image_embed", "high_res_feats_0", "high_res_feats_1"} | (
+    _SEGMENT_ANYTHING - {"image_embeddings", "orig_im_size"}
+)
 _UNDERSTOOD = (
-    "Understood are automask's own export, segment-anything's export_onnx_model.py, and osam's pairs of SAM 2."
+    "Understood are automask's own export, that of segment-anything's export_onnx_model.py, and the pairs of SAM 2 of "
+    "osam and samexporter."
 )
 _BOX_CORNERS = (2, 3)
 _NOT_A_POINT = -1
@@ -52,6 +56,8 @@ def open_onnx_pair(path: Path, *, runtime: RuntimeConfig) -> SamBackend:
         return SegmentAnythingOnnxBackend(encoder, decoder, side_px=side_px)
     if set(decoder.inputs) == _SAM2 and len(encoder.outputs) == 3:
         return Sam2OnnxBackend(encoder, decoder, side_px=side_px)
+    if set(decoder.inputs) == _SAMEXPORTER_SAM2 and len(encoder.outputs) == 3:
+        return SamexporterSam2Backend(encoder, decoder, side_px=side_px)
     raise WeightsError(
         f"{decoder_path.name} is of no known layout: its inputs are {', '.join(sorted(decoder.inputs))}.",
         advice=_UNDERSTOOD,
@@ -135,6 +141,8 @@ class SegmentAnythingOnnxBackend(SamBackend):
     """The decoder's names of what the encoder gives, in its order."""
     needs_padding: ClassVar[bool] = True
     """Whether points without a box are followed by one that is none, as in training."""
+    masks: ClassVar[str] = "low_res_masks"
+    """The output at the side of the mask prompt."""
 
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
         traits = FrameTraits.segment_anything(side_px, batch=1)
@@ -142,9 +150,12 @@ class SegmentAnythingOnnxBackend(SamBackend):
         super().__init__(traits, mask_side_px=stated if isinstance(stated, int) else side_px // 4)
         self._encoder = encoder
         self._decoder = decoder
-        whole = "int64" in decoder.input_types["orig_im_size"]
-        # Only the low-resolution masks are used; this keeps the graph from enlarging them for nothing.
-        self._size = np.array([self.mask_side_px] * 2, dtype=np.int64 if whole else np.float32)
+        self._size: dict[str, NDArray[np.generic]] = {}
+        if "orig_im_size" in decoder.inputs:
+            whole = "int64" in decoder.input_types["orig_im_size"]
+            # Only the low-resolution masks are used; this keeps the graph from enlarging them for nothing.
+            size = np.array([self.mask_side_px] * 2, dtype=np.int64 if whole else np.float32)
+            self._size = {"orig_im_size": size}
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
@@ -174,11 +185,11 @@ class SegmentAnythingOnnxBackend(SamBackend):
                 "point_labels": np.concatenate(labels)[None].astype(np.float32),
                 "mask_input": masks[None],
                 "has_mask_input": np.array([float(prompts.masks is not None)], dtype=np.float32),
-                "orig_im_size": self._size,
+                **self._size,
             }
         )
         return Proposals(
-            logits=np.asarray(_low_resolution(outputs, side), dtype=np.float32),
+            logits=np.asarray(_low_resolution(outputs, self.masks, side), dtype=np.float32),
             ious=np.asarray(_scores(outputs), dtype=np.float32),
         )
 
@@ -191,13 +202,20 @@ class Sam2OnnxBackend(SegmentAnythingOnnxBackend):
     needs_padding: ClassVar[bool] = False
 
 
-def _low_resolution(outputs: Mapping[str, NDArray[np.generic]], side: int) -> NDArray[np.generic]:
+class SamexporterSam2Backend(Sam2OnnxBackend):
+    """The layout of samexporter's pairs of SAM 2, which AnyLabeling uses; its only masks are the small ones."""
+
+    embeddings: ClassVar[tuple[str, ...]] = ("high_res_feats_0", "high_res_feats_1", "image_embed")
+    masks: ClassVar[str] = "masks"
+
+
+def _low_resolution(outputs: Mapping[str, NDArray[np.generic]], name: str, side: int) -> NDArray[np.generic]:
     """The logits at the side of the mask prompt: by their name, else by their place after masks and scores.
 
     Raises:
         WeightsError: They are not there.
     """
-    found = outputs.get("low_res_masks")
+    found = outputs.get(name)
     if found is None and len(outputs) == 3:
         found = list(outputs.values())[2]
     if found is None or found.ndim != 4 or found.shape[2:] != (side, side):
