@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from automask.errors import ConfigError
+from automask.values.stage_words import words_split
 from automask.values.types import Kind
 
 ENVIRONMENT_PREFIX = "AUTOMASK_"
-OTHER_VARIABLES = frozenset({"AUTOMASK_WEIGHTS", "AUTOMASK_API_KEY", "AUTOMASK_IMAGES"})
-"""Read elsewhere: by `automask.weights`, by clients of a server, and by docker/compose.yaml."""
+OTHER_VARIABLES = frozenset({"AUTOMASK_WEIGHTS", "AUTOMASK_MIRROR", "AUTOMASK_API_KEY", "AUTOMASK_IMAGES"})
+"""Read elsewhere: by `automask.weights` and `automask models pull`, by clients of a server, by docker/compose.yaml."""
 OTHER_PREFIXES = ("AUTOMASK_SERVE_",)
 """Of the server, which checks its own."""
 
@@ -127,7 +129,8 @@ class PipelineConfig(FrozenModel):
 
     detectors: tuple[Name, ...] = Field(
         ("rapidocr", "edges", "ink", "tiling"),
-        description="Detectors, by name; `ground` is added where `policy.ground` does more than keep it.",
+        description="Detectors, each NAME or NAME:WEIGHTS; `ground` is added where `policy.ground` does more than keep "
+        "it.",
     )
     dataset_detectors: tuple[Name, ...] = Field(
         ("overlay",), description="Detectors of what repeats across a dataset, by name; [] = each image on its own."
@@ -135,7 +138,7 @@ class PipelineConfig(FrozenModel):
     templates: tuple[str, ...] = Field(
         (), description="Files of saved templates (`automask overlays save`), looked for in every image."
     )
-    refiner: Name = Field("ink", description="Refiner that turns regions into pixels, by name.")
+    refiner: Name = Field("ink", description="Refiner that turns regions into pixels, NAME or NAME:WEIGHTS.")
     store_text: bool = Field(True, description="Keep recognised strings in the store (--no-text drops them).")
     options: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="Options of detectors and refiners, by name; each checks its own."
@@ -145,6 +148,11 @@ class PipelineConfig(FrozenModel):
     policy: PolicyConfig = PolicyConfig()
     review: ReviewConfig = ReviewConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_plain_names(cls, values: Any) -> Any:  # noqa: ANN401 - whatever is validated
+        return words_split(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _with_detectors_of_kinds(self) -> Self:
@@ -177,7 +185,31 @@ class _Layers(PipelineConfig, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        first = (_PlainNames(settings_cls, source) for source in (init_settings, env_settings))
+        return (*first, _PlainToml(settings_cls))
+
+
+class _PlainNames(PydanticBaseSettingsSource):
+    """A layer with plain names of stages, so that weights named in a later layer win over those of an earlier one."""
+
+    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        self._source._set_current_state(self.current_state)
+        self._source._set_settings_sources_data(self.settings_sources_data)
+        return words_split(self._source())
+
+
+class _PlainToml(TomlConfigSettingsSource):
+    """The same for the file; pydantic asks that a `toml_file` be read by a source of this class."""
+
+    def __call__(self) -> dict[str, Any]:
+        return words_split(super().__call__())
 
 
 def layered_config(path: Path | None = None, *, flags: Mapping[str, Any] | None = None) -> PipelineConfig:

@@ -32,22 +32,33 @@ class WeightFile:
         name: Name in `weights.toml`, or the path that the user gave.
         path: File, or folder in the Hugging Face layout.
         sha256: Hash of the file (of the sorted file hashes for a folder).
+        is_from_hub: Anybody may have put it there: nothing in it is run.
     """
 
     name: str
     path: Path
     sha256: str
+    is_from_hub: bool = False
 
 
 class WeightSource(Protocol):
     """Finds weights without the network."""
 
-    def find(self, name_or_path: str) -> WeightFile | None:
+    def find(self, reference: str, *, stage: str = "") -> WeightFile | None:
         """The file, or None where this machine does not have it.
+
+        Args:
+            reference: A file where it begins like a path or ends in a weight suffix; else a name of a catalogue; else
+                the ORG/NAME of a hub; else a folder.
+            stage: Who asks: STAGE-REFERENCE is tried as a name first.
 
         Raises:
             WeightsError: It is there, but its hash is not the declared one.
         """
+        ...
+
+    def how_to_get(self, reference: str, *, stage: str = "") -> str:
+        """What to do where `find` has nothing, with the line to run where one helps; empty where nothing is known."""
         ...
 
 

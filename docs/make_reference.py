@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from automask.cli.app import build_app
 from automask.config import FrozenModel, PipelineConfig
 from automask.plugins import COMMANDS, DATASET_DETECTORS, DETECTORS, REFINERS, WEIGHT_CATALOGUES, available, load_plugin
-from automask.weights import read_catalogue
+from automask.weights import WeightSpec, read_catalogue
 from automask_api.settings import ENVIRONMENT_PREFIX, ServiceSettings
 
 DOCS = Path(__file__).parent
@@ -30,10 +30,24 @@ def configuration_parts() -> dict[str, str]:
         for name in sorted(available(group)):
             options: type[FrozenModel] = load_plugin(group, name).Options
             stages.append(f"### `[options.{name}]` ({word})\n")
-            rows = [_key_row(key, value, help_) for key, value, help_ in _keys(options(), ())]
+            keys = list(_keys(options(), ()))
+            parent = _parent(group, options)
+            if parent is not None:
+                stages.append(f"Those of `{parent}`, but:\n")
+                known = list(_keys(load_plugin(group, parent).Options(), ()))
+                keys = [key for key in keys if key not in known]
+            rows = [_key_row(key, value, help_) for key, value, help_ in keys]
             stages.append("\n".join([*_HEAD, *rows]) + "\n" if rows else "No options.\n")
-    keys = [_key_row(key, value, help_) for key, value, help_ in _keys(PipelineConfig(), ())]
-    return {"keys": "\n".join([*_HEAD, *keys]), "stage options": "\n".join(stages).rstrip()}
+    keys_of_all = [_key_row(key, value, help_) for key, value, help_ in _keys(PipelineConfig(), ())]
+    return {"keys": "\n".join([*_HEAD, *keys_of_all]), "stage options": "\n".join(stages).rstrip()}
+
+
+def _parent(group: str, options: type[FrozenModel]) -> str | None:
+    """The stage whose options these are, but for some defaults."""
+    for name in sorted(available(group)):
+        if load_plugin(group, name).Options in options.__bases__:
+            return name
+    return None
 
 
 def command_parts() -> dict[str, str]:
@@ -65,11 +79,29 @@ def _setting(name: str, field: FieldInfo) -> str:
 
 def weight_parts() -> dict[str, str]:
     """What the catalogue of this project declares."""
+    specs = read_catalogue(load_plugin(WEIGHT_CATALOGUES, "automask"))
     rows = [
-        f"| `{spec.name}` | {spec.task} | {spec.size_bytes / 1e6:.0f} MB | {spec.licence} | {_cell(spec.about)} |"
-        for spec in read_catalogue(load_plugin(WEIGHT_CATALOGUES, "automask")).values()
+        f"| `{spec.name}` | {_runs(spec)} | {_size(spec)} | {spec.licence} | {'yes' if spec.was_run else 'no'} | "
+        f"{_cell(spec.about)}{' Access must be asked for on its page.' if spec.asks_access else ''} |"
+        for spec in specs.values()
     ]
-    return {"catalogue": "\n".join(["| name | task | size | licence | what it is |", "| --- " * 5 + "|", *rows])}
+    notes = [f"- `{spec.name}`: {_note(spec)}" for spec in specs.values() if spec.can_be_pulled]
+    head = ["| name | runs with | size | licence | we ran the real weights | what it is |", "| --- " * 6 + "|"]
+    return {"catalogue": "\n".join([*head, *rows]), "sources": "\n".join(notes)}
+
+
+def _runs(spec: WeightSpec) -> str:
+    return f"extra `{spec.needs}`" if spec.needs else "default install"
+
+
+def _size(spec: WeightSpec) -> str:
+    return "not stated" if spec.size_bytes is None else f"{spec.size_bytes / 1e6:.0f} MB"
+
+
+def _note(spec: WeightSpec) -> str:
+    pinned = "hash in the catalogue" if spec.is_pinned else "unpinned"
+    unverified = f" Not verified: {spec.unverified}." if spec.unverified else ""
+    return f"[page]({spec.page}); {pinned}. Read in: {'; '.join(spec.sources)}.{unverified}"
 
 
 def _commands() -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from automask.client import Client, MaskOptions
 from automask.config import PipelineConfig
 from automask.errors import ConfigError
 from automask.run.pipeline import MaskPipeline
+from automask.weights import WeightLibrary
 from automask_api.loaded_stages import _KEPT, LoadedStages, StageChoice
 from automask_api.settings import ServiceSettings
 
@@ -143,3 +144,27 @@ def test_no_choice_loads_anything_and_the_pipelines_kept_are_bounded(tmp_path):
     with pytest.raises(ConfigError, match="no detector 'z'"):
         loaded_stages.checked(MaskOptions(detectors=["z"]).applied_to(CONFIG))
     assert LoadedStages.of(base, ServiceSettings(data_dir=tmp_path, more_refiners=())).refiners.keys() == {"polygon"}
+
+
+@pytest.mark.parametrize("given", [{"refiner": "cluster:x.pth"}, {"detectors": ["edges", "ink:/etc/x.onnx"]}])
+def test_a_request_names_no_weights(client, photo, given):
+    _, data = photo
+    for answer in (
+        client.post("/v1/masks", content=data, params=given),
+        client.post("/v1/masks", files={"image": ("a.png", data)}, data=given),
+        client.post("/v1/jobs", json={"folder": "set", "options": given}),
+    ):
+        assert answer.status_code == 422, answer.text
+        assert "who runs the server names the weights" in answer.text
+
+
+def test_who_runs_the_server_may_name_weights(tmp_path):
+    weights = str(WeightLibrary.discover().find("automask-ink").path)
+    pipeline = MaskPipeline.from_config(CONFIG)
+    stages = LoadedStages.of(pipeline, ServiceSettings(more_detectors=(f"ink:{weights}",), more_refiners=("cluster",)))
+    assert list(stages.detectors) == ["edges", "ink", "ground"]
+    assert stages.detectors["ink"]._options.weights == weights
+    with pytest.raises(ConfigError, match="two sets"):
+        LoadedStages.of(pipeline, ServiceSettings(more_detectors=("ink", "ink:a", "ink:b")))
+    with pytest.raises(ConfigError, match="runs already"):
+        LoadedStages.of(pipeline, ServiceSettings(more_detectors=(f"edges:{weights}",)))

@@ -57,7 +57,7 @@ def test_flags_become_sections():
     assert policy_flags(policies=["text=keep", "frame=review"], weights=["text = 0.3"], accepts=["text=0.7"]) == {
         "policy": {"text": {"action": "keep", "weight": "0.3", "accept": "0.7"}, "frame": {"action": "review"}}
     }
-    assert options.stage_flags(detectors="a, b,", refiner="c", stage_options=None, keeps_text=False) == {
+    assert options.stage_flags(detectors=["a, b,"], refiner="c", stage_options=None, keeps_text=False) == {
         "detectors": ("a", "b"),
         "refiner": "c",
         "store_text": False,

@@ -15,7 +15,14 @@ from automask.values.types import Image, Issue, Kind, Patch, Region
 from automask.weights import WeightLibrary
 
 NEEDS_AN_EXTRA = {"easyocr"}
-NEEDS_WEIGHTS = {"sam", "yolo"}  # their own tests run them on files that they write
+NEEDS_WEIGHTS = {
+    "sam",
+    "sam2",
+    "sam-hq",
+    "edgetam",
+    "sam3",
+    "yolo",
+}  # their own tests run them on files that they write
 
 
 def names(group):

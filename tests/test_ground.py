@@ -94,7 +94,7 @@ def test_the_map_of_an_image_is_computed_once_for_edges_and_ground(monkeypatch):
 
 def test_without_weights_it_says_so_and_is_refused_by_name():
     class None_:
-        def find(self, name_or_path):
+        def find(self, reference, *, stage=""):
             return None
 
     made = GroundDetector.from_options(GroundOptions(), weights=None_(), runtime=RuntimeConfig())

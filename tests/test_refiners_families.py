@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sam_checkpoints import WRITERS, write_sam
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
@@ -24,112 +25,6 @@ from automask_models.refiners.backends.protocol import NO_POINT, WANTED, Prompts
 pytestmark = pytest.mark.slow
 
 RUNTIME = RuntimeConfig(device="cpu", threads=1)
-DECODER = {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
-PROMPT = {"hidden_size": 32, "image_size": 128, "patch_size": 16, "mask_input_channels": 16}
-VIT = {
-    "hidden_size": 32,
-    "output_channels": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "image_size": 128,
-    "patch_size": 16,
-    "window_size": 4,
-    "global_attn_indexes": [1],
-    "num_pos_feats": 16,
-    "mlp_dim": 32,
-}
-
-
-def save(model, folder: Path) -> None:
-    """Save with weights large enough for every input to show in the output; the libraries start some at 1e-10."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                fan_in = parameter[0].numel()
-                parameter.normal_(0, fan_in**-0.5, generator=generator)
-    model.save_pretrained(folder)
-
-
-def write_sam(folder: Path) -> None:
-    from transformers import SamConfig, SamModel
-
-    save(SamModel(SamConfig(vision_config=VIT, prompt_encoder_config=PROMPT, mask_decoder_config=DECODER)), folder)
-
-
-def write_sam_hq(folder: Path) -> None:
-    from transformers import SamHQConfig, SamHQModel
-
-    decoder = {**DECODER, "vit_dim": 32}
-    config = SamHQConfig(vision_config=VIT, prompt_encoder_config=PROMPT, mask_decoder_config=decoder)
-    save(SamHQModel(config), folder)
-
-
-def write_sam2(folder: Path) -> None:
-    from transformers import Sam2Config, Sam2Model
-
-    config = Sam2Config(
-        vision_config={
-            "backbone_config": {
-                "model_type": "sam2_hiera_det_model",
-                "hidden_size": 16,
-                "num_attention_heads": 1,
-                "image_size": [128, 128],
-                "blocks_per_stage": [1, 2, 2, 1],
-                "embed_dim_per_stage": [16, 32, 64, 128],
-                "num_attention_heads_per_stage": [1, 2, 4, 8],
-                "window_size_per_stage": [4, 4, 4, 4],
-                "global_attention_blocks": [4],
-            },
-            "backbone_channel_list": [128, 64, 32, 16],
-            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
-            "fpn_hidden_size": 32,
-        },
-        prompt_encoder_config=PROMPT,
-        mask_decoder_config=DECODER,
-    )
-    save(Sam2Model(config), folder)
-
-
-def write_edgetam(folder: Path, **decoder: object) -> None:
-    from transformers import EdgeTamConfig, EdgeTamModel, TimmWrapperConfig
-
-    backbone = TimmWrapperConfig(
-        architecture="mobilenetv4_conv_small_050",
-        do_pooling=False,
-        model_args={"in_chans": 3, "features_only": True, "out_indices": [1, 2, 3, 4]},
-    )
-    import timm
-
-    channels = timm.create_model(
-        "mobilenetv4_conv_small_050", pretrained=False, features_only=True, out_indices=[1, 2, 3, 4]
-    ).feature_info.channels()
-    config = EdgeTamConfig(
-        vision_config={
-            "backbone_config": backbone.to_dict(),
-            "backbone_channel_list": channels[::-1],
-            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
-            "fpn_hidden_size": 32,
-        },
-        prompt_encoder_config=PROMPT,
-        mask_decoder_config={**DECODER, **decoder},
-    )
-    save(EdgeTamModel(config), folder)
-
-
-def write_edgetam_single_mask(folder: Path) -> None:
-    write_edgetam(folder, num_multimask_outputs=0, dynamic_multimask_via_stability=True)
-
-
-WRITERS = {
-    "sam": (write_sam, 3),
-    "sam_hq": (write_sam_hq, 3),
-    "sam2": (write_sam2, 3),
-    "edgetam": (write_edgetam, 3),
-    "edgetam-one-mask": (write_edgetam_single_mask, 1),
-}
 
 
 @pytest.fixture(scope="module", params=WRITERS)
@@ -214,13 +109,17 @@ def reference(checkpoint, pixels):
     import torch
     import transformers
 
-    name = {"sam": "Sam", "sam_hq": "SamHQ", "sam2": "Sam2", "edgetam": "EdgeTam"}[checkpoint.name]
+    family = checkpoint.name.removesuffix("_video")
+    name = {"sam": "Sam", "sam_hq": "SamHQ", "sam2": "Sam2", "edgetam": "EdgeTam"}.get(family, "Sam3Tracker")
     model = getattr(transformers, f"{name}Model").from_pretrained(checkpoint).eval()
-    if checkpoint.name in {"sam2", "edgetam"}:  # EdgeTam has no processor of its own
-        processor = transformers.Sam2Processor(transformers.Sam2ImageProcessor(size={"height": 128, "width": 128}))
+    square = {"height": 128, "width": 128}
+    if family in {"sam2", "edgetam"}:  # EdgeTam has no processor of its own
+        processor = transformers.Sam2Processor(transformers.Sam2ImageProcessor(size=square))
+    elif name == "Sam3Tracker":
+        processor = transformers.Sam3TrackerProcessor(transformers.Sam3ImageProcessor(size=square))
     else:
         images = transformers.SamImageProcessor(
-            size={"longest_edge": 128}, pad_size={"height": 128, "width": 128}, mask_size={"longest_edge": 32}
+            size={"longest_edge": 128}, pad_size=square, mask_size={"longest_edge": 32}
         )
         processor = getattr(transformers, f"{name}Processor")(images)
     inputs = processor(images=pixels, input_boxes=[boxes(1).tolist()], return_tensors="pt")
@@ -300,18 +199,31 @@ def test_an_incomplete_checkpoint_is_refused(tmp_path):
         open_backend(folder, runtime=RUNTIME)
 
 
-def test_a_pickled_checkpoint_needs_permission(tmp_path):
+def pickled(folder: Path) -> Path:
+    """A checkpoint as older ones are, with a pickle instead of safetensors; the tensors by name."""
     import torch
-
-    folder = tmp_path / "sam"
-    write_sam(folder)
     from safetensors.torch import load_file
 
+    write_sam(folder)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(WeightsError, match="allow_unsafe_pickle"):
+    return folder
+
+
+def test_a_pickle_of_tensors_is_read_by_the_loader_that_runs_no_code(tmp_path):
+    assert open_backend(pickled(tmp_path / "sam"), runtime=RUNTIME).traits.side_px == 128
+
+
+def test_a_pickle_with_code_in_a_folder_is_refused(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    folder = pickled(tmp_path / "sam")
+    torch.save({"vision_encoder.pos_embed": _Evil()}, folder / "pytorch_model.bin")
+    with pytest.raises(WeightsError) as caught:
         open_backend(folder, runtime=RUNTIME)
-    assert open_backend(folder, runtime=RUNTIME, allow_unsafe_pickle=True).traits.side_px == 128
+    assert caught.value.code == "weights-unsafe"
+    assert not (tmp_path / "evil-was-here").exists()
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"model_type": "bert"}'])
@@ -370,6 +282,18 @@ def test_metas_own_format(tmp_path):
     _, ious, low = predictor.predict(point_coords=points[0], point_labels=np.array([1]), box=box[0])
     np.testing.assert_allclose(answer.ious[0], ious, atol=1e-3)
     np.testing.assert_allclose(answer.logits[0], low, atol=1e-3)
+
+
+def test_the_one_checkpoint_of_a_folder_is_taken(tmp_path):
+    """A repository of a hub may hold nothing but a file in Meta's format."""
+    import torch
+
+    torch.save({"image_encoder.pos_embed": torch.zeros(1, 64, 64, 100)}, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"x\.pth is not one of Meta's"):
+        open_backend(tmp_path, runtime=RUNTIME)
+    (tmp_path / "y.pth").write_bytes(b"x")
+    with pytest.raises(WeightsError, match=r"no readable config\.json"):
+        open_backend(tmp_path, runtime=RUNTIME)
 
 
 def test_metas_format_with_a_strange_width(tmp_path):

@@ -1,4 +1,4 @@
-"""ONNX pairs of both layouts, as hand-made graphs that give the mask prompt back."""
+"""ONNX pairs of all layouts, as hand-made graphs that give the mask prompt back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from sam_pairs import write_ours, write_segment_anything
+from sam_pairs import write_ours, write_sam2, write_samexporter_sam2, write_segment_anything
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
@@ -22,7 +22,12 @@ from automask_models.refiners.backends.protocol import NO_POINT, WANTED, Prompts
 RUNTIME = RuntimeConfig(threads=1)
 
 
-WRITERS = {"ours": (write_ours, 256, 64), "segment-anything": (write_segment_anything, 1024, 256)}
+WRITERS = {
+    "ours": (write_ours, 256, 64),
+    "segment-anything": (write_segment_anything, 1024, 256),
+    "sam2": (write_sam2, 1024, 256),
+    "samexporter-sam2": (write_samexporter_sam2, 1024, 256),
+}
 
 
 @pytest.fixture(params=WRITERS)

@@ -159,10 +159,10 @@ def test_it_keeps_length_and_order_and_accepts_tiny_images(tmp_path, detector):
 
 def test_without_weights_it_says_what_helps():
     library = WeightLibrary.discover()
-    with pytest.raises(WeightsError, match=r"yolo\.weights=FILE") as caught:
+    with pytest.raises(WeightsError, match=r"yolo:FILE\.onnx") as caught:
         build_detector("yolo", options={}, weights=library, runtime=RuntimeConfig())
     assert caught.value.code == "weights-missing"
-    assert "models pull" not in str(caught.value), "the catalogue has none for it"
+    assert "models pull" not in str(caught.value), "the catalogue has none of that name"
 
 
 def test_a_run_without_its_weights_is_no_run(tmp_path):
@@ -260,3 +260,19 @@ assert detector.detect([Image(id="x", pixels=np.zeros((40, 40, 3), np.uint8))])[
 assert "torch" not in sys.modules and "ultralytics" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_of_a_folder_the_one_network_is_taken(tmp_path, detector):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "README.md").write_text("nothing yet")
+    with pytest.raises(WeightsError, match=r"neither an \.onnx nor a \.pt"):
+        detector(tmp_path / "net").detect([image()])
+    write_graph(tmp_path / "net" / "best.onnx", END_TO_END)
+    (tmp_path / "net" / "best.pt").write_bytes(b"x")
+    alone = detector(tmp_path / "net" / "best.onnx").detect([image()])
+    assert [[one.box for one in found] for found in detector(tmp_path / "net").detect([image()])] == [
+        [one.box for one in found] for found in alone
+    ]
+    write_graph(tmp_path / "net" / "last.onnx", END_TO_END)
+    with pytest.raises(WeightsError, match=r"best\.onnx, last\.onnx"):
+        detector(tmp_path / "net").detect([image()])

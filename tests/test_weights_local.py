@@ -64,7 +64,7 @@ def test_the_hash_is_not_computed_twice(tmp_path, monkeypatch):
     weights = library(tmp_path, {"tiny.onnx": b"abc"})
     put(tmp_path / "cache", "tiny.onnx", b"abc")
     weights.find("tiny")
-    monkeypatch.setattr("automask.weights.file_sha256", lambda path: pytest.fail("hashed again"))
+    monkeypatch.setattr("automask.weights.hashes.file_sha256", lambda path: pytest.fail("hashed again"))
     assert weights.find("tiny") is not None
 
 
@@ -151,4 +151,8 @@ def test_the_shipped_catalogue_reads_and_its_files_are_right():
     for spec in weights.specs.values():
         state = weights.state(spec, rehash=True)
         assert not state.problem
-        assert state.folder is not None or spec.url is not None, f"{spec.name} is neither shipped nor to be pulled"
+        assert state.folder is not None or spec.can_be_pulled, f"{spec.name} is neither shipped nor to be pulled"
+        if spec.can_be_pulled:
+            assert spec.page, f"{spec.name}: its page"
+            assert spec.sources, f"{spec.name}: where its hashes and facts were read"
+            assert spec.was_run or spec.unverified, f"{spec.name}: what nobody checked"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from automask.config import DETECTORS_OF_KINDS, PipelineConfig
 from automask.errors import ConfigError
 from automask.plugins import build_detector, build_refiner
 from automask.protocols import Detector, Refiner
 from automask.run.pipeline import MaskPipeline
+from automask.values.stage_words import words_split
 from automask.weights import WeightLibrary
 from automask_api.settings import ServiceSettings
 
@@ -65,18 +66,16 @@ class LoadedStages:
             WeightsError: It cannot do without weights that are missing.
         """
         config, weights = pipeline.config, WeightLibrary.discover()
-        options, runtime = config.options, config.runtime
+        detectors = (*settings.more_detectors, *DETECTORS_OF_KINDS.values())
         return cls(
             pipeline,
             detectors={
-                name: build_detector(name, options=options.get(name, {}), weights=weights, runtime=runtime)
-                for name in dict.fromkeys((*settings.more_detectors, *DETECTORS_OF_KINDS.values()))
-                if name not in config.detectors
+                name: build_detector(name, options=options, weights=weights, runtime=config.runtime)
+                for name, options in _options_of(detectors, config, running=config.detectors).items()
             },
             refiners={
-                name: build_refiner(name, options=options.get(name, {}), weights=weights, runtime=runtime)
-                for name in settings.more_refiners
-                if name != config.refiner
+                name: build_refiner(name, options=options, weights=weights, runtime=config.runtime)
+                for name, options in _options_of(settings.more_refiners, config, running=(config.refiner,)).items()
             },
         )
 
@@ -130,6 +129,26 @@ class _Chosen(MaskPipeline):
 
     def load(self) -> None:
         """Nothing is left to load."""
+
+
+def _options_of(words: Iterable[str], config: PipelineConfig, *, running: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Options by name of the stages that NAME or NAME:WEIGHTS add to those that run.
+
+    Raises:
+        ConfigError: Other weights are named for a stage that runs, or two sets for one.
+    """
+    split = words_split({"detectors": tuple(words)})
+    named, table = split.get("options", {}), {}
+    for name in dict.fromkeys(split["detectors"]):
+        own = config.options.get(name, {})
+        if name not in running:
+            table[name] = {**own, **named.get(name, {})}
+        elif any(own.get(key) != value for key, value in named.get(name, {}).items()):
+            raise ConfigError(
+                f"{name} runs already, with other weights than those it is named with here.",
+                advice="One server has one of each stage: name its weights in the configuration only.",
+            )
+    return table
 
 
 def _not_here(what: str, name: str, known: Iterable[str], variable: str) -> ConfigError:

@@ -74,12 +74,15 @@ class ServiceSettings(BaseSettings):
         ("auto",), min_length=1, max_length=16, description="One model thread per entry, each with its own models."
     )
     more_detectors: Names = Field(
-        (), max_length=16, description="Detectors that requests may choose beside the configured ones."
+        (),
+        max_length=16,
+        description="Detectors that requests may choose beside the configured ones, NAME or NAME:WEIGHTS.",
     )
     more_refiners: Names = Field(
         ("polygon", "cluster"),
         max_length=16,
-        description="Refiners that requests may choose beside the configured one; all are loaded at the start.",
+        description="Refiners that requests may choose beside the configured one, NAME or NAME:WEIGHTS; all are "
+        "loaded at the start.",
     )
     batch_size: int = Field(4, ge=1, le=256, description="Waiting images that one model call takes together at most.")
     queue_size: int = Field(64, ge=1, le=4096, description="Requests in work or waiting; more get 503.")

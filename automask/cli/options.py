@@ -71,7 +71,13 @@ ReviewBudget = Annotated[
     ),
 ]
 Detectors = Annotated[
-    str | None, typer.Option("--detectors", metavar="A,B|none", help="Detectors to run.", rich_help_panel=_STAGES)
+    list[str] | None,
+    typer.Option(
+        "--detectors",
+        metavar="A,B|none",
+        help="Detectors to run, each NAME or NAME:WEIGHTS, such as yolo:marks.onnx; repeatable.",
+        rich_help_panel=_STAGES,
+    ),
 ]
 DatasetDetectors = Annotated[
     str | None,
@@ -93,7 +99,12 @@ Templates = Annotated[
 ]
 Refiner = Annotated[
     str | None,
-    typer.Option("--refiner", metavar="NAME", help="Refiner that outlines regions.", rich_help_panel=_STAGES),
+    typer.Option(
+        "--refiner",
+        metavar="NAME[:WEIGHTS]",
+        help="Refiner that outlines regions; WEIGHTS is a file, a name such as sam2:tiny, or ORG/NAME of a hub.",
+        rich_help_panel=_STAGES,
+    ),
 ]
 StageOptions = Annotated[
     list[str] | None,
@@ -151,7 +162,11 @@ def render_flags(
 
 
 def stage_flags(
-    *, detectors: str | None, refiner: str | None, stage_options: Sequence[str] | None, keeps_text: bool
+    *,
+    detectors: Sequence[str] | None,
+    refiner: str | None,
+    stage_options: Sequence[str] | None,
+    keeps_text: bool,
 ) -> dict[str, Any]:
     """The top-level keys for the flags that choose and set up stages.
 
@@ -159,8 +174,8 @@ def stage_flags(
         ConfigError: An `--option` is not `STAGE.KEY=VALUE` with a TOML value.
     """
     flags: dict[str, Any] = {}
-    if detectors is not None:
-        flags["detectors"] = _names(detectors)
+    if detectors:
+        flags["detectors"] = _names(",".join(detectors))
     if refiner is not None:
         flags["refiner"] = refiner
     if not keeps_text:

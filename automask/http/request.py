@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from automask.config import Name, PipelineConfig, RenderConfig, config_error
 from automask.trainers.conventions import trainer_named
 from automask.values.assignments import policy_flags
+from automask.values.stage_words import SEPARATOR
 from automask.values.types import Kind
 
+
+def _plain(word: Any) -> Any:  # noqa: ANN401 - pydantic checks the type
+    if isinstance(word, str) and SEPARATOR in word:
+        raise ValueError(f"who runs the server names the weights, so leave out what follows {word.partition(':')[0]}")
+    return word
+
+
+PlainName = Annotated[Name, BeforeValidator(_plain)]
+"""A stage without weights: a request names no file and no model of a hub."""
 Pair = Annotated[str, Field(pattern=r"^[a-z]+=[a-z0-9.]+$", max_length=64)]
 
 
@@ -27,10 +37,10 @@ class MaskOptions(BaseModel):
     trainer: str | None = Field(
         None, max_length=64, description="Grow at least as far as this trainer needs, such as `kohya`."
     )
-    detectors: list[Name] = Field(
+    detectors: list[PlainName] = Field(
         [], max_length=16, description="Run these only, of those that the server has loaded; repeatable."
     )
-    refiner: Name | None = Field(None, description="Outline with this one, of those that the server has loaded.")
+    refiner: PlainName | None = Field(None, description="Outline with this one, of those that the server has loaded.")
     kinds: list[Kind] = Field([], max_length=8, description="Mask these kinds only; repeatable. Empty = as configured.")
     policy: list[Pair] = Field([], max_length=8, description="KIND=mask, keep or review; repeatable.")
     weight: list[Pair] = Field([], max_length=8, description="KIND=0..1, training weight of a kind; repeatable.")

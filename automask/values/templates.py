@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from automask.values.stage_words import SEPARATOR
 from automask.values.types import Kind, Patch, Region
 
 TEMPLATE_ATTRIBUTE = "template"
@@ -88,6 +89,10 @@ class DatasetTemplate:
     confidence: float
     area_share: float
     needs_review: bool
+
+    def __post_init__(self) -> None:
+        if SEPARATOR in self.detector:
+            raise ValueError(f"a template names its detector without weights, got {self.detector!r}")
 
 
 @dataclass(frozen=True, slots=True)

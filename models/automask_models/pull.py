@@ -1,50 +1,42 @@
-"""Downloads catalogued weights: the one place in automask that uses the network, and only when told to."""
+"""Downloads weights that a catalogue or a hub has: the one place that uses the network, and only when told to."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable
-from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urljoin, urlsplit
-from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+from urllib.parse import quote, urljoin
 
-from automask.errors import OutputError, WeightsError
-from automask.weights import DeclaredFile, WeightSpec, file_sha256
+from automask.errors import WeightsError
+from automask.files.atomic import write_atomic
+from automask.weights import (
+    DeclaredFile,
+    PulledFile,
+    PullRecord,
+    WeightSpec,
+    file_sha256,
+    hub_entry_name,
+    read_record,
+    record_path,
+    spec_of_files,
+)
+from automask_models.download import Expected, Progress, fetch, hash_of
+from automask_models.hub import Hub, HubFile, mirrored
 
-_CHUNK_BYTES = 1 << 20
-_TIMEOUT_S = 30.0
-
-Progress = Callable[[int, int], None]
-"""Called with (bytes so far, bytes in total) of the file that is being fetched."""
-
-
-class _HttpsOnly(HTTPRedirectHandler):
-    """Follows redirects, but never from https to anything else."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        """Refuse a redirect that leaves https."""
-        if urlsplit(newurl).scheme != "https":
-            raise URLError(f"redirected to {newurl}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+Told = Callable[[str], Progress | None]
+"""Called with the name of each file before it is fetched, for who shows how far it is."""
 
 
-def pull(spec: WeightSpec, folder: Path, *, progress: Progress | None = None) -> list[Path]:
+def pull(spec: WeightSpec, folder: Path, *, told: Told | None = None) -> list[Path]:
     """Fetch the files of a weight that are not there yet.
 
-    Each file goes to a temporary name, is checked against its declared size and sha256, and is then renamed: a folder
-    never holds half a file under its real name.
+    Each file goes to a name of its own, is checked, and is then renamed: a folder never holds half a file under its
+    real name. Files whose hash the catalogue has are checked against that. Of others the hub states hash and commit:
+    both are written beside them, and from then on no other bytes are taken for them, here or in a run.
 
     Args:
         spec: What to fetch.
         folder: Weights folder to fetch into, usually `WeightLibrary.cache_folder`.
-        progress: Told about every chunk.
+        told: Who shows how far it is.
 
     Returns:
         The files that were fetched; empty if all were there.
@@ -53,96 +45,112 @@ def pull(spec: WeightSpec, folder: Path, *, progress: Progress | None = None) ->
         WeightsError: There is nothing to fetch from, the network does not answer, or the bytes are not the right ones.
         OutputError: The folder cannot be written.
     """
-    if spec.url is None:
-        raise WeightsError(
-            f"{spec.name} comes with the package and cannot be pulled.",
-            advice="Reinstall the package that lists it.",
-            code="weights-not-pullable",
-        )
+    try:
+        if spec.hub is not None:
+            return _pull_from_hub(spec, spec.hub, folder, told)
+        if spec.url is not None:
+            return _pull_from_url(spec, spec.url, folder, told)
+    except WeightsError as error:
+        if error.code == "weights-refused" and spec.page:
+            raise WeightsError(
+                error.message,
+                advice=f"Ask for access at {spec.page}, put your token into HF_TOKEN, and run the same line again.",
+                code=error.code,
+            ) from error
+        raise
+    raise WeightsError(
+        f"{spec.name} comes with the package and cannot be pulled.",
+        advice="Reinstall the package that lists it.",
+        code="weights-not-pullable",
+    )
+
+
+def spec_of_hub(hub_id: str, folder: Path) -> WeightSpec:
+    """An entry for ORG/NAME that no catalogue has: its files as when they were pulled, else as the hub lists them.
+
+    Raises:
+        WeightsError: The hub does not answer, or has nothing that could be used.
+    """
+    record = read_record(folder, hub_entry_name(hub_id))
+    if record is not None:
+        return spec_of_files(hub_id, tuple(record.files))
+    names = Hub().files_of(hub_id)
+    return spec_of_files(hub_id, tuple(f"{hub_entry_name(hub_id)}/{name}" for name in names))
+
+
+def _pull_from_url(spec: WeightSpec, base: str, folder: Path, told: Told | None) -> list[Path]:
     fetched = []
     for declared in spec.files:
         target = folder / declared.file
         if target.is_file() and file_sha256(target) == declared.sha256:
             continue
-        url = urljoin(spec.url if spec.url.endswith("/") else f"{spec.url}/", quote(declared.file.split("/")[-1]))
-        _fetch(url, declared, target, progress=progress)
+        url = urljoin(base if base.endswith("/") else f"{base}/", quote(declared.remote_name))
+        expected = Expected(sha256=declared.sha256, size_bytes=declared.size_bytes)
+        fetch(mirrored(url), target, expected, progress=None if told is None else told(target.name))
         fetched.append(target)
     return fetched
 
 
-def _fetch(url: str, declared: DeclaredFile, target: Path, *, progress: Progress | None) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise _unwritable(target.parent, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            digest = _copy(url, declared, stream.write, progress=progress)
-            try:
-                stream.flush()
-                os.fsync(stream.fileno())
-            except OSError as error:
-                raise _unwritable(target.parent, error) from error
-        if digest != declared.sha256:
-            raise WeightsError(
-                f"{url} gave other bytes than declared (sha256 {digest}).",
-                advice="Nothing was kept. Upgrade automask, or report it if that does not help.",
-                code="weights-mismatch",
-            )
-        try:
-            temporary.replace(target)
-        except OSError as error:
-            raise _unwritable(target.parent, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+def _pull_from_hub(spec: WeightSpec, hub_id: str, folder: Path, told: Told | None) -> list[Path]:
+    hub, fetched = Hub(), []
+    record = read_record(folder, spec.entry_name)
+    files = {} if record is None else dict(record.files)
+    revision = "main" if record is None else record.revision
+    note = record
+    for declared in spec.files:
+        target, known = folder / declared.file, files.get(declared.file)
+        if known is not None and target.is_file() and file_sha256(target) == known.sha256:
+            continue
+        if known is None and record is not None and record.is_whole and declared.optional:
+            continue  # it was not there at that commit
+        there = _stated(hub, hub_id, declared, revision)
+        if there is None:
+            continue
+        revision = there.revision  # all files are of the commit of the first one
+        _refuse_change(declared, known, there)
+        if not target.is_file() or hash_of(target, git=there.expected.sha256 is None) != there.expected.stated:
+            progress = None if told is None else told(target.name)
+            fetch(there.url, target, there.expected, headers=hub.headers, progress=progress)
+            fetched.append(target)
+        files[declared.file] = PulledFile(
+            stated=there.expected.stated, sha256=file_sha256(target), size_bytes=target.stat().st_size
+        )
+        _refuse_other(declared, files[declared.file])
+        is_whole = record is not None and record.is_whole
+        note = PullRecord(hub=hub_id, endpoint=hub.endpoint, revision=revision, files=files, is_whole=is_whole)
+        _write_record(note, folder, spec)
+    if note is not None and not note.is_whole:
+        _write_record(note.model_copy(update={"is_whole": True}), folder, spec)
+    return fetched
 
 
-def _copy(url: str, declared: DeclaredFile, write: Callable[[bytes], int], *, progress: Progress | None) -> str:
-    """Copy a download and return its sha256; stops early when it is longer than declared."""
-    digest, done_bytes = hashlib.sha256(), 0
+def _write_record(record: PullRecord, folder: Path, spec: WeightSpec) -> None:
+    write_atomic(record_path(folder, spec.entry_name), record.model_dump_json(indent=2).encode())
+
+
+def _stated(hub: Hub, hub_id: str, declared: DeclaredFile, revision: str) -> HubFile | None:
     try:
-        with _opener().open(Request(url, headers={"User-Agent": "automask"}), timeout=_TIMEOUT_S) as answer:
-            while chunk := answer.read(_CHUNK_BYTES):
-                done_bytes += len(chunk)
-                if done_bytes > declared.size_bytes:
-                    break
-                digest.update(chunk)
-                try:
-                    write(chunk)
-                except OSError as error:
-                    raise _unwritable(Path(declared.file), error) from error
-                if progress is not None:
-                    progress(done_bytes, declared.size_bytes)
-    except HTTPError as error:
+        return hub.file(hub_id, declared.remote_name, revision=revision)
+    except WeightsError as error:
+        if declared.optional and " answers 404 " in error.message:
+            return None
+        raise
+
+
+def _refuse_change(declared: DeclaredFile, known: PulledFile | None, there: HubFile) -> None:
+    if known is not None and known.stated != there.expected.stated:
         raise WeightsError(
-            f"{url} answers {error.code} {error.reason}.", advice="Try again later, or fetch the file by other means."
-        ) from error
-    except (URLError, HTTPException, OSError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise WeightsError(
-            f"Cannot fetch {url}: {reason}.",
-            advice="Check the network; or put the file into the folder that AUTOMASK_WEIGHTS names.",
-            code="weights-offline",
-        ) from error
-    if done_bytes != declared.size_bytes:
-        broke_off = f"broke off after {done_bytes} of {declared.size_bytes} bytes"
-        too_long = f"is longer than the declared {declared.size_bytes} bytes"
-        raise WeightsError(
-            f"{url} {broke_off if done_bytes < declared.size_bytes else too_long}.",
-            advice="Nothing was kept. Try again.",
+            f"{there.url} is not what it was when {declared.file} was pulled: {there.expected.stated} instead of "
+            f"{known.stated}.",
+            advice="Nothing was changed. To take what is there now, delete the files and the .pulled.json beside them.",
             code="weights-mismatch",
         )
-    return digest.hexdigest()
 
 
-def _opener() -> OpenerDirector:
-    return build_opener(_HttpsOnly)
-
-
-def _unwritable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"Cannot write the weights to {folder}: {error.strerror or error}.",
-        advice="Free some space, or name another folder with AUTOMASK_WEIGHTS.",
-    )
+def _refuse_other(declared: DeclaredFile, pulled: PulledFile) -> None:
+    if declared.sha256 is not None and declared.sha256 != pulled.sha256:
+        raise WeightsError(
+            f"The hub has other bytes of {declared.file} than the catalogue declares.",
+            advice="Upgrade automask, or report it if that does not help.",
+            code="weights-mismatch",
+        )

@@ -80,9 +80,9 @@ class WeightedStage(Generic[WeightOptionsT]):
             WeightsError: This machine does not have the weights, and they are not the optional ones.
         """
         checked = cast("WeightOptionsT", cls.Options.model_validate(options.model_dump()))
-        found = weights.find(checked.weights)
+        found = weights.find(checked.weights, stage=cls.name)
         if found is None and checked.weights != cls.optional_weights:
-            raise cls._missing(checked.weights)
+            raise cls._missing(checked.weights, advice=weights.how_to_get(checked.weights, stage=cls.name))
         return cls(checked, weights=found, runtime=runtime)
 
     @property
@@ -108,8 +108,8 @@ class WeightedStage(Generic[WeightOptionsT]):
         return self._weights
 
     @classmethod
-    def _missing(cls, name_or_path: str) -> WeightsError:
-        return missing_weights(name_or_path, stage=f"The {cls.name} {cls.role}", advice=cls.weights_advice)
+    def _missing(cls, reference: str, *, advice: str = "") -> WeightsError:
+        return missing_weights(reference, stage=f"The {cls.name} {cls.role}", advice=advice or cls.weights_advice)
 
     def _notice_without_weights(
         self, network: str, consequence: str, *, code: str = "weights-missing", otherwise: str = ""
@@ -132,3 +132,23 @@ class WeightedStage(Generic[WeightOptionsT]):
     def notices(self) -> Sequence[Issue]:
         """Nothing to tell."""
         return ()
+
+
+def allows_unsafe_pickle(weights: WeightFile, *, asked: bool, stage: str) -> bool:
+    """Whether weights may be loaded by a loader that runs code.
+
+    Args:
+        weights: The weights.
+        asked: The option `allow_unsafe_pickle`.
+        stage: Whose option that is.
+
+    Raises:
+        WeightsError: It was asked for weights of a hub, which are read by the safe loader only.
+    """
+    if asked and weights.is_from_hub:
+        raise WeightsError(
+            f"{weights.name} comes from a hub: options.{stage}.allow_unsafe_pickle is refused.",
+            advice="Leave the option out. If you trust its author, copy the file and name it by its path.",
+            code="weights-unsafe",
+        )
+    return asked

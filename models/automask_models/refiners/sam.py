@@ -24,7 +24,7 @@ from automask_models.refiners.cluster import find_ink
 from automask_models.refiners.polygon import filled_region, polygon_patch
 from automask_models.refiners.prompts import SamPromptSession
 from automask_models.refiners.views import plan_views
-from automask_models.stages import WeightedStage, WeightOptions
+from automask_models.stages import WeightedStage, WeightOptions, allows_unsafe_pickle
 
 DEFAULT_WEIGHTS = "automask-sam-tiny"
 
@@ -44,7 +44,7 @@ class SamOptions(WeightOptions):
     weights: str = Field(
         DEFAULT_WEIGHTS,
         min_length=1,
-        description="Name, hub id in the local cache, NAME.encoder.onnx, Hugging Face folder, or Meta's .pth file.",
+        description="Name, ORG/NAME of a hub, NAME.encoder.onnx, Hugging Face folder, or Meta's .pth file.",
     )
     kinds: tuple[Kind, ...] = Field(
         (Kind.TEXT, Kind.WATERMARK, Kind.OVERLAY, Kind.CUSTOM), description="Kinds to outline; others stay as detected."
@@ -211,7 +211,11 @@ class SamRefiner(WeightedStage[SamOptions]):
     def _loaded(self) -> SamBackend:
         if self._backend is None:
             self._backend = open_backend(
-                self.weight_file.path, runtime=self._runtime, allow_unsafe_pickle=self._options.allow_unsafe_pickle
+                self.weight_file.path,
+                runtime=self._runtime,
+                allow_unsafe_pickle=allows_unsafe_pickle(
+                    self.weight_file, asked=self._options.allow_unsafe_pickle, stage=self.name
+                ),
             )
         return self._backend
 

@@ -83,7 +83,7 @@ class RapidOcrDetector:
         checked = RapidOcrOptions.model_validate(options.model_dump())
         ink = weights.find(checked.ink) if checked.ink else None
         if checked.ink not in ("", DEFAULT_WEIGHTS) and ink is None:
-            raise missing_weights(checked.ink, stage="The rapidocr detector")
+            raise missing_weights(checked.ink, stage="The rapidocr detector", advice=weights.how_to_get(checked.ink))
         return cls(
             checked,
             ink=ink,

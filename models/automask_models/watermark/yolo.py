@@ -15,7 +15,7 @@ from automask.errors import WeightsError
 from automask.protocols import WeightFile
 from automask.values.geometry import Box
 from automask.values.types import Image, Kind, Region
-from automask_models.stages import WeightedStage, WeightOptions
+from automask_models.stages import WeightedStage, WeightOptions, allows_unsafe_pickle
 from automask_models.watermark.heads import Detections, joined, read_head, suppressed
 from automask_models.watermark.letterbox import Letterbox, letterbox, tiles, touches_cut
 from automask_models.watermark.network import OnnxYolo, YoloNetwork
@@ -30,7 +30,9 @@ class YoloOptions(WeightOptions):
     """Options of the `yolo` detector."""
 
     weights: str = Field(
-        DEFAULT_WEIGHTS, min_length=1, description="Name, .onnx file, or with the yolo extra a .pt file of ultralytics."
+        DEFAULT_WEIGHTS,
+        min_length=1,
+        description="Name, ORG/NAME of a hub, .onnx file, or with the yolo extra a .pt file of ultralytics.",
     )
     confidence: Share = Field(0.35, description="Boxes below this score are not reported.")
     iou: Share = Field(0.6, description="Of two boxes that overlap more than this, the lower one goes.")
@@ -61,8 +63,8 @@ class YoloDetector(WeightedStage[YoloOptions]):
     algorithm_version: ClassVar[int] = 2
     role: ClassVar[str] = "detector"
     weights_advice: ClassVar[str | None] = (
-        "None are shipped: give an .onnx or .pt file with `--option yolo.weights=FILE` (`automask train watermark` "
-        "makes one), or leave the detector out."
+        "None are shipped: name some, as in `--detectors rapidocr,edges,yolo:FILE.onnx` (`automask train watermark` "
+        "makes them, `automask models list` has public ones), or leave the detector out."
     )
 
     def __init__(self, options: YoloOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
@@ -80,16 +82,18 @@ class YoloDetector(WeightedStage[YoloOptions]):
 
     def _ready(self) -> YoloNetwork:
         if self._network is None:
-            self._network = self._open(self.weight_file.path)
+            self._network = self._open(self.weight_file)
         return self._network
 
-    def _open(self, path: Path) -> YoloNetwork:
+    def _open(self, weights: WeightFile) -> YoloNetwork:
+        unsafe = allows_unsafe_pickle(weights, asked=self._options.allow_unsafe_pickle, stage=self.name)
+        path = _network_file(weights.path) if weights.path.is_dir() else weights.path
         if path.suffix == ".onnx":
             return OnnxYolo.open(path, runtime=self._runtime)
         if path.suffix == ".pt":
             from automask_models.watermark.ultralytics_boundary import open_checkpoint
 
-            return open_checkpoint(path, runtime=self._runtime, allow_unsafe_pickle=self._options.allow_unsafe_pickle)
+            return open_checkpoint(path, runtime=self._runtime, allow_unsafe_pickle=unsafe)
         raise WeightsError(
             f"{path} is no kind of weights that the yolo detector knows.",
             advice="Give an .onnx or .pt file.",
@@ -148,6 +152,27 @@ class YoloDetector(WeightedStage[YoloOptions]):
             boxes = fitted.to_image(found.boxes)
             entire = ~touches_cut(boxes, window, image=image.box, margin_px=2 * scale)
             yield Detections(boxes=boxes, scores=found.scores, classes=found.classes).picked(entire)
+
+
+def _network_file(folder: Path) -> Path:
+    """The one network of a folder; ONNX goes before ultralytics' own format, which needs an extra.
+
+    Raises:
+        WeightsError: It has none, or several.
+    """
+    for suffix in (".onnx", ".pt"):
+        files = sorted(folder.glob(f"*{suffix}"))
+        if len(files) == 1:
+            return files[0]
+        if files:
+            raise WeightsError(
+                f"{folder} has several networks: {', '.join(file.name for file in files)}.",
+                advice="Name one of these files by its path.",
+                code="weights-layout",
+            )
+    raise WeightsError(
+        f"{folder} has neither an .onnx nor a .pt file.", advice="Give an .onnx or .pt file.", code="weights-layout"
+    )
 
 
 def _pixel_box(box: NDArray[np.float32], image: Box) -> Box | None:

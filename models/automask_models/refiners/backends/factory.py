@@ -26,6 +26,8 @@ def open_backend(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: boo
         from automask_models.refiners.backends.onnx import open_onnx_pair
 
         return open_onnx_pair(path, runtime=runtime)
+    if path.is_dir() and not (path / "config.json").is_file():
+        path = _only_checkpoint(path)
     if path.is_dir():
         from automask_models.refiners.backends.transformers import open_transformers
 
@@ -39,3 +41,9 @@ def open_backend(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: boo
         advice="Give NAME.encoder.onnx, a Hugging Face folder, or Meta's .pth file.",
         code="weights-layout",
     )
+
+
+def _only_checkpoint(folder: Path) -> Path:
+    """The one checkpoint in Meta's format of a folder that is not in the Hugging Face layout; else the folder."""
+    files = sorted(file for file in folder.iterdir() if file.suffix in {".pth", ".pt"})
+    return files[0] if len(files) == 1 else folder

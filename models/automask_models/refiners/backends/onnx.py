@@ -1,9 +1,10 @@
-"""Encoder and decoder as two ONNX graphs: our own export, and the one of segment-anything's export script."""
+"""Encoder and decoder as two ONNX graphs: our own export, that of segment-anything's script, and one of SAM 2."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
 from automask_models.onnx_session import OnnxSession
-from automask_models.refiners.backends.frame import SquareFrame, normalised_square
+from automask_models.refiners.backends.frame import Fit, SquareFrame, normalised_square
 from automask_models.refiners.backends.protocol import (
     NO_POINT,
     Embedding,
@@ -23,6 +24,14 @@ from automask_models.refiners.backends.protocol import (
 
 _OURS = {"image_embeddings", "high_res_s1", "high_res_s0", "points", "labels", "boxes", "masks", "has_mask"}
 _SEGMENT_ANYTHING = {"image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input", "orig_im_size"}
+_SAM2 = _SEGMENT_ANYTHING | {"high_res_features1", "high_res_features2"}
+_SAMEXPORTER_SAM2 = {"image_embed", "high_res_feats_0", "high_res_feats_1"} | (
+    _SEGMENT_ANYTHING - {"image_embeddings", "orig_im_size"}
+)
+_UNDERSTOOD = (
+    "Understood are automask's own export, that of segment-anything's export_onnx_model.py, and the pairs of SAM 2 of "
+    "osam and samexporter."
+)
 _BOX_CORNERS = (2, 3)
 _NOT_A_POINT = -1
 
@@ -45,9 +54,13 @@ def open_onnx_pair(path: Path, *, runtime: RuntimeConfig) -> SamBackend:
         return AutomaskOnnxBackend(encoder, decoder, side_px=side_px)
     if set(decoder.inputs) == _SEGMENT_ANYTHING:
         return SegmentAnythingOnnxBackend(encoder, decoder, side_px=side_px)
+    if set(decoder.inputs) == _SAM2 and len(encoder.outputs) == 3:
+        return Sam2OnnxBackend(encoder, decoder, side_px=side_px)
+    if set(decoder.inputs) == _SAMEXPORTER_SAM2 and len(encoder.outputs) == 3:
+        return SamexporterSam2Backend(encoder, decoder, side_px=side_px)
     raise WeightsError(
         f"{decoder_path.name} is of no known layout: its inputs are {', '.join(sorted(decoder.inputs))}.",
-        advice="Understood are automask's own export and that of segment-anything's export_onnx_model.py.",
+        advice=_UNDERSTOOD,
         code="weights-layout",
     )
 
@@ -123,18 +136,33 @@ class AutomaskOnnxBackend(SamBackend):
 class SegmentAnythingOnnxBackend(SamBackend):
     """The layout of segment-anything's `export_onnx_model.py`: one prompt per call, boxes as corner points."""
 
+    fit: ClassVar[Fit] = "pad"
+    embeddings: ClassVar[tuple[str, ...]] = ("image_embeddings",)
+    """The decoder's names of what the encoder gives, in its order."""
+    needs_padding: ClassVar[bool] = True
+    """Whether points without a box are followed by one that is none, as in training."""
+    masks: ClassVar[str] = "low_res_masks"
+    """The output at the side of the mask prompt."""
+
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
         traits = FrameTraits.segment_anything(side_px, batch=1)
-        super().__init__(traits, mask_side_px=cast("int", decoder.inputs["mask_input"][-1]))
+        stated = decoder.inputs["mask_input"][-1]
+        super().__init__(traits, mask_side_px=stated if isinstance(stated, int) else side_px // 4)
         self._encoder = encoder
         self._decoder = decoder
+        self._size: dict[str, NDArray[np.generic]] = {}
+        if "orig_im_size" in decoder.inputs:
+            whole = "int64" in decoder.input_types["orig_im_size"]
+            # Only the low-resolution masks are used; this keeps the graph from enlarging them for nothing.
+            size = np.array([self.mask_side_px] * 2, dtype=np.int64 if whole else np.float32)
+            self._size = {"orig_im_size": size}
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
-        frame = SquareFrame(self.traits.side_px, pixels.shape[1], pixels.shape[0], fit="pad")
+        frame = SquareFrame(self.traits.side_px, pixels.shape[1], pixels.shape[0], fit=self.fit)
         name = next(iter(self._encoder.inputs))
-        (value,) = self._encoder.run({name: normalised_square(frame, pixels)}).values()
-        return Embedding(frame=frame, tensors=(value,))
+        values = self._encoder.run({name: normalised_square(frame, pixels)}).values()
+        return Embedding(frame=frame, tensors=tuple(values))
 
     def _decode_batch(self, embedding: Embedding, prompts: Prompts) -> Proposals:
         coordinates, labels = [], []
@@ -144,26 +172,64 @@ class SegmentAnythingOnnxBackend(SamBackend):
         if prompts.boxes is not None:
             coordinates.append(embedding.frame.points(prompts.boxes[0]).reshape(2, 2))
             labels.append(np.array(_BOX_CORNERS))
-        else:
+        elif self.needs_padding:
             coordinates.append(np.zeros((1, 2), dtype=np.float32))
             labels.append(np.array([_NOT_A_POINT]))
         side = self.mask_side_px
         masks = prompts.masks if prompts.masks is not None else np.zeros((1, side, side), dtype=np.float32)
+        tensors = cast("tuple[NDArray[np.float32], ...]", embedding.tensors)
         outputs = self._decoder.run(
             {
-                "image_embeddings": cast("NDArray[np.float32]", embedding.tensors[0]),
+                **dict(zip(self.embeddings, tensors, strict=True)),
                 "point_coords": np.concatenate(coordinates)[None].astype(np.float32),
                 "point_labels": np.concatenate(labels)[None].astype(np.float32),
                 "mask_input": masks[None],
                 "has_mask_input": np.array([float(prompts.masks is not None)], dtype=np.float32),
-                # Only the low-resolution masks are used; this keeps the graph from enlarging them for nothing.
-                "orig_im_size": np.array([side, side], dtype=np.float32),
+                **self._size,
             }
         )
         return Proposals(
-            logits=np.asarray(outputs["low_res_masks"], dtype=np.float32),
-            ious=np.asarray(outputs["iou_predictions"], dtype=np.float32),
+            logits=np.asarray(_low_resolution(outputs, self.masks, side), dtype=np.float32),
+            ious=np.asarray(_scores(outputs), dtype=np.float32),
         )
+
+
+class Sam2OnnxBackend(SegmentAnythingOnnxBackend):
+    """The layout of the SAM 2.1 pairs that osam and labelme use: the same with two maps of finer features."""
+
+    fit: ClassVar[Fit] = "stretch"
+    embeddings: ClassVar[tuple[str, ...]] = ("image_embeddings", "high_res_features1", "high_res_features2")
+    needs_padding: ClassVar[bool] = False
+
+
+class SamexporterSam2Backend(Sam2OnnxBackend):
+    """The layout of samexporter's pairs of SAM 2, which AnyLabeling uses; its only masks are the small ones."""
+
+    embeddings: ClassVar[tuple[str, ...]] = ("high_res_feats_0", "high_res_feats_1", "image_embed")
+    masks: ClassVar[str] = "masks"
+
+
+def _low_resolution(outputs: Mapping[str, NDArray[np.generic]], name: str, side: int) -> NDArray[np.generic]:
+    """The logits at the side of the mask prompt: by their name, else by their place after masks and scores.
+
+    Raises:
+        WeightsError: They are not there.
+    """
+    found = outputs.get(name)
+    if found is None and len(outputs) == 3:
+        found = list(outputs.values())[2]
+    if found is None or found.ndim != 4 or found.shape[2:] != (side, side):
+        raise WeightsError(
+            f"The decoder gives no masks of {side} x {side}: its outputs are {', '.join(outputs)}.",
+            advice=_UNDERSTOOD,
+            code="weights-layout",
+        )
+    return found
+
+
+def _scores(outputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.generic]:
+    found = outputs.get("iou_predictions")
+    return found if found is not None else list(outputs.values())[1]
 
 
 def _frame_side(encoder: OnnxSession, path: Path) -> int:
@@ -174,6 +240,6 @@ def _frame_side(encoder: OnnxSession, path: Path) -> int:
             return side_px
     raise WeightsError(
         f"{path.name} does not take one picture of shape (1, 3, side, side): {encoder.inputs}.",
-        advice="Understood are automask's own export and that of segment-anything's export_onnx_model.py.",
+        advice=_UNDERSTOOD,
         code="weights-layout",
     )

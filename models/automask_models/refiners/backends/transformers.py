@@ -1,9 +1,10 @@
-"""Checkpoints in the Hugging Face layout: Sam, Sam2, SamHQ, EdgeTam. The one place that imports transformers."""
+"""Checkpoints in the Hugging Face layout: Sam, Sam2, SamHQ, EdgeTam, Sam3. The one place that imports transformers."""
 
 from __future__ import annotations
 
 import json
 import logging
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,9 @@ _CLASSES = {
     "sam2_video": "Sam2Model",  # Meta publishes its SAM 2 checkpoints as video models; the image part is the same
     "edgetam": "EdgeTamModel",
     "edgetam_video": "EdgeTamModel",
+    "sam3_tracker": "Sam3TrackerModel",
+    "sam3_tracker_video": "Sam3TrackerModel",
+    "sam3_video": "Sam3TrackerModel",  # what Meta publishes: detector and tracker, of which this is the image part
 }
 _PADDED = {"sam", "sam_hq"}
 
@@ -53,7 +57,7 @@ class TransformersBackend(TorchBackend):
             model.mask_decoder.dynamic_multimask_via_stability = False
         super().__init__(model, traits, mask_side_px=4 * (side_px // patch_px), device=device, threads=threads)
         self._family = family
-        self._mean, self._std = _normalisation(folder)
+        self._mean, self._std = _normalisation(folder, family)
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
@@ -94,15 +98,9 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
 
     Raises:
         PluginError: transformers (or timm, for EdgeTam) is not installed.
-        WeightsError: The folder is of another family, is damaged, or holds only pickled weights.
+        WeightsError: The folder is of another family, is damaged, or would run code when loaded.
     """
     family = read_family(folder)
-    if not list(folder.glob("*.safetensors")) and not allow_unsafe_pickle:
-        raise WeightsError(
-            f"{folder} holds no .safetensors file; its weights are a pickle, which can run code when it is loaded.",
-            advice="Use a safetensors copy, or set the option allow_unsafe_pickle = true if you trust its author.",
-            code="weights-unsafe",
-        )
     import_torch("The sam refiner")
     device = select_device(runtime.device)
     try:
@@ -121,12 +119,22 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
     with _quiet(transformers):
         try:
             model, report = model_class.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, output_loading_info=True
+                str(folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                weights_only=not allow_unsafe_pickle,
+                output_loading_info=True,
             )
         except ImportError as error:
             raise PluginError(
                 f"{folder} needs another package: {str(error).strip().splitlines()[0]}",
                 advice="Install the extra `sam`.",
+            ) from error
+        except pickle.UnpicklingError as error:
+            raise WeightsError(
+                f"The weights in {folder} hold more than tensors: loading them could run code.",
+                advice="Use a safetensors copy, or set the option allow_unsafe_pickle = true if you trust its author.",
+                code="weights-unsafe",
             ) from error
         except Exception as error:  # transformers, safetensors and torch each raise their own
             raise WeightsError(
@@ -200,7 +208,7 @@ def _side(value: Any) -> int:  # noqa: ANN401 - an int, or a pair in some config
     return int(value[0] if isinstance(value, (list, tuple)) else value)
 
 
-def _normalisation(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _normalisation(folder: Path, family: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     for name in ("preprocessor_config.json", "processor_config.json"):
         try:
             found = json.loads((folder / name).read_text(encoding="utf-8"))
@@ -209,6 +217,9 @@ def _normalisation(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float3
         found = found.get("image_processor", found)
         if "image_mean" in found and "image_std" in found:
             return np.array(found["image_mean"], dtype=np.float32), np.array(found["image_std"], dtype=np.float32)
+    if family.startswith("sam3"):  # as Sam3ImageProcessor has it
+        half = np.full(3, 0.5, dtype=np.float32)
+        return half, half
     return IMAGENET_MEAN, IMAGENET_STD
 
 
