@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -34,6 +34,9 @@ class FrozenModel(BaseModel):
     """Base of all configuration: immutable, and a misspelt key is an error instead of a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+ModelT = TypeVar("ModelT", bound=FrozenModel)
 
 
 class DecodeConfig(FrozenModel):
@@ -109,6 +112,12 @@ class ReviewConfig(FrozenModel):
     )
     audit: Share = Field(0.02, description="Share of images, picked at random, that always get verdict review.")
     masked_share: Share = Field(0.5, description="Images masked over more than this share get verdict review.")
+    model: str = Field("", description="JSON file of another model of the probability of a fine mask; empty = ours.")
+
+    @property
+    def hashed(self) -> dict[str, Any]:
+        """What verdicts depend on, for fingerprints: of the model its numbers count, not where it lies."""
+        return self.model_dump(mode="json", exclude={"model"})
 
 
 class RuntimeConfig(FrozenModel):
@@ -243,6 +252,32 @@ def layered_config(path: Path | None = None, *, flags: Mapping[str, Any] | None 
     except ValidationError as error:
         raise config_error(error) from error
     return PipelineConfig.model_validate(merged.model_dump())
+
+
+def read_option_file(model: type[ModelT], path: str, *, option: str) -> ModelT:
+    """What an option names by its file: a model in JSON.
+
+    Args:
+        model: What it should hold.
+        path: The file.
+        option: Full name of the option, for the error.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds something else.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text"
+        raise ConfigError(f"{option}: cannot read {path}: {reason}.", advice="Check the path.") from error
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        found = [": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in error.errors()]
+        raise ConfigError(
+            f"{option}: {path} holds no such model: {'; '.join(found)}.",
+            advice="Give a file that the command for this fit wrote, or leave the option empty for the one that ships.",
+        ) from error
 
 
 def close_name(name: str, known: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ survive pickling by configuration: a worker process builds its own from the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, Self, runtime_checkable
@@ -290,16 +290,22 @@ class PromptableRefiner(Refiner, Protocol):
 
 
 def stage_fingerprint(
-    name: str, *, algorithm_version: int, options: FrozenModel | None = None, weights_sha256: Sequence[str] = ()
+    name: str,
+    *,
+    algorithm_version: int,
+    options: FrozenModel | None = None,
+    weights_sha256: Sequence[str] = (),
+    without: Collection[str] = (),
 ) -> str:
     """Hash of what a stage's results depend on, 16 hex digits.
 
-    Raise `algorithm_version` with every change that can alter results.
+    Raise `algorithm_version` with every change that can alter results. Options that name files are left out by
+    `without`, and the hash of what is in them is given with `weights_sha256`: where they lie changes nothing.
     """
     content = {
         "name": name,
         "version": algorithm_version,
-        "options": options.model_dump(mode="json") if options is not None else {},
+        "options": options.model_dump(mode="json", exclude=set(without)) if options is not None else {},
         "weights": sorted(weights_sha256),
     }
     return digest(content)

@@ -6,32 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from frame_cases import bordered, layout_of, region_of, scene
+from fit_cases import framed_picture, pictures_of
 
 from automask_models.frames.judging import FrameJudge
 from automask_training import frame_proposals
-from automask_training.frame_judge import JudgedPicture, fitted_judge, is_right, judged_picture, report
-from automask_training.frame_proposals import KnownPicture, ProposalStore
-
-
-def framed_picture(source: str = "a") -> KnownPicture:
-    pixels, truth = bordered(scene(), (60, 60, 60, 60), (250, 250, 246))
-    return KnownPicture(pixels, truth, source)
-
-
-def pictures_of(source: str, *, count: int = 6) -> list[JudgedPicture]:
-    """Half with a frame that geometry proposes and the map shows, half with ground that only geometry proposes."""
-    known = framed_picture(source)
-    assert known.truth is not None
-    outside = known.truth > 0
-    found = []
-    for index in range(count):
-        is_frame = index % 2 == 0
-        truth = known.truth if is_frame else None
-        layout = layout_of(outside * (0.9 if is_frame else 0.2 + 0.1 * index), known.pixels)
-        region = region_of(outside, 0.7 + 0.04 * index)
-        found.append(judged_picture(KnownPicture(known.pixels, truth, source), [region], layout))
-    return found
+from automask_training.frame_judge import fitted_judge, is_right, report
+from automask_training.frame_proposals import ProposalStore
 
 
 class TestProposals:

@@ -135,7 +135,7 @@ def run_folders(
                 summary = run_dataset(images, output, pipeline.config, pipeline=pipeline, events=count)
                 with Store.open(output, read_only=True) as store:
                     for position, entry, image_id in zip(folder.positions, entries, ids, strict=True):
-                        judged = _judged(shown, store, manifest, entry, image_id, pipeline.config)
+                        judged = judged_image(shown, store, manifest, entry, image_id, pipeline.config)
                         figures[shown, position] = judged.figures
                         if shown == next(iter(pipelines)):
                             seen(judged)
@@ -202,9 +202,19 @@ def _put_images(manifest: Manifest, entries: Sequence[ManifestEntry], folder: Pa
     return names
 
 
-def _judged(
+def judged_image(
     name: str, store: Store, manifest: Manifest, entry: ManifestEntry, image_id: str, config: PipelineConfig
 ) -> JudgedImage:
+    """What a run over a folder did on one image of a manifest.
+
+    Args:
+        name: Of the pipeline, for the tables.
+        store: Of the run.
+        manifest: Images with truth.
+        entry: The image.
+        image_id: Its name in the store.
+        config: Of the run.
+    """
     row = store.lookup(image_id)
     result = store.result(image_id)
     leak = waste = None

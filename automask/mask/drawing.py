@@ -10,7 +10,7 @@ import dataclasses
 import functools
 
 from automask.config import PipelineConfig, RenderConfig
-from automask.mask.confidence.model import bundled_model
+from automask.mask.confidence.chosen import chosen_model
 from automask.mask.judging import SCORING_VERSION, image_confidence, verdict_of
 from automask.mask.merging import Merged, merged_regions, with_merged
 from automask.mask.rendering import FUSE_VERSION, CorrectionLayers, Mask, confirmed_mask, is_drawn
@@ -140,7 +140,7 @@ def judge(
     """
     failed = any(issue.severity == "error" for issue in found.issues)
     confirmed = confirmed_mask(shown, render=config.render, policy=config.policy)
-    confidence = 0.0 if failed else image_confidence(shown, mask, config.policy, confirmed=confirmed)
+    confidence = 0.0 if failed else image_confidence(shown, mask, config, confirmed=confirmed)
     verdict = verdict_of(shown, mask, config, confidence=confidence, confirmed=confirmed, content_sha256=content_sha256)
     fingerprints = drawn_fingerprints(found.fingerprints, config, template_set=found.template_set)
     return found.judged(confidence=confidence, verdict=verdict, fingerprints=fingerprints)
@@ -163,9 +163,9 @@ def fuse_fingerprint(config: PipelineConfig, refine_fingerprint: str) -> str:
         {
             "refine": refine_fingerprint,
             "fuse": FUSE_VERSION,
-            "scoring": [SCORING_VERSION, bundled_model().sha256],
+            "scoring": [SCORING_VERSION, chosen_model(config.review).sha256],
             "render": config.render.model_dump(mode="json"),
             "policy": config.policy.hashed,
-            "review": config.review.model_dump(mode="json"),
+            "review": config.review.hashed,
         }
     )

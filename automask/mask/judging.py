@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from automask.config import PipelineConfig, PolicyConfig
+from automask.mask.confidence.chosen import chosen_model
 from automask.mask.confidence.features import LEAST_ROOM, image_features
-from automask.mask.confidence.model import FINE_WASTE, bundled_model
+from automask.mask.confidence.model import FINE_WASTE
 from automask.mask.rendering import Mask, is_denied_frame, is_drawn
 from automask.values.types import Found, Patch, Region, Verdict
 
@@ -31,9 +32,9 @@ def certainty_of(region: Region, policy: PolicyConfig) -> float:
     return region.confidence if is_drawn(region, policy) else 1.0 - region.confidence
 
 
-def image_confidence(result: Found, mask: Mask, policy: PolicyConfig, *, confirmed: Mask | None = None) -> float:
+def image_confidence(result: Found, mask: Mask, config: PipelineConfig, *, confirmed: Mask | None = None) -> float:
     """Probability, 0..1, that the mask is fine (leak <= .1, waste <= .05); models/cards/confidence.md says how good."""
-    return bundled_model().probability(image_features(result, mask, policy, confirmed=confirmed))
+    return chosen_model(config.review).probability(image_features(result, mask, config.policy, confirmed=confirmed))
 
 
 def is_for_a_person(region: Region, policy: PolicyConfig) -> bool:

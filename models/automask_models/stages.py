@@ -66,6 +66,8 @@ class WeightedStage(Generic[WeightOptionsT]):
     role: ClassVar[str]
     optional_weights: ClassVar[str | None] = None
     weights_advice: ClassVar[str | None] = None
+    model_options: ClassVar[tuple[str, ...]] = ()
+    """Options that name files of models; what is in them is told by `model_sha256s`."""
 
     def __init__(self, options: WeightOptionsT, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         self._options = options
@@ -94,6 +96,7 @@ class WeightedStage(Generic[WeightOptionsT]):
             algorithm_version=self.algorithm_version,
             options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
             weights_sha256=(*own, *self.model_sha256s),
+            without=self.model_options,
         )
 
     @property
@@ -125,7 +128,7 @@ class WeightedStage(Generic[WeightOptionsT]):
 
     @property
     def model_sha256s(self) -> tuple[str, ...]:
-        """Hashes of models that come with the code and that results depend on."""
+        """Hashes of fitted models that results depend on: those that come with the code, or those of options."""
         return ()
 
     @property

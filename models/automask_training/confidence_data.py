@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 
 from automask.bench.manifest import Manifest, ManifestEntry
 from automask.config import PipelineConfig
+from automask.errors import InputError
 from automask.mask.confidence.features import image_features
 from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
@@ -71,9 +72,15 @@ def entries_by_source(manifest: Manifest, *, most: int) -> dict[str, list[tuple[
 
 
 def fill_stores(sources: Mapping[str, Sequence[tuple[Path, Path | None]]], work: Path, config: PipelineConfig) -> None:
-    """Run the pipeline on every source as a dataset of its own; what is up to date is not run again."""
+    """Run the pipeline on every source as a dataset of its own; what is up to date is not run again.
+
+    Raises:
+        InputError: Two images of a source have one name: they lie in one folder.
+    """
     pipeline = MaskPipeline.from_config(config)
     for source, pairs in sources.items():
+        if len({image.name for image, _ in pairs}) < len(pairs):
+            raise InputError(f"Two images of {source} have one name.", advice="Rename one of them.")
         folder = work / "images" / source
         folder.mkdir(parents=True, exist_ok=True)
         for image, _ in pairs:

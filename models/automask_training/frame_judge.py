@@ -124,6 +124,32 @@ def judged_picture(picture: KnownPicture, regions: Sequence[Region], layout: Lay
     return JudgedPicture(picture.source, _shrunk(truth), tuple(proposed), traced)
 
 
+def collect(
+    found: Iterable[KnownPicture], *, weights: str = DEFAULT_WEIGHTS, cache: Path | None, longest_px: int | None = None
+) -> list[JudgedPicture]:
+    """All candidates of pictures.
+
+    Args:
+        found: The pictures.
+        weights: Name or file of the layout network.
+        cache: Folder that keeps what geometry proposes, or None.
+        longest_px: Larger ones are shrunk first; None = full size.
+
+    Raises:
+        InputError: There are no such weights.
+    """
+    file = WeightLibrary.discover().find(weights)
+    if file is None:
+        raise InputError(f"There are no weights {weights}.", advice="Give the .onnx file with --weights.")
+    network = LayoutNetwork.open(file, runtime=RuntimeConfig())
+    store = ProposalStore(cache)
+    pictures = []
+    for each in found:
+        picture = each.at_most(longest_px)
+        pictures.append(judged_picture(picture, store.regions_of(picture), network.look(picture.pixels)))
+    return pictures
+
+
 def whole_mask(region: Region, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """The (H, W) mask of a region."""
     mask = np.zeros(shape, dtype=np.bool_)
@@ -256,18 +282,11 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     started_s = time.monotonic()
     try:
-        weights = WeightLibrary.discover().find(given.weights)
-        if weights is None:
-            raise InputError(f"There are no weights {given.weights}.", advice="Give the .onnx file with --weights.")
-        network = LayoutNetwork.open(weights, runtime=RuntimeConfig())
-        store = ProposalStore(given.cache)
-        pictures: list[JudgedPicture] = []
-        for each in itertools.chain(
+        shown = itertools.chain(
             synthesized_pictures(given.recipe, given.materials, count=given.synthesized),
             real_pictures(given.manifest, per_source=given.per_source),
-        ):
-            picture = each.at_most(given.longest_px)
-            pictures.append(judged_picture(picture, store.regions_of(picture), network.look(picture.pixels)))
+        )
+        pictures = collect(shown, weights=given.weights, cache=given.cache, longest_px=given.longest_px)
         LOGGER.info("%d pictures, %.0f s", len(pictures), time.monotonic() - started_s)
         used = [picture for picture in pictures if picture.source not in given.report_only]
         judge = fitted_judge(used)

@@ -7,7 +7,7 @@ import json
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,14 +53,18 @@ class KnownPicture:
         return KnownPicture(pixels, truth, self.source)
 
 
-def real_pictures(manifests: Sequence[Path], *, per_source: int | None = None) -> Iterator[KnownPicture]:
-    """The first images of each source of manifests whose truth is known, None = all."""
+def real_pictures(
+    manifests: Sequence[Path], *, per_source: int | None = None, without: Collection[str] = ()
+) -> Iterator[KnownPicture]:
+    """The first images of each source of manifests whose truth is known, None = all; none of some sources."""
     config = PipelineConfig()
     taken: Counter[str] = Counter()
     for path in manifests:
         manifest = read_manifest(path)
         for entry in manifest.entries:
-            if entry.truth == "unknown" or (per_source is not None and taken[entry.source] >= per_source):
+            if entry.truth == "unknown" or entry.source in without:
+                continue
+            if per_source is not None and taken[entry.source] >= per_source:
                 continue
             taken[entry.source] += 1
             image = load_image(manifest.root, entry, config)

@@ -8,21 +8,26 @@ what they keep and draw, each source by a fit without it, and on sources that no
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from pydantic import TypeAdapter
 
 from automask.bench.manifest import read_manifest
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError, InputError
+from automask.files.atomic import write_atomic
+from automask.protocols import WeightFile
 from automask.values.types import Image
 from automask.weights import WeightLibrary
 from automask_models.ink.confidence import DRAWN, LARGE_SHARE, InkModel, large_group_features
+from automask_models.ink.detector import InkDetector
 from automask_models.ink.groups import groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.reading import GroupReader
@@ -32,22 +37,39 @@ from automask_training.confidence_data import entries_by_source, truth_levels
 from automask_training.ink_confidence import Finding, Picture, fit, free_pictures, label_group
 
 LOGGER = logging.getLogger("automask.training")
+_ROWS = TypeAdapter(list[tuple[dict[str, float], bool]])
 
 
-def pictures(manifests: Sequence[Path], materials: Path | None, *, per_source: int, free: int) -> Iterator[Picture]:
-    """Pictures of the manifests with known truth, so many a source, then free ones."""
+def pictures(
+    manifests: Sequence[Path],
+    materials: Path | None,
+    *,
+    per_source: int,
+    free: int,
+    without: Collection[str] = (),
+) -> Iterator[Picture]:
+    """Pictures of the manifests with known truth, so many a source and none of some, then free ones."""
     for path in manifests:
-        for source, pairs in entries_by_source(read_manifest(path), most=per_source).items():
-            for image, truth in pairs:
+        for key, pairs in entries_by_source(read_manifest(path), most=per_source).items():
+            source = key.partition("-")[2]
+            for image, truth in pairs if source not in without else ():
                 with PillowImage.open(image) as opened:
                     pixels = np.asarray(opened.convert("RGB"), dtype=np.uint8)
-                yield Picture(Image(id=image.name, pixels=pixels), truth_levels(truth), source.partition("-")[2])
+                yield Picture(Image(id=image.name, pixels=pixels), truth_levels(truth), source)
     if materials is not None:
         yield from free_pictures(materials, count=free)
 
 
-def collect(found: Iterator[Picture], *, weights: str, threads: int) -> list[Finding]:
+def collect(
+    found: Iterable[Picture], *, weights: str = DEFAULT_WEIGHTS, cache: Path | None = None, threads: int
+) -> list[Finding]:
     """Large groups of known truth.
+
+    Args:
+        found: Where to look for them.
+        weights: Name or file of the ink network.
+        cache: Folder that keeps what was found by the content of pictures, their truth and the networks, or None.
+        threads: Of the networks, 0 for the usable cores.
 
     Raises:
         InputError: There are no such weights.
@@ -56,24 +78,50 @@ def collect(found: Iterator[Picture], *, weights: str, threads: int) -> list[Fin
     file = WeightLibrary.discover().find(weights)
     if file is None:
         raise InputError(f"There are no weights {weights}.", advice="Give the .onnx file with --weights.")
+    recognition = bundled_model(RECOGNITION_FILE)
     network = InkNetwork.open(file, runtime=runtime)
-    reader = GroupReader.open(bundled_model(RECOGNITION_FILE), runtime=runtime)
-    findings = []
+    reader = GroupReader.open(recognition, runtime=runtime)
+    findings: list[Finding] = []
     for number, picture in enumerate(found, start=1):
-        ink = network.look(picture.image.pixels)
-        for group in groups_of(ink):
-            truth = label_group(group, ink, picture.truth)
-            if group.is_ring or truth is None or group.share_in(ink) < LARGE_SHARE:
-                continue
-            readings = (
-                reader.read(picture.image.pixels, ink, group),
-                reader.read_lines(picture.image.pixels, ink, group),
-            )
-            best = max(readings, key=lambda each: each.evidence)
-            findings.append(Finding(large_group_features(group, best), truth, picture.source))
+        path = None if cache is None else cache / f"{_content_of(picture, file, recognition)}.json"
+        if path is not None and path.exists():
+            rows = _ROWS.validate_json(path.read_bytes())
+        else:
+            rows = list(_large_groups(picture, network, reader))
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, _ROWS.dump_json(rows))
+        findings += [Finding(features, truth, picture.source) for features, truth in rows]
         if number % 20 == 0:
             LOGGER.info("%d pictures: %d large groups", number, len(findings))
     return findings
+
+
+def _large_groups(
+    picture: Picture, network: InkNetwork, reader: GroupReader
+) -> Iterator[tuple[dict[str, float], bool]]:
+    """Features of the large groups of a picture, and whether each is unwanted."""
+    ink = network.look(picture.image.pixels)
+    for group in groups_of(ink):
+        truth = label_group(group, ink, picture.truth)
+        if group.is_ring or truth is None or group.share_in(ink) < LARGE_SHARE:
+            continue
+        readings = (
+            reader.read(picture.image.pixels, ink, group),
+            reader.read_lines(picture.image.pixels, ink, group),
+        )
+        best = max(readings, key=lambda each: each.evidence)
+        yield large_group_features(group, best), truth
+
+
+def _content_of(picture: Picture, *networks: WeightFile) -> str:
+    """Hash of all that the large groups of a picture depend on; a change to how they are read raises the version."""
+    digest = hashlib.sha256(f"large groups {InkDetector.algorithm_version} {picture.image.pixels.shape}".encode())
+    for network in networks:
+        digest.update(network.sha256.encode())
+    digest.update(np.ascontiguousarray(picture.image.pixels).data)
+    digest.update(b"" if picture.truth is None else np.ascontiguousarray(picture.truth).data)
+    return digest.hexdigest()
 
 
 def counted(model: LogisticModel, findings: Sequence[Finding]) -> NDArray[np.int64]:
@@ -94,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS, help="name or file of the ink network")
     parser.add_argument("--per-source", type=int, default=60)
     parser.add_argument("--free", type=int, default=150, help="free pictures as they are")
+    parser.add_argument("--cache", type=Path, help="folder that keeps what is found in a picture")
     parser.add_argument("--report-only", action="append", default=[], metavar="SOURCE")
     parser.add_argument("--odds", type=float, default=1.0, help="that a large group is unwanted, before its features")
     parser.add_argument("--threads", type=int, default=0)
@@ -101,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         shown = pictures(given.manifests, given.materials, per_source=given.per_source, free=given.free)
-        findings = collect(shown, weights=given.weights, threads=given.threads)
+        findings = collect(shown, weights=given.weights, cache=given.cache, threads=given.threads)
         used = [each for each in findings if each.source not in given.report_only]
         model, auc = fit(used, prior_odds=given.odds)
         left_out = np.zeros(4, dtype=np.int64)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from automask.config import FrozenModel
 
@@ -34,9 +34,9 @@ class FeatureWeight(FrozenModel):
         highest: Values above count as this.
     """
 
-    log_odds: float
-    lowest: float
-    highest: float
+    log_odds: FiniteFloat
+    lowest: FiniteFloat
+    highest: FiniteFloat
 
 
 class ConfidenceModel(FrozenModel):
@@ -49,7 +49,7 @@ class ConfidenceModel(FrozenModel):
     """
 
     fitted_on: str
-    intercept: float
+    intercept: FiniteFloat
     features: dict[str, FeatureWeight] = Field(min_length=1)
 
     @property

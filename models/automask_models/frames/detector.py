@@ -44,6 +44,7 @@ class EdgesOptions(WeightOptions):
     """Options of the `edges` detector."""
 
     weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of a layout network.")
+    judge: str = Field("", description="JSON file of the models that judge what is proposed; empty = ours.")
 
 
 class EdgesDetector(WeightedStage[EdgesOptions]):
@@ -62,16 +63,22 @@ class EdgesDetector(WeightedStage[EdgesOptions]):
     algorithm_version: ClassVar[int] = 8
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
+    model_options: ClassVar[tuple[str, ...]] = ("judge",)
 
     def __init__(self, options: EdgesOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        """Build it.
+
+        Raises:
+            ConfigError: The file of another judge cannot be read, or holds none.
+        """
         super().__init__(options, weights=weights, runtime=runtime)
         self._network: LayoutNetwork | None = None
-        self._judge: FrameJudge | None = None
+        self._judge = FrameJudge.chosen(options.judge, option="options.edges.judge")
 
     @property
     def model_sha256s(self) -> tuple[str, ...]:
         """See `WeightedStage`."""
-        return () if self._weights is None else (FrameJudge.bundled().sha256,)
+        return () if self._weights is None else (self._judge.sha256,)
 
     @property
     def notices(self) -> Sequence[Issue]:
@@ -85,7 +92,6 @@ class EdgesDetector(WeightedStage[EdgesOptions]):
             WeightsError: The file is no layout network.
         """
         if self._weights is not None and self._network is None:
-            self._judge = FrameJudge.bundled()
             self._network = LayoutNetwork.open(self._weights, runtime=self._runtime)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
@@ -100,7 +106,7 @@ class EdgesDetector(WeightedStage[EdgesOptions]):
 
     def _frames(self, image: Image) -> list[Region]:
         regions = detect_frames(image.pixels)
-        if self._network is None or self._judge is None:
+        if self._network is None:
             return regions
         return judged(regions, image.pixels, self._network.map_of(image), self._judge, source=self.name)
 

@@ -15,8 +15,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
-from automask.config import FrozenModel
+from automask.config import FrozenModel, read_option_file
 from automask_models.frames.nesting import ACCEPT
 from automask_models.layout.network import LayoutMap
 from automask_models.text.evidence import LogisticModel
@@ -96,6 +97,22 @@ class Evidence:
         }
 
 
+PROPOSAL_FEATURES = (
+    "geometry",
+    "geometry_undecided",
+    "for_a_person",
+    "inside",
+    "inside_thin",
+    "otherwise",
+    "beyond",
+    "log_share",
+    "thin",
+)
+"""Names of `Evidence.features`."""
+TRACE_FEATURES = (*PROPOSAL_FEATURES, "sureness")
+"""The same of what is traced from the network's map."""
+
+
 def _log_odds(probability: float) -> float:
     kept = min(max(probability, _SURE), 1 - _SURE)
     return math.log(kept / (1 - kept))
@@ -114,10 +131,25 @@ class FrameJudge(FrozenModel):
     proposed: LogisticModel
     traced: LogisticModel
 
+    @model_validator(mode="after")
+    def _of_known_numbers(self) -> Self:
+        self.proposed.refuse_unknown(PROPOSAL_FEATURES)
+        self.traced.refuse_unknown(TRACE_FEATURES)
+        return self
+
     @classmethod
     def bundled(cls) -> Self:
         """The models fitted for the shipped layout network."""
         return cls.model_validate(json.loads(files(__package__).joinpath("judge.json").read_text("utf-8")))
+
+    @classmethod
+    def chosen(cls, path: str, *, option: str) -> Self:
+        """The models in a file that an option names; empty = the shipped ones.
+
+        Raises:
+            ConfigError: The file cannot be read, or holds no such models.
+        """
+        return read_option_file(cls, path, option=option) if path else cls.bundled()
 
     @property
     def sha256(self) -> str:

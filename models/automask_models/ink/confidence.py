@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
-from automask.config import FrozenModel
+from automask.config import FrozenModel, read_option_file
 from automask_models.ink.groups import InkGroup
 from automask_models.text.evidence import LogisticModel
 from automask_models.text.regions import Recognition
@@ -26,6 +27,12 @@ waste, and what is that large can be read where it is lettering."""
 _NOTHING, _LINE = Recognition("", 0.0), Recognition("abcdefghij", 0.95)
 DRAWN = 0.5
 """From this confidence on a thing is drawn, unless the policy says otherwise."""
+
+GROUP_FEATURES = ("log_odds", "peak_log_odds", "log_cells")
+READ_GROUP_FEATURES = (*GROUP_FEATURES, "read_evidence")
+LARGE_GROUP_FEATURES = ("log_odds", "read_evidence")
+LINE_FEATURES = ("text_log_odds", "ink_log_odds")
+"""Names of what the models weigh."""
 
 
 def group_features(group: InkGroup, reading: Recognition | None = None) -> dict[str, float]:
@@ -83,10 +90,27 @@ class InkModel(FrozenModel):
     large_groups: LogisticModel
     lines: LogisticModel
 
+    @model_validator(mode="after")
+    def _of_known_numbers(self) -> Self:
+        self.groups.refuse_unknown(GROUP_FEATURES)
+        self.read_groups.refuse_unknown(READ_GROUP_FEATURES)
+        self.large_groups.refuse_unknown(LARGE_GROUP_FEATURES)
+        self.lines.refuse_unknown(LINE_FEATURES)
+        return self
+
     @classmethod
     def bundled(cls) -> Self:
         """The models fitted for the shipped ink network."""
         return cls.model_validate(json.loads(files(__package__).joinpath("confidence.json").read_text("utf-8")))
+
+    @classmethod
+    def chosen(cls, path: str, *, option: str) -> Self:
+        """The models in a file that an option names; empty = the shipped ones.
+
+        Raises:
+            ConfigError: The file cannot be read, or holds no such models.
+        """
+        return read_option_file(cls, path, option=option) if path else cls.bundled()
 
     @property
     def sha256(self) -> str:

@@ -30,6 +30,7 @@ class InkOptions(WeightOptions):
 
     weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of an ink network.")
     min_confidence: float = Field(0.1, ge=0, le=1, description="Things below this confidence are not reported.")
+    models: str = Field("", description="JSON file of the models that judge what the network sees; empty = ours.")
     reading: bool = Field(True, description="Read what is doubtful: letters in it speak for it, their absence against.")
 
 
@@ -48,9 +49,16 @@ class InkDetector(WeightedStage[InkOptions]):
     algorithm_version: ClassVar[int] = 4
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
+    model_options: ClassVar[tuple[str, ...]] = ("models",)
 
     def __init__(self, options: InkOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        """Build it.
+
+        Raises:
+            ConfigError: The file of other models cannot be read, or holds none.
+        """
         super().__init__(options, weights=weights, runtime=runtime)
+        self._models = InkModel.chosen(options.models, option="options.ink.models")
         self._network: InkNetwork | None = None
         self._recognition: WeightFile | None = None
         self._judge: GroupJudge | None = None
@@ -61,6 +69,7 @@ class InkDetector(WeightedStage[InkOptions]):
 
         Raises:
             WeightsError: Named weights are missing, or there is nothing to read with.
+            ConfigError: The file of other models cannot be read, or holds none.
         """
         made = super().from_options(options, weights=weights, runtime=runtime)
         if made._weights is not None and made._options.reading:
@@ -74,7 +83,7 @@ class InkDetector(WeightedStage[InkOptions]):
     @property
     def model_sha256s(self) -> tuple[str, ...]:
         """See `WeightedStage`."""
-        return (InkModel.bundled().sha256, *([] if self._recognition is None else [self._recognition.sha256]))
+        return (self._models.sha256, *([] if self._recognition is None else [self._recognition.sha256]))
 
     @property
     def notices(self) -> Sequence[Issue]:
@@ -93,7 +102,7 @@ class InkDetector(WeightedStage[InkOptions]):
             reader = None
             if self._recognition is not None:
                 reader = GroupReader.open(self._recognition, runtime=self._runtime)
-            self._judge = GroupJudge(InkModel.bundled(), reader)
+            self._judge = GroupJudge(self._models, reader)
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:

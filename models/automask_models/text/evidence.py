@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from automask.config import FrozenModel
 
@@ -51,8 +51,18 @@ class Evidence:
 class LogisticModel(FrozenModel):
     """Coefficients of one logistic model: log odds at zero, and per unit of each named feature."""
 
-    intercept: float
-    coefficients: dict[str, float]
+    intercept: FiniteFloat
+    coefficients: dict[str, FiniteFloat]
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Refuse coefficients of what is not measured.
+
+        Raises:
+            ValueError: It weighs something else than these.
+        """
+        unknown = sorted(set(self.coefficients) - set(known))
+        if unknown:
+            raise ValueError(f"it weighs {', '.join(unknown)}, which is not measured")
 
     def probability(self, features: Mapping[str, float]) -> float:
         """Probability for one set of features, 0..1."""

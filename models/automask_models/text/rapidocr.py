@@ -37,6 +37,7 @@ class RapidOcrOptions(FrozenModel):
     """Options of `rapidocr`."""
 
     ink: str = Field(DEFAULT_WEIGHTS, description="Weights of the ink network as a second opinion; empty = without.")
+    ink_models: str = Field("", description="JSON file of the models that weigh that opinion; empty = ours.")
     min_score: float = Field(0.4, ge=0, le=1, description="Ignore lines with a lower mean detection probability.")
     detail: bool = Field(True, description="Look again, enlarged, where small letters were found.")
 
@@ -65,6 +66,7 @@ class RapidOcrDetector:
     ) -> None:
         self._options = options
         self._ink = ink
+        self._ink_models = InkModel.chosen(options.ink_models, option="options.rapidocr.ink_models")
         self._detection = detection
         self._recognition = recognition
         self._runtime = runtime
@@ -79,6 +81,7 @@ class RapidOcrDetector:
         Raises:
             WeightsError: The rapidocr package with its bundled networks is not installed, or named ink weights are
                 missing.
+            ConfigError: The file of other models cannot be read, or holds none.
         """
         checked = RapidOcrOptions.model_validate(options.model_dump())
         ink = weights.find(checked.ink) if checked.ink else None
@@ -95,12 +98,13 @@ class RapidOcrDetector:
     @property
     def fingerprint(self) -> str:
         """Hash of algorithm, options and networks."""
-        ink = () if self._ink is None else (self._ink.sha256, InkModel.bundled().sha256)
+        ink = () if self._ink is None else (self._ink.sha256, self._ink_models.sha256)
         return stage_fingerprint(
             self.name,
             algorithm_version=_ALGORITHM_VERSION,
             options=self._options.model_copy(update={"ink": ""}),  # its hash counts, not where it lies
             weights_sha256=(self._detection.sha256, self._recognition.sha256, EvidenceModel.bundled().sha256, *ink),
+            without=("ink_models",),  # nor where these lie
         )
 
     @property
@@ -120,7 +124,7 @@ class RapidOcrDetector:
             )
             self._model = EvidenceModel.bundled()
             if self._ink is not None:
-                self._opinion = InkOpinion(InkNetwork.open(self._ink, runtime=self._runtime), InkModel.bundled())
+                self._opinion = InkOpinion(InkNetwork.open(self._ink, runtime=self._runtime), self._ink_models)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Text regions per image.
