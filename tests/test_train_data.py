@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 from collections import Counter
@@ -17,11 +16,9 @@ from own_data_cases import SIZE_PX, correct, draw, draw_pictures, make_coco, mak
 import automask_models
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
-from automask.mask.rendering import CorrectionLayers
 from automask.run.runner import run_dataset
-from automask.store import Store
 from automask.values.geometry import Box
-from automask_training.own.images import OwnImage, read_labelled
+from automask_training.own.images import Extent, OwnImage, read_labelled
 from automask_training.own.labels import known_label, labels_of_classes
 from automask_training.own.reading import DataOptions, OwnData, divided, read_data
 from automask_training.own.run import Training, read_recipe
@@ -55,7 +52,7 @@ class TestYolo:
             box = mark_box(seed)
             assert [thing.box.xyxy for thing in image.things] == ([] if box is None else [box])
             assert all(
-                (thing.label, thing.kind, thing.is_outline) == ("logo", "watermark", False) for thing in image.things
+                (thing.label, thing.kind, thing.extent) == ("logo", "watermark", Extent.BOX) for thing in image.things
             )
 
     def test_a_moved_data_set_and_its_folder_are_found(self, tmp_path: Path) -> None:
@@ -66,7 +63,7 @@ class TestYolo:
     def test_outlines_fill_their_polygon(self, tmp_path: Path) -> None:
         images = images_of(read(make_yolo(tmp_path / "set", COUNT, outlines=True), task="ink"))
         assert pixels_of(images[0]).sum() == Box(*(mark_box(0) or ())).area_px
-        assert all(thing.is_outline for image in images for thing in image.things)
+        assert all(thing.extent is Extent.TIGHT for image in images for thing in image.things)
 
     def test_boxes_are_no_truth_for_a_task_of_pixels(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="boxes instead of outlines"):
@@ -197,17 +194,6 @@ class TestStore:
         assert {thing.kind for image in images for thing in image.things} == {"watermark"}
         everything = read_labelled(store_labelled(store, with_accepted=True)).images
         assert len(everything) == COUNT
-
-    def test_masks_that_are_already_grown_are_no_outlines(self, store: Path, tmp_path: Path) -> None:
-        paths = sorted((tmp_path / "set").iterdir())
-        with Store.open(store) as opened:
-            for seed, path in enumerate(paths):
-                layers = CorrectionLayers(replaces=True, add=truth(seed), already_grown=True)
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                opened.put_correction(digest, layers, author="me", tool="import", based_on=None)
-        assert len(images_of(read(store))) == COUNT
-        with pytest.raises(InputError, match="boxes instead of outlines"):
-            read(store, task="ink")
 
     def test_images_that_changed_since_are_left_out(self, store: Path, tmp_path: Path) -> None:
         paths = sorted((tmp_path / "set").iterdir())

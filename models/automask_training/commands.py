@@ -219,6 +219,8 @@ def _say(console: Console, own: OwnData, start: Path | None) -> None:
     console.print(f"{len(own.training)} images to train on, {len(own.held_out)} held out; from {start or 'nothing'}")
     if own.left_out:
         console.print(f"left out: {own.left_out}")
+    if own.silent:
+        console.print(f"nothing is learned from {own.silent}")
 
 
 def _measure(

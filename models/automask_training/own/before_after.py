@@ -14,7 +14,8 @@ from automask.config import PipelineConfig
 from automask.files.atomic import write_atomic
 from automask.files.png import encode_mask
 from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
-from automask_training.own.images import OwnImage
+from automask_training.own.images import Extent, OwnImage, OwnThing
+from automask_training.own.strokes import without_growth
 from automask_training.own.uses import TaskUse
 
 BEFORE, AFTER = "before", "after"
@@ -57,11 +58,11 @@ def write_manifest(images: Sequence[OwnImage], folder: Path, use: TaskUse) -> Ma
     entries = []
     for number, image in enumerate(images):
         truth = _truth(image, use)
-        shown = [thing for thing in image.things if thing.kind in use.kinds]
+        shown = [thing for thing in image.things if _counts(thing, use)]
         mask = f"truth/{number:05d}.png" if truth.any() else None
         if mask is not None:
             write_atomic(folder / mask, encode_mask(truth), durable=False)
-        is_outline = all(thing.is_outline for thing in shown)
+        is_outline = all(thing.extent is Extent.TIGHT for thing in shown)
         entries.append(
             {
                 "kind": _kind(image, use),
@@ -76,11 +77,18 @@ def write_manifest(images: Sequence[OwnImage], folder: Path, use: TaskUse) -> Ma
     return read_manifest(path)
 
 
+def _counts(thing: OwnThing, use: TaskUse) -> bool:
+    """Whether a thing is unwanted in the figures; a box says too little where pixels are judged."""
+    return thing.kind in use.kinds and not (use.needs_outlines and thing.extent is Extent.BOX)
+
+
 def _truth(image: OwnImage, use: TaskUse) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """What a mask should hold, without what it was grown by: the figures themselves leave a cell around it out."""
     truth = np.zeros((image.height_px, image.width_px), np.uint8)
-    for level, wanted in ((TRUTH_IGNORE, False), (TRUTH_UNWANTED, True)):
-        for thing in image.things:
-            if (thing.kind in use.kinds) is wanted:
+    things = without_growth(image.things, width_px=image.width_px, height_px=image.height_px)
+    for level, counts in ((TRUTH_IGNORE, False), (TRUTH_UNWANTED, True)):
+        for thing in things:
+            if _counts(thing, use) is counts:
                 truth[thing.box.slices][thing.artefact] = level
     return truth
 

@@ -104,7 +104,8 @@ class Training:
         for image in (*self.data.training, *self.data.held_out):
             contents.update(image.content_sha256.encode())
             for thing in image.things:
-                contents.update(f"{thing.label}{thing.box.xyxy}".encode() + thing.packed)
+                contents.update(f"{thing.label}{thing.box.xyxy}".encode() + thing.packed + (thing.wanted or b""))
+            contents.update(image.unknown or b"")
         return {
             "recipe": self.table,
             "data": contents.hexdigest(),
