@@ -55,8 +55,6 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """Recipes as shipped, but small."""
 
-INK_RECIPE = str(Path(__file__).parents[1] / "models" / "training" / "ink.toml")
-"""By path: recipes have names only beside a clone, and this may be an installed wheel."""
 FALLS_TO = {"watermark": 0.995, "ink": 0.97, "sam": 0.97}
 """Share of the first held-out loss that the best one stays below."""
 
@@ -230,9 +228,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     ("options", "code", "message"),
     [
         (("nothing",), 2, "There is no recipe"),
-        ((INK_RECIPE, "--start", "a", "--from-nothing"), 2, "exclude each other"),
-        ((INK_RECIPE, "--from-nothing", "--class", "x"), 2, "expected NAME=WORD"),
-        ((INK_RECIPE, "--from-nothing"), 3, "There is no"),
+        (("ink", "--start", "a", "--from-nothing"), 2, "exclude each other"),
+        (("ink", "--from-nothing", "--class", "x"), 2, "expected NAME=WORD"),
+        (("ink", "--from-nothing"), 3, "There is no"),
     ],
 )
 def test_mistakes_end_with_advice(tmp_path: Path, options: tuple[str, ...], code: int, message: str) -> None:

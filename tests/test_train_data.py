@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tomllib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,12 @@ import numpy as np
 import pytest
 from own_data_cases import SIZE_PX, correct, draw, draw_pictures, make_coco, make_yolo, mark_box, truth
 
-import automask_models
+import automask_training
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.run.runner import run_dataset
 from automask.values.geometry import Box
+from automask_training.own.continuing import recipe_folders, trainable_weights
 from automask_training.own.images import Extent, OwnImage, read_labelled
 from automask_training.own.labels import known_label, labels_of_classes
 from automask_training.own.reading import DataOptions, OwnData, divided, read_data
@@ -301,13 +303,21 @@ class TestRecipes:
     def test_recipes_are_found_by_name_or_path(self) -> None:
         root = Path(__file__).parents[1] / "models" / "training"
         assert read_recipe(str(root / "ink.toml"))["task"] == "ink"
-        is_beside_the_package = Path(automask_models.__file__).parents[1] == root.parent  # not in an installed wheel
-        with pytest.raises(
-            ConfigError, match="Known: ink, sam, watermark;" if is_beside_the_package else "Give the path"
-        ):
+        with pytest.raises(ConfigError, match="Known: ink, sam, watermark;"):
             read_recipe("nothing")
-        if is_beside_the_package:
-            assert read_recipe("watermark")["task"] == "watermark"
+        assert read_recipe("watermark") == read_recipe(str(root / "watermark.toml"))
+
+    def test_a_wheel_takes_along_what_training_starts_from(self) -> None:
+        """By name, in `pyproject.toml`: the recipe of every task, and its state where there is one."""
+        root = Path(__file__).parents[1]
+        wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+        folder = wheel["sources"]["models/training"].removeprefix("automask_training/")
+        assert recipe_folders()[-1] == Path(automask_training.__file__).parent / folder
+        for task, use in USES.items():
+            assert f"models/training/{task}.toml" in wheel["only-include"]
+            state = f"models/training/state/{use.weight}.pt"
+            assert (state in wheel["only-include"]) is (root / state).is_file()
+        assert trainable_weights("automask-ink").suffix == ".pt"
 
     def test_every_recipe_has_a_use(self) -> None:
         root = Path(__file__).parents[1] / "models" / "training"
@@ -315,8 +325,6 @@ class TestRecipes:
         assert tasks - {"layout"} == set(USES), "frames of people's own are no truth for the layout of a picture"
 
     def test_missing_trainable_weights_say_what_to_do(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        from automask_training.own.continuing import trainable_weights
-
         monkeypatch.setenv("AUTOMASK_WEIGHTS", str(tmp_path))
         with pytest.raises(WeightsError, match="--start FILE"):
             trainable_weights("automask-none")

@@ -103,7 +103,8 @@ class StrokeReader:
             if missed <= (1 - _MIN_COLOUR_RECALL) * sure.sum():
                 # All of it is unlike what lies around: a plate, a logo, a seal.
                 is_solid = coloured.artefact.sum() > _MAX_COLOUR_SHARE * drawn.sum()
-                return drawn if is_solid else coloured.artefact
+                # Colours are exact, and shadows and soft edges have none of their own.
+                return drawn if is_solid else coloured.artefact | (sure & grow(coloured.artefact, band_px))
         return sure if span_of(sure, drawn) >= _MIN_SPAN else None
 
     def _surely_clean(
