@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_process import command, environment
-from own_data_cases import correct, draw_pictures, make_coco, make_yolo
+from own_data_cases import correct, draw_pictures, draw_stills, make_coco, make_yolo
+from PIL import Image
 
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, OutputError, PluginError, WeightsError
+from automask.mask.rendering import CorrectionLayers, grow
 from automask.run.runner import run_dataset
 from automask.store import Store
 
@@ -206,6 +208,36 @@ def test_the_command_goes_from_corrections_to_a_run_with_the_new_weights(tmp_pat
     assert used.returncode == 0, used.stderr
     with Store.open(tmp_path / "masks", read_only=True) as store:
         assert store.counts().done == COUNT
+
+
+@pytest.mark.parametrize("way", ["imported", "imported grown", "painted on the page", "accepted"])
+def test_masks_train_whatever_way_they_came(tmp_path: Path, way: str) -> None:
+    """From the shipped weights, to figures of both: what people have is finished masks, brush strokes, or neither."""
+    truths = draw_stills(tmp_path / "set", 12)
+    config = PipelineConfig(detectors=("ink",), refiner="ink", dataset_detectors=())
+    run_dataset(tmp_path / "set", tmp_path / "store", config)
+    if way.startswith("imported"):
+        for seed, drawn in enumerate(truths):
+            mask = grow(drawn, 4) if way == "imported grown" else drawn
+            (tmp_path / "masks").mkdir(exist_ok=True)
+            Image.fromarray(np.where(mask, 0, 255).astype(np.uint8)).save(tmp_path / "masks" / f"{seed:03d}.png")
+        done = automask("import", tmp_path / "store", "--from", tmp_path / "masks", "--format", "masks")
+        assert done.returncode == 0, done.stderr
+    elif way == "painted on the page":
+        with Store.open(tmp_path / "store") as store:
+            for row, drawn in zip(store.images(), truths, strict=True):
+                layers = CorrectionLayers(replaces=True, add=grow(drawn, 8))
+                store.put_correction(str(row.content_sha256), layers, author="me", tool="review", based_on=None)
+    accepted = ("--accepted",) if way == "accepted" else ()
+    recipe, out = write_recipe(tmp_path / "ink.toml", SMALL["ink"]), tmp_path / "out"
+    options = ("--samples", "8", "--workers", "0", "--threads", "1", "--json", *accepted)
+    done = automask("train", recipe, "--data", tmp_path / "store", "--out", out, *options)
+    assert done.returncode == 0, done.stderr
+    assert "left out" not in done.stderr
+    assert "nothing is learned" not in done.stderr
+    figures = json.loads(done.stdout)["bench"]["images"]
+    assert {figure["pipeline"] for figure in figures} == {"before", "after"}
+    assert all(figure["leak"] < 0.2 for figure in figures), "eight samples harm nothing that the weights knew"
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:

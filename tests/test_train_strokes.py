@@ -65,8 +65,7 @@ class TestStrokes:
         pixels, ink = lettered()
         wanted, unknown = resolved(pixels, ink, extent)
         assert np.array_equal(wanted, ink)
-        band_px = band_of(*SIZE_PX)
-        assert np.array_equal(unknown, grow(ink, band_px) & ~ink)
+        assert not unknown.any(), "beside it nothing is unknown, or the network would learn to spread"
 
     @pytest.mark.parametrize("mask", ["grown", "region"])
     def test_of_what_was_drawn_around_strokes_the_strokes_are_learned(self, mask: str) -> None:
@@ -77,7 +76,7 @@ class TestStrokes:
         assert (wanted & grow(ink, 3)).sum() > 0.97 * wanted.sum()
         assert (wanted & ink).sum() > 0.8 * ink.sum()
         assert unknown[drawn & ~grow(ink, 3)].mean() > 0.5, "what lies between strokes is no truth"
-        assert not unknown[~grow(drawn, band_of(*SIZE_PX))].any()
+        assert not unknown[~drawn].any()
         assert not wanted[~drawn].any()
 
     def test_a_plate_that_is_masked_whole_is_wanted_whole(self) -> None:

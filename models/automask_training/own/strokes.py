@@ -46,7 +46,8 @@ class Resolved:
 class StrokeReader:
     """Tells strokes from the rest of masks that were drawn around them, by their colours and by the ink network.
 
-    Around every mask lies a band of half a latent cell that counts neither way: nobody draws more exactly.
+    What lies beside strokes in a mask counts neither way. What lies beside the mask is wanted: whoever draws around
+    things draws too wide, and a band there would let the network spread.
     """
 
     def __init__(self) -> None:
@@ -76,18 +77,16 @@ class StrokeReader:
         return Resolved(tuple(out), unknown & ~known)
 
     def _one(self, image: Image, thing: OwnThing, unknown: NDArray[np.bool_], known: NDArray[np.bool_]) -> OwnThing:
-        band_px = band_of(image.width_px, image.height_px)
-        window = thing.box.padded(band_px, width_px=image.width_px, height_px=image.height_px)
-        drawn = _in_window(thing.artefact, thing.box, window)
-        unknown[window.slices] |= grow(drawn, band_px)
         if thing.extent is Extent.TIGHT:
             return thing
+        band_px = band_of(image.width_px, image.height_px)
+        unknown[thing.box.slices] |= thing.artefact
         strokes = None if thing.extent is Extent.BOX else self._strokes(image, thing, band_px)
         if strokes is None:
             return replace(thing, wanted=rle.encode(np.zeros(thing.box.shape, np.bool_)))
         if np.array_equal(strokes, thing.artefact):
             return thing
-        known[thing.box.slices] |= self._surely_clean(image, thing, strokes, band_px)
+        known[thing.box.slices] |= self._surely_clean(image, thing, strokes)
         return replace(thing, wanted=rle.encode(strokes))
 
     def _strokes(self, image: Image, thing: OwnThing, band_px: int) -> NDArray[np.bool_] | None:
@@ -107,14 +106,13 @@ class StrokeReader:
                 return drawn if is_solid else coloured.artefact | (sure & grow(coloured.artefact, band_px))
         return sure if span_of(sure, drawn) >= _MIN_SPAN else None
 
-    def _surely_clean(
-        self, image: Image, thing: OwnThing, strokes: NDArray[np.bool_], band_px: int
-    ) -> NDArray[np.bool_]:
-        """Gaps of a mask that the network knows: not ink, and next to ink that it sees."""
+    def _surely_clean(self, image: Image, thing: OwnThing, strokes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Gaps of a mask that the network knows: not ink, and within a latent cell of ink that it sees."""
         if self._opened() is None:
             return np.zeros(thing.box.shape, np.bool_)
-        near = grow(self._at_least(image, thing.box, _SURE) & thing.artefact, 2 * band_px)
-        gaps: NDArray[np.bool_] = near & ~self._at_least(image, thing.box, _SURELY_NOT) & ~grow(strokes, band_px)
+        cell_px = 2 * band_of(image.width_px, image.height_px)
+        near = grow(self._at_least(image, thing.box, _SURE) & thing.artefact, cell_px)
+        gaps: NDArray[np.bool_] = near & ~self._at_least(image, thing.box, _SURELY_NOT) & ~grow(strokes, 1)
         return gaps & thing.artefact
 
     def _at_least(self, image: Image, box: Box, probability: float) -> NDArray[np.bool_]:
@@ -188,9 +186,3 @@ def _bordered(drawn: NDArray[np.bool_], box: Box, size_px: tuple[int, int], *, b
 
 def _shrunk(artefact: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
     return ~grow(~artefact, radius_px)
-
-
-def _in_window(artefact: NDArray[np.bool_], box: Box, window: Box) -> NDArray[np.bool_]:
-    out = np.zeros(window.shape, np.bool_)
-    out[box.y0 - window.y0 : box.y1 - window.y0, box.x0 - window.x0 : box.x1 - window.x0] = artefact
-    return out
