@@ -228,7 +228,7 @@ class TestMessages:
         path.write_text(json.dumps(content))
         data = read(path)
         assert len(images_of(data)) == COUNT
-        assert data.silent.startswith("1 boxes instead of outlines (000.png); give outlines")
+        assert data.silent.startswith("boxes instead of outlines (1: 000.png): give outlines")
 
     def test_boxes_are_all_that_detectors_need(self, tmp_path: Path) -> None:
         assert read(make_yolo(tmp_path / "set", COUNT), task="watermark").silent == ""

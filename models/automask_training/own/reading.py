@@ -162,7 +162,7 @@ def _silent(images: Sequence[OwnImage], use: TaskUse) -> str:
             if thing.kind in use.kinds and thing.extent in extents and not _says_something(thing)
         ]
         if names:
-            parts.append(f"{len(names)} {word} ({named(sorted(set(names)))}); {help_}")
+            parts.append(f"{word} ({len(names)}: {named(sorted(set(names)))}): {help_}")
     return ". ".join(parts)
 
 
