@@ -261,6 +261,7 @@ def _measure(
 def _finish(out: Path, trained: Trained, run: BenchRun, manifest: Manifest, *, as_json: bool) -> None:
     from automask.bench.tables import figures_table
     from automask.files.atomic import write_atomic
+    from automask_training.own.before_after import AFTER, BEFORE, figures_of
     from automask_training.own.run import CONFIG_FILE, as_plain
 
     plain = {**as_plain(trained), "config": str(out / CONFIG_FILE), "bench": run.model_dump(mode="json")}
@@ -276,4 +277,8 @@ def _finish(out: Path, trained: Trained, run: BenchRun, manifest: Manifest, *, a
     )
     if best >= trained.start.loss:
         typer.echo("The training did not help: the weights from before do better on the held-out images.")
+    before, after = figures_of(run, BEFORE), figures_of(run, AFTER)
+    if before is not None and after is not None:
+        is_better = "better" if after < before else "no better"
+        typer.echo(f"masks of held-out images are {is_better}: leak + waste {before:.4f} before, {after:.4f} after")
     typer.echo(f"weights: {trained.after}\nuse them: automask run FOLDER --config {out / CONFIG_FILE}")

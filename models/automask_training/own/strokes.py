@@ -101,9 +101,13 @@ class StrokeReader:
             missed = int((sure & ~grow(coloured.artefact, 2 * band_px)).sum())
             if missed <= (1 - _MIN_COLOUR_RECALL) * sure.sum():
                 # All of it is unlike what lies around: a plate, a logo, a seal.
-                is_solid = coloured.artefact.sum() > _MAX_COLOUR_SHARE * drawn.sum()
+                if coloured.artefact.sum() > _MAX_COLOUR_SHARE * drawn.sum():
+                    return drawn
+                shown = coloured.artefact
+                if sure.any():  # what it sees, it sees whole: colours of the picture that lie in the mask are not that
+                    shown = shown & grow(self._at_least(image, thing.box, _SURELY_NOT) & drawn, band_px)
                 # Colours are exact, and shadows and soft edges have none of their own.
-                return drawn if is_solid else coloured.artefact | (sure & grow(coloured.artefact, band_px))
+                return shown | (sure & grow(shown, band_px))
         return sure if span_of(sure, drawn) >= _MIN_SPAN else None
 
     def _surely_clean(self, image: Image, thing: OwnThing, strokes: NDArray[np.bool_]) -> NDArray[np.bool_]:
