@@ -25,6 +25,7 @@ LATE_SAMPLES = 1_000_000
 HELD_OUT_FILE = "held-out.csv"
 _CHECKS = 20
 _PATIENCE_CHECKS = 6
+_STEPS_PER_CHECK = 5
 _WARMUP_SHARE = 0.05
 _DECAY_FROM_SHARE = 0.5
 
@@ -292,5 +293,8 @@ def save_average(module: nn.Module, path: Path, *, task: str, progress: Progress
 
 
 def checks_every(total_samples: int, *, batch_samples: int) -> int:
-    """How many samples lie between two judgements."""
-    return max(batch_samples, total_samples // _CHECKS // batch_samples * batch_samples)
+    """How many samples lie between two judgements.
+
+    At least so many steps that the patience outlasts the warm-up of a short run; a judgement costs more than a step.
+    """
+    return max(_STEPS_PER_CHECK * batch_samples, total_samples // _CHECKS // batch_samples * batch_samples)
