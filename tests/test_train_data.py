@@ -19,7 +19,7 @@ from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.run.runner import run_dataset
 from automask.values.geometry import Box
-from automask_training.own.continuing import recipe_folders, trainable_weights
+from automask_training.own.continuing import checks_every, recipe_folders, trainable_weights
 from automask_training.own.images import Extent, OwnImage, read_labelled
 from automask_training.own.labels import known_label, labels_of_classes
 from automask_training.own.reading import DataOptions, OwnData, divided, read_data
@@ -330,6 +330,10 @@ class TestRecipes:
             trainable_weights("automask-none")
         (tmp_path / "automask-none.safetensors").write_bytes(b"")
         assert trainable_weights("automask-none").parent == tmp_path
+
+    def test_patience_outlasts_the_warm_up_of_a_short_run(self) -> None:
+        """Six judgements without progress end a training: not six steps."""
+        assert [checks_every(total, batch_samples=4) for total in (8, 100, 420, 20_000)] == [20, 20, 20, 1000]
 
     def test_samples_are_whole_batches(self, tmp_path: Path) -> None:
         data = read(make_yolo(tmp_path / "set", COUNT))
