@@ -18,6 +18,13 @@ PACKAGES = {
     "api/automask_api": "api/",
 }
 """Folders of the tree that go into the wheel, with the prefix that they lose there."""
+STARTS = {
+    "automask_training/recipes/ink.toml",
+    "automask_training/recipes/sam.toml",
+    "automask_training/recipes/watermark.toml",
+    "automask_training/recipes/state/automask-ink.pt",
+}
+"""What `automask train` starts from, which lies in models/training of the tree."""
 
 
 def tracked_files() -> set[str]:
@@ -38,7 +45,7 @@ def problems_of(wheel: Path) -> Iterator[str]:
         info = next(name.partition("/")[0] for name in names if ".dist-info/" in name)
         metadata = message_from_string(archive.read(f"{info}/METADATA").decode())
         entry_points = archive.read(f"{info}/entry_points.txt").decode()
-    expected = tracked_files()
+    expected = tracked_files() | STARTS
     yield from (f"missing: {name}" for name in sorted(expected - names))
     packaged = {name for name in names if not name.startswith(f"{info}/")}
     yield from (f"not in the tree: {name}" for name in sorted(packaged - expected))

@@ -61,6 +61,29 @@ def draw_pictures(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+WORDS = ("where", "are", "you", "going", "home", "tonight", "nobody", "knows", "yet", "come", "back", "soon", "please")
+
+
+def draw_stills(folder: Path, count: int) -> list[np.ndarray]:
+    """`count` soft pictures of 400 x 240 px with a subtitle, as PNG files; returns the subtitles' pixels, bool."""
+    import cv2
+
+    folder.mkdir(parents=True)
+    truths = []
+    for seed in range(count):
+        rng = np.random.default_rng([seed, 2])
+        coarse = Image.fromarray(rng.integers(40, 140, (4, 6, 3), dtype=np.uint8))
+        pixels = np.asarray(coarse.resize((400, 240), Image.Resampling.BICUBIC)).copy()
+        ink = np.zeros(pixels.shape[:2], np.uint8)
+        line, at = " ".join(rng.choice(WORDS, 4)), (int(rng.integers(20, 60)), int(rng.integers(190, 225)))
+        for thickness, colour in ((5, (0, 0, 0)), (2, (250, 250, 250))):
+            cv2.putText(pixels, line, at, cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, thickness, cv2.LINE_AA)
+        cv2.putText(ink, line, at, cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 5)
+        Image.fromarray(pixels).save(folder / f"{seed:03d}.png")
+        truths.append(ink > 0)
+    return truths
+
+
 def make_yolo(root: Path, count: int, *, names: Sequence[str] = ("logo",), outlines: bool = False) -> Path:
     """A YOLO data set; returns its data.yaml."""
     draw_pictures(root / "images" / "train", count)

@@ -12,7 +12,8 @@ from cli_process import environment
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path for path in (ROOT / "tests" / "measuring").glob("*.py") if path.name != "__init__.py")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PACKAGED = [ROOT / folder for folder in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
+INCLUDED = [ROOT / path for path in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]]
+PACKAGED = [path for path in INCLUDED if path.is_dir()]
 STARTED = {
     "automask/__main__.py",  # the command line
     "automask_api/uploads/child.py",  # by the server, for what strangers send

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_process import command, environment
-from own_data_cases import correct, draw_pictures, make_coco, make_yolo
+from own_data_cases import correct, draw_pictures, draw_stills, make_coco, make_yolo
+from PIL import Image
 
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, OutputError, PluginError, WeightsError
+from automask.mask.rendering import CorrectionLayers, grow
 from automask.run.runner import run_dataset
 from automask.store import Store
 
@@ -55,8 +57,6 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """Recipes as shipped, but small."""
 
-INK_RECIPE = str(Path(__file__).parents[1] / "models" / "training" / "ink.toml")
-"""By path: recipes have names only beside a clone, and this may be an installed wheel."""
 FALLS_TO = {"watermark": 0.995, "ink": 0.97, "sam": 0.97}
 """Share of the first held-out loss that the best one stays below."""
 
@@ -210,6 +210,37 @@ def test_the_command_goes_from_corrections_to_a_run_with_the_new_weights(tmp_pat
         assert store.counts().done == COUNT
 
 
+@pytest.mark.parametrize("way", ["imported", "imported grown", "painted on the page", "accepted"])
+def test_masks_train_whatever_way_they_came(tmp_path: Path, way: str) -> None:
+    """From the shipped weights, to figures of both: what people have is finished masks, brush strokes, or neither."""
+    truths = draw_stills(tmp_path / "set", 12)
+    config = PipelineConfig(detectors=("ink",), refiner="ink", dataset_detectors=())
+    run_dataset(tmp_path / "set", tmp_path / "store", config)
+    if way.startswith("imported"):
+        for seed, drawn in enumerate(truths):
+            mask = grow(drawn, 4) if way == "imported grown" else drawn
+            (tmp_path / "masks").mkdir(exist_ok=True)
+            Image.fromarray(np.where(mask, 0, 255).astype(np.uint8)).save(tmp_path / "masks" / f"{seed:03d}.png")
+        done = automask("import", tmp_path / "store", "--from", tmp_path / "masks", "--format", "masks")
+        assert done.returncode == 0, done.stderr
+    elif way == "painted on the page":
+        with Store.open(tmp_path / "store") as store:
+            for row, drawn in zip(store.images(), truths, strict=True):
+                layers = CorrectionLayers(replaces=True, add=grow(drawn, 8))
+                store.put_correction(str(row.content_sha256), layers, author="me", tool="review", based_on=None)
+    accepted = ("--accepted",) if way == "accepted" else ()
+    recipe, out = write_recipe(tmp_path / "ink.toml", SMALL["ink"]), tmp_path / "out"
+    options = ("--samples", "8", "--workers", "0", "--threads", "1", "--json", *accepted)
+    done = automask("train", recipe, "--data", tmp_path / "store", "--out", out, *options)
+    assert done.returncode == 0, done.stderr
+    assert "left out" not in done.stderr
+    assert "nothing is learned" not in done.stderr
+    figures = json.loads(done.stdout)["bench"]["images"]
+    assert {figure["pipeline"] for figure in figures} == {"before", "after"}
+    before, after = ([one["leak"] for one in figures if one["pipeline"] == name] for name in ("before", "after"))
+    assert sum(after) < sum(before) + 0.1 * len(after), "eight samples harm little that the weights knew"
+
+
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     data = make_yolo(tmp_path / "set", COUNT)
     recipe, out = write_recipe(tmp_path / "mark.toml", SMALL["watermark"]), tmp_path / "out"
@@ -230,9 +261,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     ("options", "code", "message"),
     [
         (("nothing",), 2, "There is no recipe"),
-        ((INK_RECIPE, "--start", "a", "--from-nothing"), 2, "exclude each other"),
-        ((INK_RECIPE, "--from-nothing", "--class", "x"), 2, "expected NAME=WORD"),
-        ((INK_RECIPE, "--from-nothing"), 3, "There is no"),
+        (("ink", "--start", "a", "--from-nothing"), 2, "exclude each other"),
+        (("ink", "--from-nothing", "--class", "x"), 2, "expected NAME=WORD"),
+        (("ink", "--from-nothing"), 3, "There is no"),
     ],
 )
 def test_mistakes_end_with_advice(tmp_path: Path, options: tuple[str, ...], code: int, message: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
+import tomllib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 from own_data_cases import SIZE_PX, correct, draw, draw_pictures, make_coco, make_yolo, mark_box, truth
 
-import automask_models
+import automask_training
 from automask.config import PipelineConfig
 from automask.errors import ConfigError, InputError, WeightsError
-from automask.mask.rendering import CorrectionLayers
 from automask.run.runner import run_dataset
-from automask.store import Store
 from automask.values.geometry import Box
-from automask_training.own.images import OwnImage, read_labelled
+from automask_training.own.continuing import checks_every, recipe_folders, trainable_weights
+from automask_training.own.images import Extent, OwnImage, read_labelled
 from automask_training.own.labels import known_label, labels_of_classes
 from automask_training.own.reading import DataOptions, OwnData, divided, read_data
 from automask_training.own.run import Training, read_recipe
@@ -55,7 +54,7 @@ class TestYolo:
             box = mark_box(seed)
             assert [thing.box.xyxy for thing in image.things] == ([] if box is None else [box])
             assert all(
-                (thing.label, thing.kind, thing.is_outline) == ("logo", "watermark", False) for thing in image.things
+                (thing.label, thing.kind, thing.extent) == ("logo", "watermark", Extent.BOX) for thing in image.things
             )
 
     def test_a_moved_data_set_and_its_folder_are_found(self, tmp_path: Path) -> None:
@@ -66,7 +65,7 @@ class TestYolo:
     def test_outlines_fill_their_polygon(self, tmp_path: Path) -> None:
         images = images_of(read(make_yolo(tmp_path / "set", COUNT, outlines=True), task="ink"))
         assert pixels_of(images[0]).sum() == Box(*(mark_box(0) or ())).area_px
-        assert all(thing.is_outline for image in images for thing in image.things)
+        assert all(thing.extent is Extent.TIGHT for image in images for thing in image.things)
 
     def test_boxes_are_no_truth_for_a_task_of_pixels(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="boxes instead of outlines"):
@@ -198,17 +197,6 @@ class TestStore:
         everything = read_labelled(store_labelled(store, with_accepted=True)).images
         assert len(everything) == COUNT
 
-    def test_masks_that_are_already_grown_are_no_outlines(self, store: Path, tmp_path: Path) -> None:
-        paths = sorted((tmp_path / "set").iterdir())
-        with Store.open(store) as opened:
-            for seed, path in enumerate(paths):
-                layers = CorrectionLayers(replaces=True, add=truth(seed), already_grown=True)
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                opened.put_correction(digest, layers, author="me", tool="import", based_on=None)
-        assert len(images_of(read(store))) == COUNT
-        with pytest.raises(InputError, match="boxes instead of outlines"):
-            read(store, task="ink")
-
     def test_images_that_changed_since_are_left_out(self, store: Path, tmp_path: Path) -> None:
         paths = sorted((tmp_path / "set").iterdir())
         correct(store, paths[:12])
@@ -315,13 +303,21 @@ class TestRecipes:
     def test_recipes_are_found_by_name_or_path(self) -> None:
         root = Path(__file__).parents[1] / "models" / "training"
         assert read_recipe(str(root / "ink.toml"))["task"] == "ink"
-        is_beside_the_package = Path(automask_models.__file__).parents[1] == root.parent  # not in an installed wheel
-        with pytest.raises(
-            ConfigError, match="Known: ink, sam, watermark;" if is_beside_the_package else "Give the path"
-        ):
+        with pytest.raises(ConfigError, match="Known: ink, sam, watermark;"):
             read_recipe("nothing")
-        if is_beside_the_package:
-            assert read_recipe("watermark")["task"] == "watermark"
+        assert read_recipe("watermark") == read_recipe(str(root / "watermark.toml"))
+
+    def test_a_wheel_takes_along_what_training_starts_from(self) -> None:
+        """By name, in `pyproject.toml`: the recipe of every task, and its state where there is one."""
+        root = Path(__file__).parents[1]
+        wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+        folder = wheel["sources"]["models/training"].removeprefix("automask_training/")
+        assert recipe_folders()[-1] == Path(automask_training.__file__).parent / folder
+        for task, use in USES.items():
+            assert f"models/training/{task}.toml" in wheel["only-include"]
+            state = f"models/training/state/{use.weight}.pt"
+            assert (state in wheel["only-include"]) is (root / state).is_file()
+        assert trainable_weights("automask-ink").suffix == ".pt"
 
     def test_every_recipe_has_a_use(self) -> None:
         root = Path(__file__).parents[1] / "models" / "training"
@@ -329,13 +325,15 @@ class TestRecipes:
         assert tasks - {"layout"} == set(USES), "frames of people's own are no truth for the layout of a picture"
 
     def test_missing_trainable_weights_say_what_to_do(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        from automask_training.own.continuing import trainable_weights
-
         monkeypatch.setenv("AUTOMASK_WEIGHTS", str(tmp_path))
         with pytest.raises(WeightsError, match="--start FILE"):
             trainable_weights("automask-none")
         (tmp_path / "automask-none.safetensors").write_bytes(b"")
         assert trainable_weights("automask-none").parent == tmp_path
+
+    def test_patience_outlasts_the_warm_up_of_a_short_run(self) -> None:
+        """Six judgements without progress end a training: not six steps."""
+        assert [checks_every(total, batch_samples=4) for total in (8, 100, 420, 20_000)] == [20, 20, 20, 1000]
 
     def test_samples_are_whole_batches(self, tmp_path: Path) -> None:
         data = read(make_yolo(tmp_path / "set", COUNT))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from training_cases import Squares
@@ -55,6 +56,33 @@ class TestCrops:
         assert cover[0] == pytest.approx([0.5, 1, 0.5, 0], abs=0.01)
         assert not cover[1:].any()
         assert mask_coverage(mask, (2, 0, 10, 4), Window(20, 20, 16), cells=4) is None
+
+    def test_what_is_not_known_of_a_picture_is_turned_along_with_it(self) -> None:
+        """A cell is not known when any of it is not, however the crop was turned; what is wanted may lie beside it."""
+        image = Squares(empty_every=0).sample(0)
+        bar = image.instances[0]
+        unknown = np.zeros(image.pixels.shape[:2], bool)
+        x0, y0, x1, y1 = bar.box
+        unknown[y0:y1, x0:x1] = ~bar.mask
+        rng = np.random.default_rng(1)
+        seen = 0
+        for _ in range(40):
+            crop = make_crop(replace(image, unknown=unknown), CropConfig(anywhere_share=0.0), rng)
+            around = crop.classes[0] > 0
+            if around.sum() > 60:
+                seen += 1
+                near = cv2.dilate(around.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+                assert (crop.unknown > 0)[~near].mean() < 0.02
+                assert (crop.unknown > 0)[near].mean() > 0.3
+        assert seen > 5
+
+    def test_a_thing_of_unknown_kind_is_in_both_classes(self) -> None:
+        image = Squares(empty_every=0).sample(0)
+        unnamed = replace(image, instances=tuple(replace(one, is_kind_known=False) for one in image.instances))
+        for seed in range(8):
+            crop = make_crop(unnamed, CropConfig(anywhere_share=0.0), np.random.default_rng(seed))
+            assert crop.classes.any()
+            assert np.array_equal(crop.classes[0], crop.classes[1])
 
     def test_a_crop_depends_on_its_seed_only(self) -> None:
         image = Squares().sample(0)

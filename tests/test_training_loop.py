@@ -207,6 +207,44 @@ class TestLoss:
         assert hard[1] - hard[0] > 0.3
         assert (dice == 0).all()
 
+    def test_what_is_not_known_has_no_part_in_any_loss(self) -> None:
+        """Neither in the value nor in a gradient, whatever the network says there and whatever stands in its truth."""
+        import torch
+
+        from automask_training.sam_loss import SamLossConfig, answer_loss, dense_loss, known_cells
+        from automask_training.sam_model import Decoded
+
+        config = SamLossConfig(hard=0.15)
+        generator = torch.Generator().manual_seed(0)
+        coverage = (torch.rand(2, 3, 40, 40, generator=generator) > 0.8).float()
+        unknown = torch.zeros(2, 1, 40, 40, dtype=torch.uint8)
+        unknown[:, :, 10:30, 5:25] = 1
+        hidden = unknown.bool().expand_as(coverage)
+        coverage = coverage.masked_fill(hidden, 0.0)
+        known = known_cells(coverage, unknown, config)
+        assert torch.equal(known, ~hidden)
+
+        def values(logits: Any, truth: Any) -> list[Any]:
+            scores = torch.zeros(2, 3, 1)
+            answer, _ = answer_loss(Decoded(logits, scores, scores), truth, config, known=known)
+            return [answer, dense_loss(logits, truth, config, known=known)[0]]
+
+        logits = torch.randn(2, 3, 40, 40, generator=generator, requires_grad=True)
+        others = torch.where(hidden, -logits.detach() + 3, logits.detach())
+        for here, there in zip(values(logits, coverage), values(others, coverage + 0.4 * hidden), strict=True):
+            assert float(here) == pytest.approx(float(there), rel=1e-5)
+            (gradient,) = torch.autograd.grad(here, logits, retain_graph=True)
+            assert not gradient[hidden].any()
+            assert gradient[~hidden].any()
+
+    def test_enough_that_is_wanted_makes_a_cell_known(self) -> None:
+        import torch
+
+        from automask_training.sam_loss import SamLossConfig, known_cells
+
+        coverage, unknown = torch.tensor([0.0, 0.3, 0.6]), torch.tensor([1, 1, 1])
+        assert known_cells(coverage, unknown, SamLossConfig(stroke_gain=2.0)).tolist() == [False, False, True]
+
 
 @pytest.mark.slow
 class TestSam:

@@ -41,8 +41,14 @@ def train(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="OUT", help="Folder of this training; the same one goes on with it.")
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="Folder of this training, default: ./my-TASK; the same one goes on with it.",
+        ),
+    ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="FOLDER", help="Where a COCO file's images are.")
     ] = None,
@@ -104,6 +110,8 @@ def train(
     if start is not None and from_nothing:
         raise ConfigError("--start and --from-nothing exclude each other.", advice="Give one of them.")
     console = error_console()
+    called = _checked_name(name or f"my-{table['task']}", use)
+    folder = out or Path(called)
     try:
         from automask_training.own.continuing import trainable_weights
         from automask_training.own.reading import DataOptions, read_data
@@ -123,7 +131,7 @@ def train(
             table=table if begin is None else continued_recipe(table),
             use=use,
             data=own,
-            out=out,
+            out=folder,
             start=begin,
             materials=materials,
             own_share=own_share,
@@ -132,7 +140,7 @@ def train(
             seed=seed,
             threads=threads,
             workers=workers,
-            name=_checked_name(name or f"my-{table['task']}", use),
+            name=called,
         )
         with _bar(console, "training", quiet=quiet) as progress:
             trained = run_training(training, progress=progress)
@@ -147,9 +155,9 @@ def train(
         raise ConfigError(f"{error}.", advice="Correct the recipe, or give another --start.") from error
     except ExportError as error:
         raise AutomaskError(
-            f"The trained weights cannot be exported: {error}.", advice=f"The states in {out} are kept."
+            f"The trained weights cannot be exported: {error}.", advice=f"The states in {folder} are kept."
         ) from error
-    _finish(out, trained, run, manifest, as_json=as_json)
+    _finish(folder, trained, run, manifest, as_json=as_json)
 
 
 def _use_of(table: dict[str, Any], recipe: str) -> TaskUse:
@@ -219,6 +227,8 @@ def _say(console: Console, own: OwnData, start: Path | None) -> None:
     console.print(f"{len(own.training)} images to train on, {len(own.held_out)} held out; from {start or 'nothing'}")
     if own.left_out:
         console.print(f"left out: {own.left_out}")
+    if own.silent:
+        console.print(f"nothing is learned from {own.silent}")
 
 
 def _measure(
@@ -251,6 +261,7 @@ def _measure(
 def _finish(out: Path, trained: Trained, run: BenchRun, manifest: Manifest, *, as_json: bool) -> None:
     from automask.bench.tables import figures_table
     from automask.files.atomic import write_atomic
+    from automask_training.own.before_after import AFTER, BEFORE, figures_of
     from automask_training.own.run import CONFIG_FILE, as_plain
 
     plain = {**as_plain(trained), "config": str(out / CONFIG_FILE), "bench": run.model_dump(mode="json")}
@@ -266,4 +277,8 @@ def _finish(out: Path, trained: Trained, run: BenchRun, manifest: Manifest, *, a
     )
     if best >= trained.start.loss:
         typer.echo("The training did not help: the weights from before do better on the held-out images.")
+    before, after = figures_of(run, BEFORE), figures_of(run, AFTER)
+    if before is not None and after is not None:
+        is_better = "better" if after < before else "no better"
+        typer.echo(f"masks of held-out images are {is_better}: leak + waste {before:.4f} before, {after:.4f} after")
     typer.echo(f"weights: {trained.after}\nuse them: automask run FOLDER --config {out / CONFIG_FILE}")

@@ -42,27 +42,36 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """One training crop: pixels (S, S, 3) uint8 RGB, classes (2, C, C) uint8 coverage of PIXEL_CLASSES, prompts."""
+    """One training crop: pixels (S, S, 3) uint8 RGB, classes (2, C, C) uint8 coverage of PIXEL_CLASSES, prompts.
+
+    `unknown` as in `CutScene`.
+    """
 
     pixels: NDArray[np.uint8]
     classes: NDArray[np.uint8]
     prompts: Prompts
+    unknown: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class CutScene:
-    """What a crop shows: pixels (S, S, 3) uint8 RGB, things (N, C, C) float32 coverage, classes as in `Crop`."""
+    """What a crop shows: pixels (S, S, 3) uint8 RGB, things (N, C, C) float32 coverage, classes as in `Crop`.
+
+    A thing of unknown kind is in both classes. `unknown` is (C, C) uint8, 1 = some of the cell is not known.
+    """
 
     pixels: NDArray[np.uint8]
     things: NDArray[np.float32]
     classes: NDArray[np.uint8]
+    unknown: NDArray[np.uint8]
 
 
 def make_crop(image: SyntheticImage, config: CropConfig, rng: np.random.Generator) -> Crop:
     """Draw one crop with its prompts from `image`."""
     cut_out = cut_scene(image, config, rng)
     scene = Scene(grey=_grey(cut_out.pixels, config.cells), things=cut_out.things, size_px=config.size_px)
-    return Crop(pixels=cut_out.pixels, classes=cut_out.classes, prompts=make_prompts(scene, config.prompts, rng))
+    prompts = make_prompts(scene, config.prompts, rng)
+    return Crop(pixels=cut_out.pixels, classes=cut_out.classes, prompts=prompts, unknown=cut_out.unknown)
 
 
 def cut_scene(image: SyntheticImage, config: CropConfig, rng: np.random.Generator) -> CutScene:
@@ -75,13 +84,29 @@ def cut_scene(image: SyntheticImage, config: CropConfig, rng: np.random.Generato
         cover = instance_coverage(instance, window, cells=config.cells)
         if cover is not None and float(cover.sum()) * (config.size_px / config.cells) ** 2 >= config.min_visible_px:
             covers.append(cover)
-            kinds.append(PIXEL_CLASSES.index(instance.kind))
-    things = np.stack(covers) if covers else np.zeros((0, config.cells, config.cells), np.float32)
-    pixels, things = _augmented(pixels, things, rng)
+            kinds.append([PIXEL_CLASSES.index(instance.kind)] if instance.is_kind_known else [0, 1])
+    covers.append(_unknown_coverage(image, window, cells=config.cells))
+    pixels, turned = _augmented(pixels, np.stack(covers), rng)
+    things, unknown = turned[:-1], turned[-1]
     classes = np.zeros((len(PIXEL_CLASSES), config.cells, config.cells), np.float32)
-    for kind, cover in zip(kinds, things, strict=True):
-        np.maximum(classes[kind], cover, out=classes[kind])
-    return CutScene(pixels=pixels, things=things, classes=np.round(classes * 255).astype(np.uint8))
+    for mine, cover in zip(kinds, things, strict=True):
+        for kind in mine:
+            np.maximum(classes[kind], cover, out=classes[kind])
+    return CutScene(
+        pixels=pixels,
+        things=things,
+        classes=np.round(classes * 255).astype(np.uint8),
+        unknown=(unknown > 0).astype(np.uint8),
+    )
+
+
+def _unknown_coverage(image: SyntheticImage, window: Window, *, cells: int) -> NDArray[np.float32]:
+    nothing = np.zeros((cells, cells), np.float32)
+    if image.unknown is None:
+        return nothing
+    height, width = image.unknown.shape
+    cover = mask_coverage(image.unknown, (0, 0, width, height), window, cells=cells)
+    return nothing if cover is None else cover
 
 
 def cut(pixels: NDArray[np.uint8], window: Window, *, size_px: int) -> NDArray[np.uint8]:

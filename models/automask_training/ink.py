@@ -34,10 +34,14 @@ class InkRecipe:
 
 @dataclass(frozen=True, eq=False)
 class InkCrop:
-    """pixels (S, S, 3) uint8 RGB; classes (2, C, C) uint8 coverage of text and watermark, 255 = all of the cell."""
+    """pixels (S, S, 3) uint8 RGB; classes (2, C, C) uint8 coverage of text and watermark, 255 = all of the cell.
+
+    `unknown` (C, C) uint8, 1 = counts neither way.
+    """
 
     pixels: NDArray[np.uint8]
     classes: NDArray[np.uint8]
+    unknown: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,7 @@ class InkBatch:
 
     pixels: Tensor
     classes: Tensor
+    unknown: Tensor
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class InkTask:
 
     def _crop(self, image: Any, rng: np.random.Generator) -> InkCrop:  # noqa: ANN401 - a SyntheticImage
         scene = cut_scene(image, self.recipe.crops, rng)
-        return InkCrop(pixels=scene.pixels, classes=scene.classes)
+        return InkCrop(pixels=scene.pixels, classes=scene.classes, unknown=scene.unknown)
 
     def collate(self, samples: list[list[InkCrop]]) -> InkBatch:
         """All crops of all samples as one batch."""
@@ -80,6 +85,7 @@ class InkTask:
         return InkBatch(
             pixels=torch.from_numpy(np.stack([crop.pixels.transpose(2, 0, 1) for crop in crops])),
             classes=torch.from_numpy(np.stack([crop.classes for crop in crops])),
+            unknown=torch.from_numpy(np.stack([crop.unknown for crop in crops])),
         )
 
     def loss(self, module: nn.Module, batch: InkBatch, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
@@ -87,13 +93,14 @@ class InkTask:
         import torch
         from torch.nn import functional
 
-        from automask_training.sam_loss import dense_loss, wanted
+        from automask_training.sam_loss import dense_loss, known_cells, wanted
 
         pixels = batch.pixels.float().contiguous(memory_format=torch.channels_last)
         logits = module(pixels).float()
         coverage = batch.classes.float() / 255
         unwanted = coverage.amax(1, keepdim=True)
-        dense, parts = dense_loss(logits[:, :1], unwanted, self.recipe.loss)
+        known = known_cells(unwanted, batch.unknown.unsqueeze(1), self.recipe.loss)
+        dense, parts = dense_loss(logits[:, :1], unwanted, self.recipe.loss, known=known)
         text, mark = wanted(coverage, self.recipe.loss).unbind(1)
         there = (text - mark).abs()  # where both lie over each other nothing is to be learned
         each = functional.binary_cross_entropy_with_logits(logits[:, 1], (mark > text).float(), reduction="none")

@@ -45,7 +45,10 @@ class SamRecipe:
 
 @dataclass(frozen=True, eq=False)
 class SamBatch:
-    """Tensors of B crops; prompts as in `prompts.Prompts`, images as uint8, coverages as uint8 0..255."""
+    """Tensors of B crops; prompts as in `prompts.Prompts`, images as uint8, coverages as uint8 0..255.
+
+    `unknown` (B, C, C) uint8 as in `crops.CutScene`.
+    """
 
     pixels: Tensor
     classes: Tensor
@@ -55,6 +58,7 @@ class SamBatch:
     masks: Tensor
     has_mask: Tensor
     targets: Tensor
+    unknown: Tensor
 
     def pin_memory(self) -> SamBatch:
         """Return itself: batches of this size gain nothing from pinned memory."""
@@ -96,11 +100,13 @@ class SamTask:
 
     def loss(self, module: nn.Module, batch: SamBatch, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
         """Prompted loss over all prompts."""
-        from automask_training.sam_loss import answer_loss
+        from automask_training.sam_loss import answer_loss, known_cells
 
         recipe = self.recipe
         decoded = answer(module, batch, box_prompts=recipe.crops.prompts.box_prompts)
-        return answer_loss(decoded, batch.targets.float() / 255, recipe.loss)
+        coverage = batch.targets.float() / 255
+        known = known_cells(coverage, batch.unknown.unsqueeze(1), recipe.loss)
+        return answer_loss(decoded, coverage, recipe.loss, known=known)
 
     def description(self) -> dict[str, Any]:
         """The recipe as plain data, for logs and cards."""
@@ -123,6 +129,7 @@ def collate_crops(crops: list[Crop]) -> SamBatch:
         masks=stacked([c.prompts.masks for c in crops]),
         has_mask=stacked([c.prompts.has_mask for c in crops]),
         targets=stacked([c.prompts.targets for c in crops]),
+        unknown=stacked([c.unknown for c in crops]),
     )
 
 

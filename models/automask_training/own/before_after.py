@@ -13,8 +13,11 @@ from automask.bench.run import BenchRun, run_bench
 from automask.config import PipelineConfig
 from automask.files.atomic import write_atomic
 from automask.files.png import encode_mask
-from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
-from automask_training.own.images import OwnImage
+from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED, mean_of
+from automask.mask.rendering import grow
+from automask.values import rle
+from automask_training.own.images import Extent, OwnImage
+from automask_training.own.strokes import band_of
 from automask_training.own.uses import TaskUse
 
 BEFORE, AFTER = "before", "after"
@@ -48,6 +51,16 @@ def compare(
     return run_bench(manifest, configs, progress=progress)
 
 
+def figures_of(run: BenchRun, name: str) -> float | None:
+    """Mean leak plus mean waste of one of the two on all images; None where neither could be taken.
+
+    What a trainer sees of both is a share of cells, so they weigh the same.
+    """
+    mine = [figures for figures in run.images if figures.pipeline == name]
+    means = mean_of([one.leak for one in mine]), mean_of([one.waste for one in mine])
+    return None if means == (None, None) else sum(mean or 0.0 for mean in means)
+
+
 def write_manifest(images: Sequence[OwnImage], folder: Path, use: TaskUse) -> Manifest:
     """Write truths and a manifest that `automask bench` reads; kinds that the task is not about count nowhere.
 
@@ -61,7 +74,7 @@ def write_manifest(images: Sequence[OwnImage], folder: Path, use: TaskUse) -> Ma
         mask = f"truth/{number:05d}.png" if truth.any() else None
         if mask is not None:
             write_atomic(folder / mask, encode_mask(truth), durable=False)
-        is_outline = all(thing.is_outline for thing in shown)
+        is_outline = use.needs_outlines or all(thing.extent is Extent.TIGHT for thing in shown)
         entries.append(
             {
                 "kind": _kind(image, use),
@@ -77,11 +90,23 @@ def write_manifest(images: Sequence[OwnImage], folder: Path, use: TaskUse) -> Ma
 
 
 def _truth(image: OwnImage, use: TaskUse) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """What a mask should hold: what is unwanted for sure, without what counts neither way.
+
+    Unknown pixels nearer than two cells to what is unwanted are not marked as such: the figures leave a cell around
+    that out by themselves, and would leave out cells of the thing beside marked ones.
+    """
     truth = np.zeros((image.height_px, image.width_px), np.uint8)
-    for level, wanted in ((TRUTH_IGNORE, False), (TRUTH_UNWANTED, True)):
-        for thing in image.things:
-            if (thing.kind in use.kinds) is wanted:
-                truth[thing.box.slices][thing.artefact] = level
+    for thing in image.things:
+        if thing.kind not in use.kinds:
+            truth[thing.box.slices][thing.artefact] = TRUTH_IGNORE
+    wanted = np.zeros(truth.shape, np.bool_)
+    for thing in image.things:
+        if thing.kind in use.kinds:
+            wanted[thing.box.slices] |= thing.wanted_artefact
+    if image.unknown is not None:
+        two_cells_px = 4 * band_of(image.width_px, image.height_px)
+        truth[rle.decode(image.unknown) & ~grow(wanted, two_cells_px)] = TRUTH_IGNORE
+    truth[wanted] = TRUTH_UNWANTED
     return truth
 
 

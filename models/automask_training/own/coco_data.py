@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from automask.errors import InputError, PluginError
 from automask.values.rle import from_coco_counts
-from automask_training.own.images import LabelError, Labelled, OwnThing, filled_polygons, rectangle
+from automask_training.own.images import LabelError, Labelled, OwnThing, extent_of, filled_polygons, rectangle
 from automask_training.own.labels import labels_of_classes
 
 
@@ -112,7 +112,7 @@ def _things(
         else:
             raise LabelError("it has an annotation with neither segmentation nor bbox")
         if artefact.any():
-            things.append(OwnThing.of(label, artefact, at=at, is_outline=bool(shape)))
+            things.append(OwnThing.of(label, artefact, at=at, extent=extent_of(label, is_outline=bool(shape))))
     return things
 
 

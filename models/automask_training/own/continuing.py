@@ -25,24 +25,30 @@ LATE_SAMPLES = 1_000_000
 HELD_OUT_FILE = "held-out.csv"
 _CHECKS = 20
 _PATIENCE_CHECKS = 6
+_STEPS_PER_CHECK = 5
 _WARMUP_SHARE = 0.05
 _DECAY_FROM_SHARE = 0.5
+
+
+def recipe_folders() -> tuple[Path, ...]:
+    """Where recipes and states lie: in a clone beside the packages, in an installed wheel within this one."""
+    package = Path(__file__).parents[1]
+    return package.parent / "training", package / "recipes"
 
 
 def trainable_weights(name: str) -> Path:
     """The trainable weights of a shipped weight: `NAME.state.pt`, `NAME.pt` or `NAME.safetensors`.
 
-    Looked for in `$AUTOMASK_WEIGHTS`, the weights shipped with the package, `models/training/state` of the source tree,
-    and the user cache.
+    Looked for in `$AUTOMASK_WEIGHTS`, the weights shipped with the package, the states of a clone or of an installed
+    package, and the user cache.
 
     Raises:
         WeightsError: None of them has any.
     """
-    package = Path(WEIGHT_CATALOGUE).parent
     places = [
         *([Path(os.environ[WEIGHTS_VARIABLE])] if os.environ.get(WEIGHTS_VARIABLE) else []),
-        package / "weights",
-        package.parent / "training" / "state",
+        Path(WEIGHT_CATALOGUE).parent / "weights",
+        *(folder / "state" for folder in recipe_folders()),
         user_cache_folder(),
     ]
     for place in places:
@@ -51,8 +57,7 @@ def trainable_weights(name: str) -> Path:
                 return place / f"{name}{ending}"
     raise WeightsError(
         f"There are no trainable weights of {name!r} in {', '.join(str(place) for place in places)}.",
-        advice="Name a state or .safetensors file with --start FILE (a clone of the repository has them in "
-        "models/training/state), or train from nothing with --from-nothing.",
+        advice="Name a state or .safetensors file with --start FILE, or train from nothing with --from-nothing.",
         code="weights-missing",
     )
 
@@ -103,8 +108,22 @@ class ContinuedTask:
         return self.task.collate(samples)
 
     def loss(self, module: nn.Module, batch: Any, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:  # noqa: ANN401
-        """See `loop.Task`; a continued task is past its first thousands of samples."""
+        """See `loop.Task`; a continued task is past its first thousands of samples.
+
+        What its layers know of the spread of their inputs stays: twenty images would overwrite it with their own.
+        """
+        if self.start is not None:
+            _keep_statistics(module)
         return self.task.loss(module, batch, samples=samples + (LATE_SAMPLES if self.start is not None else 0))
+
+
+def _keep_statistics(module: nn.Module) -> None:
+    """Let batch normalisation use and keep the statistics that it has."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.eval()
 
 
 def _module_values(path: Path, *, task: str) -> dict[str, Any]:
@@ -274,5 +293,8 @@ def save_average(module: nn.Module, path: Path, *, task: str, progress: Progress
 
 
 def checks_every(total_samples: int, *, batch_samples: int) -> int:
-    """How many samples lie between two judgements."""
-    return max(batch_samples, total_samples // _CHECKS // batch_samples * batch_samples)
+    """How many samples lie between two judgements.
+
+    At least so many steps that the patience outlasts the warm-up of a short run; a judgement costs more than a step.
+    """
+    return max(_STEPS_PER_CHECK * batch_samples, total_samples // _CHECKS // batch_samples * batch_samples)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,23 @@ from automask.values import rle
 from automask.values.geometry import Box, rasterise_polygon
 from automask_training.synth.types import KIND_OF_LABEL, SyntheticImage, SyntheticInstance
 
+IGNORED = "ignore"
+"""The label and kind of pixels that count neither way."""
 NAMED_AT_MOST = 5
 """How many files a message names before it counts the rest."""
+
+
+class Extent(StrEnum):
+    """How the pixels that a person or a data set gives of a thing lie on it."""
+
+    TIGHT = "tight"
+    """They are its own."""
+    AROUND = "around"
+    """They were drawn around it: all of it is in there, and some of what lies between and beside its strokes."""
+    GROWN = "grown"
+    """The same, from a finished mask: often grown by a latent cell besides."""
+    BOX = "box"
+    """They are a box around it: they say where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +43,31 @@ class OwnThing:
     """One unwanted thing.
 
     Attributes:
-        label: A key of `KIND_OF_LABEL`.
+        label: A key of `KIND_OF_LABEL`, or `ignore` for pixels that count neither way.
         box: Tight around its pixels, in the upright image.
-        packed: Its pixels inside the box, as `automask.values.rle` packs them.
-        is_outline: The pixels are its shape, not just the box around it.
+        packed: Its pixels inside the box as they were drawn, as `automask.values.rle` packs them.
+        extent: How they lie on it.
+        is_kind_known: False where its kind is a guess.
+        wanted: Those that are unwanted for sure, of the same box, packed; None = all that were drawn.
     """
 
     label: str
     box: Box
     packed: bytes
-    is_outline: bool
+    extent: Extent
+    is_kind_known: bool = True
+    wanted: bytes | None = None
 
     @classmethod
-    def of(cls, label: str, artefact: NDArray[np.bool_], *, at: tuple[int, int] = (0, 0), is_outline: bool) -> OwnThing:
+    def of(
+        cls,
+        label: str,
+        artefact: NDArray[np.bool_],
+        *,
+        at: tuple[int, int] = (0, 0),
+        extent: Extent,
+        is_kind_known: bool = True,
+    ) -> OwnThing:
         """Pack an (H, W) bool array whose first pixel lies at (x, y) of the image.
 
         Raises:
@@ -49,17 +77,22 @@ class OwnThing:
         if tight is None:
             raise ValueError("a thing without pixels")
         box = Box(tight.x0 + at[0], tight.y0 + at[1], tight.x1 + at[0], tight.y1 + at[1])
-        return cls(label, box, rle.encode(artefact[tight.slices]), is_outline)
+        return cls(label, box, rle.encode(artefact[tight.slices]), extent, is_kind_known)
 
     @property
     def kind(self) -> str:
-        """text, watermark or frame."""
-        return KIND_OF_LABEL[self.label]
+        """text, watermark, frame or ignore."""
+        return KIND_OF_LABEL.get(self.label, self.label)
 
     @property
     def artefact(self) -> NDArray[np.bool_]:
-        """Its pixels, of the shape of the box."""
+        """Its pixels as they were drawn, of the shape of the box."""
         return rle.decode(self.packed)
+
+    @property
+    def wanted_artefact(self) -> NDArray[np.bool_]:
+        """Its pixels that are unwanted for sure, of the shape of the box."""
+        return rle.decode(self.packed if self.wanted is None else self.wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +105,7 @@ class OwnImage:
         width_px: Width of the upright image.
         height_px: Height of the upright image.
         things: Everything unwanted on it; empty where nothing is.
+        unknown: Pixels that count neither way, (H, W) bool as `automask.values.rle` packs them, or None.
     """
 
     path: Path
@@ -79,6 +113,7 @@ class OwnImage:
     width_px: int
     height_px: int
     things: tuple[OwnThing, ...]
+    unknown: bytes | None = None
 
     def load(self) -> SyntheticImage:
         """Decode it, with its truth as masks.
@@ -90,13 +125,23 @@ class OwnImage:
             SyntheticInstance(
                 kind=thing.kind,
                 label=thing.label,
-                box=(thing.box.x0, thing.box.y0, thing.box.x1, thing.box.y1),
-                mask=thing.artefact,
+                box=thing.box.xyxy,
+                mask=thing.wanted_artefact,
                 opacity=1.0,
+                is_kind_known=thing.is_kind_known,
             )
             for thing in self.things
+            if thing.kind != IGNORED and thing.wanted_artefact.any()
         )
-        return SyntheticImage(decode_file(self.path).image.pixels, instances)
+        unknown = rle.decode(self.unknown) if self.unknown is not None else None
+        return SyntheticImage(decode_file(self.path).image.pixels, instances, unknown)
+
+
+def extent_of(label: str, *, is_outline: bool) -> Extent:
+    """How the outlines and boxes of data sets lie on their things: people outline lines of text, not letters."""
+    if not is_outline:
+        return Extent.BOX
+    return Extent.AROUND if KIND_OF_LABEL[label] == "text" else Extent.TIGHT
 
 
 class LabelError(Exception):
@@ -134,14 +179,24 @@ class ReadImages:
         """What was left out and why, or an empty string."""
         counts = Counter(reason for reason, _ in self.left_out)
         parts = []
-        for reason, count in counts.most_common():
-            names = [name for why, name in self.left_out if why == reason]
-            more = f" and {count - NAMED_AT_MOST} more" if count > NAMED_AT_MOST else ""
-            parts.append(f"{reason}: {', '.join(names[:NAMED_AT_MOST])}{more}")
+        for reason, _ in counts.most_common():
+            parts.append(f"{reason}: {named([name for why, name in self.left_out if why == reason])}")
         return "; ".join(parts)
 
 
-def read_labelled(labelled: Iterable[Labelled], *, progress: Callable[[], None] = lambda: None) -> ReadImages:
+def named(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return f"{', '.join(names[:NAMED_AT_MOST])}{more}"
+
+
+Resolver = Callable[[NDArray[np.uint8], Sequence[OwnThing]], tuple[Sequence[OwnThing], bytes | None]]
+"""Pixels (H, W, 3) and things of an image to things with what is wanted of them, and packed pixels that are unknown."""
+
+
+def read_labelled(
+    labelled: Iterable[Labelled], *, resolve: Resolver | None = None, progress: Callable[[], None] = lambda: None
+) -> ReadImages:
     """Decode every image once and fit its truth to it: what cannot be used is known before the training starts."""
     found = ReadImages()
     seen: set[str] = set()
@@ -161,11 +216,13 @@ def read_labelled(labelled: Iterable[Labelled], *, progress: Callable[[], None] 
         seen.add(decoded.content_sha256)
         image = decoded.image
         try:
-            things = tuple(item.things(image.width_px, image.height_px))
+            things: Sequence[OwnThing] = item.things(image.width_px, image.height_px)
         except LabelError as error:
             found.left_out.append((str(error), item.path.name))
             continue
-        found.images.append(OwnImage(item.path, decoded.content_sha256, image.width_px, image.height_px, things))
+        things, unknown = resolve(image.pixels, things) if resolve is not None else (things, None)
+        size_px = (image.width_px, image.height_px)
+        found.images.append(OwnImage(item.path, decoded.content_sha256, *size_px, tuple(things), unknown))
     return found
 
 

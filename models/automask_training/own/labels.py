@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from automask.errors import ConfigError, InputError
 from automask.values.types import Kind
+from automask_training.own.images import IGNORED
 from automask_training.synth.types import KIND_OF_LABEL
 
-IGNORED = "ignore"
 _OTHER_NAMES = {
     "text": "text_line",
     "caption": "text_line",

@@ -7,11 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from automask.errors import InputError
 from automask.store import DATABASE_NAME, is_store
+from automask.values import rle
 from automask_training.own.coco_data import coco_labelled
-from automask_training.own.images import Labelled, OwnImage, ReadImages, no_images, read_labelled
+from automask_training.own.images import (
+    Extent,
+    Labelled,
+    OwnImage,
+    OwnThing,
+    Resolver,
+    named,
+    no_images,
+    read_labelled,
+)
 from automask_training.own.store_data import store_labelled
+from automask_training.own.strokes import StrokeReader, without_growth
 from automask_training.own.uses import TaskUse
 from automask_training.own.yolo_data import yolo_labelled
 
@@ -38,11 +52,19 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class OwnData:
-    """What is trained on and what is judged by; no image is in both."""
+    """What is trained on and what is judged by; no image is in both.
+
+    Attributes:
+        training: Images to learn from.
+        held_out: Images to judge by.
+        left_out: Images that are in neither, and why; empty if there are none.
+        silent: Which masks say only in part what is unwanted, and what would help; empty if there are none.
+    """
 
     training: tuple[OwnImage, ...]
     held_out: tuple[OwnImage, ...]
     left_out: str
+    silent: str = ""
 
 
 def read_data(
@@ -56,16 +78,31 @@ def read_data(
     """
     labelled = list(itertools.chain.from_iterable(_labelled(path, options) for path in paths))
     counter = itertools.count(1)
-    found = read_labelled(labelled, progress=lambda: progress(next(counter), len(labelled)))
+    found = read_labelled(labelled, resolve=_resolver(use), progress=lambda: progress(next(counter), len(labelled)))
     if not found.images:
         raise no_images(paths[0], found)
-    usable = [image for image in found.images if _is_truth(image, use)]
-    for image in found.images:
-        if not _is_truth(image, use):
-            found.left_out.append(("boxes instead of outlines", image.path.name))
-    training, held_out = divided(usable, held_out=options.held_out)
-    _check_enough(training, held_out, use, found)
-    return OwnData(tuple(training), tuple(held_out), found.summary())
+    silent = _silent(found.images, use)
+    training, held_out = divided(found.images, held_out=options.held_out)
+    _check_enough(training, held_out, use, left_out=found.summary(), silent=silent)
+    return OwnData(tuple(training), tuple(held_out), found.summary(), silent)
+
+
+def _resolver(use: TaskUse) -> Resolver:
+    if not use.needs_outlines:
+        return _boxed
+    reader = StrokeReader()
+
+    def resolve(pixels: NDArray[np.uint8], things: Sequence[OwnThing]) -> tuple[Sequence[OwnThing], bytes | None]:
+        resolved = reader.resolved(pixels, things, kinds=use.kinds)
+        return resolved.things, rle.encode(resolved.unknown) if resolved.unknown.any() else None
+
+    return resolve
+
+
+def _boxed(pixels: NDArray[np.uint8], things: Sequence[OwnThing]) -> tuple[Sequence[OwnThing], None]:
+    """For a task of boxes: those of the things themselves."""
+    height_px, width_px = pixels.shape[:2]
+    return without_growth(things, width_px=width_px, height_px=height_px), None
 
 
 def divided(images: Sequence[OwnImage], *, held_out: float) -> tuple[list[OwnImage], list[OwnImage]]:
@@ -101,20 +138,50 @@ def _labelled(path: Path, options: DataOptions) -> list[Labelled]:
     )
 
 
-def _is_truth(image: OwnImage, use: TaskUse) -> bool:
-    return not use.needs_outlines or all(thing.is_outline for thing in image.things if thing.kind in use.kinds)
+def _says_something(thing: OwnThing) -> bool:
+    return thing.wanted is None or bool(thing.wanted_artefact.any())
 
 
-def _check_enough(training: Sequence[OwnImage], held_out: Sequence[OwnImage], use: TaskUse, found: ReadImages) -> None:
+def _silent(images: Sequence[OwnImage], use: TaskUse) -> str:
+    """Which things teach a task of pixels nothing but that there is nothing around them, and what would help."""
+    if not use.needs_outlines:
+        return ""
+    parts = []
+    for extents, word, help_ in (
+        ((Extent.BOX,), "boxes instead of outlines", "give outlines, or masks of `automask run`"),
+        (
+            (Extent.AROUND, Extent.GROWN),
+            "masks in which strokes cannot be told from what lies between them",
+            "draw these closer to the strokes, on the page with a click",
+        ),
+    ):
+        names = [
+            image.path.name
+            for image in images
+            for thing in image.things
+            if thing.kind in use.kinds and thing.extent in extents and not _says_something(thing)
+        ]
+        if names:
+            parts.append(f"{word} ({len(names)}: {named(sorted(set(names)))}): {help_}")
+    return ". ".join(parts)
+
+
+def _check_enough(
+    training: Sequence[OwnImage], held_out: Sequence[OwnImage], use: TaskUse, *, left_out: str, silent: str
+) -> None:
     def with_things(images: Sequence[OwnImage]) -> int:
-        return sum(any(thing.kind in use.kinds for thing in image.things) for image in images)
+        return sum(
+            any(thing.kind in use.kinds and _says_something(thing) for thing in image.things) for image in images
+        )
 
     count = with_things(training) + with_things(held_out)
-    left_out = f" Left out: {found.summary()}." if found.left_out else ""
     if count < LEAST_IMAGES or not with_things(training):
+        reasons = (f" Left out: {left_out}." if left_out else "") + (
+            f" Nothing is learned from {silent}." if silent else ""
+        )
         raise InputError(
             f"Only {count} images have {' or '.join(use.kinds)} on them with a truth that this task can use; "
-            f"it takes {LEAST_IMAGES}.{left_out}",
+            f"it takes {LEAST_IMAGES}.{reasons}",
             advice="Add images, or more data sets with a second --data.",
         )
     if not held_out:

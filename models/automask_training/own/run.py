@@ -22,6 +22,7 @@ from automask_training.own.continuing import (
     HeldOutLoss,
     checks_every,
     continued_loop,
+    recipe_folders,
     save_average,
 )
 from automask_training.own.reading import OwnData
@@ -104,7 +105,8 @@ class Training:
         for image in (*self.data.training, *self.data.held_out):
             contents.update(image.content_sha256.encode())
             for thing in image.things:
-                contents.update(f"{thing.label}{thing.box.xyxy}".encode() + thing.packed)
+                contents.update(f"{thing.label}{thing.box.xyxy}".encode() + thing.packed + (thing.wanted or b""))
+            contents.update(image.unknown or b"")
         return {
             "recipe": self.table,
             "data": contents.hexdigest(),
@@ -146,19 +148,16 @@ def read_recipe(name: str) -> dict[str, Any]:
     Raises:
         ConfigError: There is none, or it is no TOML.
     """
-    import automask_models
-
-    package = Path(automask_models.__file__).parent
     given = Path(name)
-    places = [given] if given.suffix == ".toml" else [package.parent / "training" / f"{name}.toml"]
+    folders = recipe_folders()
+    places = [given] if given.suffix == ".toml" else [folder / f"{name}.toml" for folder in folders]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        known = sorted(one.stem for one in places[0].parent.glob("*.toml") if _table(one).get("task") in USES)
+        files = (one for folder in folders for one in folder.glob("*.toml"))
+        known = sorted({one.stem for one in files if _table(one).get("task") in USES})
         raise ConfigError(
             f"There is no recipe {name!r}.",
-            advice=f"Known: {', '.join(known)}; or give the path of a recipe file."
-            if known
-            else "Give the path of a recipe file, from models/training of the repository.",
+            advice=f"Known: {', '.join(known)}; or give the path of a recipe file.",
         )
     return _table(path)
 

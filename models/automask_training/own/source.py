@@ -109,10 +109,17 @@ def _cut(image: SyntheticImage, *, x0: int, y0: int, side: int, size_px: int) ->
         mask = _resized(canvas, size_px) > _MASK_LEVEL
         box = Box.of_artefact(mask)
         if box is not None:
+            shown = np.ascontiguousarray(mask[box.slices])
             instances.append(
-                SyntheticInstance(thing.kind, thing.label, box.xyxy, np.ascontiguousarray(mask[box.slices]), 1.0)
+                SyntheticInstance(thing.kind, thing.label, box.xyxy, shown, 1.0, is_kind_known=thing.is_kind_known)
             )
-    return SyntheticImage(_resized(square, size_px), tuple(instances))
+    unknown = None
+    if image.unknown is not None:
+        canvas = np.zeros((side, side), np.uint8)
+        inside = image.unknown[y0 : y0 + side, x0 : x0 + side]
+        canvas[: inside.shape[0], : inside.shape[1]] = inside * np.uint8(255)
+        unknown = _resized(canvas, size_px) > 0
+    return SyntheticImage(_resized(square, size_px), tuple(instances), unknown)
 
 
 def _shown(thing: SyntheticInstance, *, x0: int, y0: int, side: int) -> NDArray[np.uint8] | None:

@@ -19,13 +19,17 @@ from automask.store import StoredImage
 from automask.values.geometry import Box
 from automask.values.kinds import called, is_called
 from automask.values.types import Found, Kind, Patch, Region, Verdict
-from automask_training.own.images import LabelError, Labelled, OwnThing
-from automask_training.own.labels import IGNORED, LABEL_OF_KIND, known_label
+from automask_training.own.images import IGNORED, Extent, LabelError, Labelled, OwnThing
+from automask_training.own.labels import LABEL_OF_KIND, known_label
 
 _JOIN_SHARE = 0.01
 """Added pixels closer than this share of the longer side belong to one thing."""
 _SPECK_PX = 4
 _WIDE_SHARE = 0.35
+_BLACK, _WHITE = 25, 230
+"""Masked or trained by nine tenths up to and from these levels of a mask: compression makes such of 0 and 255."""
+_UNNAMED = "corner"
+"""The label of what a person masked and nobody named."""
 
 
 def store_labelled(root: Path, *, with_accepted: bool) -> list[Labelled]:
@@ -86,15 +90,31 @@ def _things(source: StoreSource, row: StoredImage, layers: CorrectionLayers | No
             label = _label_of(region, patch.box, result)
             at = (patch.box.x0, patch.box.y0)
             # A polygon stands for the text line, its strokes are not known.
-            things.append(OwnThing.of(label, left, at=at, is_outline=patch.refiner != "polygon"))
+            extent = Extent.AROUND if patch.refiner == "polygon" else Extent.TIGHT
+            things.append(OwnThing.of(label, left, at=at, extent=extent))
     if layers is not None:
+        partly = _partly_masked(layers)
+        if partly is not None:
+            things.append(OwnThing.of(IGNORED, partly, extent=Extent.AROUND))
+            touched = dataclasses.replace(touched, added=touched.added & ~partly)
         added = touched.added_beside(pairs, growth_px=page_growth_px(result, source.config))
         for box, artefact in _parts(added):
-            label = _label_of_addition(box, artefact, shown)
-            # A finished mask is a cell wider than what it covers.
-            outline = not layers.already_grown
-            things.append(OwnThing.of(label, artefact, at=(box.x0, box.y0), is_outline=outline))
+            told = _label_of_addition(box, artefact, shown)
+            extent = Extent.GROWN if layers.already_grown else Extent.AROUND
+            things.append(
+                OwnThing.of(
+                    told or _UNNAMED, artefact, at=(box.x0, box.y0), extent=extent, is_kind_known=told is not None
+                )
+            )
     return things
+
+
+def _partly_masked(layers: CorrectionLayers) -> NDArray[np.bool_] | None:
+    """Pixels with a weight between trained and masked, soft edges among them, or None: they count neither way."""
+    if layers.weight_set is None or layers.weight_levels is None:
+        return None
+    partly = layers.weight_set & (layers.weight_levels > _BLACK) & (layers.weight_levels < _WHITE)
+    return partly if partly.any() else None
 
 
 def _label_of(region: Region, box: Box, result: Found) -> str:
@@ -104,8 +124,13 @@ def _label_of(region: Region, box: Box, result: Found) -> str:
     return _widened(named or IGNORED, box, result)
 
 
-def _label_of_addition(box: Box, artefact: NDArray[np.bool_], result: Found) -> str:
-    """A person says where, not what: text where the text detector saw something too, else a mark."""
+def _label_of_addition(box: Box, artefact: NDArray[np.bool_], result: Found) -> str | None:
+    """A person says where, not what: text where the text detector saw something too, a frame where a side is covered.
+
+    None where nothing tells.
+    """
+    if _covers_a_side(box, artefact, result):
+        return LABEL_OF_KIND[Kind.FRAME]
     shares: dict[Kind, int] = {}
     for region, patch in zip(result.regions, result.patches, strict=True):
         if region.kind is Kind.GROUND:  # tells nothing of what lies on it
@@ -115,8 +140,19 @@ def _label_of_addition(box: Box, artefact: NDArray[np.bool_], result: Found) -> 
             shares[region.kind] = shares.get(region.kind, 0) + _overlap(artefact, box, patch, shared)
     best = max(shares, key=lambda kind: shares[kind], default=Kind.CUSTOM)
     if shares.get(best, 0) < 0.3 * artefact.sum():
-        best = Kind.CUSTOM
+        return _widened(_UNNAMED, box, result) if _is_wide(box, result) else None
     return _widened(LABEL_OF_KIND[best], box, result)
+
+
+def _covers_a_side(box: Box, artefact: NDArray[np.bool_], result: Found) -> bool:
+    """Whether more than half of a side of the image is masked along its edge: bars and frames do that, marks do not."""
+    edges = (
+        (box.y0 == 0, artefact[0], result.width_px),
+        (box.y1 == result.height_px, artefact[-1], result.width_px),
+        (box.x0 == 0, artefact[:, 0], result.height_px),
+        (box.x1 == result.width_px, artefact[:, -1], result.height_px),
+    )
+    return any(is_at_edge and masked.sum() > 0.5 * length_px for is_at_edge, masked, length_px in edges)
 
 
 def _overlap(artefact: NDArray[np.bool_], box: Box, patch: Patch, shared: Box) -> int:
@@ -129,8 +165,11 @@ def _overlap(artefact: NDArray[np.bool_], box: Box, patch: Patch, shared: Box) -
 
 def _widened(label: str, box: Box, result: Found) -> str:
     """A mark over much of the picture is a pattern: a part of it is still one, unlike half a logo."""
-    wide = box.area_px > _WIDE_SHARE * result.width_px * result.height_px
-    return "tiled" if wide and label == "corner" else label
+    return "tiled" if _is_wide(box, result) and label == "corner" else label
+
+
+def _is_wide(box: Box, result: Found) -> bool:
+    return box.area_px > _WIDE_SHARE * result.width_px * result.height_px
 
 
 def _parts(added: NDArray[np.bool_]) -> Iterator[tuple[Box, NDArray[np.bool_]]]:

@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 
 from automask.dataset.names import is_image_name
 from automask.errors import InputError
-from automask_training.own.images import LabelError, Labelled, OwnThing, filled_polygons, rectangle
+from automask_training.own.images import LabelError, Labelled, OwnThing, extent_of, filled_polygons, rectangle
 from automask_training.own.labels import labels_of_classes
 
 _SPLITS = ("train", "val", "test")
@@ -124,5 +124,5 @@ def _things(
             artefact, at = filled_polygons([outline], width_px=width_px, height_px=height_px)
         else:
             raise LabelError("its label file has lines that are neither boxes nor outlines")
-        things.append(OwnThing.of(label, artefact, at=at, is_outline=len(values) > 4))
+        things.append(OwnThing.of(label, artefact, at=at, extent=extent_of(label, is_outline=len(values) > 4)))
     return things

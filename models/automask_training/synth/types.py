@@ -19,6 +19,7 @@ class SyntheticInstance:
         box: Half-open xyxy pixels of the whole image, tight around the mask.
         mask: bool, shape of the box; True where pixels changed visibly, shadow and glow included.
         opacity: Visible strength, 0..1.
+        is_kind_known: False where it is unwanted for sure, and whether text or mark is a guess.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class SyntheticInstance:
     box: tuple[int, int, int, int]
     mask: NDArray[np.bool_]
     opacity: float
+    is_kind_known: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a mask that does not match its box."""
@@ -42,10 +44,13 @@ class SyntheticImage:
     Attributes:
         pixels: uint8 RGB, shape (H, W, 3).
         instances: In drawing order; masks of different instances may overlap.
+        unknown: bool, (H, W); True where nobody knows whether a pixel is unwanted unless an instance has it, so that
+            it counts neither way. None = all is known.
     """
 
     pixels: NDArray[np.uint8]
     instances: tuple[SyntheticInstance, ...]
+    unknown: NDArray[np.bool_] | None = None
 
     def artefact(self, kinds: Collection[str] | None = None) -> NDArray[np.bool_]:
         """Return the union of the masks, shape (H, W), of all kinds or only of `kinds`."""
