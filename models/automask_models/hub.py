@@ -120,9 +120,7 @@ def mirrored(url: str) -> str:
 def _weights_among(names: Sequence[str]) -> list[str]:
     top = [name for name in names if re.fullmatch(_PLAIN, name)]
     whole = [name for name in top if name == "model.safetensors"]
-    parts = [
-        name for name in top if re.fullmatch(r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json", name)
-    ]
+    parts = [name for name in top if re.fullmatch(_PART, name)]
     for chosen in (
         whole,
         parts,
