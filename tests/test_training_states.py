@@ -16,7 +16,7 @@ from automask.weights import read_catalogue
 MODELS = Path(__file__).parents[1] / "models"
 STATES = MODELS / "training" / "state"
 CATALOGUE = read_catalogue(MODELS / "automask_models" / "weights.toml")
-SHIPPED = sorted(name for name, spec in CATALOGUE.items() if not spec.url)
+SHIPPED = sorted(name for name, spec in CATALOGUE.items() if not spec.can_be_pulled)
 
 
 class Shapes(pickle.Unpickler):
