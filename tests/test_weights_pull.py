@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from automask.errors import OutputError, WeightsError
-from automask.weights import DeclaredFile, WeightLibrary, WeightSpec
+from automask.weights import DeclaredFile, WeightLibrary, WeightSpec, read_catalogue
 from automask_models import commands
 from automask_models.pull import pull
 
@@ -170,3 +170,10 @@ def test_the_command_is_light_to_import():
     code = "import sys, automask_models.commands; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "cv2", "onnxruntime", "transformers", "ultralytics"} & set(loaded)
+
+
+def test_names_are_whole_in_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = CliRunner().invoke(commands.app, ["list"]).stdout
+    for name in read_catalogue(Path(commands.__file__).with_name("weights.toml")):
+        assert f" {name} " in shown

@@ -169,7 +169,10 @@ def _show(states: list[WeightState], *, as_json: bool) -> None:
 
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("name", "task", "size", "licence", "state"):
-        table.add_column(heading, justify="right" if heading == "size" else "left")
+        # A name is there to be typed: it is never cut, however narrow the terminal.
+        table.add_column(
+            heading, justify="right" if heading == "size" else "left", no_wrap=heading == "name", overflow="fold"
+        )
     for state in states:
         place = (
             f"in the {state.origin}" if state.origin else "pull to get it" if state.spec.can_be_pulled else "missing"
