@@ -107,6 +107,19 @@ def test_a_region_that_overlaps_another_goes_off_and_on_again(context, tmp_path)
         reviewer.page.close()
 
 
+def test_an_address_is_opened_though_the_list_changes_before_it_is_noticed(reviewer):
+    """As when an answer of the server comes between the address and the browser's word of it."""
+    reviewer.page.evaluate("""
+        location.hash = 'coffee.jpg';
+        const shelf = document.querySelector('#shelf');
+        shelf.value = 'all';
+        shelf.dispatchEvent(new Event('change'));
+    """)
+    reviewer.wait_for("coffee.jpg")
+    reviewer.page.go_back()
+    reviewer.wait_for("cat.jpg")
+
+
 def test_the_address_opens_an_image_and_back_returns_to_it(reviewer, root):
     page = reviewer.page
     reviewer.press("b")

@@ -22,9 +22,9 @@ const STATES = {
   refused: "The server refused a change; it is kept in this browser",
 };
 
-/** The image that the address names. */
-function addressed() {
-  const name = location.hash.slice(1);
+/** The image that an address names. @param {string} address */
+function addressed(address) {
+  const name = new URL(address).hash.slice(1);
   try {
     return decodeURIComponent(name);
   } catch {
@@ -56,12 +56,14 @@ export class Shell {
     followTheme(stage);
     for (const event of ["list", "rows"]) queue.addEventListener(event, () => this.#showQueue());
     session.addEventListener("open", () => this.#showQueue());
+    session.addEventListener("open", () => this.#showAddress());
     session.addEventListener("open", () => this.strip.follow());
     session.addEventListener("history", () => this.#showHistory());
     session.addEventListener("trouble", (event) => this.#trouble(/** @type {CustomEvent} */ (event).detail));
     sync.addEventListener("state", () => this.#showState());
     sync.addEventListener("refused", (event) => this.say(/** @type {CustomEvent} */ (event).detail.error.message));
-    addEventListener("hashchange", () => void this.#openAddress()); // typed, or the browser's Back; never our own
+    // Typed, or the browser's Back; never our own. Until this comes, what is typed must not be overwritten.
+    addEventListener("hashchange", (event) => void this.#openAddress(addressed(event.newURL)));
     this.#showHistory();
     this.#showQueue();
     this.setLook("overlay");
@@ -69,7 +71,7 @@ export class Shell {
 
   /** Open the image of the address, or the first of the queue. */
   async openFirst() {
-    const wanted = addressed();
+    const wanted = addressed(location.href);
     if (!this.queue.list.length) {
       this.queue.filter({ shelf: "all" });
       at("shelf").value = "all";
@@ -80,16 +82,16 @@ export class Shell {
     else at("name").textContent = "This store has no images.";
   }
 
-  /** Open the image of an address that changed; where that cannot be, the address is the old one again. */
-  async #openAddress() {
-    const wanted = addressed();
+  /** Open the image of an address that changed; where that cannot be, the address is the old one again.
+   * @param {string} wanted */
+  async #openAddress(wanted) {
     if (!this.queue.row(wanted)) {
-      this.#showQueue();
+      this.#showAddress();
       if (wanted) this.say(`This store has no image ${wanted}.`);
       return;
     }
     if (!at("grid").hidden) this.#showGrid(false);
-    if (!(await this.session.open(wanted))) this.#showQueue();
+    if (!(await this.session.open(wanted))) this.#showAddress();
   }
 
   /** @param {string} message */
@@ -197,7 +199,12 @@ export class Shell {
     at("exclude").classList.toggle("on", row?.decision === "excluded");
     at("exclude").lastElementChild.textContent = row?.decision === "excluded" ? "Excluded" : "Exclude";
     at("accept").lastElementChild.textContent = row?.decision === "accepted" ? "Accepted" : "Accept";
-    if (queue.current) history.replaceState(null, "", `#${encodeURIComponent(queue.current)}`);
+  }
+
+  /** The address of the image on screen. */
+  #showAddress() {
+    const { current } = this.queue;
+    if (current) history.replaceState(null, "", `#${encodeURIComponent(current)}`);
   }
 
   #showHistory() {
