@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from automask.errors import OutputError, WeightsError
+from automask.weights import file_sha256
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
@@ -123,9 +124,9 @@ def fetch(
 
 def hash_of(path: Path, *, git: bool = False) -> str:
     """sha256 of a file's bytes, or the sha1 that git gives them, lower-case hex."""
+    if not git:
+        return file_sha256(path)
     with path.open("rb") as stream:
-        if not git:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
         digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)

@@ -25,7 +25,6 @@ from automask.errors import AutomaskError, InputError
 from automask.mask.confidence.model import is_fine
 from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED, score_mask
 from automask.values.types import Region
-from automask.weights import WeightLibrary
 from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT
 from automask_models.frames.tracing import evidence_of_trace, trace
@@ -34,6 +33,7 @@ from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNet
 from automask_models.text.evidence import LogisticModel
 from automask_training.frame_proposals import KnownPicture, ProposalStore, real_pictures, synthesized_pictures
 from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic
+from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
 _MOST_IGNORED = 0.7
@@ -138,10 +138,7 @@ def collect(
     Raises:
         InputError: There are no such weights.
     """
-    file = WeightLibrary.discover().find(weights)
-    if file is None:
-        raise InputError(f"There are no weights {weights}.", advice="Give the .onnx file with --weights.")
-    network = LayoutNetwork.open(file, runtime=RuntimeConfig())
+    network = LayoutNetwork.open(named_weights(weights), runtime=RuntimeConfig())
     store = ProposalStore(cache)
     pictures = []
     for each in found:

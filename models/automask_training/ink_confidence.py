@@ -35,6 +35,7 @@ from automask_training.logistic import area_under_curve, balanced_weights, fit_l
 from automask_training.synth import Synthesizer
 from automask_training.synth.index import MaterialIndex
 from automask_training.text_lines import label
+from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
 _SEED = 2_000
@@ -173,9 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        weights = WeightLibrary.discover().find(given.weights)
-        if weights is None:
-            raise InputError(f"There are no weights {given.weights}.", advice="Give the .onnx file with --weights.")
+        weights = named_weights(given.weights)
         groups, lines = collect(
             given.materials,
             weights,

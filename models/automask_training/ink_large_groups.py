@@ -21,11 +21,10 @@ from pydantic import TypeAdapter
 
 from automask.bench.manifest import read_manifest
 from automask.config import RuntimeConfig
-from automask.errors import AutomaskError, InputError
+from automask.errors import AutomaskError
 from automask.files.atomic import write_atomic
 from automask.protocols import WeightFile
 from automask.values.types import Image
-from automask.weights import WeightLibrary
 from automask_models.ink.confidence import DRAWN, LARGE_SHARE, InkModel, large_group_features
 from automask_models.ink.detector import InkDetector
 from automask_models.ink.groups import groups_of
@@ -35,6 +34,7 @@ from automask_models.text.evidence import LogisticModel
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_training.confidence_data import entries_by_source, truth_levels
 from automask_training.ink_confidence import Finding, Picture, fit, free_pictures, label_group
+from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
 _ROWS = TypeAdapter(list[tuple[dict[str, float], bool]])
@@ -75,9 +75,7 @@ def collect(
         InputError: There are no such weights.
     """
     runtime = RuntimeConfig(threads=threads)
-    file = WeightLibrary.discover().find(weights)
-    if file is None:
-        raise InputError(f"There are no weights {weights}.", advice="Give the .onnx file with --weights.")
+    file = named_weights(weights)
     recognition = bundled_model(RECOGNITION_FILE)
     network = InkNetwork.open(file, runtime=runtime)
     reader = GroupReader.open(recognition, runtime=runtime)

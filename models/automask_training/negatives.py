@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from automask.config import RuntimeConfig
-from automask.errors import AutomaskError, InputError
+from automask.errors import AutomaskError
 from automask.values.geometry import Box
-from automask.weights import WeightLibrary
 from automask_models.ink.groups import groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.reading import GroupReader
@@ -35,6 +34,7 @@ from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_training.synth.backgrounds import Backgrounds, PictureCache
 from automask_training.synth.index import MaterialIndex, Picture
 from automask_training.synth.raster import Bytes
+from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
 FOLDER = "negatives"
@@ -77,7 +77,7 @@ class Miner:
         kept: list[Box] = []
         for _, box in sorted(found, key=lambda each: -each[0]):
             window = window_around(box, width_px=pixels.shape[1], height_px=pixels.shape[0])
-            if any(window.intersection(other) for other in lettering) or any(_covers(each, box) for each in kept):
+            if any(window.intersection(other) for other in lettering) or any(each.contains(box) for each in kept):
                 continue
             kept.append(window)
         return kept[:_CUTS]
@@ -90,10 +90,6 @@ def window_around(box: Box, *, width_px: int, height_px: int) -> Box:
     x0 = min(max(0, (box.x0 + box.x1 - across) // 2), width_px - across)
     y0 = min(max(0, (box.y0 + box.y1 - down) // 2), height_px - down)
     return Box(x0, y0, x0 + across, y0 + down)
-
-
-def _covers(window: Box, box: Box) -> bool:
-    return window.x0 <= box.x0 and window.y0 <= box.y0 and window.x1 >= box.x1 and window.y1 >= box.y1
 
 
 def pictures(materials: Path, *, drawn: int, part: int, parts: int) -> Iterator[tuple[str, Picture, Bytes]]:
@@ -157,9 +153,7 @@ class Mining:
         Raises:
             InputError: There are no such weights.
         """
-        weights = WeightLibrary.discover().find(self.weights)
-        if weights is None:
-            raise InputError(f"There are no weights {self.weights}.", advice="Give the .onnx file with --weights.")
+        weights = named_weights(self.weights)
         runtime = RuntimeConfig(threads=self.threads)
         recognition = bundled_model(RECOGNITION_FILE)
         miner = Miner(InkNetwork.open(weights, runtime=runtime), GroupReader.open(recognition, runtime=runtime))

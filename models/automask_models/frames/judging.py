@@ -6,18 +6,15 @@ the image is picture, and knows its edge to a cell only. A proposal is drawn whe
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from automask.config import FrozenModel, read_option_file
+from automask_models.fitted import FittedModel
 from automask_models.frames.nesting import ACCEPT
 from automask_models.layout.network import LayoutMap
 from automask_models.text.evidence import LogisticModel
@@ -118,16 +115,16 @@ def _log_odds(probability: float) -> float:
     return math.log(kept / (1 - kept))
 
 
-class FrameJudge(FrozenModel):
+class FrameJudge(FittedModel):
     """The fitted models; their file also says how they were fitted.
 
     Attributes:
-        fitted_on: What the coefficients come from.
         proposed: Of what geometry proposed.
         traced: Of what was traced from the network's map.
     """
 
-    fitted_on: str
+    FILE: ClassVar[str] = "judge.json"
+
     proposed: LogisticModel
     traced: LogisticModel
 
@@ -136,22 +133,3 @@ class FrameJudge(FrozenModel):
         self.proposed.refuse_unknown(PROPOSAL_FEATURES)
         self.traced.refuse_unknown(TRACE_FEATURES)
         return self
-
-    @classmethod
-    def bundled(cls) -> Self:
-        """The models fitted for the shipped layout network."""
-        return cls.model_validate(json.loads(files(__package__).joinpath("judge.json").read_text("utf-8")))
-
-    @classmethod
-    def chosen(cls, path: str, *, option: str) -> Self:
-        """The models in a file that an option names; empty = the shipped ones.
-
-        Raises:
-            ConfigError: The file cannot be read, or holds no such models.
-        """
-        return read_option_file(cls, path, option=option) if path else cls.bundled()
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the numbers, for fingerprints."""
-        return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()

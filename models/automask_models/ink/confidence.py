@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from importlib.resources import files
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from automask.config import FrozenModel, read_option_file
+from automask_models.fitted import FittedModel
 from automask_models.ink.groups import InkGroup
 from automask_models.text.evidence import LogisticModel
 from automask_models.text.regions import Recognition
@@ -73,18 +70,18 @@ def log_odds_of_map(probability: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.log(kept / (1 - kept)))
 
 
-class InkModel(FrozenModel):
+class InkModel(FittedModel):
     """The fitted models; their file also says how they were fitted.
 
     Attributes:
-        fitted_on: What the coefficients come from.
         groups: Of what the ink map shows by itself.
         read_groups: The same where a recogniser was asked what it reads there.
         large_groups: The same of what covers `LARGE_SHARE` of the picture.
         lines: Of lines that a text detector found: its own confidence weighed against what the map shows there.
     """
 
-    fitted_on: str
+    FILE: ClassVar[str] = "confidence.json"
+
     groups: LogisticModel
     read_groups: LogisticModel
     large_groups: LogisticModel
@@ -97,25 +94,6 @@ class InkModel(FrozenModel):
         self.large_groups.refuse_unknown(LARGE_GROUP_FEATURES)
         self.lines.refuse_unknown(LINE_FEATURES)
         return self
-
-    @classmethod
-    def bundled(cls) -> Self:
-        """The models fitted for the shipped ink network."""
-        return cls.model_validate(json.loads(files(__package__).joinpath("confidence.json").read_text("utf-8")))
-
-    @classmethod
-    def chosen(cls, path: str, *, option: str) -> Self:
-        """The models in a file that an option names; empty = the shipped ones.
-
-        Raises:
-            ConfigError: The file cannot be read, or holds no such models.
-        """
-        return read_option_file(cls, path, option=option) if path else cls.bundled()
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the numbers, for fingerprints."""
-        return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()
 
     def of_group(self, group: InkGroup, reading: Recognition | None = None) -> float:
         """Probability that a group is lettering or a mark, 0..1."""

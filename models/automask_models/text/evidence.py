@@ -6,17 +6,15 @@ the image, as high as it is long, found with less probability, and the recognise
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Self
+from typing import ClassVar
 
 from pydantic import Field, FiniteFloat
 
 from automask.config import FrozenModel
+from automask_models.fitted import FittedModel
 
 _MIN_LETTERS_SHARE = 0.02
 
@@ -70,31 +68,21 @@ class LogisticModel(FrozenModel):
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
 
 
-class EvidenceModel(FrozenModel):
+class EvidenceModel(FittedModel):
     """The fitted models; their file also says how they were fitted.
 
     Attributes:
-        fitted_on: What the coefficients come from.
         full: Weighs all features.
         blind: Weighs detection and shape only.
         blind_share: How much `blind` counts where the recogniser disagrees. The recogniser does not know every script,
             so that its silence lowers the confidence of a strong detection but never drops it alone.
     """
 
-    fitted_on: str
+    FILE: ClassVar[str] = "evidence.json"
+
     full: LogisticModel
     blind: LogisticModel
     blind_share: float = Field(ge=0, le=1)
-
-    @classmethod
-    def bundled(cls) -> Self:
-        """The model fitted for the PP-OCR networks."""
-        return cls.model_validate(json.loads(files(__package__).joinpath("evidence.json").read_text("utf-8")))
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the numbers, for the fingerprint of detectors that rely on them."""
-        return hashlib.sha256(self.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()
 
     def confidence(self, evidence: Evidence) -> float:
         """Probability that the line is text, 0..1."""

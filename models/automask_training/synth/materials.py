@@ -288,12 +288,12 @@ def collect(
     def wanted(part: str, name: str) -> bool:
         return (name in kept_back.get(part, ())) == held_out
 
-    for entry in (*spec["packages"], *(spec.get("held_out_packages", ()) if held_out else ())):
-        for name in _packages(entry):
-            if entry in spec["packages"] and not wanted("packages", name):
-                continue
-            download = download_npm if entry.get("registry") == "npm" else download_debian
-            _add_package(collector, download(name, cache), plain_name(name), entry)
+    packages = [(name, entry) for entry in spec["packages"] for name in _packages(entry) if wanted("packages", name)]
+    if held_out:
+        packages += [(name, entry) for entry in spec.get("held_out_packages", ()) for name in _packages(entry)]
+    for name, entry in packages:
+        download = download_npm if entry.get("registry") == "npm" else download_debian
+        _add_package(collector, download(name, cache), plain_name(name), entry)
     for entry in spec["python_files"]:
         if not wanted("packages", entry["package"]):
             continue
