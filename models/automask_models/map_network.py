@@ -24,6 +24,7 @@ class MapNetwork(ABC, Generic[MapT]):
 
     def __init__(self, session: OnnxSession, *, key: str) -> None:
         self._session = session
+        self.placement = session.placement
         self._key = f"{self.name}:{key}"
 
     @classmethod
