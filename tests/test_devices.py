@@ -147,8 +147,7 @@ def test_the_cpu_answers_the_probe_and_is_what_auto_takes_here():
     [
         (["cuda", "directml", "openvino"], "cuda"),
         (["directml", "openvino"], "directml"),
-        (["openvino"], "openvino"),
-        (["tensorrt", "coreml"], "cpu"),
+        (["tensorrt", "coreml", "openvino"], "cpu"),
         ([], "cpu"),
     ],
 )

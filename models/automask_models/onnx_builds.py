@@ -40,7 +40,7 @@ def installed_builds() -> list[Build]:
 
 
 def replacement_advice(wanted: str, *, installed: Sequence[Build]) -> str:
-    """How to get from what is installed to one build; `automask.extras.commands_for` makes commands of it."""
+    """How to get from what is installed to one build, as `commands_for` understands it."""
     others = " and ".join(f"`{build.name}`" for build in installed)
     return f"Install the package `{wanted}`" + (f" in place of {others}." if others else ".")
 

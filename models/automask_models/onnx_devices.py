@@ -126,10 +126,13 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
 )
 
-AUTO = ("cuda", "directml", "openvino")
-"""What `auto` tries, in this order, before the CPU: what is there only because somebody installed it.
-TensorRT would build an engine for minutes first, and CoreML comes with every build for macOS but compiles anew for each
-size of picture: who wants those names them."""
+AUTO = ("cuda", "directml")
+"""What `auto` tries, in this order, before the CPU.
+
+Not OpenVINO, which answered one of our own graphs wrongly without a word until a size in it was fixed (`_FIXED` in
+map_network.py); not TensorRT, which would build an engine for minutes first; and not CoreML, which every build for
+macOS has, but which compiles anew for each size of picture. Who wants those names them.
+"""
 
 
 class NotStarted(Exception):

@@ -42,8 +42,14 @@ class OnnxSession:
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     @classmethod
-    def open(cls, path: Path, *, runtime: RuntimeConfig) -> Self:
+    def open(cls, path: Path, *, runtime: RuntimeConfig, fixed: Mapping[str, int] | None = None) -> Self:
         """Load a graph on the device that `runtime` asks for; on the CPU where that device does not take the graph.
+
+        Args:
+            path: The graph.
+            runtime: Device and threads.
+            fixed: Sizes, by name, of dimensions that the graph leaves open and that are always the same here. Only
+                other devices than the CPU are told.
 
         Raises:
             ConfigError: The device was asked for by name, and is not usable at all.
@@ -52,12 +58,12 @@ class OnnxSession:
         device, reason = onnx_device(runtime.device), ""
         if device.provider is not None:
             try:
-                return cls(_session(path, device, runtime), device.placement)
+                return cls(_session(path, device, runtime, fixed), device.placement)
             except Exception as error:  # onnxruntime raises its own classes, RuntimeError and others
                 reason = f"{device.placement.provider} does not take {path.name}: {first_line(error)}"
                 device = onnx_device("cpu")
         try:
-            session = _session(path, device, runtime)
+            session = _session(path, device, runtime, fixed)
         except Exception as error:
             raise WeightsError(
                 f"ONNX Runtime cannot load {path}: {error}.",
@@ -72,7 +78,7 @@ class OnnxSession:
         return dict(zip(self.outputs, values, strict=True))
 
 
-def _session(path: Path, device: OnnxDevice, runtime: RuntimeConfig) -> Any:  # noqa: ANN401 - onnxruntime ships no types
+def _session(path: Path, device: OnnxDevice, runtime: RuntimeConfig, fixed: Mapping[str, int] | None) -> Any:  # noqa: ANN401 - onnxruntime ships no types
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
@@ -83,6 +89,9 @@ def _session(path: Path, device: OnnxDevice, runtime: RuntimeConfig) -> Any:  # 
     options.enable_mem_pattern = False  # a plan of the memory is worth it where all inputs are of one size
     if device.provider is None and _shares_memory():
         options.add_session_config_entry("session.use_env_allocators", "1")
+    if device.provider is not None:
+        for name, size in (fixed or {}).items():
+            options.add_free_dimension_override_by_name(name, size)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return device.session(str(path), options, threads=thread_count(runtime))
