@@ -23,6 +23,8 @@ from automask.run.pipeline import MaskPipeline
 from automask.values.placement import Placement, joined
 from automask.weights import WeightLibrary
 from automask_models import commands, onnx_builds, onnx_devices, onnx_session
+from automask_models.ink.network import InkNetwork
+from automask_models.layout.network import LayoutNetwork
 from automask_models.onnx_builds import Build, check_one_build, installed_builds
 from automask_models.onnx_devices import PROVIDERS, NotStarted, onnx_device
 
@@ -229,6 +231,31 @@ def test_a_graph_that_a_device_does_not_take_runs_on_the_cpu_and_says_so(monkeyp
     (tmp_path / "damaged.onnx").write_bytes(b"none")
     with pytest.raises(WeightsError):
         onnx_session.OnnxSession.open(tmp_path / "damaged.onnx", runtime=RuntimeConfig(device="openvino"))
+
+
+class Borrowed(onnx_devices.OnnxDevice):
+    """Another device by name, whose sessions are the CPU's."""
+
+    def session(self, model, options, *, threads):
+        return onnx_device("cpu").session(model, options, threads=threads)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_another_device_is_told_that_pictures_come_one_at_a_time(monkeypatch, name):
+    """With the size left open, OpenVINO answered the layout network wrongly and said nothing."""
+    borrowed = Borrowed(Placement("openvino", "CPUExecutionProvider"), PROVIDERS[-1])
+    monkeypatch.setattr(onnx_session, "onnx_device", lambda name: borrowed)
+    opened = []
+    made = onnx_session.OnnxSession.open.__func__
+
+    def spy(cls, *arguments, **options):
+        opened.append(made(cls, *arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(onnx_session.OnnxSession, "open", classmethod(spy))
+    network = {"automask-layout": LayoutNetwork, "automask-ink": InkNetwork}[name]
+    network.open(WeightLibrary.discover().find(name), runtime=RuntimeConfig(device="openvino", threads=1))
+    assert opened[0].inputs["pixels"][0] == 1
 
 
 def test_of_several_networks_the_one_that_is_elsewhere_counts():
