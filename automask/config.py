@@ -120,10 +120,18 @@ class ReviewConfig(FrozenModel):
         return self.model_dump(mode="json", exclude={"model"})
 
 
-class RuntimeConfig(FrozenModel):
-    """Where and how fast it runs. Never part of a fingerprint: results do not depend on it."""
+Device = Literal["auto", "cpu", "cuda", "tensorrt", "directml", "coreml", "openvino", "mps"]
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Device of torch-backed stages.")
+
+class RuntimeConfig(FrozenModel):
+    """Where and how fast it runs.
+
+    Never part of a fingerprint. Devices round differently, as versions of a library or of a processor do, which no
+    fingerprint holds either; what that does to masks is less than anybody sees (docs/devices.md has figures), and a
+    store must not be made anew because it moved to another machine.
+    """
+
+    device: Device = Field("auto", description="Device of the networks; docs/devices.md says what each name means.")
     threads: int = Field(0, ge=0, description="Threads per model call; 0 = the number of usable cores.")
     batch_size: int = Field(1, ge=1, le=256, description="Images handed to a detector at once.")
     prefetch: int = Field(4, ge=1, le=256, description="Images decoded ahead of the models.")

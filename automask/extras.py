@@ -15,6 +15,7 @@ from automask import version
 
 _NAME = "automask"
 _NAMED = re.compile(r"the (?P<what>extra|package) `(?P<name>[^`]+)`")
+_REPLACED = re.compile(r" in place of (?P<names>`[^`]+`(?: and `[^`]+`)*)")
 
 
 def install_command(extra: str) -> str:
@@ -26,27 +27,39 @@ def install_command(extra: str) -> str:
     return pip_command(*requirement_of(extra))
 
 
-def command_for(advice: str) -> str | None:
-    """The command for what an advice says to install or to upgrade, or None where it says nothing of the kind.
+def commands_for(advice: str) -> tuple[str, ...]:
+    """The commands, in order, for what an advice says to install or to upgrade; none where it says nothing of the kind.
 
     Advice names "the extra `NAME`" or "the package `NAME`" and no more: it also goes over the wire, to people who have
-    no business with the paths of this machine.
+    no business with the paths of this machine. A package "in place of `OTHER` and `ANOTHER`" wants those gone first:
+    packages that bring the same files.
     """
     named = _NAMED.search(advice)
     if named is None:
-        return None
+        return ()
     if named["what"] == "extra":
-        return install_command(named["name"])
-    return pip_command(*(["-U"] if "upgrade" in advice.lower() else []), named["name"])
+        return (install_command(named["name"]),)
+    replaced = _REPLACED.match(advice, named.end())
+    first = () if replaced is None else (uninstall_command(*re.findall(r"`([^`]+)`", replaced["names"])),)
+    return (*first, pip_command(*(["-U"] if "upgrade" in advice.lower() else []), named["name"]))
 
 
 def pip_command(*arguments: str) -> str:
     """A command that installs something into this very Python, as it is typed into a shell."""
+    return shlex.join([*_pip("install"), *arguments])
+
+
+def uninstall_command(*names: str) -> str:
+    """A command that takes packages out of this very Python."""
+    asks = ["--yes"] if find_spec("pip") is not None else []  # uv does not ask
+    return shlex.join([*_pip("uninstall"), *asks, *names])
+
+
+def _pip(verb: str) -> list[str]:
     python = sys.executable or "python"
-    pip = [python, "-m", "pip", "install"]
     if find_spec("pip") is None:  # environments of uv have none
-        pip = ["uv", "pip", "install", "--python", python]
-    return shlex.join([*pip, *arguments])
+        return ["uv", "pip", verb, "--python", python]
+    return [python, "-m", "pip", verb]
 
 
 def requirement_of(extra: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from automask.config import FrozenModel, RuntimeConfig
 from automask.values.digests import digest
 from automask.values.geometry import Box
+from automask.values.placement import Placement
 from automask.values.templates import DatasetTemplate
 from automask.values.types import Image, Issue, Patch, Region
 
@@ -97,6 +98,16 @@ class Stage(Protocol):
             PluginError: A package of an extra is not installed.
             WeightsError: A weight file is missing, wrong or unsafe.
         """
+        ...
+
+
+@runtime_checkable
+class PlacedStage(Protocol):
+    """A stage that tells where its networks run. Those that run none need not be one."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where they run, once they are loaded; None before, and where there is no network."""
         ...
 
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from automask.values.placement import Placement
 from automask_models.refiners.backends.frame import SquareFrame
 from automask_models.refiners.backends.protocol import Embedding, FrameTraits, Prompts, Proposals
 
 TRAITS = FrameTraits(side_px=256, min_short_px=16, target_short_px=64, centre_points=2, max_crops=8, batch=4)
+
+
+PLACEMENT = Placement("cpu", "fake")
 
 
 @dataclass
@@ -21,6 +25,7 @@ class FakeBackend:
     ious: tuple[float, ...] = (0.9,)
     traits: FrameTraits = TRAITS
     mask_side_px: int = 64
+    placement: Placement = PLACEMENT
     encoded: list[tuple[int, int]] = field(default_factory=list)
     asked: list[Prompts] = field(default_factory=list)
 

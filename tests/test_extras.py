@@ -103,21 +103,25 @@ def test_the_client_says_it_too(monkeypatch):
 
     with pytest.raises(PluginError) as caught:
         connection("http://127.0.0.1:1", api_key=None, timeout_s=1)
-    assert extras.command_for(caught.value.advice) == extras.install_command("client")
+    assert extras.commands_for(caught.value.advice) == (extras.install_command("client"),)
 
 
 @pytest.mark.parametrize(
     ("advice", "expected"),
     [
-        ("Install the extra `api`.", extras.install_command("api")),
-        ("Install the package `rapidocr>=3`.", extras.pip_command("rapidocr>=3")),
-        ("Upgrade the package `transformers`.", extras.pip_command("-U", "transformers")),
-        ("Convert it to PNG or JPEG.", None),
-        ("Name a folder in the option `weights`.", None),
+        ("Install the extra `api`.", [extras.install_command("api")]),
+        ("Install the package `rapidocr>=3`.", [extras.pip_command("rapidocr>=3")]),
+        ("Upgrade the package `transformers`.", [extras.pip_command("-U", "transformers")]),
+        (
+            "Install the package `b` in place of `a` and `b`.",
+            [extras.uninstall_command("a", "b"), extras.pip_command("b")],
+        ),
+        ("Convert it to PNG or JPEG.", []),
+        ("Name a folder in the option `weights`.", []),
     ],
 )
-def test_what_an_advice_names_becomes_a_command(advice, expected):
-    assert extras.command_for(advice) == expected
+def test_what_an_advice_names_becomes_commands(advice, expected):
+    assert list(extras.commands_for(advice)) == expected
 
 
 def strings_of(path):
@@ -141,4 +145,5 @@ def test_advice_names_extras_that_exist_and_no_index():
     named = {name for _, text in told for name in re.findall(r"the extra `([^`]+)`", text)}
     assert {"api", "client", "heif", "sam", "train", "yolo"} <= named <= known
     users = {path.relative_to(ROOT).as_posix() for path in paths if "automask.extras" in path.read_text("utf-8")}
-    assert users == {"automask/cli/console.py", "automask/cli/summary.py", "automask/cli/commands/check.py"}
+    commands = {"automask/cli/console.py", "automask/cli/summary.py", "automask/cli/commands/check.py"}
+    assert users == commands | {"models/automask_models/installation.py"}, "who prints to a terminal"

@@ -8,14 +8,15 @@ import pytest
 
 from automask.config import RuntimeConfig
 from automask.errors import ConfigError, PluginError
-from automask_models.device import select_device, torch_threads
+from automask.values.placement import Placement
+from automask_models.device import torch_placement, torch_threads
 from automask_models.onnx_session import thread_count
 
 
 def test_without_torch_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(PluginError, match=r"extra `sam`"):
-        select_device("auto")
+        torch_placement("auto")
 
 
 def test_thread_count_follows_the_configuration():
@@ -33,16 +34,20 @@ def test_auto_takes_the_fastest_and_names_must_exist(monkeypatch, present, auto)
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in present)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in present)
-    assert select_device("auto") == auto
-    assert select_device("cpu") == "cpu"
+    assert torch_placement("auto").device == auto
+    assert torch_placement("cpu") == Placement("cpu", "torch")
     for name in ("cuda", "mps"):
         if name in present:
-            assert select_device(name) == name
+            assert torch_placement(name).device == name
         else:
             with pytest.raises(ConfigError, match="does not see one"):
-                select_device(name)
+                torch_placement(name)
     with pytest.raises(ConfigError, match="no device"):
-        select_device("tpu")
+        torch_placement("tpu")
+    for name, card in (("tensorrt", "cuda"), ("coreml", "mps"), ("directml", None), ("openvino", None)):
+        placement = torch_placement(name)
+        assert placement.device == (card if card in present else "cpu")
+        assert bool(placement.reason) == (placement.device == "cpu"), "what does not follow says why"
 
 
 @pytest.mark.slow

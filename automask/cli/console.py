@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from automask.errors import OutputError
-from automask.extras import command_for
+from automask.extras import commands_for
 
 LOGGERS = ("automask", "automask_models", "automask_api")
 
@@ -34,13 +34,12 @@ def print_error(message: str, *, advice: str, code: str) -> None:
     console.print(Text.assemble(("error ", "bold red"), (f"[{code}] ", "dim"), message))
     if advice:
         console.print(Text.assemble(("  ", ""), advice))
-        print_command_for(advice, console)
+        print_commands_for(advice, console)
 
 
-def print_command_for(advice: str, console: Console) -> None:
-    """A line of its own with what to type to install what an advice names, if it names something; to be copied."""
-    command = command_for(advice)
-    if command is not None:
+def print_commands_for(advice: str, console: Console) -> None:
+    """Lines of their own with what to type to install what an advice names, if it names something; to be copied."""
+    for command in commands_for(advice):
         console.print(f"  {command}", soft_wrap=True, markup=False, highlight=False)
 
 

@@ -120,7 +120,12 @@ NoText = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Device of torch stages.", rich_help_panel=_STAGES),
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|tensorrt|directml|coreml|openvino|mps",
+        help="Device of the networks.",
+        rich_help_panel=_STAGES,
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="Threads per model call; 0 = all cores.", rich_help_panel=_STAGES)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
-from automask.extras import command_for
+from automask.extras import commands_for
 from automask.run.events import QUESTION_CODE, about_dataset
 
 if TYPE_CHECKING:
     from automask.cli.progress import RunNarrator
     from automask.run.events import RunSummary
+    from automask.values.placement import Placement
 
 _WORK_WORDS = {"analysed": "analysed", "refined": "only refined again", "rendered": "only drawn again"}
 
@@ -51,6 +52,9 @@ def summary_json(summary: RunSummary, narrator: RunNarrator, *, report: Path | N
         },
         "much_masked": narrator.much_masked_count,
         "notices": [{"code": issue.code, "message": issue.message} for issue in summary.notices],
+        "devices": {
+            stage: {"device": place.device, "provider": place.provider} for stage, place in summary.placements.items()
+        },
         "seconds": round(summary.seconds, 3),
         "timings_s": {stage: round(seconds, 3) for stage, seconds in summary.timings_s.items()},
         "interrupted": summary.interrupted,
@@ -74,6 +78,8 @@ def summary_lines(
     yield Text(f"{_count(summary.images, 'image')} in {_duration(summary.seconds)}{rate}", style="bold")
     works = ", ".join(f"{n} {_WORK_WORDS.get(work, work)}" for work, n in summary.written.items())
     yield _row("masks", f"{written} written" + (f" ({works})" if works else "") + f", {summary.reused} up to date")
+    if summary.placements:
+        yield _row("devices", _devices(summary.placements))
     if summary.updated:
         yield _row("repeats", _count(summary.updated, "mask") + " drawn again for what repeats across the folder")
     if summary.failed:
@@ -87,8 +93,7 @@ def summary_lines(
     yield from _issue_lines(summary, narrator)
     for notice in about_dataset(summary.notices):
         yield _row("dataset", f"[{notice.code}] {notice.message}", style="yellow")
-        command = command_for(notice.message)
-        if command is not None:
+        for command in commands_for(notice.message):
             yield _row("", command)
     for notice in summary.notices:
         if notice.code == QUESTION_CODE:
@@ -117,6 +122,16 @@ def _issue_lines(summary: RunSummary, narrator: RunNarrator) -> Iterator[Text]:
         severity = named[0][1].severity if named else "warning"
         style = "red" if severity == "error" else "yellow"
         yield _row(severity, f"{code} x {count}: {_named([image_id for image_id, _ in named], count)}", style=style)
+
+
+def _devices(placements: Mapping[str, Placement]) -> str:
+    """Devices with the stages that ran there; one alone where all did."""
+    stages: dict[str, list[str]] = {}
+    for stage, place in placements.items():
+        stages.setdefault(str(place), []).append(stage)
+    if len(stages) == 1:
+        return next(iter(stages))
+    return "; ".join(f"{place}: {', '.join(names)}" for place, names in stages.items())
 
 
 def _named(names: list[str], count: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from automask.mask.drawing import Drawn
 from automask.store import StoredImage
+from automask.values.placement import Placement
 from automask.values.types import Issue, Verdict
 
 QUESTION_CODE = "template-waits"
@@ -165,6 +166,7 @@ class RunSummary:
         verdicts: Images by verdict.
         issue_counts: Issues by code, over all images of this run.
         notices: What was said about the run as a whole.
+        placements: Where networks ran, by stage; empty where none had to be loaded.
         seconds: Wall time.
         timings_s: Seconds per stage, summed over images.
         interrupted: True when it was stopped before the last image.
@@ -180,6 +182,7 @@ class RunSummary:
     verdicts: Mapping[str, int]
     issue_counts: Mapping[str, int]
     notices: tuple[Issue, ...]
+    placements: Mapping[str, Placement]
     seconds: float
     timings_s: Mapping[str, float]
     interrupted: bool
@@ -249,7 +252,9 @@ class Tally:
         """The notices about the folder itself, which stay true until somebody tidies it."""
         return about_dataset(self.notices)
 
-    def summary(self, *, output: Path, missing: int, seconds: float, interrupted: bool) -> RunSummary:
+    def summary(
+        self, *, output: Path, missing: int, placements: Mapping[str, Placement], seconds: float, interrupted: bool
+    ) -> RunSummary:
         """The run so far."""
         return RunSummary(
             output=output,
@@ -262,6 +267,7 @@ class Tally:
             verdicts=dict(self.verdicts),
             issue_counts=dict(self.issue_counts),
             notices=tuple(self.notices),
+            placements=dict(placements),
             seconds=seconds,
             timings_s=dict(self.timings_s),
             interrupted=interrupted,

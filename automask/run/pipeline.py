@@ -16,11 +16,12 @@ from automask.mask.drawing import draw, fuse_fingerprint, judge
 from automask.mask.merging import fused
 from automask.mask.rendering import CorrectionLayers, Mask
 from automask.plugins import build_dataset_detector, build_detector, build_refiner
-from automask.protocols import DatasetDetector, Detector, Refiner, Stage, WeightSource
+from automask.protocols import DatasetDetector, Detector, PlacedStage, Refiner, Stage, WeightSource
 from automask.run.saved_templates import SavedTemplates
 from automask.values.digests import digest
 from automask.values.geometry import Box
 from automask.values.outlines import RECTANGULAR, corners_of
+from automask.values.placement import Placement
 from automask.values.types import ALPHA_SOURCE, Fingerprints, Found, Image, Issue, Kind, MaskResult, Patch, Region
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,16 @@ class MaskPipeline:
     def notices(self) -> list[Issue]:
         """What the user should be told once: missing optional weights and the like."""
         return [notice for stage in self._stages for notice in stage.notices]
+
+    @property
+    def placements(self) -> dict[str, Placement]:
+        """Where networks run, by stage; empty before `load`, and without the stages that run none."""
+        found: dict[str, Placement] = {}
+        for stage in self._stages:
+            here = stage.placement if isinstance(stage, PlacedStage) else None
+            if here is not None and not (stage.name in found and found[stage.name].reason):
+                found[stage.name] = here
+        return found
 
     @property
     def _stages(self) -> tuple[Stage, ...]:

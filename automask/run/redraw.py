@@ -59,7 +59,7 @@ def redraw_store(
         finally:
             store.finish_run(run_id, status="done" if finished else "interrupted" if stop.is_set() else "failed")
     return tally.summary(
-        output=root.resolve(), missing=0, seconds=time.perf_counter() - started, interrupted=not finished
+        output=root.resolve(), missing=0, placements={}, seconds=time.perf_counter() - started, interrupted=not finished
     )
 
 

@@ -120,7 +120,11 @@ def run_dataset(
             status: RunStatus = "done" if finished else "interrupted" if stop.is_set() else "failed"
             store.finish_run(run_id, status=status, notices=tally.about_dataset if finished else None)
     return tally.summary(
-        output=output, missing=missing, seconds=time.perf_counter() - started, interrupted=not finished
+        output=output,
+        missing=missing,
+        placements=pipeline.placements,
+        seconds=time.perf_counter() - started,
+        interrupted=not finished,
     )
 
 
@@ -166,6 +170,7 @@ class _Run:
         self._stop = stop
         self._decode_data = decode_data
         self._pending: collections.deque[_Pending] = collections.deque()
+        self._told_devices = False
 
     def work(self, items: Items) -> bool:
         """Deal with every item, or stop early when asked to; tells whether all were dealt with."""
@@ -243,6 +248,21 @@ class _Run:
                 regions = [region for region in found if TEMPLATE_ATTRIBUTE not in region.attributes]
                 result = self._pipeline.refine(timed.decoded.image, regions)
                 writer.write(pending.file, timed.decoded, result, decode_s=timed.seconds, work="refined")
+        if ready:
+            self._tell_devices()
+
+    def _tell_devices(self) -> None:
+        """Tell once of networks that run elsewhere than they were asked to; before the first image nobody knows."""
+        if self._told_devices:
+            return
+        self._told_devices = True
+        reasons: dict[str, list[str]] = {}
+        for stage, place in self._pipeline.placements.items():
+            if place.reason:
+                reasons.setdefault(f"on {place}: {place.reason}", []).append(stage)
+        for where, stages in reasons.items():
+            message = f"{', '.join(stages)} {'runs' if len(stages) == 1 else 'run'} {where}."
+            self._tally(Notice(Issue(stage=stages[0], code="device-other", message=message)))
 
 
 def _checked_places(source: Path, output: Path) -> tuple[Path, Path]:

@@ -13,6 +13,7 @@ from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import PluginError, StageError
 from automask.protocols import WeightSource, stage_fingerprint
 from automask.values.geometry import Box
+from automask.values.placement import Placement
 from automask.values.types import Image, Issue, Kind, Region
 
 _MIN_SIDE_PX = 16
@@ -38,6 +39,7 @@ class RapidOcrBaselineDetector:
         self._options = options
         self._runtime = runtime
         self._engine: Any = None
+        self.placement: Placement | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -70,6 +72,11 @@ class RapidOcrBaselineDetector:
             ) from error
         threads = {"EngineConfig.onnxruntime.intra_op_num_threads": self._runtime.threads or -1}
         self._engine = RapidOCR(params=threads)
+        asked = self._runtime.device
+        reason = (
+            "" if asked in ("auto", "cpu") else f"it is RapidOCR as it comes, which runs on the CPU and not on {asked}"
+        )
+        self.placement = Placement("cpu", "CPUExecutionProvider", reason=reason)
         logging.getLogger("RapidOCR").setLevel(logging.ERROR)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:

@@ -82,14 +82,24 @@ def pull_weights(
 @app.command("doctor")
 def doctor_weights(
     words: Annotated[
-        list[str], typer.Argument(metavar="WORD...", help="As for a run: sam2:tiny, yolo:FILE, edgetam, or a name.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[WORD...]", help="As for a run: sam2:tiny, yolo:FILE, edgetam, or a name."),
+    ] = None,
     *,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device of torch stages.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(metavar="auto|cpu|cuda|tensorrt|directml|coreml|openvino|mps", help="Device of the networks."),
+    ] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Threads per model call; 0 = all cores.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run one picture through weights, and tell time, memory and whether the answer is sane. Fetches nothing."""
+    """Run one picture through weights, and tell time, memory and whether the answer is sane. Fetches nothing.
+
+    Without a word, look at the installation: builds of ONNX Runtime, and which devices work.
+    """
+    if not words:
+        _doctor_installation(as_json=as_json)
+        return
     from automask.config import layered_config
     from automask_models.doctor import examine
 
@@ -104,9 +114,10 @@ def doctor_weights(
     else:
         for one in found:
             memory = "not told" if one.peak_mb is None else f"{one.peak_mb:.0f} MB"
+            place = "" if one.device is None else f" on {one.device} ({one.provider})"
             sys.stdout.write(
                 f"{one.word} ({one.stage}): {'sane' if one.is_sane else 'NOT SANE'}, {one.answer}; loaded in "
-                f"{one.load_s:.1f} s, a picture in {one.first_s:.2f} s, the next in {one.second_s:.2f} s, "
+                f"{one.load_s:.1f} s{place}, a picture in {one.first_s:.2f} s, the next in {one.second_s:.2f} s, "
                 f"memory {memory}\n"
             )
     doubtful = [one.word for one in found if not one.is_sane]
@@ -116,6 +127,26 @@ def doctor_weights(
             advice="Weights without training, of another kind or for another task answer so: take others.",
             code="weights-doubtful",
         )
+
+
+def _doctor_installation(*, as_json: bool) -> None:
+    from automask_models.installation import examine_installation
+    from automask_models.onnx_builds import check_one_build
+
+    found = examine_installation()
+    if as_json:
+        sys.stdout.write(json.dumps(dataclasses.asdict(found), indent=2) + "\n")
+    else:
+        builds = ", ".join(f"{build.name} {build.version}" for build in found.builds)
+        sys.stdout.write(f"ONNX Runtime: {builds or 'of no installed package'}\n")
+        for state in found.devices:
+            sys.stdout.write(
+                f"--device {state.device:<9} ONNX stages: {state.onnx or 'error'}; torch stages: "
+                f"{state.torch or 'error'}\n"
+            )
+            for line in (state.problem, *state.install):
+                sys.stdout.write(f"    {line}\n" if line else "")
+    check_one_build(found.builds)
 
 
 def _pull(spec: WeightSpec, folder: Path) -> None:

@@ -7,10 +7,20 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from automask.errors import ConfigError, PluginError
+from automask.values.placement import Placement
+
+_TORCH = "torch"
 
 
-def select_device(name: str) -> str:
-    """The torch device for a `--device` value: `auto` takes cuda, then mps, then cpu.
+_SAME_CARD = {"tensorrt": "cuda", "coreml": "mps"}
+"""Providers of ONNX Runtime, and what torch calls the hardware that they run on."""
+_ONNX_ONLY = ("directml", "openvino")
+
+
+def torch_placement(name: str) -> Placement:
+    """Where torch runs for a `--device` value: `auto` takes cuda, then mps, then cpu.
+
+    What only ONNX Runtime knows means the same card where torch has it, else the CPU with the reason.
 
     Raises:
         ConfigError: The device was asked for by name, but this machine (or this build of torch) does not have it.
@@ -19,10 +29,19 @@ def select_device(name: str) -> str:
     torch = import_torch("A device")
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if present[device])
+        return Placement(next(device for device in ("cuda", "mps", "cpu") if present[device]), _TORCH)
+    if name in _ONNX_ONLY:
+        return Placement("cpu", _TORCH, reason=f"torch has no {name}, which is for stages that run on ONNX Runtime")
+    if name in _SAME_CARD:
+        card = _SAME_CARD[name]
+        if present[card]:
+            return Placement(card, _TORCH)
+        return Placement("cpu", _TORCH, reason=f"for {name} torch would take {card}, which this build does not see")
     if name not in present:
         raise ConfigError(
-            f"There is no device {name!r}.", advice="Use auto, cpu, cuda or mps.", code="device-unavailable"
+            f"There is no device {name!r}.",
+            advice="Use auto, cpu, cuda, tensorrt, directml, coreml, openvino or mps.",
+            code="device-unavailable",
         )
     if not present[name]:
         raise ConfigError(
@@ -30,7 +49,7 @@ def select_device(name: str) -> str:
             advice="Use --device cpu, or install a build of torch for that device.",
             code="device-unavailable",
         )
-    return name
+    return Placement(name, _TORCH)
 
 
 def import_torch(user: str, *, extra: str = "sam") -> ModuleType:

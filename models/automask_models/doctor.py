@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError, PluginError
 from automask.plugins import DETECTORS, REFINERS, available, build_detector, build_refiner
-from automask.protocols import Prompt, PromptableRefiner
+from automask.protocols import PlacedStage, Prompt, PromptableRefiner, Stage
 from automask.values.geometry import Box
 from automask.values.types import Image, Region
 from automask.weights import WeightLibrary
@@ -43,6 +43,8 @@ class Finding:
         peak_mb: Most memory that the process had by then, in 10^6 bytes; None where the system does not tell.
         answer: What it answered, in words.
         is_sane: Whether that is what weights of this sort answer.
+        device: Where it ran, as `--device` calls it; None for a stage that does not tell.
+        provider: What ran it there.
     """
 
     word: str
@@ -53,6 +55,8 @@ class Finding:
     peak_mb: float | None
     answer: str
     is_sane: bool
+    device: str | None
+    provider: str | None
 
 
 def examine(word: str, *, reference: str, stage: str, library: WeightLibrary, runtime: RuntimeConfig) -> Finding:
@@ -72,15 +76,18 @@ def examine(word: str, *, reference: str, stage: str, library: WeightLibrary, ru
     name = stage or _stage_of(reference, library)
     options = {"weights": reference}
     run: Callable[[Image], tuple[str, bool]]
+    built: Stage
     started = time.perf_counter()
     if name in available(REFINERS) and name not in available(DETECTORS):
         refiner = build_refiner(name, options=options, weights=library, runtime=runtime)
         if not isinstance(refiner, PromptableRefiner):
             raise PluginError(f"The refiner {name} runs no weights that answer a box.", advice="Name another one.")
+        built = refiner
         refiner.load()
         run = _outlining(refiner)
     else:
         detector = build_detector(name, options=options, weights=library, runtime=runtime)
+        built = detector
         detector.load()
         run = _detecting(detector.detect)
     loaded = time.perf_counter()
@@ -95,7 +102,19 @@ def examine(word: str, *, reference: str, stage: str, library: WeightLibrary, ru
         except Exception as error:  # whatever a network of another kind makes a library raise
             answer, is_sane = f"it fails with {type(error).__name__}: {str(error).splitlines()[:1]}", False
         times.append(time.perf_counter() - before)
-    return Finding(word, name, loaded - started, times[0], times[1], _peak_mb(), answer, is_sane)
+    place = built.placement if isinstance(built, PlacedStage) else None
+    return Finding(
+        word=word,
+        stage=name,
+        load_s=loaded - started,
+        first_s=times[0],
+        second_s=times[1],
+        peak_mb=_peak_mb(),
+        answer=answer,
+        is_sane=is_sane,
+        device=None if place is None else place.device,
+        provider=None if place is None else place.provider,
+    )
 
 
 def picture() -> NDArray[np.uint8]:

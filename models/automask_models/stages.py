@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, Self, TypeVar, cast
 from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import WeightsError
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
+from automask.values.placement import Placement
 from automask.values.types import Issue
 from automask.weights import missing_weights
 
@@ -47,6 +48,11 @@ class ConfiguredStage(Generic[OptionsT]):
     def notices(self) -> Sequence[Issue]:
         """Nothing to tell."""
         return ()
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`: it runs no network."""
+        return None
 
     def load(self) -> None:
         """Nothing to load."""
@@ -135,6 +141,11 @@ class WeightedStage(Generic[WeightOptionsT]):
     def notices(self) -> Sequence[Issue]:
         """Nothing to tell."""
         return ()
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`: it runs no network."""
+        return None
 
 
 def allows_unsafe_pickle(weights: WeightFile, *, asked: bool, stage: str) -> bool:

@@ -168,7 +168,7 @@ def _counts(report: CheckReport) -> dict[str, int]:
 
 
 def _lines(report: CheckReport, preview: Path | None) -> list[str]:
-    from automask.extras import command_for
+    from automask.extras import commands_for
 
     counts = _counts(report)
     weights = [image.effective_weight for image in report.images if image.regions]
@@ -187,9 +187,7 @@ def _lines(report: CheckReport, preview: Path | None) -> list[str]:
             more = f" and {finding.count - len(shown)} more" if finding.count > len(shown) else ""
             lines.append(f"  {'; '.join(shown)}{more}")
         lines.append(f"  {finding.fix}")
-        command = command_for(finding.fix)
-        if command is not None:
-            lines.append(f"  {command}")
+        lines += [f"  {command}" for command in commands_for(finding.fix)]
     if preview is not None:
         lines.append(f"what the model sees: {preview}")
     if not report.findings:

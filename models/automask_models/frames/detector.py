@@ -16,6 +16,7 @@ from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
 from automask.protocols import WeightFile
 from automask.values.geometry import Box
+from automask.values.placement import Placement
 from automask.values.types import Image, Issue, Kind, Region
 from automask_models.frames.cards import find_card
 from automask_models.frames.judging import FrameJudge
@@ -84,6 +85,11 @@ class EdgesDetector(WeightedStage[EdgesOptions]):
     def notices(self) -> Sequence[Issue]:
         """That there are no weights, if so."""
         return self._notice_without_weights("layout", "frames are judged by their edges alone", code="layout-missing")
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return None if self._network is None else self._network.placement
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

@@ -13,6 +13,7 @@ from automask.errors import StageError
 from automask.protocols import WeightFile
 from automask.values.geometry import Box
 from automask.values.outlines import RECTANGULAR, corners_of
+from automask.values.placement import Placement
 from automask.values.types import Image, Issue, Kind, Region
 from automask_models.ground.growing import grown
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
@@ -57,6 +58,11 @@ class GroundDetector(WeightedStage[GroundOptions]):
     def notices(self) -> Sequence[Issue]:
         """That there are no weights, if so."""
         return self._notice_without_weights("layout", "plain ground is not looked for")
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return None if self._network is None else self._network.placement
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

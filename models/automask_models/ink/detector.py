@@ -12,6 +12,7 @@ from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.protocols import WeightFile, WeightSource
 from automask.values.geometry import Box
+from automask.values.placement import Placement, joined
 from automask.values.types import Image, Issue, Kind, Region
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
@@ -62,6 +63,7 @@ class InkDetector(WeightedStage[InkOptions]):
         self._network: InkNetwork | None = None
         self._recognition: WeightFile | None = None
         self._judge: GroupJudge | None = None
+        self._placement: Placement | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -92,6 +94,11 @@ class InkDetector(WeightedStage[InkOptions]):
             "ink", "marks that cannot be read are not looked for", otherwise=", or leave the detector out"
         )
 
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return self._placement
+
     def load(self) -> None:
         """See `automask.protocols.Stage`.
 
@@ -104,6 +111,7 @@ class InkDetector(WeightedStage[InkOptions]):
                 reader = GroupReader.open(self._recognition, runtime=self._runtime)
             self._judge = GroupJudge(self._models, reader)
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
+            self._placement = joined([self._network.placement, None if reader is None else reader.placement])
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Regions per image; none without weights.

@@ -31,6 +31,7 @@ class GroupReader:
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
+        self.placement = recogniser.placement
 
     @classmethod
     def open(cls, recognition: WeightFile, *, runtime: RuntimeConfig) -> Self:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from automask.config import FrozenModel, RuntimeConfig
 from automask.protocols import ImageFacts, ReducedImage, TemplateFinder, WeightFile, WeightSource, stage_fingerprint
+from automask.values.placement import Placement
 from automask.values.templates import DatasetTemplate
 from automask.values.types import Image, Issue, Kind, Region
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
@@ -57,6 +58,11 @@ class OverlayDetector:
     def notices(self) -> Sequence[Issue]:
         """Nothing to tell."""
         return ()
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return None if self._network is None else self._network.placement
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

@@ -15,6 +15,7 @@ from automask.errors import StageError
 from automask.mask.rendering import grow
 from automask.protocols import PromptSession, WeightFile
 from automask.values.geometry import Box
+from automask.values.placement import Placement
 from automask.values.types import Image, Patch, Region
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.prompts import InkPromptSession
@@ -60,6 +61,11 @@ class InkRefiner(WeightedStage[InkRefinerOptions]):
     def __init__(self, options: InkRefinerOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         super().__init__(options, weights=weights, runtime=runtime)
         self._network: InkNetwork | None = None
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return None if self._network is None else self._network.placement
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

@@ -15,6 +15,7 @@ from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.mask.rendering import grow
 from automask.protocols import PromptSession, WeightFile
 from automask.values.geometry import Box
+from automask.values.placement import Placement
 from automask.values.types import Image, Kind, Patch, Region
 from automask_models.refiners.agreement import Agreement, AgreementLimits, agreement_of, centre_points
 from automask_models.refiners.backends.factory import open_backend
@@ -174,6 +175,11 @@ class SamRefiner(WeightedStage[SamOptions]):
         super().__init__(options, weights=weights, runtime=runtime)
         self._limits = options.limits
         self._backend: SamBackend | None = None
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return None if self._backend is None else self._backend.placement
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

@@ -19,8 +19,9 @@ from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import PluginError, StageError, WeightsError
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.values.geometry import Polygon
+from automask.values.placement import Placement
 from automask.values.types import Image, Issue, Region
-from automask_models.device import select_device, torch_threads
+from automask_models.device import torch_placement, torch_threads
 from automask_models.onnx_session import thread_count
 from automask_models.text.evidence import EvidenceModel
 from automask_models.text.lines import TextLine
@@ -56,6 +57,7 @@ class EasyOcrDetector:
         self._options = options
         self._weights = weights
         self._runtime = runtime
+        self.placement: Placement | None = None
         self._reader: Any = None
         self._model: EvidenceModel | None = None
 
@@ -108,9 +110,10 @@ class EasyOcrDetector:
                     f"EasyOCR does not import: {error}.", advice="Install the extra `easyocr`."
                 ) from error
             try:
+                self.placement = torch_placement(self._runtime.device)
                 self._reader = easyocr.Reader(
                     list(self._options.languages),
-                    gpu=_gpu(self._runtime),
+                    gpu=_gpu(self.placement),
                     model_storage_directory=str(folder),
                     user_network_directory=str(folder),  # EasyOCR creates this one in the home folder otherwise
                     download_enabled=False,
@@ -178,9 +181,8 @@ def weights_folder(option: str) -> Path:
     return folder
 
 
-def _gpu(runtime: RuntimeConfig) -> bool | str:
-    device = str(select_device(runtime.device))
-    return False if device == "cpu" else device
+def _gpu(placement: Placement) -> bool | str:
+    return False if placement.device == "cpu" else placement.device
 
 
 def _line(corners: Sequence[Sequence[float]]) -> TextLine | None:

@@ -11,6 +11,7 @@ from automask.config import FrozenModel, RuntimeConfig
 from automask.errors import StageError
 from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.values.geometry import Box
+from automask.values.placement import Placement, joined
 from automask.values.types import Image, Issue, Region
 from automask.weights import missing_weights
 from automask_models.ink.confidence import InkModel
@@ -73,6 +74,7 @@ class RapidOcrDetector:
         self._networks: PpOcr | None = None
         self._model: EvidenceModel | None = None
         self._opinion: InkOpinion | None = None
+        self._placement: Placement | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -112,6 +114,11 @@ class RapidOcrDetector:
         """Nothing to tell: its networks always come with it."""
         return ()
 
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return self._placement
+
     def load(self) -> None:
         """Read both networks.
 
@@ -122,9 +129,12 @@ class RapidOcrDetector:
             self._networks = PpOcr(
                 detection=self._detection.path, recognition=self._recognition.path, runtime=self._runtime
             )
+            self._placement = self._networks.placement
             self._model = EvidenceModel.bundled()
             if self._ink is not None:
-                self._opinion = InkOpinion(InkNetwork.open(self._ink, runtime=self._runtime), self._ink_models)
+                ink = InkNetwork.open(self._ink, runtime=self._runtime)
+                self._opinion = InkOpinion(ink, self._ink_models)
+                self._placement = joined([self._placement, ink.placement])
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Text regions per image.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
+from automask.values.placement import Placement
 from automask_models.onnx_session import OnnxSession
 
 AUTOMASK_CLASSES = {0: "watermark", 1: "logo", 2: "signature", 3: "timestamp"}
@@ -22,6 +23,9 @@ _OUR_OUTPUT = "detections"
 
 class YoloNetwork(Protocol):
     """A loaded network. One thread at a time."""
+
+    placement: Placement
+    """Where it runs."""
 
     @property
     def names(self) -> Mapping[int, str]:
@@ -43,6 +47,7 @@ class OnnxYolo:
 
     def __init__(self, session: OnnxSession, *, path: Path) -> None:
         self._session = session
+        self.placement = session.placement
         self._input = next(iter(session.inputs))
         shape = session.inputs[self._input]
         if len(session.inputs) != 1 or len(shape) != 4 or shape[1] != 3:

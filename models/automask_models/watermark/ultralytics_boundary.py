@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask_models.device import import_torch, select_device, torch_threads
+from automask.values.placement import Placement
+from automask_models.device import import_torch, torch_placement, torch_threads
 from automask_models.onnx_session import thread_count
 
 _TASKS = ("detect", "segment")
@@ -34,10 +35,10 @@ _TASKS = ("detect", "segment")
 class UltralyticsYolo:
     """A detection or segmentation checkpoint of ultralytics, run by torch."""
 
-    def __init__(self, model: Any, *, names: Mapping[int, str], device: str, threads: int) -> None:  # noqa: ANN401
+    def __init__(self, model: Any, *, names: Mapping[int, str], placement: Placement, threads: int) -> None:  # noqa: ANN401
         self._model = model
         self._names = dict(names)
-        self._device = device
+        self.placement = placement
         self._threads = threads
 
     @property
@@ -53,7 +54,7 @@ class UltralyticsYolo:
     def predict(self, canvas: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """See `YoloNetwork`."""
         torch = import_torch("A .pt file of ultralytics", extra="yolo")
-        values = torch.from_numpy(np.ascontiguousarray(canvas.transpose(2, 0, 1)[None])).to(self._device)
+        values = torch.from_numpy(np.ascontiguousarray(canvas.transpose(2, 0, 1)[None])).to(self.placement.device)
         with torch.inference_mode(), torch_threads(self._threads):
             arrays = list(_tensors(self._model(values.float() / 255.0)))
         prediction = next(value for value in arrays if value.ndim == 3)
@@ -74,7 +75,7 @@ def open_checkpoint(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: 
         WeightsError: The file is damaged, of another task, or would run code when loaded.
     """
     import_torch("A .pt file of ultralytics", extra="yolo")
-    device = select_device(runtime.device)
+    placement = torch_placement(runtime.device)
     with quiet_ultralytics():
         try:
             from ultralytics.nn.tasks import torch_safe_load
@@ -106,8 +107,8 @@ def open_checkpoint(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: 
                 advice="Give detection or segmentation weights.",
                 code="weights-layout",
             )
-        model = model.float().to(device).eval()
-    return UltralyticsYolo(model, names=names, device=device, threads=thread_count(runtime))
+        model = model.float().to(placement.device).eval()
+    return UltralyticsYolo(model, names=names, placement=placement, threads=thread_count(runtime))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import WeightsError
 from automask.protocols import WeightFile
 from automask.values.geometry import Box
+from automask.values.placement import Placement
 from automask.values.types import Image, Kind, Region
 from automask_models.stages import WeightedStage, WeightOptions, allows_unsafe_pickle
 from automask_models.watermark.heads import Detections, joined, read_head, suppressed
@@ -70,6 +71,11 @@ class YoloDetector(WeightedStage[YoloOptions]):
     def __init__(self, options: YoloOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         super().__init__(options, weights=weights, runtime=runtime)
         self._network: YoloNetwork | None = None
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return None if self._network is None else self._network.placement
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask_models.device import import_torch, select_device
+from automask_models.device import import_torch, torch_placement
 from automask_models.onnx_session import thread_count
 from automask_models.refiners.backends.frame import SquareFrame, normalised_square
 from automask_models.refiners.backends.protocol import NO_POINT, Embedding, FrameTraits, Prompts, Proposals
@@ -59,7 +59,7 @@ def open_meta(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) 
         WeightsError: It is not a SAM checkpoint, or would run code when loaded.
     """
     torch = import_torch("The sam refiner")
-    device = select_device(runtime.device)
+    placement = torch_placement(runtime.device)
     try:
         from segment_anything import sam_model_registry
     except ImportError as error:
@@ -80,12 +80,12 @@ def open_meta(path: Path, *, runtime: RuntimeConfig, allow_unsafe_pickle: bool) 
             code="weights-layout",
         ) from error
     for part in (model.image_encoder, model.prompt_encoder, model.mask_decoder):
-        part.float().to(device).eval()
+        part.float().to(placement.device).eval()
     return MetaBackend(
         model,
         FrameTraits.segment_anything(int(model.image_encoder.img_size)),
         mask_side_px=int(model.prompt_encoder.mask_input_size[0]),
-        device=device,
+        placement=placement,
         threads=thread_count(runtime),
     )
 

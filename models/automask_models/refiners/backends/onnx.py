@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
+from automask.values.placement import Placement, joined
 from automask_models.onnx_session import OnnxSession
 from automask_models.refiners.backends.frame import Fit, SquareFrame, normalised_square
 from automask_models.refiners.backends.protocol import (
@@ -91,7 +92,11 @@ class AutomaskOnnxBackend(SamBackend):
     """Our own export (models/training/README.md): normalises in the graph, takes N prompts of every sort at once."""
 
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
-        super().__init__(FrameTraits.automask(side_px), mask_side_px=cast("int", decoder.inputs["masks"][-1]))
+        super().__init__(
+            FrameTraits.automask(side_px),
+            mask_side_px=cast("int", decoder.inputs["masks"][-1]),
+            placement=_placement(encoder, decoder),
+        )
         self._encoder = encoder
         self._decoder = decoder
 
@@ -147,7 +152,11 @@ class SegmentAnythingOnnxBackend(SamBackend):
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
         traits = FrameTraits.segment_anything(side_px, batch=1)
         stated = decoder.inputs["mask_input"][-1]
-        super().__init__(traits, mask_side_px=stated if isinstance(stated, int) else side_px // 4)
+        super().__init__(
+            traits,
+            mask_side_px=stated if isinstance(stated, int) else side_px // 4,
+            placement=_placement(encoder, decoder),
+        )
         self._encoder = encoder
         self._decoder = decoder
         self._size: dict[str, NDArray[np.generic]] = {}
@@ -230,6 +239,10 @@ def _low_resolution(outputs: Mapping[str, NDArray[np.generic]], name: str, side:
 def _scores(outputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.generic]:
     found = outputs.get("iou_predictions")
     return found if found is not None else list(outputs.values())[1]
+
+
+def _placement(encoder: OnnxSession, decoder: OnnxSession) -> Placement:
+    return joined([encoder.placement, decoder.placement]) or encoder.placement
 
 
 def _frame_side(encoder: OnnxSession, path: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.values.placement import Placement
 from automask_models.refiners.backends.frame import SquareFrame
 
 WANTED, UNWANTED, NO_POINT = 1, 0, -10
@@ -136,11 +137,13 @@ class SamBackend(ABC):
     Args:
         traits: What it likes to be given.
         mask_side_px: Side of its mask prompt.
+        placement: Where it runs.
     """
 
-    def __init__(self, traits: FrameTraits, *, mask_side_px: int) -> None:
+    def __init__(self, traits: FrameTraits, *, mask_side_px: int, placement: Placement) -> None:
         self.traits = traits
         self.mask_side_px = mask_side_px
+        self.placement = placement
 
     @abstractmethod
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:

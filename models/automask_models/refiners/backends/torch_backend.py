@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.values.placement import Placement
 from automask_models.device import import_torch, torch_threads
 from automask_models.refiners.backends.protocol import FrameTraits, Proposals, SamBackend
 
@@ -16,14 +17,21 @@ from automask_models.refiners.backends.protocol import FrameTraits, Proposals, S
 class TorchBackend(SamBackend):
     """A torch module on a device, in evaluation mode."""
 
-    def __init__(self, model: Any, traits: FrameTraits, *, mask_side_px: int, device: str, threads: int) -> None:  # noqa: ANN401 - untyped library
-        super().__init__(traits, mask_side_px=mask_side_px)
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401 - untyped library
+        traits: FrameTraits,
+        *,
+        mask_side_px: int,
+        placement: Placement,
+        threads: int,
+    ) -> None:
+        super().__init__(traits, mask_side_px=mask_side_px, placement=placement)
         self._model = model
-        self._device = device
         self._threads = threads
 
     def _on_device(self, values: NDArray[Any]) -> Any:  # noqa: ANN401 - torch is untyped here
-        return import_torch("The sam refiner").from_numpy(np.ascontiguousarray(values)).to(self._device)
+        return import_torch("The sam refiner").from_numpy(np.ascontiguousarray(values)).to(self.placement.device)
 
     @contextmanager
     def _inference(self) -> Iterator[None]:

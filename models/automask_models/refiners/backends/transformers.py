@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.errors import PluginError, WeightsError
-from automask_models.device import import_torch, select_device
+from automask.values.placement import Placement
+from automask_models.device import import_torch, torch_placement
 from automask_models.onnx_session import thread_count
 from automask_models.refiners.backends.frame import (
     IMAGENET_MEAN,
@@ -44,7 +45,7 @@ _PADDED = {"sam", "sam_hq"}
 class TransformersBackend(TorchBackend):
     """A `transformers` model of one of the families, from a local folder."""
 
-    def __init__(self, model: Any, *, family: str, folder: Path, device: str, threads: int) -> None:  # noqa: ANN401
+    def __init__(self, model: Any, *, family: str, folder: Path, placement: Placement, threads: int) -> None:  # noqa: ANN401
         prompt_encoder = model.config.prompt_encoder_config
         side_px, patch_px = _side(prompt_encoder.image_size), _side(prompt_encoder.patch_size)
         self._multimask = model.config.mask_decoder_config.num_multimask_outputs > 1
@@ -55,7 +56,7 @@ class TransformersBackend(TorchBackend):
             traits = FrameTraits.automask(side_px)
             # In eval mode it would replace an unstable single mask by the best of several that this model lacks.
             model.mask_decoder.dynamic_multimask_via_stability = False
-        super().__init__(model, traits, mask_side_px=4 * (side_px // patch_px), device=device, threads=threads)
+        super().__init__(model, traits, mask_side_px=4 * (side_px // patch_px), placement=placement, threads=threads)
         self._family = family
         self._mean, self._std = _normalisation(folder, family)
 
@@ -102,7 +103,7 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
     """
     family = read_family(folder)
     import_torch("The sam refiner")
-    device = select_device(runtime.device)
+    placement = torch_placement(runtime.device)
     try:
         import transformers
     except ImportError as error:
@@ -150,10 +151,10 @@ def open_transformers(folder: Path, *, runtime: RuntimeConfig, allow_unsafe_pick
             code="weights-unreadable",
         )
     return TransformersBackend(
-        model.to(device).eval(),
+        model.to(placement.device).eval(),
         family=family.removesuffix("_video"),
         folder=folder,
-        device=device,
+        placement=placement,
         threads=thread_count(runtime),
     )
 
