@@ -170,7 +170,7 @@ class _Run:
         self._stop = stop
         self._decode_data = decode_data
         self._pending: collections.deque[_Pending] = collections.deque()
-        self._told_devices = False
+        self._told_devices: set[str] = set()
 
     def work(self, items: Items) -> bool:
         """Deal with every item, or stop early when asked to; tells whether all were dealt with."""
@@ -252,15 +252,15 @@ class _Run:
             self._tell_devices()
 
     def _tell_devices(self) -> None:
-        """Tell once of networks that run elsewhere than they were asked to; before the first image nobody knows."""
-        if self._told_devices:
-            return
-        self._told_devices = True
+        """Tell of networks that run elsewhere than they were asked to, once each; before a call nobody knows."""
         reasons: dict[str, list[str]] = {}
         for stage, place in self._pipeline.placements.items():
             if place.reason:
                 reasons.setdefault(f"on {place}: {place.reason}", []).append(stage)
         for where, stages in reasons.items():
+            if where in self._told_devices:
+                continue
+            self._told_devices.add(where)
             message = f"{', '.join(stages)} {'runs' if len(stages) == 1 else 'run'} {where}."
             self._tally(Notice(Issue(stage=stages[0], code="device-other", message=message)))
 

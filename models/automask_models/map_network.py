@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.protocols import WeightFile
+from automask.values.placement import Placement
 from automask.values.types import Image
 from automask_models.onnx_session import OnnxSession
 
@@ -27,7 +28,6 @@ class MapNetwork(ABC, Generic[MapT]):
 
     def __init__(self, session: OnnxSession, *, key: str) -> None:
         self._session = session
-        self.placement = session.placement
         self._key = f"{self.name}:{key}"
 
     @classmethod
@@ -45,6 +45,11 @@ class MapNetwork(ABC, Generic[MapT]):
                 code="weights-layout",
             )
         return cls(session, key=weights.sha256)
+
+    @property
+    def placement(self) -> Placement:
+        """See `automask.protocols.PlacedStage`."""
+        return self._session.placement
 
     def map_of(self, image: Image) -> MapT:
         """The map of an image; computed once per image, whoever asks first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,19 +18,33 @@ from automask.values.placement import Placement
 from automask_models.onnx_devices import OnnxDevice, first_line, onnx_device
 
 Array = NDArray[np.generic]
+Answers = dict[str, Array]
 _WARNINGS_OFF = 3
 _AS_REQUESTED = 1
 """How an arena grows: by what is asked for, instead of to the next power of two."""
+_TOLERANCE = 0.02
+"""Of an output's range. Devices that work in float32 differ by 1e-4 of it at most, OpenVINO's wrong answer by .94."""
+_SMALLEST = 1e-3
+"""Differences that change nothing, be the range ever so small: of a picture without letters, all is near 0."""
+_AXES_OF_LISTS = 3
+_SHARE_APART = 0.01
+"""Of an output's values that may differ by more: sorted lists of boxes swap rows that are nearly equal."""
 
 
 class OnnxSession:
-    """One loaded ONNX graph, and where it runs.
+    """One loaded ONNX graph, and where it runs. One instance serves one thread.
 
     Threads sleep between calls instead of spinning, so that several stages in one process do not fight for cores.
+
+    Attributes:
+        placement: Where it runs; that changes where another device than the CPU is found to answer wrongly.
     """
 
-    def __init__(self, session: Any, placement: Placement) -> None:  # noqa: ANN401 - onnxruntime ships no types
+    def __init__(self, session: Any, placement: Placement, *, on_cpu: Callable[[], Any] | None = None) -> None:  # noqa: ANN401 - onnxruntime ships no types
+        """Take a session; `on_cpu` makes one of the same graph on the CPU, to hold its answers against."""
         self._session = session
+        self._on_cpu = on_cpu
+        self._calls = 0
         self.placement = placement
         self.inputs: dict[str, tuple[int | str | None, ...]] = {
             node.name: tuple(node.shape) for node in session.get_inputs()
@@ -58,7 +72,8 @@ class OnnxSession:
         device, reason = onnx_device(runtime.device), ""
         if device.provider is not None:
             try:
-                return cls(_session(path, device, runtime, fixed), device.placement)
+                on_cpu = functools.partial(_session, path, onnx_device("cpu"), runtime, fixed)
+                return cls(_session(path, device, runtime, fixed), device.placement, on_cpu=on_cpu)
             except Exception as error:  # onnxruntime raises its own classes, RuntimeError and others
                 reason = f"{device.placement.provider} does not take {path.name}: {first_line(error)}"
                 device = onnx_device("cpu")
@@ -72,10 +87,55 @@ class OnnxSession:
             ) from error
         return cls(session, replace(device.placement, reason=reason or device.placement.reason))
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Evaluate the graph: inputs by name in, all outputs by name out."""
-        values = self._session.run(None, dict(feeds))
-        return dict(zip(self.outputs, values, strict=True))
+    def run(self, feeds: Mapping[str, Array]) -> Answers:
+        """Evaluate the graph: inputs by name in, all outputs by name out.
+
+        On another device than the CPU, calls number 1, 2, 4, 8 and so on are made on the CPU as well: a device may
+        take a graph and answer wrongly, at some sizes only. Where one does, or fails, the CPU takes over.
+        """
+        self._calls += 1
+        if self._on_cpu is None or self._calls & (self._calls - 1):
+            return self._answers(self._session, feeds)
+        cpu = self._on_cpu()
+        right = self._answers(cpu, feeds)
+        try:
+            found = self._answers(self._session, feeds)
+            wrong = [name for name, values in found.items() if not agree(values, right[name])]
+            if not wrong:
+                return found
+            reason = f"answers {', '.join(wrong)} otherwise than the CPU"
+        except Exception as error:  # onnxruntime raises its own classes, RuntimeError and others
+            reason = f"fails: {first_line(error)}"
+        told = f"{self.placement.provider} {reason} (call {self._calls})"
+        self._session, self._on_cpu = cpu, None
+        self.placement = replace(onnx_device("cpu").placement, reason=told)
+        return right
+
+    def _answers(self, session: Any, feeds: Mapping[str, Array]) -> Answers:  # noqa: ANN401 - onnxruntime ships no types
+        return dict(zip(self.outputs, session.run(None, dict(feeds)), strict=True))
+
+
+def agree(one: Array, other: Array) -> bool:
+    """Whether two devices gave the same answer, but for rounding.
+
+    Args:
+        one: Numbers of any shape; of three axes, the second is a list whose order does not count.
+        other: The answer to trust.
+    """
+    if one.shape != other.shape:
+        return False
+    found, right = (values.astype(np.float64) for values in (one, other))
+    return _alike(found, right) or (
+        found.ndim == _AXES_OF_LISTS and _alike(np.sort(found, axis=1), np.sort(right, axis=1))
+    )
+
+
+def _alike(found: NDArray[np.float64], right: NDArray[np.float64]) -> bool:
+    if not right.size:
+        return True
+    allowed = _TOLERANCE * (right.max() - right.min()) + _SMALLEST
+    apart = ~(np.abs(found - right) <= allowed)  # what is not a number is apart
+    return bool(apart.mean() <= _SHARE_APART)
 
 
 def _session(path: Path, device: OnnxDevice, runtime: RuntimeConfig, fixed: Mapping[str, int] | None) -> Any:  # noqa: ANN401 - onnxruntime ships no types

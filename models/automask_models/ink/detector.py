@@ -63,7 +63,7 @@ class InkDetector(WeightedStage[InkOptions]):
         self._network: InkNetwork | None = None
         self._recognition: WeightFile | None = None
         self._judge: GroupJudge | None = None
-        self._placement: Placement | None = None
+        self._reader: GroupReader | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -97,7 +97,7 @@ class InkDetector(WeightedStage[InkOptions]):
     @property
     def placement(self) -> Placement | None:
         """See `automask.protocols.PlacedStage`."""
-        return self._placement
+        return joined(part.placement for part in (self._network, self._reader) if part is not None)
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.
@@ -106,12 +106,10 @@ class InkDetector(WeightedStage[InkOptions]):
             WeightsError: A file is no ink network or no recogniser.
         """
         if self._weights is not None and self._network is None:
-            reader = None
             if self._recognition is not None:
-                reader = GroupReader.open(self._recognition, runtime=self._runtime)
-            self._judge = GroupJudge(self._models, reader)
+                self._reader = GroupReader.open(self._recognition, runtime=self._runtime)
+            self._judge = GroupJudge(self._models, self._reader)
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
-            self._placement = joined([self._network.placement, None if reader is None else reader.placement])
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Regions per image; none without weights.

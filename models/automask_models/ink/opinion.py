@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from automask.values.placement import Placement
 from automask.values.types import Image, Region
 from automask_models.ink.confidence import DRAWN, InkModel
 from automask_models.ink.network import InkNetwork
@@ -16,6 +17,11 @@ class InkOpinion:
     def __init__(self, network: InkNetwork, model: InkModel) -> None:
         self._network = network
         self._model = model
+
+    @property
+    def placement(self) -> Placement:
+        """See `automask.protocols.PlacedStage`."""
+        return self._network.placement
 
     def on(self, image: Image, lines: Sequence[Region]) -> list[Region]:
         """The lines with their confidence weighed again.

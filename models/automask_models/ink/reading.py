@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from automask.config import RuntimeConfig
 from automask.protocols import WeightFile
+from automask.values.placement import Placement
 from automask_models.ink.groups import InkGroup, lines_of
 from automask_models.ink.network import InkMap
 from automask_models.text.lines import TextLine, clockwise_from_top_left, upright_crop
@@ -31,7 +32,11 @@ class GroupReader:
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
-        self.placement = recogniser.placement
+
+    @property
+    def placement(self) -> Placement:
+        """See `automask.protocols.PlacedStage`."""
+        return self._recogniser.placement
 
     @classmethod
     def open(cls, recognition: WeightFile, *, runtime: RuntimeConfig) -> Self:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import StageError, WeightsError
 from automask.protocols import WeightFile
-from automask.values.placement import joined
+from automask.values.placement import Placement, joined
 from automask.weights import file_sha256
 from automask_models.onnx_session import OnnxSession
 from automask_models.text.regions import Recognition
@@ -68,11 +68,15 @@ class Recogniser:
             WeightsError: The file does not load.
         """
         self._session = OnnxSession.open(network, runtime=runtime)
-        self.placement = self._session.placement
         lines = self._session.metadata.get("character", "").splitlines()
         if not lines:
             raise WeightsError(f"{network} carries no dictionary.", advice="Use a recogniser exported for RapidOCR.")
         self._characters: tuple[str, ...] = ("", *lines, " ")  # 0 is CTC's blank
+
+    @property
+    def placement(self) -> Placement:
+        """See `automask.protocols.PlacedStage`."""
+        return self._session.placement
 
     def recognise(self, crops: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
         """Read upright line crops.
@@ -128,9 +132,13 @@ class PpOcr:
             WeightsError: A file does not load.
         """
         self._detection = OnnxSession.open(detection, runtime=runtime)
-        recogniser = Recogniser(recognition, runtime=runtime)
-        self.recognise = recogniser.recognise
-        self.placement = joined([self._detection.placement, recogniser.placement])
+        self._recogniser = Recogniser(recognition, runtime=runtime)
+        self.recognise = self._recogniser.recognise
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return joined([self._detection.placement, self._recogniser.placement])
 
     def probability_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """How likely each pixel belongs to the (shrunk) core of a text line.

@@ -74,7 +74,6 @@ class RapidOcrDetector:
         self._networks: PpOcr | None = None
         self._model: EvidenceModel | None = None
         self._opinion: InkOpinion | None = None
-        self._placement: Placement | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -117,7 +116,7 @@ class RapidOcrDetector:
     @property
     def placement(self) -> Placement | None:
         """See `automask.protocols.PlacedStage`."""
-        return self._placement
+        return joined(part.placement for part in (self._networks, self._opinion) if part is not None)
 
     def load(self) -> None:
         """Read both networks.
@@ -129,12 +128,9 @@ class RapidOcrDetector:
             self._networks = PpOcr(
                 detection=self._detection.path, recognition=self._recognition.path, runtime=self._runtime
             )
-            self._placement = self._networks.placement
             self._model = EvidenceModel.bundled()
             if self._ink is not None:
-                ink = InkNetwork.open(self._ink, runtime=self._runtime)
-                self._opinion = InkOpinion(ink, self._ink_models)
-                self._placement = joined([self._placement, ink.placement])
+                self._opinion = InkOpinion(InkNetwork.open(self._ink, runtime=self._runtime), self._ink_models)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Text regions per image.

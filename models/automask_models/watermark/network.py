@@ -24,8 +24,10 @@ _OUR_OUTPUT = "detections"
 class YoloNetwork(Protocol):
     """A loaded network. One thread at a time."""
 
-    placement: Placement
-    """Where it runs."""
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        ...
 
     @property
     def names(self) -> Mapping[int, str]:
@@ -47,7 +49,6 @@ class OnnxYolo:
 
     def __init__(self, session: OnnxSession, *, path: Path) -> None:
         self._session = session
-        self.placement = session.placement
         self._input = next(iter(session.inputs))
         shape = session.inputs[self._input]
         if len(session.inputs) != 1 or len(shape) != 4 or shape[1] != 3:
@@ -69,6 +70,11 @@ class OnnxYolo:
             WeightsError: It is damaged, or no YOLO export.
         """
         return cls(OnnxSession.open(path, runtime=runtime), path=path)
+
+    @property
+    def placement(self) -> Placement:
+        """See `YoloNetwork`."""
+        return self._session.placement
 
     @property
     def names(self) -> Mapping[int, str]:

@@ -88,17 +88,26 @@ def find_pair(path: Path) -> tuple[Path, Path]:
     return encoders[0], decoders[0]
 
 
-class AutomaskOnnxBackend(SamBackend):
+class OnnxPair(SamBackend):
+    """An encoder and a decoder, each a graph."""
+
+    def __init__(self, encoder: OnnxSession, decoder: OnnxSession, traits: FrameTraits, *, mask_side_px: int) -> None:
+        super().__init__(traits, mask_side_px=mask_side_px)
+        self._encoder = encoder
+        self._decoder = decoder
+
+    @property
+    def placement(self) -> Placement:
+        """See `SamBackend`."""
+        return joined([self._encoder.placement, self._decoder.placement]) or self._encoder.placement
+
+
+class AutomaskOnnxBackend(OnnxPair):
     """Our own export (models/training/README.md): normalises in the graph, takes N prompts of every sort at once."""
 
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
-        super().__init__(
-            FrameTraits.automask(side_px),
-            mask_side_px=cast("int", decoder.inputs["masks"][-1]),
-            placement=_placement(encoder, decoder),
-        )
-        self._encoder = encoder
-        self._decoder = decoder
+        traits = FrameTraits.automask(side_px)
+        super().__init__(encoder, decoder, traits, mask_side_px=cast("int", decoder.inputs["masks"][-1]))
 
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:
         """See `SamBackend`."""
@@ -138,7 +147,7 @@ class AutomaskOnnxBackend(SamBackend):
         )
 
 
-class SegmentAnythingOnnxBackend(SamBackend):
+class SegmentAnythingOnnxBackend(OnnxPair):
     """The layout of segment-anything's `export_onnx_model.py`: one prompt per call, boxes as corner points."""
 
     fit: ClassVar[Fit] = "pad"
@@ -152,13 +161,8 @@ class SegmentAnythingOnnxBackend(SamBackend):
     def __init__(self, encoder: OnnxSession, decoder: OnnxSession, *, side_px: int) -> None:
         traits = FrameTraits.segment_anything(side_px, batch=1)
         stated = decoder.inputs["mask_input"][-1]
-        super().__init__(
-            traits,
-            mask_side_px=stated if isinstance(stated, int) else side_px // 4,
-            placement=_placement(encoder, decoder),
-        )
-        self._encoder = encoder
-        self._decoder = decoder
+        mask_side_px = stated if isinstance(stated, int) else side_px // 4
+        super().__init__(encoder, decoder, traits, mask_side_px=mask_side_px)
         self._size: dict[str, NDArray[np.generic]] = {}
         if "orig_im_size" in decoder.inputs:
             whole = "int64" in decoder.input_types["orig_im_size"]
@@ -239,10 +243,6 @@ def _low_resolution(outputs: Mapping[str, NDArray[np.generic]], name: str, side:
 def _scores(outputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.generic]:
     found = outputs.get("iou_predictions")
     return found if found is not None else list(outputs.values())[1]
-
-
-def _placement(encoder: OnnxSession, decoder: OnnxSession) -> Placement:
-    return joined([encoder.placement, decoder.placement]) or encoder.placement
 
 
 def _frame_side(encoder: OnnxSession, path: Path) -> int:

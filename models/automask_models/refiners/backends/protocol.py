@@ -137,13 +137,16 @@ class SamBackend(ABC):
     Args:
         traits: What it likes to be given.
         mask_side_px: Side of its mask prompt.
-        placement: Where it runs.
     """
 
-    def __init__(self, traits: FrameTraits, *, mask_side_px: int, placement: Placement) -> None:
+    def __init__(self, traits: FrameTraits, *, mask_side_px: int) -> None:
         self.traits = traits
         self.mask_side_px = mask_side_px
-        self.placement = placement
+
+    @property
+    @abstractmethod
+    def placement(self) -> Placement:
+        """Where it runs."""
 
     @abstractmethod
     def encode(self, pixels: NDArray[np.uint8]) -> Embedding:

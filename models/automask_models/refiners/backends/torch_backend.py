@@ -26,9 +26,15 @@ class TorchBackend(SamBackend):
         placement: Placement,
         threads: int,
     ) -> None:
-        super().__init__(traits, mask_side_px=mask_side_px, placement=placement)
+        super().__init__(traits, mask_side_px=mask_side_px)
+        self._placement = placement
         self._model = model
         self._threads = threads
+
+    @property
+    def placement(self) -> Placement:
+        """See `SamBackend`."""
+        return self._placement
 
     def _on_device(self, values: NDArray[Any]) -> Any:  # noqa: ANN401 - torch is untyped here
         return import_torch("The sam refiner").from_numpy(np.ascontiguousarray(values)).to(self.placement.device)
