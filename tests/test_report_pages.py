@@ -203,7 +203,7 @@ def test_images_that_are_gone_keep_their_card_without_a_picture(filled, tmp_path
 def test_missing_images_leave_the_report_and_their_thumbnails_go(filled):
     write_report(filled)
     with Store.open(filled) as store:
-        store.mark_missing(lambda stored: stored.image_id == "sure.png")
+        store.mark_missing(lambda image_id: image_id == "sure.png")
     write_report(filled)
     (page,) = all_pages(filled)
     assert "sure.png" not in [card["data-name"] for card in page.cards]

@@ -212,7 +212,7 @@ def test_renamed_image_takes_its_correction_along(store, root):
     assert plan.image.content_sha256 == content
     assert store.correction(plan.image.content_sha256).revision == 1
     put(store, renamed)
-    store.mark_missing(lambda stored: stored.image_id == "a.jpg")
+    store.mark_missing(lambda image_id: image_id == "a.jpg")
     assert store.plan(renamed, FINGERPRINTS).work is Work.NONE
     assert store.lookup("b.jpg").correction_revision == 1
     assert codes(store, "b.jpg") == []
@@ -318,7 +318,7 @@ def test_renumbered_folder_moves_every_correction(store, root):
         (root / f"{number}.jpg").rename(root / f"{number + 1}.jpg")
     for number in (2, 3, 4):
         put(store, file_at(root, f"{number}.jpg"))
-    assert store.mark_missing(lambda stored: not (root / stored.image_id).exists()) == 1
+    assert store.mark_missing(lambda image_id: not (root / image_id).exists()) == 1
     for number in (2, 3, 4):
         stored = store.lookup(f"{number}.jpg")
         assert (stored.content_sha256, stored.correction_revision) == (contents[number - 2], 1)

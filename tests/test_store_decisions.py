@@ -192,7 +192,7 @@ def test_listing_and_counting(store, tmp_path):
     store.decide(contents[4], Decision.EXCLUDED, author="ann")
     assert [row.image_id for row in store.images(decision=Decision.ACCEPTED)] == ["0.png", "1.png"]
     assert store.counts().decisions == {Decision.ACCEPTED: 2, Decision.EXCLUDED: 1}
-    store.mark_missing(lambda row: row.image_id == "4.png")
+    store.mark_missing(lambda image_id: image_id == "4.png")
     assert store.counts().decisions == {Decision.ACCEPTED: 2}
 
 

@@ -220,8 +220,8 @@ def test_levels_of_another_size_are_refused(store, root):
 def test_missing_images_keep_what_was_found(store, root):
     file = write_file(root, "a.jpg", b"pixels")
     put(store, file)
-    assert store.mark_missing(lambda stored: True) == 1
-    assert store.mark_missing(lambda stored: True) == 0
+    assert store.mark_missing(lambda image_id: True) == 1
+    assert store.mark_missing(lambda image_id: True) == 0
     assert store.counts().missing == 1
     assert not store.mask_path("a.png").exists()
     assert store.result("a.jpg") is not None
@@ -235,7 +235,7 @@ def test_a_mask_that_somebody_changed_is_never_deleted(store, root):
     path = store.mask_path("a.png")
     PillowImage.fromarray(make_levels(11)).save(path)
     edited = path.read_bytes()
-    store.mark_missing(lambda stored: True)
+    store.mark_missing(lambda image_id: True)
     assert path.read_bytes() == edited
     assert [problem.code for problem in store.verify()] == ["mask-unknown"]
 

@@ -107,7 +107,7 @@ class TestPlan:
         assert store.lookup("b.jpg").status is Status.MISSING  # no row claims a mask that is not there
         put(store, renamed)
         assert work(store, renamed) is Work.NONE
-        assert store.mark_missing(lambda stored: not (root / stored.image_id).exists()) == 1
+        assert store.mark_missing(lambda image_id: not (root / image_id).exists()) == 1
         assert not store.mask_path("a.png").exists()
         assert list(store.verify()) == []
 
@@ -133,7 +133,7 @@ class TestMaskNames:
         new = write_file(root, "a.webp", b"other pixels")
         put(store, new, levels=make_levels(9))
         assert store.lookup("a.jpg").mask_name is None
-        store.mark_missing(lambda stored: not (root / stored.image_id).exists())
+        store.mark_missing(lambda image_id: not (root / image_id).exists())
         assert work(store, new) is Work.NONE
         assert list(store.verify()) == []
 

@@ -89,6 +89,6 @@ def end_of_run(summary: RunSummary, narrator: RunNarrator, *, writes_report: boo
     if writes_report and not summary.interrupted:
         from automask.report.pages import write_report
 
-        page = write_report(summary.output, stop=stop, progress=narrator.report_progress)
+        page = write_report(summary.output, only_if_changed=True, stop=stop, progress=narrator.report_progress)
         report = None if stop.is_set() else page  # pages after the interrupted one are old or not there
     return EndOfRun(summary=summary, narrator=narrator, report=report)

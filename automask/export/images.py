@@ -15,7 +15,7 @@ from automask.dataset.walk import ImageFile
 from automask.errors import StoreError
 from automask.export.drawing import Drawing, digest, seen_size_px
 from automask.export.protocol import Instance
-from automask.files.png import encode_mask
+from automask.files.png import encode_mask, read_mask
 from automask.run.edited import MaskFile, pending_edit
 from automask.run.loaded import Loaded
 from automask.store import Store, StoredImage
@@ -106,7 +106,7 @@ class StoredExportImage:
         if levels.max() == 0:
             return True
         trainer, render = self._drawing.trainer, self._drawing.render
-        if trainer is None:
+        if trainer is None or trainer.certainly_trains(levels, training_px=render.training_px, cell_px=render.cell_px):
             return False
         weight = levels.astype(np.float32) / 255.0
         return bool(trainer.cells(weight, training_px=render.training_px, cell_px=render.cell_px).max() <= 0.0)
@@ -147,7 +147,8 @@ class StoredExportImage:
 
     @functools.cached_property
     def _levels(self) -> NDArray[np.uint8]:
-        return self._drawing.levels(self.stored, self._loaded)
+        written = self._store.mask_bytes(self.stored) if self._takes_stored_mask else None
+        return read_mask(written) if written is not None else self._drawing.levels(self.stored, self._loaded)
 
     @functools.cached_property
     def _newest_revision(self) -> int | None:

@@ -98,22 +98,29 @@ def header_of(path: Path) -> Mapping[str, Any] | None:
     return header if header is not None and header.get("format") == _FORMAT else None
 
 
-def write_manifest(
-    output: Path, entries: Iterable[Entry], *, exporter: str, options: Mapping[str, object] | None = None
-) -> None:
+def header(exporter: str, options: Mapping[str, object]) -> dict[str, object]:
+    """The first line.
+
+    Args:
+        exporter: Its name.
+        options: Of the exporter, as JSON values: an import draws with them again what the export drew.
+    """
+    return {"exporter": exporter, "format": _FORMAT, "options": dict(options)}
+
+
+def write_manifest(output: Path, entries: Iterable[Entry], *, header: Mapping[str, object]) -> None:
     """Replace the manifest.
 
     Args:
         output: The folder of the export.
         entries: All its files.
-        exporter: Its name.
-        options: Of the exporter, as JSON values: an import draws with them again what the export drew.
+        header: Its first line.
 
     Raises:
         OutputError: It cannot be written.
     """
     text = io.StringIO()
-    text.write(json_line({"exporter": exporter, "format": _FORMAT, "options": dict(options or {})}))
+    text.write(json_line(header))
     for entry in entries:
         text.write(_line(entry))
     write_atomic(output / MANIFEST_NAME, text.getvalue().encode())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -21,7 +18,16 @@ from automask.export.base import text_file
 from automask.export.drawing import digest, drawing_of
 from automask.export.howto import HOWTO_NAME, howto
 from automask.export.images import Chosen, StoredExportImage
-from automask.export.manifest import Entries, Entry, Journal, read_manifest, write_manifest
+from automask.export.manifest import (
+    MANIFEST_NAME,
+    Entries,
+    Entry,
+    Journal,
+    header,
+    header_of,
+    read_manifest,
+    write_manifest,
+)
 from automask.export.protocol import (
     MASKS_FOLDER,
     ExportContext,
@@ -37,6 +43,7 @@ from automask.export.summary import ExportSummary
 from automask.export.unfinished import unfinished
 from automask.export.writing import Writer, refuse_foreign
 from automask.files.atomic import sweep_temporaries
+from automask.files.threads import in_threads
 from automask.plugins import EXPORTERS, load_plugin
 from automask.run.redraw import stored_config
 from automask.store import Store
@@ -44,10 +51,6 @@ from automask.trainers.conventions import Place
 
 CAPTION_SUFFIXES = (".txt", ".caption", ".json", ".tags")
 """Files beside an image that go with it wherever it is linked or copied."""
-
-_WAITING_PER_THREAD = 4
-
-T = TypeVar("T")
 
 
 def build_exporter(name: str, *, options: dict[str, object]) -> Exporter:
@@ -129,9 +132,6 @@ class _Export:
         self._stop = stop
         self._progress = progress
         self._started = time.perf_counter()
-        self._threads = min(
-            4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
 
     def run(self, config: PipelineConfig) -> ExportSummary:
         exporter, rules, options = self._exporter, self._exporter.rules, self._exporter.options
@@ -143,12 +143,15 @@ class _Export:
         known = read_manifest(self._output, exporter=exporter.name)
         if known:
             sweep_temporaries(self._output)
+        self._header = header(exporter.name, self._noted_options())
+        self._noted = header_of(self._output / MANIFEST_NAME) == self._header
         self._writer = Writer(
             {Root.OUTPUT: self._output, Root.IMAGES: self._input_root},
             known,
             self._mode if self._mode != "none" else "copy",
         )
         chosen = select(self._store, input_root=self._input_root, rules=rules, options=options, images=self._mode)
+        self._standing = self._as_exported(chosen)
         self._leave_out_blank(chosen)
         if not chosen.chosen:
             raise InputError(
@@ -158,7 +161,8 @@ class _Export:
             )
         context = self._context(chosen)
         planned = self._planned(chosen, context)
-        self._note_files([*known.values(), *planned])
+        if planned or not self._noted:
+            self._note_files([*known.values(), *planned])
         return self._write(chosen, context, known)
 
     def _checked_input(self) -> Path:
@@ -181,6 +185,15 @@ class _Export:
     def _image(self, chosen: Chosen) -> StoredExportImage:
         return StoredExportImage(chosen, store=self._store, drawing=self._drawing, decode_config=self._config.decode)
 
+    def _as_exported(self, found: Selection) -> dict[str, tuple[Entry, ...]]:
+        """By image id the files of all images that an export under the same options wrote, and that stand."""
+        standing: dict[str, tuple[Entry, ...]] = {}
+        for chosen in found.chosen if self._noted else ():
+            files = list(self._files(chosen, self._image(chosen)))
+            if files and all(self._writer.is_current(file) for file in files):
+                standing[chosen.stored.image_id] = tuple(self._writer.known[file.root, file.name] for file in files)
+        return standing
+
     def _leave_out_blank(self, found: Selection) -> None:
         """Find images without anything to train: they teach nothing, and divide by zero in some trainers."""
         rules, wish = self._exporter.rules, self._exporter.options.fully_masked
@@ -195,7 +208,9 @@ class _Export:
             )
         blank = {
             chosen.stored.image_id
-            for chosen, is_blank in zip(found.chosen, self._in_threads(self._is_blank, found.chosen), strict=False)
+            for chosen, is_blank in zip(
+                found.chosen, in_threads(self._is_blank, found.chosen, stop=self._stop), strict=False
+            )
             if is_blank
         }
         if not blank:
@@ -212,6 +227,8 @@ class _Export:
         found.much_masked = [image_id for image_id in found.much_masked if image_id not in blank]
 
     def _is_blank(self, chosen: Chosen) -> bool:
+        if chosen.stored.image_id in self._standing:
+            return False  # or it would not have been written
         image = self._image(chosen)
         return image.may_be_blank() and image.is_blank()
 
@@ -256,6 +273,8 @@ class _Export:
         snippet = self._exporter.snippet(context)
         foreign: list[Path] = []
         for chosen in found.chosen:
+            if chosen.stored.image_id in self._standing:
+                continue
             for file in self._files(chosen, self._image(chosen)):
                 if (file.root, file.name) in planned:
                     continue
@@ -280,7 +299,7 @@ class _Export:
         removed = kept = 0
         snippet = self._exporter.snippet(context)
         with Journal(self._output) as journal:
-            for done, result in enumerate(self._in_threads(self._export_image, found.chosen), start=1):
+            for done, result in enumerate(in_threads(self._export_image, found.chosen, stop=self._stop), start=1):
                 for entry in result.entries:
                     entries[entry.root, entry.name] = entry
                     if (entry.root, entry.name) in result.written:
@@ -310,7 +329,8 @@ class _Export:
                         removed += 1
                     elif os.path.lexists(self._writer.path(entry)):
                         kept += 1
-        self._note_files(entries.values())
+        if new or entries != known or not self._noted:
+            self._note_files(entries.values())
         trainer = self._exporter.rules.trainer
         return ExportSummary(
             exporter=self._exporter.name,
@@ -333,9 +353,13 @@ class _Export:
         )
 
     def _note_files(self, entries: Iterable[Entry]) -> None:
-        exporter = self._exporter
-        options = exporter.options.model_dump(mode="json", exclude_defaults=True)
-        write_manifest(self._output, entries, exporter=exporter.name, options=options)
+        write_manifest(self._output, entries, header=self._header)
+
+    def _noted_options(self) -> dict[str, object]:
+        """Those of the user, and the resolution and cell that they come to with those of the store."""
+        render = self._drawing.render
+        drawn = {"training_px": render.training_px, "cell_px": render.cell_px}
+        return self._exporter.options.model_dump(mode="json", exclude_defaults=True) | drawn
 
     @staticmethod
     def _may_stay(file: OutputFile, snippet: Snippet | None) -> bool:
@@ -344,6 +368,9 @@ class _Export:
 
     def _export_image(self, chosen: Chosen) -> _Done:
         image = self._image(chosen)
+        standing = self._standing.get(chosen.stored.image_id)
+        if standing is not None:
+            return _Done(standing, frozenset(), self._exporter.record(image))
         entries: list[Entry] = []
         written: set[tuple[Root, str]] = set()
         for file in self._files(chosen, image):
@@ -363,22 +390,6 @@ class _Export:
         trainer = self._exporter.rules.trainer
         if trainer is not None:
             yield text_file(HOWTO_NAME, howto(trainer, snippet, context))
-
-    def _in_threads(self, work: Callable[[Chosen], T], items: Sequence[Chosen]) -> Iterator[T]:
-        """Results in order; few wait, so that memory stays flat. Ends early when asked to stop."""
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="automask-export")
-        pending: collections.deque[Future[T]] = collections.deque()
-        try:
-            for item in items:
-                if self._stop.is_set():
-                    break
-                pending.append(pool.submit(work, item))
-                if len(pending) >= self._threads * _WAITING_PER_THREAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _taken_over(name: str, path: Path, mode: ImageMode) -> OutputFile:

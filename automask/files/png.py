@@ -42,6 +42,12 @@ def encode_mask(levels: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+def read_mask(data: bytes) -> NDArray[np.uint8]:
+    """(H, W) uint8 of a mask that `encode_mask` packed."""
+    with PngImagePlugin.PngImageFile(io.BytesIO(data)) as mask:  # `PIL.Image.open` refuses masks of large images
+        return np.asarray(mask.convert("L"))
+
+
 def is_as_written(picture: PillowImage.Image) -> bool:
     """Whether an opened mask file holds the very pixels that `encode_mask` put there, whoever wrote its bytes.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-from automask.config import PipelineConfig, RenderConfig
+from automask.config import PipelineConfig, PolicyConfig, RenderConfig, ReviewConfig
 from automask.mask.confidence.chosen import chosen_model
 from automask.mask.judging import SCORING_VERSION, image_confidence, verdict_of
 from automask.mask.merging import Merged, merged_regions, with_merged
@@ -159,13 +159,21 @@ def drawn_fingerprints(known: Fingerprints, config: PipelineConfig, *, template_
 
 def fuse_fingerprint(config: PipelineConfig, refine_fingerprint: str) -> str:
     """Hash of all that a rendered mask and its verdict depend on, beyond the patches."""
+    model_sha256 = chosen_model(config.review).sha256
+    return _fuse_digest(config.render, config.policy, config.review, model_sha256, refine_fingerprint)
+
+
+@functools.lru_cache(maxsize=32)  # asked of every image of a store: one answer each time, or a few
+def _fuse_digest(
+    render: RenderConfig, policy: PolicyConfig, review: ReviewConfig, model_sha256: str, refine_fingerprint: str
+) -> str:
     return digest(
         {
             "refine": refine_fingerprint,
             "fuse": FUSE_VERSION,
-            "scoring": [SCORING_VERSION, chosen_model(config.review).sha256],
-            "render": config.render.model_dump(mode="json"),
-            "policy": config.policy.hashed,
-            "review": config.review.hashed,
+            "scoring": [SCORING_VERSION, model_sha256],
+            "render": render.model_dump(mode="json"),
+            "policy": policy.hashed,
+            "review": review.hashed,
         }
     )

@@ -9,13 +9,14 @@ from importlib.resources import files
 from string import Template
 from urllib.parse import quote
 
-from automask.report.overlay import Mark
+from automask.report.overlay import MASK_COLOUR, MASK_OPACITY, Mark, corners_of
 from automask.report.thumbnails import Thumbnails
 from automask.store.records import Counts, Status, StoredImage
 from automask.values.types import Issue, Kind
 
 _REGIONS_SHOWN = 12
 _TEXT_SHOWN_CHARS = 40
+_DASHED = ' class="proposed"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Card:
         image: Its row.
         marks: Its regions.
         issues: What a person should know.
-        thumbnails: Relative paths of the small pictures.
+        thumbnails: Relative paths of the small pictures; None where the browser lays the mask over the image itself.
         image_link: Relative path of the image file, or None.
         mask_link: Relative path of the mask file, or None.
     """
@@ -34,7 +35,7 @@ class Card:
     image: StoredImage
     marks: Sequence[Mark]
     issues: Sequence[Issue]
-    thumbnails: Thumbnails
+    thumbnails: Thumbnails | None
     image_link: str | None
     mask_link: str | None
 
@@ -55,8 +56,7 @@ def card_html(card: Card) -> str:
     name = escape(printable(image.image_id))
     return f"""<article data-state="{card.state}" data-kinds="{kinds}" data-name="{name}">
 <div class="pictures">
-{_picture(card.thumbnails.overlay, card.image_link, alt=f"{name} with its mask in red", none="no picture")}
-{_picture(card.thumbnails.mask, card.mask_link, alt=f"Mask of {name}", none="no mask")}
+{_pictures(card, name)}
 </div>
 <div class="about">
 <h2>{name}</h2>
@@ -94,6 +94,8 @@ def page_html(
         notices=_issues(notices, label="About the folder"),
         pager=_pager(page, page_names),
         cards="\n".join(cards) or "<p>There are no images in this store yet.</p>",
+        tint=" ".join(f"0 0 0 0 {level / 255:.3f}" for level in MASK_COLOUR),
+        opacity=f"{MASK_OPACITY:g}",
         version=escape(version),
         written=escape(written),
     )
@@ -109,10 +111,37 @@ def link(path: str) -> str:
     return escape("./" + quote(path.encode("utf-8", "surrogateescape")))
 
 
-def _picture(thumbnail: str | None, target: str | None, *, alt: str, none: str) -> str:
+def _pictures(card: Card, name: str) -> str:
+    overlay_alt, mask_alt = f"{name} with its mask in red", f"Mask of {name}"
+    if card.thumbnails is not None:
+        overlay, mask = card.thumbnails.overlay, card.thumbnails.mask
+        first = _picture(overlay, card.image_link, alt=overlay_alt, none="no picture")
+    else:
+        mask = card.mask_link
+        first = _picture(card.image_link, card.image_link, alt=overlay_alt, none="no picture", over=_laid_over(card))
+    return f"{first}\n{_picture(mask, card.mask_link, alt=mask_alt, none='no mask')}"
+
+
+def _laid_over(card: Card) -> str:
+    """The mask in red and the outlines, as elements that lie on the picture."""
+    image = card.image
+    outlines = "".join(
+        f'<polygon data-kind="{mark.region.kind.value}"{"" if mark.drawn else _DASHED} points="{_points(mark)}"/>'
+        for mark in card.marks
+        if not mark.kept
+    )
+    mask = f'<img src="{link(card.mask_link)}" alt="Mask" loading="lazy" class="tint">' if card.mask_link else ""
+    return f'{mask}<svg viewBox="0 0 {image.width_px} {image.height_px}" aria-hidden="true">{outlines}</svg>'
+
+
+def _points(mark: Mark) -> str:
+    return " ".join(f"{x:g},{y:g}" for x, y in corners_of(mark))
+
+
+def _picture(thumbnail: str | None, target: str | None, *, alt: str, none: str, over: str = "") -> str:
     if thumbnail is None:
         return f'<span class="none">{none}</span>'
-    picture = f'<img src="{link(thumbnail)}" alt="{alt}" loading="lazy" decoding="async">'
+    picture = f'<img src="{link(thumbnail)}" alt="{alt}" loading="lazy" decoding="async">{over}'
     return f'<a href="{link(target)}">{picture}</a>' if target is not None else f"<span>{picture}</span>"
 
 

@@ -13,6 +13,7 @@ from PIL import ImageDraw, ImageFont
 
 from automask.config import PolicyConfig
 from automask.mask.rendering import is_drawn
+from automask.values.geometry import Polygon
 from automask.values.types import Kind, Region
 
 Colour = tuple[int, int, int]
@@ -51,6 +52,12 @@ class Mark:
         return cls(region if called is None else called, drawn=is_drawn(region, policy), kept=kept)
 
 
+def corners_of(mark: Mark) -> Polygon:
+    """What is outlined of a mark: (x, y) in pixels of the full-size image."""
+    box = mark.region.box
+    return mark.region.polygon or ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
+
+
 def tint(pixels: NDArray[np.uint8], levels: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     """Colour what is not trained.
 
@@ -84,8 +91,7 @@ def outline(picture: PillowImage.Image, marks: Sequence[Mark], *, scale: float =
         if mark.kept:
             continue
         box, colour = mark.region.box, KIND_COLOURS[mark.region.kind]
-        corners = mark.region.polygon or ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
-        points = [(x * scale, y * scale) for x, y in corners]
+        points = [(x * scale, y * scale) for x, y in corners_of(mark)]
         for start, end in zip(points, [*points[1:], points[0]], strict=True):
             _line(draw, start, end, colour=colour, width_px=width_px, dashed=not mark.drawn)
         if not labelled:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.PngImagePlugin import PngImageFile
 from pydantic import ValidationError
 
 from automask.config import PipelineConfig
 from automask.dataset.names import path_of
+from automask.files.png import read_mask
 from automask.mask.drawing import shown_things
 from automask.report.overlay import Mark
 from automask.run.edited import pending_edit
@@ -24,6 +23,8 @@ from automask.run.loaded import Loaded
 from automask.store import Store
 from automask.store.records import StoredImage
 from automask.values.kinds import as_called
+from automask.values.templates import TEMPLATE_ATTRIBUTE
+from automask.values.types import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,13 @@ class ReportSource:
         store: The store, read only.
         input_root: The folder that image ids are relative to, as of the last run, or None before the first.
         config: Of the last run: what decided which regions are drawn.
+        corrected: Contents with corrections.
     """
 
     store: Store
     input_root: Path | None
     config: PipelineConfig
+    corrected: Collection[str]
 
     @classmethod
     @contextlib.contextmanager
@@ -55,7 +58,8 @@ class ReportSource:
                 # A configuration of another version: here it only decides which outlines are dashed.
                 with contextlib.suppress(ValidationError):
                     config = PipelineConfig.model_validate_json(run.config_json)
-            yield cls(store=store, input_root=Path(run.input_root) if run is not None else None, config=config)
+            input_root = Path(run.input_root) if run is not None else None
+            yield cls(store=store, input_root=input_root, config=config, corrected=store.corrected())
 
     def image_path(self, image: StoredImage) -> Path:
         """Where the image file was when the last run saw it."""
@@ -78,9 +82,29 @@ class ReportSource:
         revision = loaded.revision if loaded is not None else image.correction_revision
         data = self.store.mask_bytes(image) if revision == image.correction_revision else None
         if data is not None:
-            with PngImageFile(io.BytesIO(data)) as mask:  # `PIL.Image.open` refuses masks of large images
-                return np.asarray(mask.convert("L"))
+            return read_mask(data)
         return loaded.drawn(self.config).mask.levels if loaded is not None else None
+
+    def all_marks(self, images: Sequence[StoredImage]) -> list[list[Mark]]:
+        """The `marks` of some images, those of most of them in one read and without their pixels."""
+        outlines = self.store.regions_of([image.image_id for image in images])
+        return [
+            [Mark.of(region, self.config.policy) for region in regions]
+            if self._stands_alone(image, regions := outlines.get(image.image_id, []))
+            else self.marks(image)
+            for image in images
+        ]
+
+    def _stands_alone(self, image: StoredImage, regions: Sequence[Region]) -> bool:
+        """Whether nothing was merged or called another kind: one source, nothing that repeats, and no person."""
+        if image.fingerprints is None or image.correction_revision is not None:
+            return False
+        one_source = len({region.source for region in regions}) < 2
+        repeats = any(TEMPLATE_ATTRIBUTE in region.attributes for region in regions)
+        return one_source and not repeats and image.content_sha256 not in self.corrected and not self._is_edited(image)
+
+    def _is_edited(self, image: StoredImage) -> bool:
+        return pending_edit(self.store, image) is not None
 
     def marks(self, image: StoredImage) -> list[Mark]:
         """What its mask is made of and what is only proposed, under the kinds that a person gave."""

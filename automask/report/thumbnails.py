@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def thumbnail_names(image: StoredImage, marks: Sequence[Mark]) -> Thumbnails:
 def make_thumbnails(
     folder: Path, image: StoredImage, marks: Sequence[Mark], *, image_path: Path, mask_path: Path | None
 ) -> Thumbnails:
-    """Make the thumbnails of one image where they are missing, and remove older ones of the same image.
+    """Make the thumbnails of one image where they are missing.
 
     Args:
         folder: The report's folder.
@@ -83,7 +83,6 @@ def make_thumbnails(
     names = thumbnail_names(image, marks)
     if all(name is None or (folder / name).is_file() for name in (names.overlay, names.mask)):
         return names
-    remove_thumbnails(folder, image.image_id)
     levels = _read_mask(mask_path)
     if names.mask is not None and levels is not None:
         write_atomic(folder / names.mask, _encoded(levels, "PNG"))
@@ -95,12 +94,11 @@ def make_thumbnails(
     )
 
 
-def remove_thumbnails(folder: Path, image_id: str) -> None:
-    """Remove all thumbnails of an image, whatever they show."""
-    place = folder / _place(image_id)
-    if place.parent.is_dir():
-        for thumbnail in place.parent.iterdir():  # not glob: its cache would keep a pattern per image
-            if thumbnail.name.startswith(f"{place.name}-"):
+def keep_thumbnails(folder: Path, names: Collection[str]) -> None:
+    """Remove all thumbnails of a report but some, named relative to its folder."""
+    for shard in sorted((folder / _FOLDER).glob("*")):
+        for thumbnail in shard.iterdir():
+            if f"{_FOLDER}/{shard.name}/{thumbnail.name}" not in names:
                 thumbnail.unlink(missing_ok=True)
 
 

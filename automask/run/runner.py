@@ -42,6 +42,9 @@ from automask.version import __version__
 _DECODE_THREADS = 2
 _DECODED_AHEAD_PX = 120_000_000
 """Decoded pixels that may wait for the models: a queue of posters must not cost more memory than one of thumbnails."""
+_ASKED_AT_ONCE = 256
+"""Files that the store is asked about in one go: enough to make the question cheap, and the first image still comes
+after the first few hundred names."""
 _OUTPUT_FOLDERS = ("masks", "report", "exports")
 """Folders with pictures in a store."""
 
@@ -103,12 +106,19 @@ def run_dataset(
         tally(Notice(_inside_input(output)))
     with Store.open(output, create=True) as store, store.lock(), Spool(output) as spool:
         run_id = store.begin_run(config_json=config.model_dump_json(), input_root=str(source), version=__version__)
-        run = _Run(store=store, pipeline=pipeline, spool=spool, tally=tally, stop=stop, decode_data=decode_data)
+        counter = threading.Thread(target=_count, args=(source, output, image_list, tally, stop, choose), daemon=True)
+        run = _Run(
+            store=store,
+            pipeline=pipeline,
+            spool=spool,
+            tally=tally,
+            stop=stop,
+            decode_data=decode_data,
+            on_work=counter.start,
+        )
         second = SecondPass(
             store=store, pipeline=pipeline, source=source, spool=spool, tally=tally, stop=stop, decode_data=decode_data
         )
-        counter = threading.Thread(target=_count, args=(source, output, image_list, tally, stop, choose), daemon=True)
-        counter.start()
         finished = False
         try:
             finished = run.work(items)
@@ -162,6 +172,7 @@ class _Run:
         tally: Tally,
         stop: threading.Event,
         decode_data: DecodeData,
+        on_work: Callable[[], None],
     ) -> None:
         self._store = store
         self._pipeline = pipeline
@@ -171,6 +182,7 @@ class _Run:
         self._decode_data = decode_data
         self._pending: collections.deque[_Pending] = collections.deque()
         self._told_devices: set[str] = set()
+        self._on_work: Callable[[], None] | None = on_work
 
     def work(self, items: Items) -> bool:
         """Deal with every item, or stop early when asked to; tells whether all were dealt with."""
@@ -178,12 +190,15 @@ class _Run:
         decoders = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="automask-decode")
         with MaskWriter(self._store, self._pipeline, self._tally) as writer:
             try:
-                for item in items:
+                for item, stored in self._looked_up(items):
                     if self._stop.is_set():
                         return False
                     writer.raise_if_broken()
                     if isinstance(item, Skipped):
                         self._tally(FileSkipped(item.path, str(item.reason)))
+                        continue
+                    if stored is not None:
+                        self._tally(ImageReused(item.id, _verdict(stored)))
                         continue
                     self._take(item, decoders, writer)
                     while self._queue_is_full(runtime.prefetch + runtime.batch_size):
@@ -191,13 +206,26 @@ class _Run:
                 while self._pending and not self._stop.is_set():
                     writer.raise_if_broken()
                     self._analyse(writer, runtime.batch_size)
+                if self._on_work is not None:
+                    self._tally(Counted(self._tally.reused))
                 return not self._pending
             except DecodingStopped:
                 return False
             finally:
                 decoders.shutdown(wait=True, cancel_futures=True)
 
+    def _looked_up(self, items: Items) -> Iterator[tuple[ImageFile | Skipped, StoredImage | None]]:
+        """The items, those for which nothing has to be done with their rows."""
+        while batch := list(itertools.islice(items, _ASKED_AT_ONCE)):
+            files = [item for item in batch if isinstance(item, ImageFile)]
+            settled = self._store.settled(files, self._pipeline.fingerprints)
+            for item in batch:
+                yield item, settled.get(item.id) if isinstance(item, ImageFile) else None
+
     def _take(self, file: ImageFile, decoders: ThreadPoolExecutor, writer: MaskWriter) -> None:
+        if self._on_work is not None:
+            self._on_work()
+            self._on_work = None
         plan = self._store.plan(file, self._pipeline.fingerprints)
         if plan.work is not Work.NONE and plan.image is not None:
             issue = adopt_edited_mask(self._store, plan.image)
@@ -358,7 +386,7 @@ def _count(
 
 
 def _mark_missing(store: Store, source: Path) -> int:
-    return store.mark_missing(lambda stored: not path_of(source, stored.image_id).exists())
+    return store.mark_missing(lambda image_id: not path_of(source, image_id).exists())
 
 
 def _verdict(stored: StoredImage | None) -> Verdict:

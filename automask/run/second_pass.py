@@ -7,7 +7,7 @@ import logging
 import shlex
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from automask.run.pipeline import MaskPipeline
 from automask.run.redraw import redraw_image
 from automask.run.spool import Spool
 from automask.store import Status, Store, StoredImage
+from automask.store.records import NO_TEMPLATES
 from automask.values.digests import digest
 from automask.values.templates import SHORT_ID, DatasetTemplate, TemplateOrigin, question_words
 from automask.values.types import Image, Issue, Region, Verdict
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 _THREADS = 2
 _AHEAD = 8
-_NOTHING = "no templates"
 _ESTIMATE_VERSION = 2
 """Raised when estimates that older versions took for complete may not have been."""
 
@@ -89,7 +89,7 @@ class SecondPass:
     def _estimate(self) -> bool:
         """Bring the active templates up to date."""
         table = self._store.templates
-        samples = [(detector, detector.sample(self._facts())) for detector in self._detectors]
+        samples = [(detector, detector.sample(self._store.facts())) for detector in self._detectors]
         key = digest(
             [
                 _ESTIMATE_VERSION,
@@ -140,16 +140,14 @@ class SecondPass:
             for detector in self._detectors
         ]
         ids = sorted(each.id for each in active if any(each.detector == one.name for one in self._detectors))
-        fingerprint = digest([[one.fingerprint for one in self._detectors], ids]) if ids else _NOTHING
-        done, total = 0, self._store.counts().done
+        fingerprint = digest([[one.fingerprint for one in self._detectors], ids]) if ids else NO_TEMPLATES
+        done, total = 0, self._store.templates.count_unsearched(fingerprint)
         pending: collections.deque[Future[None]] = collections.deque()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="automask-second") as pool:
-            for row in self._store.images(status=Status.DONE):
+            for row in self._store.images(status=Status.DONE, unsearched=fingerprint) if total else ():
                 if self._stop.is_set():
                     break
                 done += 1
-                if self._is_searched(row, fingerprint):
-                    continue
                 if ids:  # no image may have been analysed in this run, or another process does that
                     self._load()
                 pending.append(pool.submit(self._search_image, row, finders if ids else (), fingerprint))
@@ -163,12 +161,6 @@ class SecondPass:
     def _load(self) -> None:
         for detector in self._detectors:
             detector.load()
-
-    @staticmethod
-    def _is_searched(row: StoredImage, fingerprint: str) -> bool:
-        if fingerprint == _NOTHING and row.templates_fingerprint is None:
-            return True  # nothing was ever found on it, and there is nothing to find
-        return row.templates_fingerprint == fingerprint
 
     def _search_image(
         self, row: StoredImage, finders: Sequence[tuple[DatasetDetector, TemplateFinder]], fingerprint: str
@@ -220,12 +212,6 @@ class SecondPass:
                 masked_share=drawn.mask.masked_share,
             )
         )
-
-    def _facts(self) -> Iterator[ImageFacts]:
-        for row in self._store.images(status=Status.DONE):
-            facts = _facts_of(row)
-            if facts is not None:
-                yield facts
 
     def _reduced(self, detector: DatasetDetector, sample: Sequence[ImageFacts]) -> tuple[list[ReducedImage], int]:
         """The images of a sample at the size that a detector compares them at, and how many could not be read."""

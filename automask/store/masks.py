@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -139,6 +140,15 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
     except OSError:
         return False, None
     return same, facts.st_mtime_ns if same else None
+
+
+def has_facts(masks: Path, image: StoredImage) -> bool:
+    """Whether a mask file has the size and time of its row."""
+    try:
+        facts = os.stat(f"{masks}/{image.mask_name}")  # noqa: PTH116  # a `Path` takes twice as long, 20,000 times
+    except OSError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (image.mask_size_bytes, image.mask_mtime_ns)
 
 
 def read_written(masks: Path, image: StoredImage) -> bytes | None:

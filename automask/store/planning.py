@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from automask.store import corrections, images, masks, queries
+from automask.store import images, masks, queries
 from automask.store.database import Database
 from automask.store.records import FileFacts, Plan, Status, StoredImage, Work
 from automask.store.rows import stored_image
 from automask.values.types import Fingerprints
 
+_CLOCK_NS = 2_000_000_000
+"""The coarsest clock of a file system, FAT's: within it a file may change and keep its time."""
 
-def plan(database: Database, masks_root: Path, file: FileFacts, fingerprints: Fingerprints) -> Plan:
+
+def plan(
+    database: Database, masks_root: Path, file: FileFacts, fingerprints: Fingerprints, *, run_id: int | None
+) -> Plan:
     """Find the first stage that has to run for a file; see `Store.plan`."""
     with database.reading() as connection:
-        row = queries.find(connection, file.id)
-        revision = corrections.revision(connection, row["content_sha256"]) if row is not None else None
+        row = next(queries.planned(connection, [file.id]), None)
         stored = stored_image(row) if row is not None else None
+    if row is not None and stored is not None and not _is_as_read(row, file):
+        if _content_sha256(file) != stored.content_sha256:
+            return Plan(Work.DETECT, stored)
+        note(database, file.id, {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "run_id": run_id})
     stored = stored or _adopted(database, file)
     if stored is None:
         return Plan(Work.DETECT, None)
-    if (stored.size_bytes, stored.mtime_ns) != (file.size_bytes, file.mtime_ns):
-        if _content_sha256(file) != stored.content_sha256:
-            return Plan(Work.DETECT, stored)
-        note(database, file.id, {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns})
+    work = _work(stored, file, fingerprints, revision=row["newest_revision"] if row is not None else None)
+    if work is not Work.NONE:
+        return Plan(work, stored)
+    intact, new_mtime_ns = masks.is_intact(masks_root, stored)
+    if new_mtime_ns is not None:
+        note(database, file.id, {"mask_mtime_ns": new_mtime_ns})
+    return Plan(Work.NONE if intact else Work.RENDER, stored)
+
+
+def settled(
+    database: Database, masks_root: Path, files: Sequence[FileFacts], fingerprints: Fingerprints
+) -> dict[str, StoredImage]:
+    """The rows of those files for which `plan` would find nothing to do without opening any file."""
+    with database.reading() as connection:
+        rows = [(row, stored_image(row)) for row in queries.planned(connection, [file.id for file in files])]
+    by_id = {file.id: file for file in files}
+    found: dict[str, StoredImage] = {}
+    for row, stored in rows:
+        file = by_id[stored.image_id]
+        if (
+            _is_as_read(row, file)
+            and _work(stored, file, fingerprints, revision=row["newest_revision"]) is Work.NONE
+            and masks.has_facts(masks_root, stored)
+        ):
+            found[stored.image_id] = stored
+    return found
+
+
+def _is_as_read(row: sqlite3.Row, file: FileFacts) -> bool:
+    """Whether a file must be the one that was read, going by its size and time.
+
+    A file that was young when it was read may have changed since and kept its time: it is compared once more, by a run
+    that began later.
+    """
+    if (row["size_bytes"], row["mtime_ns"]) != (file.size_bytes, file.mtime_ns):
+        return False
+    began_s = row["began_s"]
+    return began_s is None or file.mtime_ns < began_s * 1e9 - _CLOCK_NS
+
+
+def _work(stored: StoredImage, file: FileFacts, fingerprints: Fingerprints, *, revision: int | None) -> Work:
+    """The first stage that has to run for an image whose pixels are those of its row, its mask file aside."""
     known = stored.fingerprints
     if stored.status is Status.FAILED or known is None or known.detect != fingerprints.detect:
-        return Plan(Work.DETECT, stored)
+        return Work.DETECT
     if known.refine != fingerprints.refine:
-        return Plan(Work.REFINE, stored)
+        return Work.REFINE
     if (
         stored.status is not Status.DONE
         or not stored.shows(fingerprints, revision)
         or stored.mask_name != file.mask_name
     ):
-        return Plan(Work.RENDER, stored)
-    intact, new_mtime_ns = masks.is_intact(masks_root, stored)
-    if new_mtime_ns is not None:
-        note(database, file.id, {"mask_mtime_ns": new_mtime_ns})
-    return Plan(Work.NONE if intact else Work.RENDER, stored)
+        return Work.RENDER
+    return Work.NONE
 
 
 def _adopted(database: Database, file: FileFacts) -> StoredImage | None:
@@ -68,7 +112,7 @@ def _content_sha256(file: FileFacts) -> str | None:
         return None  # decoding will say what is wrong with it
 
 
-def note(database: Database, image_id: str, values: Mapping[str, int | str]) -> None:
+def note(database: Database, image_id: str, values: Mapping[str, int | str | None]) -> None:
     """Bring some columns of an image's row up to date; nothing where the store is opened for reading."""
     if database.read_only:
         return

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from automask.protocols import ImageFacts
 from automask.store.database import Database
-from automask.store.records import STALE_CORRECTION_CODE, Counts, Decision, Status, StoredImage
+from automask.store.records import NO_TEMPLATES, STALE_CORRECTION_CODE, Counts, Decision, Status, StoredImage
 from automask.store.rows import Value, from_text, issue, region_and_patch, region_outline, stored_image, to_text
 from automask.values.templates import TemplateDecision
 from automask.values.types import Issue, Kind, MaskResult, Region, Verdict
@@ -16,6 +17,7 @@ from automask.values.types import Issue, Kind, MaskResult, Region, Verdict
 Order = Literal["id", "confidence"]
 _CHUNK = 500
 _DOUBT = "ifnull(confidence, -1.0)"  # the expression of the index images_by_confidence
+UNSEARCHED = f"ifnull(templates_fingerprint, '{NO_TEMPLATES}') <> ?"
 _SORT_KEYS: Mapping[Order, tuple[str, ...]] = {"id": ("image_id",), "confidence": (_DOUBT, "image_id")}
 
 
@@ -27,12 +29,28 @@ def find(connection: sqlite3.Connection, image_id: str) -> sqlite3.Row | None:
     return row
 
 
+def planned(connection: sqlite3.Connection, image_ids: Sequence[str]) -> Iterator[sqlite3.Row]:
+    """The rows of some images with `newest_revision` of their corrections and `began_s` of the run that read them."""
+    yield from connection.execute(
+        "SELECT images.*, (SELECT max(revision) FROM corrections c WHERE c.content_sha256 = images.content_sha256)"
+        " AS newest_revision, (SELECT started_s FROM runs WHERE runs.run_id = images.run_id) AS began_s"
+        f" FROM images WHERE image_id IN ({', '.join('?' * len(image_ids))})",
+        [to_text(image_id) for image_id in image_ids],
+    )
+
+
+def present_ids(connection: sqlite3.Connection) -> list[str]:
+    """Ids of all images whose files are not missing."""
+    return [from_text(row[0]) for row in connection.execute("SELECT image_id FROM images WHERE status <> 'missing'")]
+
+
 def iterate(
     database: Database,
     *,
     verdict: Verdict | None,
     status: Status | None,
     decision: Decision | None,
+    unsearched: str | None = None,
     order: Order,
     offset: int,
     limit: int | None,
@@ -49,6 +67,9 @@ def iterate(
     if decision is not None:
         conditions.append("decision = ?")
         values.append(decision.value)
+    if unsearched is not None:
+        conditions.append(UNSEARCHED)
+        values.append(unsearched)
     keys = _SORT_KEYS[order]
     behind: tuple[Value, ...] = ()
     left = limit
@@ -67,6 +88,23 @@ def iterate(
             return
         behind = (rows[-1]["image_id"],) if order == "id" else (rows[-1]["doubt"], rows[-1]["image_id"])
         left = None if left is None else left - size
+
+
+def facts(database: Database) -> Iterator[ImageFacts]:
+    """What is known of all done images without their pixels, by id, in chunks as `iterate` reads them."""
+    behind: str | bytes = ""
+    while True:
+        with database.reading() as connection:
+            rows = connection.execute(
+                "SELECT image_id, content_sha256, width_px, height_px FROM images WHERE status = 'done'"
+                " AND content_sha256 IS NOT NULL AND width_px IS NOT NULL AND height_px IS NOT NULL"
+                " AND image_id > ? ORDER BY image_id LIMIT ?",
+                (behind, _CHUNK),
+            ).fetchall()
+        yield from (ImageFacts(from_text(image_id), *values) for image_id, *values in rows)
+        if len(rows) < _CHUNK:
+            return
+        behind = rows[-1]["image_id"]
 
 
 def count(connection: sqlite3.Connection) -> Counts:
@@ -168,6 +206,33 @@ def _is_forgotten(row: sqlite3.Row) -> bool:
     return bool(row["decision"] == TemplateDecision.FORGET)
 
 
+def outlines_of(connection: sqlite3.Connection, image_ids: Sequence[str]) -> dict[str, list[Region]]:
+    """Regions of some images as `region_rows` has them, without their pixels."""
+    found: dict[str, list[Region]] = {}
+    for row in connection.execute(
+        "SELECT image_id, kind, x0, y0, x1, y1, regions.confidence, source, polygon_json, attributes_json,"
+        " proposed, template_decisions.decision FROM images JOIN regions USING (image_key)"
+        " LEFT JOIN template_decisions USING (template_id)"
+        f" WHERE image_id IN ({', '.join('?' * len(image_ids))})"
+        " AND template_decisions.decision IS NOT 'forget' ORDER BY image_key, position",
+        [to_text(image_id) for image_id in image_ids],
+    ):
+        found.setdefault(from_text(row["image_id"]), []).append(region_outline(row))
+    return found
+
+
+def issues_of(connection: sqlite3.Connection, image_ids: Sequence[str]) -> dict[str, list[Issue]]:
+    """Issues of some images, in order."""
+    found: dict[str, list[Issue]] = {}
+    for row in connection.execute(
+        "SELECT image_id, issues.* FROM images JOIN issues USING (image_key)"
+        f" WHERE image_id IN ({', '.join('?' * len(image_ids))}) ORDER BY image_key, position",
+        [to_text(image_id) for image_id in image_ids],
+    ):
+        found.setdefault(from_text(row["image_id"]), []).append(issue(row))
+    return found
+
+
 def outlines_by_image(connection: sqlite3.Connection, verdict: Verdict) -> dict[str, list[Region]]:
     """Regions of all images of a verdict as `region_rows` has them, without their pixels and polygons."""
     found: dict[str, list[Region]] = {}
@@ -249,3 +314,17 @@ def outdated_masks(connection: sqlite3.Connection) -> list[str]:
         " WHERE status = 'done' AND correction_revision IS NOT newest ORDER BY image_id"
     )
     return [from_text(row[0]) for row in rows]
+
+
+def state(connection: sqlite3.Connection) -> tuple[object, ...]:
+    """Values that change with everything that people may see of a store. The sum tells if a clock was set back."""
+    counted = [
+        "SELECT count(*), max(updated_s), total(updated_s) FROM images",
+        "SELECT count(*), max(created_s), total(created_s) FROM corrections",
+        "SELECT count(*), max(created_s), total(created_s) FROM decisions",
+        "SELECT count(*), max(decided_s), total(decided_s) FROM template_decisions",
+        "SELECT config_json, input_root FROM runs ORDER BY run_id DESC LIMIT 1",
+        "SELECT group_concat(template_id || active) FROM templates",
+        "SELECT group_concat(key || value) FROM meta",
+    ]
+    return tuple(value for statement in counted for row in connection.execute(statement) for value in row)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from automask.protocols import ImageFacts
 from automask.store import corrections, decisions, masks, placing, queries, runs, verification
 from automask.store.database import Database, damaged
 from automask.store.locking import LockOwner, living_owner
@@ -22,6 +23,7 @@ from automask.store.records import (
 )
 from automask.store.rows import issue, region_outline, stored_image
 from automask.store.template_table import TemplateTable
+from automask.values.digests import digest
 from automask.values.types import Issue, Kind, MaskResult, Region, Verdict
 
 
@@ -76,6 +78,7 @@ class StoreReader:
         verdict: Verdict | None = None,
         status: Status | None = None,
         decision: Decision | None = None,
+        unsearched: str | None = None,
         order: queries.Order = "id",
         offset: int = 0,
         limit: int | None = None,
@@ -83,17 +86,23 @@ class StoreReader:
         """Rows by id (byte order) or by confidence (failed ones first, then the most doubtful).
 
         Rows of missing files are among them unless `status` says otherwise. Memory stays flat and no transaction is
-        open between rows; rows that change meanwhile may be seen or not.
+        open between rows; rows that change meanwhile may be seen or not. With `unsearched` only those whose last search
+        for templates was not the one with that fingerprint.
         """
         return queries.iterate(
             self._database,
             verdict=verdict,
             status=status,
             decision=decision,
+            unsearched=unsearched,
             order=order,
             offset=offset,
             limit=limit,
         )
+
+    def facts(self) -> Iterator[ImageFacts]:
+        """What is known of all done images without their pixels, by id; as cheap as `images` otherwise."""
+        return queries.facts(self._database)
 
     def counts(self) -> Counts:
         """Totals over all images."""
@@ -109,6 +118,21 @@ class StoreReader:
         """The regions of an image without their pixels (`artefact` is None): cheap; empty for an unknown image."""
         with self._database.reading() as connection, self._no_damage(f"the regions of {image_id}"):
             return [region_outline(row) for row in queries.region_rows(connection, image_id)]
+
+    def regions_of(self, image_ids: Sequence[str]) -> dict[str, list[Region]]:
+        """The same as `regions` of a few hundred images, those that have any."""
+        with self._database.reading() as connection, self._no_damage("regions"):
+            return queries.outlines_of(connection, image_ids)
+
+    def issues_of(self, image_ids: Sequence[str]) -> dict[str, list[Issue]]:
+        """The same as `issues` of a few hundred images, those that have any."""
+        with self._database.reading() as connection:
+            return queries.issues_of(connection, image_ids)
+
+    def state(self) -> str:
+        """A digest of all that people may see of the store: another one after every change, runs without any aside."""
+        with self._database.reading() as connection:
+            return digest([repr(queries.state(connection))])
 
     def regions_and_issues(self, verdict: Verdict) -> tuple[dict[str, list[Region]], dict[str, list[Issue]]]:
         """The same as `regions`, without polygons, and as `issues`, of all images of a verdict that have any: by id."""

@@ -143,6 +143,10 @@ class StoredImage:
         return self.fingerprints == wanted and self.correction_revision == correction_revision
 
 
+NO_TEMPLATES = "no templates"
+"""The `templates_fingerprint` of a search without any; no search at all says the same of an image."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run has to do for one file.

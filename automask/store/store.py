@@ -19,7 +19,7 @@ from automask.store.corrections import AnyLayers, PackedLayers
 from automask.store.database import Database
 from automask.store.locking import exclusive_lock
 from automask.store.reader import StoreReader
-from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, Status, StoredImage, Work
+from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, StoredImage, Work
 from automask.values.types import Fingerprints, Issue, MaskResult, Verdict
 
 
@@ -114,12 +114,20 @@ class Store(StoreReader):
     def plan(self, file: FileFacts, fingerprints: Fingerprints) -> Plan:
         """Find the first stage that has to run for a file.
 
-        The image counts as unchanged by size and mtime_ns; where those differ the content hash decides. The mask
+        The image counts as unchanged by size and mtime_ns; where those differ, or the file was so young when it was
+        read that it may have changed without another time, the content hash decides. The mask
         counts as intact by size and mtime_ns of its file; where the mtime differs its hash decides. A new name for
         known pixels (a renamed or copied file) takes over what was found for them. Facts that turn out to differ
         harmlessly are noted, so that the next run need not read the file again.
         """
-        return planning.plan(self._database, self.masks_root, file, fingerprints)
+        return planning.plan(self._database, self.masks_root, file, fingerprints, run_id=self._run_id)
+
+    def settled(self, files: Sequence[FileFacts], fingerprints: Fingerprints) -> dict[str, StoredImage]:
+        """The rows of those files for which `plan` would find nothing to do, by id: asked in one go, no file is opened.
+
+        Some for which nothing has to be done may not be among them: `plan` knows when it has read them.
+        """
+        return planning.settled(self._database, self.masks_root, files, fingerprints)
 
     def is_current(self, file: FileFacts, fingerprints: Fingerprints) -> bool:
         """Whether nothing has to be done for a file; see `plan`."""
@@ -252,24 +260,23 @@ class Store(StoreReader):
             if before is not None:
                 masks.remove_unowned(connection, self.masks_root, before["mask_name"])
 
-    def mark_missing(self, is_gone: Callable[[StoredImage], bool]) -> int:
+    def mark_missing(self, is_gone: Callable[[str], bool]) -> int:
         """Mark the images whose files are gone, and remove their masks. What was found and corrected is kept.
 
         Args:
-            is_gone: Whether the file of a row does not exist any more.
+            is_gone: Whether the file of an image id does not exist any more.
 
         Returns:
             Number of images that went missing.
         """
-        count = 0
-        for stored in self.images():
-            if stored.status is Status.MISSING or not is_gone(stored):
-                continue
+        with self._database.reading() as connection:
+            present = queries.present_ids(connection)
+        gone = [image_id for image_id in present if is_gone(image_id)]
+        for image_id in gone:
             with self._database.writing() as connection:
-                mask_name = images.mark_missing(connection, stored.image_id)
+                mask_name = images.mark_missing(connection, image_id)
                 masks.remove_unowned(connection, self.masks_root, mask_name)
-            count += 1
-        return count
+        return len(gone)
 
     # Corrections
 

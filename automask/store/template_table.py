@@ -104,6 +104,14 @@ class TemplateTable:
                 found[member.image_id] = member
         return sorted(found.values(), key=lambda each: (each.score, each.image_id))
 
+    def count_unsearched(self, fingerprint: str) -> int:
+        """Number of done images whose last search for templates was another one."""
+        with self._database.reading() as connection:
+            count: int = connection.execute(
+                f"SELECT count(*) FROM images WHERE status = 'done' AND {queries.UNSEARCHED}", (fingerprint,)
+            ).fetchone()[0]
+        return count
+
     def sample_fingerprint(self) -> str | None:
         """What the estimated templates were estimated from, as given to `replace`."""
         with self._database.reading() as connection:
