@@ -14,17 +14,20 @@ from automask_training.synth.layout.card_layouts import grammar_card
 from automask_training.synth.layout.cards import CARD_KINDS
 from automask_training.synth.layout.framed import CHANNELS, IGNORED, Framed, surrounded
 from automask_training.synth.layout.isolated import ISOLATED
-from automask_training.synth.layout.kinds import SIMPLE_KINDS, LayoutShares
+from automask_training.synth.layout.kinds import SIMPLE_KINDS, LayoutShares, draw
+from automask_training.synth.layout.laid import LAID, corner_ornaments, titled_poster
 from automask_training.synth.layout.mounts import MOUNTS
+from automask_training.synth.layout.ovals import OVALS, soft_oval
 from automask_training.synth.layout.pages import drawn_page
 from automask_training.synth.layout.pictures import PictureShelf
 from automask_training.synth.layout.plain_pictures import PLAIN
 from automask_training.synth.layout.prints import PRINTS, sheet_on_table
+from automask_training.synth.layout.screens import SCREENS
 from automask_training.synth.layout.shop import SHOP
 from automask_training.synth.layout.synthesizer import CELLS, SIDE_PX, UNKNOWN, LayoutSynthesizer, cell_shares
 
-FRAMED = {**SIMPLE_KINDS, **CARD_KINDS, **MOUNTS, **PRINTS, "grammar_card": grammar_card}
-UNFRAMED_ON_A_SHELF = {**ISOLATED, **SHOP, **PLAIN, "drawn_page": drawn_page}
+FRAMED = {**SIMPLE_KINDS, **CARD_KINDS, **MOUNTS, **PRINTS, **LAID, **OVALS, "grammar_card": grammar_card}
+UNFRAMED_ON_A_SHELF = {**ISOLATED, **SHOP, **SCREENS, **PLAIN, "drawn_page": drawn_page}
 
 
 def picture(seed: int = 0, height_px: int = 240, width_px: int = 300) -> np.ndarray:
@@ -57,7 +60,7 @@ def test_a_framed_picture_has_a_frame_and_a_picture_and_repeats(kind: str):
         assert np.array_equal(framed.pixels, again.pixels)
         assert framed.pixels.dtype == framed.truth.dtype == np.uint8
         assert framed.pixels.shape == (*framed.truth.shape, 3)
-        assert set(np.unique(framed.truth)) == {0, 255}
+        assert {0, 255} <= set(np.unique(framed.truth)) <= {0, IGNORED, 255}
         for other in framed.others.values():
             assert other.shape == framed.truth.shape
 
@@ -93,10 +96,34 @@ def test_shares_of_cells_are_those_of_the_truth():
 
 
 def test_half_of_the_samples_have_no_frame(materials: Path):
-    shares = LayoutShares()
-    framed = shares.border + shares.strip + shares.card + shares.grammar + shares.mount
-    rest = shares.isolated + shares.page + shares.scene + shares.plain + shares.picture
-    assert framed / (framed + rest) == pytest.approx(0.54, abs=0.05)
+    shelf, rng, drawn = PictureShelf(materials), np.random.default_rng(0), 200
+    framed = sum((draw(shelf, rng, LayoutShares())[1].truth == 255).any() for _ in range(drawn))
+    assert framed / drawn == pytest.approx(0.52, abs=0.08)
+
+
+def test_lone_corners_lie_over_the_picture_and_leave_its_middle():
+    covered = set()
+    for seed in range(30):
+        found = corner_ornaments(picture(seed), np.random.default_rng(seed))
+        assert np.array_equal(found.truth, found.others["plate"])
+        assert not found.truth[100:140, 120:180].any()
+        quarters = [found.truth[:120, :150], found.truth[:120, 150:], found.truth[120:, :150], found.truth[120:, 150:]]
+        covered.add(sum(bool(each.any()) for each in quarters))
+    assert covered == {1, 2, 4}
+
+
+def test_a_title_plate_is_a_plate_where_it_lies_over_the_picture():
+    posters = [titled_poster(picture(seed), np.random.default_rng(seed)) for seed in range(6)]
+    assert all((each.truth[each.others["plate"] > 0] == 255).all() for each in posters)
+    assert all((each.others["plate"] > 0).any() for each in posters)
+
+
+def test_where_a_portrait_melts_into_its_paper_nobody_can_say():
+    found = soft_oval(picture(3), np.random.default_rng(3))
+    middle = found.truth[found.truth.shape[0] // 2]
+    order = middle[: middle.size // 2].astype(int)
+    assert set(order) == {0, IGNORED, 255}
+    assert (np.diff(order) <= 0).all()
 
 
 def test_a_sample_depends_on_seed_and_number_only(materials: Path):

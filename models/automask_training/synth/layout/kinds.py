@@ -12,13 +12,16 @@ from automask_training.synth.layout.card_layouts import grammar_card
 from automask_training.synth.layout.cards import CARD_KINDS
 from automask_training.synth.layout.framed import Framed
 from automask_training.synth.layout.isolated import ISOLATED
+from automask_training.synth.layout.laid import LAID
 from automask_training.synth.layout.mounts import MOUNTS
+from automask_training.synth.layout.ovals import OVALS
 from automask_training.synth.layout.pages import comic_page, drawn_page
 from automask_training.synth.layout.paints import Pixels, Rng
 from automask_training.synth.layout.pictures import PictureShelf
 from automask_training.synth.layout.plain_pictures import PLAIN, as_it_is, unframed
 from automask_training.synth.layout.prints import PRINTS, sheet_on_table
 from automask_training.synth.layout.scenes import UNFRAMED
+from automask_training.synth.layout.screens import SCREENS
 from automask_training.synth.layout.shop import SHOP
 from automask_training.synth.layout.strips import STRIPS
 
@@ -37,8 +40,11 @@ class LayoutShares:
         grammar: Cards of a random layout.
         mount: Framed originals, slides, posters, screens.
         print: Prints and drawings with the margins of their sheets.
+        laid: Slides, windows of programs, panels of shops, title plates, lone corners.
+        oval: Oval, round and arched windows, portraits that melt into paper.
         isolated: Things on a plain ground.
         shop: Telephones, screens and banners of shops.
+        screen: Screens that are things in a scene, handheld players.
         table: Maps and letters that lie on a table.
         page: Pages of panels.
         scene: Rooms, horizons, walls.
@@ -52,8 +58,11 @@ class LayoutShares:
     grammar: float = 0.2
     mount: float = 0.1
     print: float = 0.08
+    laid: float = 0.08
+    oval: float = 0.03
     isolated: float = 0.12
     shop: float = 0.08
+    screen: float = 0.08
     table: float = 0.03
     page: float = 0.06
     scene: float = 0.05
@@ -61,10 +70,19 @@ class LayoutShares:
     picture: float = 0.1
 
 
-_FRAMED_FAMILIES = {"border": BORDERS, "strip": STRIPS, "card": CARD_KINDS, "mount": MOUNTS, "print": PRINTS}
+_FRAMED_FAMILIES = {
+    "border": BORDERS,
+    "strip": STRIPS,
+    "card": CARD_KINDS,
+    "mount": MOUNTS,
+    "print": PRINTS,
+    "laid": LAID,
+    "oval": OVALS,
+}
 _SHELF_FAMILIES: dict[str, dict[str, Callable[[PictureShelf, Rng], Framed]]] = {
     "isolated": ISOLATED,
     "shop": SHOP,
+    "screen": SCREENS,
     "page": {"drawn_page": drawn_page},
     "plain": PLAIN,
 }

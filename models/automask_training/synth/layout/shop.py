@@ -18,7 +18,7 @@ from automask_training.synth.layout.sheet import rounded
 _BODIES = ((225, 200, 170), (235, 190, 190), (215, 215, 222), (245, 245, 246), (28, 28, 30), (60, 62, 70))
 
 
-def _body(rng: Rng, height_px: int, width_px: int) -> Pixels:
+def case(rng: Rng, height_px: int, width_px: int) -> Pixels:
     """Lacquer or metal in one colour, lit from one side, (H, W, 3)."""
     colour = np.array(
         _BODIES[int(rng.integers(len(_BODIES)))] if rng.random() < 0.8 else random_colour(rng), np.float32
@@ -35,7 +35,7 @@ def _wallpaper(shelf: PictureShelf, rng: Rng, height_px: int, width_px: int) -> 
     return (gradient, marble, foil)[int(rng.integers(3))](rng, height_px, width_px)
 
 
-def _screen(shelf: PictureShelf, rng: Rng, body: Pixels, *, side_px: int, end_px: int) -> None:
+def lit_screen(shelf: PictureShelf, rng: Rng, body: Pixels, *, side_px: int, end_px: int) -> None:
     """Fill the body but for its margins with a lit screen, its clock and its row of icons."""
     height_px, width_px = body.shape[:2]
     tall, broad = height_px - 2 * end_px, width_px - 2 * side_px
@@ -52,10 +52,10 @@ def _screen(shelf: PictureShelf, rng: Rng, body: Pixels, *, side_px: int, end_px
 def telephone(shelf: PictureShelf, rng: Rng, *, front: bool) -> Pixels:
     """A telephone upright, its screen or its back with camera and name, (H, W, 4)."""
     height_px, width_px = int(rng.integers(360, 460)), int(rng.integers(180, 230))
-    body = _body(rng, height_px, width_px)
+    body = case(rng, height_px, width_px)
     side, end = int(rng.integers(2, 12)), int(rng.integers(4, 60))
     if front:
-        _screen(shelf, rng, body, side_px=side, end_px=end)
+        lit_screen(shelf, rng, body, side_px=side, end_px=end)
         if end > 20:
             cv2.circle(body, (width_px // 2, height_px - end // 2), end // 4, random_colour(rng), 1, cv2.LINE_AA)
             cv2.line(body, (width_px * 2 // 5, end // 2), (width_px * 3 // 5, end // 2), (40, 40, 45), 2)
@@ -74,8 +74,8 @@ def large_screen(shelf: PictureShelf, rng: Rng) -> Pixels:
     """A television or a portable computer with a thin rim, on feet or a keyboard, (H, W, 4)."""
     height_px, width_px = int(rng.integers(200, 260)), int(rng.integers(340, 430))
     rim = int(rng.integers(2, 10))
-    body = _body(rng, height_px, width_px)
-    _screen(shelf, rng, body, side_px=rim, end_px=rim)
+    body = case(rng, height_px, width_px)
+    lit_screen(shelf, rng, body, side_px=rim, end_px=rim)
     foot = int(rng.integers(6, 50))
     below = np.zeros((foot, width_px, 4), np.uint8)
     if rng.random() < 0.5:
@@ -86,7 +86,8 @@ def large_screen(shelf: PictureShelf, rng: Rng) -> Pixels:
     return np.vstack([np.dstack([body, np.full((height_px, width_px), 255, np.uint8)]), below])
 
 
-def _turned(own: Pixels, degrees: float) -> Pixels:
+def turned(own: Pixels, degrees: float) -> Pixels:
+    """A thing (h, w, 4) turned about its middle, cut to what is not transparent."""
     height_px, width_px = own.shape[:2]
     size = int(np.hypot(height_px, width_px))
     turn = cv2.getRotationMatrix2D((width_px / 2, height_px / 2), degrees, 1.0)
@@ -115,7 +116,7 @@ def device_pair(shelf: PictureShelf, rng: Rng) -> Framed:
     left = (canvas.shape[1] - broad * (1 + step * (number - 1))) / 2
     for turn, piece in enumerate(pieces):
         own = scaled(piece, size / piece.shape[0])
-        own = _turned(own, degrees) if degrees else own
+        own = turned(own, degrees) if degrees else own
         x, y = round(left + turn * step * broad), (height_px - own.shape[0]) // 2
         fallen(rng, canvas, own, x, y)
         placed(canvas, covered, own, x, y)
@@ -130,7 +131,7 @@ def screen_alone(shelf: PictureShelf, rng: Rng) -> Framed:
         canvas[:] = rng.choice([0.0, 255.0])
     covered = np.zeros(canvas.shape[:2], np.float32)
     own = large_screen(shelf, rng)
-    own = _turned(own, float(rng.normal(0, 12))) if rng.random() < 0.25 else own
+    own = turned(own, float(rng.normal(0, 12))) if rng.random() < 0.25 else own
     own = scaled(own, rng.uniform(0.5, 0.98) * min(height_px / own.shape[0], canvas.shape[1] / own.shape[1]))
     x, y = (canvas.shape[1] - own.shape[1]) // 2, round((height_px - own.shape[0]) * rng.uniform(0.3, 0.7))
     placed(canvas, covered, own, x, y)
@@ -154,7 +155,7 @@ def banner(shelf: PictureShelf, rng: Rng) -> Framed:
         if which < 0.5
         else thing(shelf, rng)
     )
-    own = _turned(own, float(rng.normal(0, 15))) if rng.random() < 0.3 else own
+    own = turned(own, float(rng.normal(0, 15))) if rng.random() < 0.3 else own
     room = (height_px * 0.6, width_px) if tall else (height_px * 1.2, width_px * 0.5)
     own = scaled(own, rng.uniform(0.6, 1.0) * min(room[0] / own.shape[0], room[1] / own.shape[1]))
     right = rng.random() < 0.7
