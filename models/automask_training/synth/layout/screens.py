@@ -136,8 +136,10 @@ def console(shelf: PictureShelf, rng: Rng) -> Pixels:
 def console_alone(shelf: PictureShelf, rng: Rng) -> Framed:
     """A handheld player on a plain ground or in a scene."""
     plain = rng.random() < 0.6
-    canvas = plain_ground(rng, *(int(v) for v in rng.integers(240, 460, 2))) if plain else (
-        _room(shelf, rng).astype(np.float32))  # fmt: skip
+    if plain:
+        canvas = plain_ground(rng, int(rng.integers(240, 460)), int(rng.integers(240, 460)))
+    else:
+        canvas = _room(shelf, rng).astype(np.float32)
     covered = np.zeros(canvas.shape[:2], np.float32)
     own = console(shelf, rng)
     own = turned(own, float(rng.normal(0, 15))) if rng.random() < 0.3 else own
