@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import RuntimeConfig
+from automask.config import RenderConfig, RuntimeConfig
 from automask.errors import AutomaskError, InputError
 from automask.mask.confidence.model import is_fine
 from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED, score_mask
+from automask.mask.rendering import grown_and_filled
 from automask.values.types import Region
 from automask_models.frames.judging import Evidence, FrameJudge
 from automask_models.frames.nesting import ACCEPT
@@ -83,7 +84,7 @@ class JudgedPicture:
     known: dict[tuple[int, ...], bool] = field(default_factory=dict)
 
     def is_fine(self, judge: FrameJudge | None) -> bool:
-        """Whether the mask is fine if just frames are drawn; None = as geometry alone draws them."""
+        """Whether the mask, grown as masks are, is fine if just frames are drawn; None = as geometry alone draws."""
         drawn = [index for index, each in enumerate(self.proposed) if each.is_drawn(judge)]
         mask = np.zeros(self.truth.shape, dtype=np.bool_)
         for index in drawn:
@@ -98,7 +99,8 @@ class JudgedPicture:
             drawn.append(-1)
         key = tuple(drawn)
         if key not in self.known:
-            score = score_mask(np.where(mask, 0, 255).astype(np.uint8), self.truth)
+            grown = grown_and_filled(mask, RenderConfig())
+            score = score_mask(np.where(grown, 0, 255).astype(np.uint8), self.truth)
             leak = score.leak if (self.truth == TRUTH_UNWANTED).mean() > _FRAMED else None
             self.known[key] = is_fine(leak, score.waste)
         return self.known[key]
