@@ -141,7 +141,7 @@ def console_alone(shelf: PictureShelf, rng: Rng) -> Framed:
     covered = np.zeros(canvas.shape[:2], np.float32)
     own = console(shelf, rng)
     own = turned(own, float(rng.normal(0, 15))) if rng.random() < 0.3 else own
-    height_px, width_px = covered.shape
+    height_px, width_px = canvas.shape[:2]
     own = scaled(own, rng.uniform(0.5, 0.98) * min(height_px / own.shape[0], width_px / own.shape[1]))
     x, y = (width_px - own.shape[1]) // 2, round((height_px - own.shape[0]) * rng.uniform(0.3, 0.7))
     fallen(rng, canvas, own, x, y)
