@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from automask.errors import ConfigError
+from automask.values.placement import Device
 from automask.values.stage_words import words_split
 from automask.values.types import Kind
 
@@ -118,9 +119,6 @@ class ReviewConfig(FrozenModel):
     def hashed(self) -> dict[str, Any]:
         """What verdicts depend on, for fingerprints: of the model its numbers count, not where it lies."""
         return self.model_dump(mode="json", exclude={"model"})
-
-
-Device = Literal["auto", "cpu", "cuda", "tensorrt", "directml", "coreml", "openvino", "mps"]
 
 
 class RuntimeConfig(FrozenModel):

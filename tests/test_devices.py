@@ -15,12 +15,12 @@ from cli_process import automask
 from PIL import Image as Picture
 from typer.testing import CliRunner
 
-from automask.config import Device, PipelineConfig, RuntimeConfig
+from automask.config import PipelineConfig, RuntimeConfig
 from automask.errors import ConfigError, WeightsError
 from automask.extras import commands_for
 from automask.plugins import DATASET_DETECTORS, DETECTORS, REFINERS, build_stage
 from automask.run.pipeline import MaskPipeline
-from automask.values.placement import Placement, joined
+from automask.values.placement import DEVICES, Placement, joined
 from automask.weights import WeightLibrary
 from automask_models import commands, onnx_builds, onnx_devices, onnx_session
 from automask_models.ink.network import InkNetwork
@@ -131,9 +131,7 @@ def test_no_stage_of_the_default_was_forgotten():
 
 
 def test_names_are_the_same_in_configuration_flag_and_table():
-    from typing import get_args
-
-    names = get_args(Device)
+    names = DEVICES
     assert set(names) == {"auto", "cpu", "mps", *(provider.device for provider in PROVIDERS)}
     table = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
     assert [name for name in names if f"| `{name}` |" not in table] == []

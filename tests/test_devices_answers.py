@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -13,37 +15,36 @@ from automask_models.layout.network import LayoutNetwork
 from automask_models.onnx_devices import PROVIDERS, onnx_device
 
 
+@dataclass(frozen=True, eq=False)
 class Wrong(onnx_devices.OnnxDevice):
     """A device that answers rightly until a call, and from then on adds something or fails."""
 
+    onset: int = 1
+    fails: bool = False
+
     def session(self, model, options, *, threads):
         made = onnx_device("cpu").session(model, options, threads=threads)
-        calls = []
+        device, calls = self, []
 
         class Session:
             get_inputs, get_outputs, get_modelmeta = made.get_inputs, made.get_outputs, made.get_modelmeta
 
             def run(self, names, feeds):
                 calls.append(1)
-                if len(calls) < ONSET:
+                if len(calls) < device.onset:
                     return made.run(names, feeds)
-                if CALLED_OFF:
+                if device.fails:
                     raise RuntimeError("out of memory\nat line 3")
                 return [values + np.float32(0.3) for values in made.run(names, feeds)]
 
         return Session()
 
 
-ONSET, CALLED_OFF = 1, False
-
-
 @pytest.mark.parametrize(("onset", "fails"), [(1, False), (1, True), (4, False), (3, False)])
 def test_a_device_that_answers_wrongly_or_fails_gives_way_to_the_cpu(monkeypatch, onset, fails):
     """OpenVINO took the layout network and answered it wrongly. Calls 1, 2, 4, 8 and so on are held against the CPU."""
-    monkeypatch.setitem(globals(), "ONSET", onset)
-    monkeypatch.setitem(globals(), "CALLED_OFF", fails)
     cpu = onnx_device("cpu")
-    wrong = Wrong(Placement("openvino", "OpenVINOExecutionProvider"), PROVIDERS[-1])
+    wrong = Wrong(Placement("openvino", "OpenVINOExecutionProvider"), PROVIDERS[-1], onset=onset, fails=fails)
     monkeypatch.setattr(onnx_session, "onnx_device", lambda name: cpu if name == "cpu" else wrong)
     weights = WeightLibrary.discover().find("automask-layout")
     networks = [

@@ -11,6 +11,7 @@ import typer
 
 from automask.errors import ConfigError
 from automask.values.assignments import split_pair
+from automask.values.placement import DEVICES
 
 if TYPE_CHECKING:
     from automask.config import PipelineConfig
@@ -122,7 +123,7 @@ Device = Annotated[
     str | None,
     typer.Option(
         "--device",
-        metavar="auto|cpu|cuda|tensorrt|directml|coreml|openvino|mps",
+        metavar="|".join(DEVICES),
         help="Device of the networks.",
         rich_help_panel=_STAGES,
     ),

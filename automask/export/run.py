@@ -187,12 +187,17 @@ class _Export:
 
     def _as_exported(self, found: Selection) -> dict[str, tuple[Entry, ...]]:
         """By image id the files of all images that an export under the same options wrote, and that stand."""
-        standing: dict[str, tuple[Entry, ...]] = {}
-        for chosen in found.chosen if self._noted else ():
-            files = list(self._files(chosen, self._image(chosen)))
-            if files and all(self._writer.is_current(file) for file in files):
-                standing[chosen.stored.image_id] = tuple(self._writer.known[file.root, file.name] for file in files)
-        return standing
+        if not self._noted:
+            return {}
+        entries = zip(found.chosen, in_threads(self._standing_files, found.chosen, stop=self._stop), strict=False)
+        return {chosen.stored.image_id: files for chosen, files in entries if files}
+
+    def _standing_files(self, chosen: Chosen) -> tuple[Entry, ...]:
+        """The files of an image, or nothing where one of them has to be written."""
+        files = list(self._files(chosen, self._image(chosen)))
+        if not all(self._writer.is_current(file) for file in files):
+            return ()
+        return tuple(self._writer.known[file.root, file.name] for file in files)
 
     def _leave_out_blank(self, found: Selection) -> None:
         """Find images without anything to train: they teach nothing, and divide by zero in some trainers."""
@@ -206,13 +211,8 @@ class _Export:
                 advice="Add --images link: a folder with the other images is made, and the trainer reads that one.",
                 code="export-needs-images",
             )
-        blank = {
-            chosen.stored.image_id
-            for chosen, is_blank in zip(
-                found.chosen, in_threads(self._is_blank, found.chosen, stop=self._stop), strict=False
-            )
-            if is_blank
-        }
+        answers = zip(found.chosen, in_threads(self._is_blank, found.chosen, stop=self._stop), strict=False)
+        blank = {chosen.stored.image_id for chosen, is_blank in answers if is_blank}
         if not blank:
             return
         if wish == "error" or not can_leave_out:

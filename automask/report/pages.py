@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from automask.dataset.names import suffix_of
+from automask.dataset.names import IMAGE_SUFFIXES, suffix_of
 from automask.files.atomic import discard, write_atomic
 from automask.files.threads import in_threads
 from automask.report.cards import Card, card_html, page_html
@@ -29,7 +29,7 @@ from automask.version import __version__
 IMAGES_PER_PAGE = 200
 REPORT_FOLDER = "report"
 _ASSETS = ("style.css", "page.js")
-_BROWSERS_SHOW = frozenset((".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"))
+_BROWSERS_SHOW = IMAGE_SUFFIXES - {".tif", ".tiff"}
 _STATE = "state.txt"
 """Which state of the store the whole report shows, and by which version of ours."""
 

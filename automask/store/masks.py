@@ -129,14 +129,12 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
     """
     if image.mask_name is None:
         return False, None
+    if has_facts(masks, image):
+        return True, None
     path = mask_path(masks, image.mask_name)
     try:
         facts = path.stat()
-        if facts.st_size != image.mask_size_bytes:
-            return False, None
-        if facts.st_mtime_ns == image.mask_mtime_ns:
-            return True, None
-        same = hash_file(path) == image.mask_sha256
+        same = facts.st_size == image.mask_size_bytes and hash_file(path) == image.mask_sha256
     except OSError:
         return False, None
     return same, facts.st_mtime_ns if same else None

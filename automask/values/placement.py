@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Device = Literal["auto", "cpu", "cuda", "tensorrt", "directml", "coreml", "openvino", "mps"]
+"""A value of `--device`."""
+DEVICES: tuple[str, ...] = get_args(Device)
 
 
 @dataclass(frozen=True, slots=True)

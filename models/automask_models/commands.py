@@ -13,6 +13,7 @@ import typer
 
 from automask.errors import WeightsError
 from automask.plugins import DETECTORS, REFINERS, available, load_plugin
+from automask.values.placement import DEVICES
 from automask.values.stage_words import is_hub_id, split_word
 from automask.weights import WeightLibrary, WeightSpec, WeightState
 
@@ -88,7 +89,7 @@ def doctor_weights(
     *,
     device: Annotated[
         str,
-        typer.Option(metavar="auto|cpu|cuda|tensorrt|directml|coreml|openvino|mps", help="Device of the networks."),
+        typer.Option(metavar="|".join(DEVICES), help="Device of the networks."),
     ] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Threads per model call; 0 = all cores.")] = 0,
     as_json: JsonFlag = False,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from automask.errors import ConfigError, PluginError
-from automask.values.placement import Placement
+from automask.values.placement import DEVICES, Placement
 
 _TORCH = "torch"
 
@@ -40,7 +40,7 @@ def torch_placement(name: str) -> Placement:
     if name not in present:
         raise ConfigError(
             f"There is no device {name!r}.",
-            advice="Use auto, cpu, cuda, tensorrt, directml, coreml, openvino or mps.",
+            advice=f"Use {', '.join(DEVICES[:-1])} or {DEVICES[-1]}.",
             code="device-unavailable",
         )
     if not present[name]:

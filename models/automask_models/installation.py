@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import get_args
 
-from automask.config import Device
 from automask.errors import AutomaskError
 from automask.extras import commands_for
-from automask.values.placement import Placement
+from automask.values.placement import DEVICES, Placement
 from automask_models.device import torch_placement
 from automask_models.onnx_builds import Build, installed_builds
 from automask_models.onnx_devices import onnx_device
@@ -44,7 +42,7 @@ class Installation:
 
 def examine_installation() -> Installation:
     """Try every device with a small graph."""
-    return Installation(tuple(installed_builds()), tuple(_state(device) for device in get_args(Device)))
+    return Installation(tuple(installed_builds()), tuple(_state(device) for device in DEVICES))
 
 
 def _state(device: str) -> DeviceState:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from automask.errors import ConfigError
-from automask.values.placement import Placement
+from automask.values.placement import DEVICES, Placement
 from automask_models.onnx_builds import CPU_BUILD, installed_builds, replacement_advice
 
 _CPU = "CPUExecutionProvider"
@@ -202,8 +202,9 @@ def onnx_device(name: str) -> OnnxDevice:
         return _best_there_is()
     found = [provider for provider in PROVIDERS if provider.device == name]
     if not found:
-        known = ", ".join(["auto", "cpu", *(provider.device for provider in PROVIDERS), "mps"])
-        raise ConfigError(f"There is no device {name!r}.", advice=f"Use one of {known}.", code="device-unavailable")
+        raise ConfigError(
+            f"There is no device {name!r}.", advice=f"Use one of {', '.join(DEVICES)}.", code="device-unavailable"
+        )
     try:
         return started(found[0])
     except NotStarted as error:
