@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Collection, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def available(group: str) -> dict[str, EntryPoint]:
         PluginError: Two packages claim the same name.
     """
     found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=group):
+    for entry in _installed(tuple(sys.path)).select(group=group):
         other = found.get(entry.name)
         if other is not None and other.value != entry.value:
             raise PluginError(
@@ -42,6 +44,12 @@ def available(group: str) -> dict[str, EntryPoint]:
             )
         found[entry.name] = entry
     return found
+
+
+@functools.lru_cache(maxsize=1)
+def _installed(search_path: tuple[str, ...]) -> EntryPoints:
+    # Once: to look is to read a file of every installed package, a fifth of a run on three images that looked six times.
+    return entry_points()
 
 
 def load_plugin(group: str, name: str) -> Any:  # noqa: ANN401 - what a group holds is known to its caller

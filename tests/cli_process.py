@@ -1,8 +1,15 @@
 """Runs the command line as users do: in a process of its own."""
 
+import functools
+import json
 import os
+import select
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +28,17 @@ def environment(*paths: Path, **variables: str) -> dict[str, str]:
 
 
 def automask(*arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, **options):
+    """One command to its end, as `subprocess.run` gives it; forked where that is the same, see `command_forker`."""
+    env = env or environment()
+    if not options and (forking := forker()) is not None and forking.can_do(env):
+        done = forking.run([*map(str, arguments)], cwd=cwd, env=env)
+        if done is not None:
+            return done
+    return new_process(*arguments, cwd=cwd, env=env, **options)
+
+
+def new_process(*arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, **options):
+    """The same in a process that has imported nothing yet."""
     return subprocess.run(
         command(*arguments),
         capture_output=True,
@@ -31,6 +49,76 @@ def automask(*arguments: object, cwd: Path | None = None, env: dict[str, str] | 
         check=False,
         **options,
     )
+
+
+class Forker:
+    """The process that forks commands; one for each process of the tests, which ends with them."""
+
+    def __init__(self) -> None:
+        self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._env = environment()
+        script = Path(__file__).with_name("command_forker.py")
+        self._process = subprocess.Popen(
+            [sys.executable, script, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=self._env,
+        )  # fmt: skip
+        theirs.close()
+        self._busy = threading.Lock()
+
+    def can_do(self, env: dict[str, str]) -> bool:
+        """Whether nothing differs that is looked at before or while modules are imported."""
+        differing = {name for name in {*env, *self._env} if env.get(name) != self._env.get(name)}
+        if any(not name.startswith(("AUTOMASK_", "PYTEST_")) for name in differing - {"PYTHONPATH"}):
+            return False
+        added = self._added_paths(env)
+        return added is not None and all(
+            each.name.startswith("fake_") for path in added for each in Path(path).glob("*")
+        )  # what `install_detector` makes: it takes the place of no module
+
+    def run(self, arguments: list[str], *, cwd: Path | None, env: dict[str, str]) -> subprocess.CompletedProcess | None:
+        """One command; None where another is on its way."""
+        if not self._busy.acquire(blocking=False):
+            return None
+        try:
+            with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open() as nothing:
+                message = {
+                    "arguments": arguments, "cwd": str(cwd or Path.cwd()), "env": env, "paths": self._added_paths(env)
+                }  # fmt: skip
+                fds = [nothing.fileno(), out.fileno(), err.fileno()]
+                socket.send_fds(self._connection, [json.dumps(message).encode()], fds)
+                pid = self._answer(TIMEOUT_S)["pid"]
+                try:
+                    code = self._answer(TIMEOUT_S)["returncode"]
+                except TimeoutError:
+                    os.kill(pid, signal.SIGKILL)
+                    self._answer(TIMEOUT_S)
+                    raise subprocess.TimeoutExpired(command(*arguments), TIMEOUT_S) from None
+                return subprocess.CompletedProcess(command(*arguments), code, _text(out), _text(err))
+        finally:
+            self._busy.release()
+
+    def _answer(self, timeout_s: float) -> dict[str, int]:
+        if not select.select([self._connection], [], [], timeout_s)[0]:
+            raise TimeoutError
+        answer = self._connection.recv(1 << 12)
+        assert answer, f"the process that forks commands ended with {self._process.wait(10)}"
+        return json.loads(answer)
+
+    def _added_paths(self, env: dict[str, str]) -> list[str] | None:
+        ours, whole = (each["PYTHONPATH"].split(os.pathsep) for each in (self._env, env))
+        ours, whole = ([path for path in paths if path] for paths in (ours, whole))
+        count = len(whole) - len(ours)
+        return whole[:count] if count >= 0 and whole[count:] == ours else None
+
+
+@functools.cache
+def forker() -> Forker | None:
+    return Forker() if sys.platform == "linux" else None  # elsewhere there is no fork, or it is not safe
+
+
+def _text(file) -> str:
+    file.seek(0)
+    return file.read().decode().replace("\r\n", "\n")
 
 
 def command(*arguments: object) -> list[str]:

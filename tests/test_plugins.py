@@ -1,13 +1,16 @@
 """Names of stages: what is ours and missing is a broken installation, what is nobody's is a slip."""
 
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import EntryPoints, distribution, entry_points
 from pathlib import Path
 
 import pytest
+from cli_process import install_detector
 
 from automask import plugins
+from automask.config import PipelineConfig
 from automask.errors import PluginError
+from automask.run.pipeline import MaskPipeline
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
@@ -30,7 +33,7 @@ def test_what_is_declared_is_installed():
 
 @pytest.mark.parametrize(("group", "name"), [(plugins.DETECTORS, "ink"), (plugins.REFINERS, "ink")])
 def test_a_stale_installation_is_told_to_install_again(monkeypatch, group, name):
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [])
+    monkeypatch.setattr(plugins, "_installed", lambda search_path: EntryPoints(()))
     with pytest.raises(PluginError) as caught:
         plugins.load_plugin(group, name)
     assert caught.value.code == "plugin-unknown"
@@ -38,3 +41,15 @@ def test_a_stale_installation_is_told_to_install_again(monkeypatch, group, name)
     with pytest.raises(PluginError) as caught:
         plugins.load_plugin(group, "nosuch")
     assert caught.value.advice == "Known names: none."
+
+
+def test_installed_packages_are_read_once_and_again_where_others_are_found(monkeypatch, tmp_path):
+    looks = []
+    monkeypatch.setattr(plugins, "entry_points", lambda: (looks.append(1), entry_points())[1])
+    plugins._installed.cache_clear()
+    MaskPipeline.from_config(PipelineConfig())
+    assert len(looks) == 1
+    monkeypatch.syspath_prepend(install_detector(tmp_path, "later", "return []"))
+    assert plugins.available(plugins.DETECTORS)["later"].value == "fake_later:Fake"
+    monkeypatch.undo()
+    assert "later" not in plugins.available(plugins.DETECTORS)
