@@ -1,5 +1,6 @@
 """Runs the command line as users do: in a process of its own."""
 
+import atexit
 import functools
 import json
 import os
@@ -64,6 +65,12 @@ class Forker:
         )  # fmt: skip
         theirs.close()
         self._busy = threading.Lock()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End it."""
+        self._connection.close()
+        self._process.wait(10)
 
     def can_do(self, env: dict[str, str]) -> bool:
         """Whether nothing differs that is looked at before or while modules are imported."""
