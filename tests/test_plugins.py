@@ -1,7 +1,7 @@
 """Names of stages: what is ours and missing is a broken installation, what is nobody's is a slip."""
 
 import tomllib
-from importlib.metadata import EntryPoints, distribution, entry_points
+from importlib.metadata import distribution, entry_points
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ def test_what_is_declared_is_installed():
 
 @pytest.mark.parametrize(("group", "name"), [(plugins.DETECTORS, "ink"), (plugins.REFINERS, "ink")])
 def test_a_stale_installation_is_told_to_install_again(monkeypatch, group, name):
-    monkeypatch.setattr(plugins, "_installed", lambda search_path: EntryPoints(()))
+    monkeypatch.setattr(plugins, "_installed", lambda search_path: {})
     with pytest.raises(PluginError) as caught:
         plugins.load_plugin(group, name)
     assert caught.value.code == "plugin-unknown"
