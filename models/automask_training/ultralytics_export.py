@@ -1,4 +1,4 @@
-"""The watermark detector as ONNX, and its trainable weights as safetensors."""
+"""The ultralytics detector of marks as ONNX, and its trainable weights as safetensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from automask_training.ultralytics_boundary import detections, prepare_export
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME = "automask-watermark"
+NAME = "automask-watermark-ultralytics"
 _HALF_TOLERANCE = 0.05
 
 
@@ -32,7 +32,7 @@ class EndToEnd(nn.Module):  # type: ignore[misc, unused-ignore]
         return detections(self.model, images, one_to_one=True)
 
 
-def export_watermark(model: nn.Module, folder: Path) -> dict[str, float]:
+def export_ultralytics(model: nn.Module, folder: Path) -> dict[str, float]:
     """Write `NAME.onnx` and `NAME.safetensors` (float16, all heads, for further training) to `folder`.
 
     Returns the largest relative difference of the graph's scores from torch's.

@@ -11,6 +11,7 @@ from automask_training.synth import textures
 from automask_training.synth.marks import BLACK, WHITE, MarkDrawer, above, beside
 from automask_training.synth.pictorial import PictorialDrawer
 from automask_training.synth.raster import (
+    Blend,
     Bytes,
     Canvas,
     Colour,
@@ -147,7 +148,7 @@ class BelongingDrawer:
         ground = canvas.mean_colour((0, 0, side, side))
         sign = self._print(rng, round(side * rng.uniform(0.15, 0.5)), (int(ground[0]), int(ground[1]), int(ground[2])))
         sign = _receding(rng, sign)
-        blend = "multiply" if luma(ground) > 110 else "screen"
+        blend: Blend = "multiply" if luma(ground) > 110 else "screen"
         x, y = (int(rng.uniform(0, 1) * max(1, side - length)) for length in sign.size_px)
         canvas.stamp(in_the_scene(rng, sign), x, y, label=None, blend=blend, opacity=rng.uniform(0.5, 0.95))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from automask_training.synth.backgrounds import Backgrounds, PictureCache
 from automask_training.synth.belongings import BelongingDrawer
-from automask_training.synth.index import MaterialIndex
+from automask_training.synth.index import MaterialIndex, Split
 from automask_training.synth.lettering import FontCollection
 from automask_training.synth.marks import MarkDrawer
 from automask_training.synth.pictorial import PictorialDrawer
@@ -55,7 +55,7 @@ class MarkSynthesizer(Synthesizer):
     ) -> None:
         """Read the list of materials; raises InputError when the folder has none."""
         self._shares, self._part = shares or MarkShares(), part
-        split = "val" if part == "val" else "train"
+        split: Split = "val" if part == "val" else "train"
         super().__init__(materials, seed=seed, size_px=size_px, recipe=recipe, split=split)
 
     def _open(self) -> None:
