@@ -17,7 +17,7 @@ from automask_training.crops import CropConfig
 from automask_training.schedule import Schedule
 from automask_training.synth import SyntheticImage
 from automask_training.ultralytics_task import UltralyticsRecipe
-from automask_training.watermark import CLASSES
+from automask_training.watermark_truth import CLASSES
 
 RECIPES = Path(__file__).parents[1] / "models" / "training"
 

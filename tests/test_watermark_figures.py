@@ -14,7 +14,7 @@ from automask_training.evaluate_watermark import (
     figures_of,
     without_ignored,
 )
-from automask_training.watermark import CLASSES, Truth
+from automask_training.watermark_truth import CLASSES, Truth
 
 
 def truth(*boxes: tuple[float, ...], kind: int = 0, ignored: tuple[tuple[float, ...], ...] = ()) -> Truth:

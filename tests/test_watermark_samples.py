@@ -16,8 +16,9 @@ from automask_training.synth.codes import code, ean_modules, qr_modules
 from automask_training.synth.mark_pictures import MarkShares, MarkSynthesizer
 from automask_training.synth.raster import Canvas
 from automask_training.tables import RecipeError
-from automask_training.watermark import CLASSES, DrawnMarks, WatermarkRecipe, WatermarkTask, fitted
+from automask_training.watermark import DrawnMarks, WatermarkRecipe
 from automask_training.watermark_samples import BLOCK, RenderedMarks, claim_features, render
+from automask_training.watermark_truth import CLASSES, fitted
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
@@ -170,6 +171,6 @@ class TestRendered:
         assert len(set(places)) > 2500
 
     def test_pictures_of_one_s_own_are_fitted_as_they_come(self) -> None:
-        task = WatermarkTask(DrawnMarks(Squares(), self.RECIPE), self.RECIPE)
-        assert np.array_equal(task.sample(5).content, task.sample(5).content)
-        assert task.sample(4).content.shape == (96, 96, 3)
+        source = DrawnMarks(Squares(), self.RECIPE)
+        assert np.array_equal(source.get(5).content, source.get(5).content)
+        assert source.get(4).content.shape == (96, 96, 3)

@@ -10,17 +10,20 @@ import numpy as np
 import pytest
 from training_cases import Squares
 
-from automask_training.watermark import CLASSES, DrawnMarks, HeadConfig, Truth, WatermarkRecipe, WatermarkTask
+from automask_training.watermark import DrawnMarks, WatermarkRecipe, WatermarkTask
 from automask_training.watermark_samples import RenderedMarks, render
+from automask_training.watermark_truth import CLASSES, Truth
 
 pytestmark = pytest.mark.slow
 
-SMALL = HeadConfig(width=32, branch_width=16)
 RECIPE = WatermarkRecipe(size_px=96, rendered=8)
 
 
 def small_task(source: Any = None, **changes: Any) -> WatermarkTask:
-    return WatermarkTask(source or DrawnMarks(Squares(), RECIPE), RECIPE, SMALL, **changes)
+    from automask_training.watermark_model import HeadConfig
+
+    head = HeadConfig(width=32, branch_width=16)
+    return WatermarkTask(source or DrawnMarks(Squares(), RECIPE), RECIPE, head, **changes)
 
 
 def truth(*boxes: tuple[float, ...], ignored: tuple[tuple[float, ...], ...] = ()) -> Truth:

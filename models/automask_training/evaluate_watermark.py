@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automask_training.watermark import CLASSES, Truth
+from automask_training.watermark_truth import CLASSES, Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class CurvePoint:
         score: The least score.
         recall: Share of marks that have a box of IoU .5 of their own.
         touched: Share of marks that some box overlaps by IoU .1, or lies in by half.
-        touched_by_class: The same for each of `watermark.CLASSES`; NaN where there are none.
+        touched_by_class: The same for each of `watermark_truth.CLASSES`; NaN where there are none.
         false_an_image: Boxes that touch no mark, a picture.
         false_an_empty_image: The same on pictures without marks.
     """
@@ -58,7 +58,7 @@ class DetectorFigures:
         images: How many images.
         empty_images: How many of them have no mark.
         marks: How many marks on them.
-        marks_by_class: The same for each of `watermark.CLASSES`.
+        marks_by_class: The same for each of `watermark_truth.CLASSES`.
     """
 
     average_precision: float

@@ -181,7 +181,8 @@ def _sam_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task
 
 
 def _watermark_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any]:
-    from automask_training.watermark import DrawnMarks, HeadConfig, WatermarkRecipe, WatermarkTask
+    from automask_training.watermark import DrawnMarks, WatermarkRecipe, WatermarkTask
+    from automask_training.watermark_model import HeadConfig
 
     recipe = table_to(WatermarkRecipe, table.get("recipe", {}))
     return WatermarkTask(DrawnMarks(source, recipe), recipe, table_to(HeadConfig, table.get("model", {})))
@@ -225,7 +226,8 @@ def layout_task(table: dict[str, Any], samples: Path) -> LayoutTask:
 
 def rendered_watermark_task(table: dict[str, Any], samples: Path) -> Task[Any, Any]:
     """The watermark task of a recipe over a folder of rendered samples (`watermark_samples`)."""
-    from automask_training.watermark import HeadConfig, WatermarkRecipe, WatermarkTask
+    from automask_training.watermark import WatermarkRecipe, WatermarkTask
+    from automask_training.watermark_model import HeadConfig
     from automask_training.watermark_samples import RenderedMarks
 
     recipe = table_to(WatermarkRecipe, table.get("recipe", {}))

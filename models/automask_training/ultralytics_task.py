@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automask_training.watermark import CLASSES, MarkedImage, Truth, check_size, fitted
+from automask_training.watermark_truth import CLASSES, MarkedImage, Truth, check_size, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from automask_training.onnx_files import Graph, check_graph, export_graph
-from automask_training.watermark import CLASSES
 from automask_training.watermark_model import Detector, MarkNet
+from automask_training.watermark_truth import CLASSES
 
 NAME = "automask-watermark"
 _HALF_TOLERANCE = 0.05

@@ -12,7 +12,7 @@ from torch.nn import functional
 from automask_training.watermark_model import Answer, pairwise_iou
 
 if TYPE_CHECKING:
-    from automask_training.watermark import Truth
+    from automask_training.watermark_truth import Truth
 
 _ANSWERING_CELLS = 10
 _SCORE_POWER, _IOU_POWER = 0.5, 4.0

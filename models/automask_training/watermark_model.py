@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from automask_training.ink_model import InkConfig, InkNet
-from automask_training.watermark import CLASSES, HeadConfig
 from automask_training.watermark_features import LEVEL_CHANNELS, STRIDES, ink_features, unpacked
+from automask_training.watermark_truth import CLASSES
 
 ALL_STRIDES = (*STRIDES, 2 * STRIDES[-1])
 ROWS = 300
@@ -22,6 +22,14 @@ _SUPPRESSED_IOU = 0.6
 _SUPPRESSION_ROUNDS = 6
 """After so many rounds chains of boxes that suppress each other are settled as one after the other would settle them;
 longer chains than this do not occur among boxes of one mark."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """Shape of neck and head: channels of its maps, and of the two branches."""
+
+    width: int = 64
+    branch_width: int = 48
 
 
 def _convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:

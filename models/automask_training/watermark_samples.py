@@ -14,7 +14,6 @@ import json
 import time
 import tomllib
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 
 from automask_training.synth.mark_pictures import MarkShares, MarkSynthesizer
 from automask_training.tables import VAL_SEED_OFFSET, RecipeError, table_to
-from automask_training.watermark import MarkedImage, Truth, WatermarkRecipe, fitted
+from automask_training.watermark import StoredSample, WatermarkRecipe
+from automask_training.watermark_truth import MarkedImage, Truth, fitted
 
 if TYPE_CHECKING:
     from automask_training.sam import ImageSource
@@ -96,14 +96,6 @@ def _truth_of(plain: dict[str, Any]) -> Truth:
         classes=np.array(plain["classes"], np.int64),
         ignored=np.array(plain["ignored"], np.float32).reshape(-1, 4),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class StoredSample:
-    """What is kept of a sample: `content` is pixels (S, S, 3) uint8 RGB or features (V,) float16."""
-
-    content: NDArray[Any]
-    truth: Truth
 
 
 class RenderedMarks:
