@@ -128,7 +128,7 @@ def test_pixels_and_masks_have_the_promised_shapes(images: list[SyntheticImage])
 
 def test_every_label_occurs(images: list[SyntheticImage]) -> None:
     seen = Counter(each.label for image in images for each in image.instances)
-    assert set(seen) == set(KIND_OF_LABEL)
+    assert set(seen) == set(KIND_OF_LABEL) - {"code"}, "codes are for the detector of marks: `MarkSynthesizer`"
 
 
 def test_a_quarter_or_so_of_the_images_is_clean(images: list[SyntheticImage]) -> None:

@@ -303,9 +303,16 @@ class TestRecipes:
     def test_recipes_are_found_by_name_or_path(self) -> None:
         root = Path(__file__).parents[1] / "models" / "training"
         assert read_recipe(str(root / "ink.toml"))["task"] == "ink"
-        with pytest.raises(ConfigError, match="Known: ink, sam, watermark;"):
+        with pytest.raises(ConfigError, match="Known: ink, sam, watermark, watermark-ultralytics;"):
             read_recipe("nothing")
         assert read_recipe("watermark") == read_recipe(str(root / "watermark.toml"))
+        other = read_recipe("watermark", trainer="ultralytics")
+        assert other == read_recipe(str(root / "watermark-ultralytics.toml"))
+        assert other["task"] != read_recipe("watermark")["task"], "a state of one is none of the other"
+        with pytest.raises(ConfigError, match="no recipe 'ink-ultralytics'"):
+            read_recipe("ink", trainer="ultralytics")
+        with pytest.raises(ConfigError, match="not with a file"):
+            read_recipe(str(root / "watermark.toml"), trainer="ultralytics")
 
     def test_a_wheel_takes_along_what_training_starts_from(self) -> None:
         """By name, in `pyproject.toml`: the recipe of every task, and its state where there is one."""
@@ -342,6 +349,6 @@ class TestRecipes:
             table=table, use=USES["watermark"], data=data, out=tmp_path / "out", start=None,
             materials=None, own_share=0.5, samples=None, rate=0.1, seed=0, threads=None, workers=0, name="mine",
         )  # fmt: skip
-        assert training.total_samples == max(400, 30 * len(data.training) // 8 * 8)
-        assert replace(training, samples=13).total_samples == 8
-        assert training.loop().schedule.peak == pytest.approx(1e-4)
+        assert training.total_samples == max(400, 30 * len(data.training) // 16 * 16)
+        assert replace(training, samples=29).total_samples == 16
+        assert training.loop().schedule.peak == pytest.approx(2e-4)

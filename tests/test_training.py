@@ -12,10 +12,8 @@ from training_cases import Squares
 
 from automask_training.crops import CropConfig, Window, cut, make_crop, mask_coverage
 from automask_training.evaluate_real import BoxMasker, ClusterMasker, mean_iou, regions_of
-from automask_training.evaluate_watermark import average_precision, box_iou
 from automask_training.prompts import PADDING, PromptConfig, Scene, box_coverage, make_prompts, thing_box
 from automask_training.schedule import Schedule
-from automask_training.watermark import CLASSES, WatermarkRecipe, fitted
 
 RECIPES = Path(__file__).parents[1] / "models" / "training"
 
@@ -156,29 +154,3 @@ class TestRealEvaluation:
         score, count = mean_iou(BoxMasker(), [(pixels, truth)])
         assert count == 2
         assert 0.4 < score < 0.9
-
-
-class TestDetectorFigures:
-    def test_average_precision_of_known_rankings(self) -> None:
-        scores = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
-        assert average_precision(scores, np.array([True, True, False, False]), 2) == pytest.approx(1.0)
-        assert average_precision(scores, np.array([False, True, False, True]), 2) == pytest.approx(0.5)
-        assert average_precision(scores, np.array([True, False, False, False]), 4) == pytest.approx(0.25)
-
-    def test_box_iou(self) -> None:
-        others = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)
-        assert box_iou(others[0], others) == pytest.approx([1, 1 / 3, 0])
-
-    def test_fitted_images_keep_marks_where_they_are_seen(self) -> None:
-        image = Squares(empty_every=0).sample(0)
-        recipe = WatermarkRecipe(size_px=160, crop_share=1.0)
-        kept = 0
-        for seed in range(20):
-            marked = fitted(image, recipe, np.random.default_rng(seed))
-            assert marked.pixels.shape == (160, 160, 3)
-            for box, kind in zip(marked.boxes.astype(int), marked.classes, strict=True):
-                kept += 1
-                assert CLASSES[kind] == "logo"
-                inside = marked.pixels[box[1] : box[3], box[0] : box[2]]
-                assert inside.mean() > 110
-        assert kept > 5

@@ -16,7 +16,8 @@ from training_cases import Squares
 from automask_training.crops import CropConfig
 from automask_training.schedule import Schedule
 from automask_training.synth import SyntheticImage
-from automask_training.watermark import CLASSES, WatermarkRecipe
+from automask_training.ultralytics_task import UltralyticsRecipe
+from automask_training.watermark_truth import CLASSES
 
 RECIPES = Path(__file__).parents[1] / "models" / "training"
 
@@ -358,7 +359,7 @@ class TestRecipes:
 
 
 @pytest.mark.slow
-class TestWatermark:
+class TestUltralytics:
     def test_importing_ultralytics_changes_nothing_around_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import torch
 
@@ -374,12 +375,12 @@ class TestWatermark:
         import onnxruntime
 
         from automask_training.loop import train
-        from automask_training.watermark import WatermarkTask
-        from automask_training.watermark_export import NAME, export_watermark
+        from automask_training.ultralytics_export import NAME, export_ultralytics
+        from automask_training.ultralytics_task import UltralyticsTask
 
-        task = WatermarkTask(Squares(), WatermarkRecipe(size_px=160))
+        task = UltralyticsTask(Squares(), UltralyticsRecipe(size_px=160))
         result = train(task, loop_config(16, clip_norm=10.0), tmp_path / "run")
-        export_watermark(result.module, tmp_path)
+        export_ultralytics(result.module, tmp_path)
         session = onnxruntime.InferenceSession(tmp_path / f"{NAME}.onnx")
         found = session.run(None, {"images": np.zeros((2, 3, 160, 224), np.float32)})[0]
         assert found.shape == (2, 300, 6)

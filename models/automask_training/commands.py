@@ -40,6 +40,14 @@ def train(
             "--data", metavar="PATH", help="A store, a YOLO data.yaml or its folder, or a COCO .json; repeatable."
         ),
     ],
+    trainer: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="NAME",
+            help="Train another network for the same: of watermark, ultralytics (AGPL-3.0, needs the extra yolo).",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +113,7 @@ def train(
     from automask_training.own.run import read_recipe
     from automask_training.tables import RecipeError
 
-    table = read_recipe(recipe)
+    table = read_recipe(recipe, trainer=trainer)
     use = _use_of(table, recipe)
     if start is not None and from_nothing:
         raise ConfigError("--start and --from-nothing exclude each other.", advice="Give one of them.")

@@ -135,11 +135,19 @@ class OcrBackbone(nn.Module):  # type: ignore[misc, unused-ignore]
 
     def forward(self, pixels: Tensor) -> Pyramid:
         """Features of normalised pixels."""
+        return self.joined(self.trunk(pixels))
+
+    def trunk(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Maps of normalised pixels before they are joined: 48, 96, 192 and 384 channels at strides 4, 8, 16 and 32."""
         x = self.stem(pixels)
         found = []
         for stage in self.stages:
             x = stage(x)
             found.append(x)
+        return tuple(found)
+
+    def joined(self, found: tuple[Tensor, ...]) -> Pyramid:
+        """The pyramid over what `trunk` gives."""
         levels: list[Tensor] = []
         for inner, level in zip(self.inner, reversed(found), strict=True):
             level = inner(level)

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from automask_training.synth import Synthesizer, SyntheticImage
 
 
+TASKS = ("sam", "watermark", "watermark-ultralytics", "ink", "layout")
+
+
 def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task[Any, Any], LoopConfig]:
-    """Task and loop of a recipe; `split` is train or val. Of the layout task, `materials` are rendered samples.
+    """Task and loop of a recipe; `split` is train or val. Of layout and watermark, `materials` are rendered samples.
 
     Raises:
         RecipeError: unknown task or keys.
@@ -42,6 +45,8 @@ def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train")
         raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
     if table.get("task") == "layout":
         return layout_task(table, materials), loop_of(table)
+    if table.get("task") == "watermark":
+        return rendered_watermark_task(table, materials), loop_of(table)
     return task_of(table, _source(table, materials, split=split), split=split), loop_of(table)
 
 
@@ -66,9 +71,11 @@ def task_of(table: dict[str, Any], source: ImageSource, *, split: str = "train")
         return _sam_task(table, source, split=split)
     if name == "watermark":
         return _watermark_task(table, source)
+    if name == "watermark-ultralytics":
+        return _ultralytics_task(table, source)
     if name == "ink":
         return _ink_task(table, source, split=split)
-    raise RecipeError(f"task is {name!r}, known are sam, watermark, ink and layout")
+    raise RecipeError(f"task is {name!r}, known are {', '.join(TASKS)}")
 
 
 def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images: int) -> dict[str, Any]:
@@ -94,9 +101,9 @@ def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images
 
         figures = evaluate_sam(module, task, images=images)  # type: ignore[arg-type]
     else:
-        from automask_training.evaluate_watermark import evaluate_detector
+        from automask_training.evaluate_watermark import evaluate_task
 
-        figures = evaluate_detector(module, task, images=images)  # type: ignore[arg-type]
+        figures = evaluate_task(module, task, images=images)
     return {"samples": state.progress.samples, "hours": state.progress.seconds / 3600, **asdict(figures)}
 
 
@@ -118,9 +125,13 @@ def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[st
         from automask_training.layout_export import export_layout
 
         return export_layout(module, weights)
-    from automask_training.watermark_export import export_watermark
+    if task.name == "watermark":
+        from automask_training.watermark_export import export_watermark
 
-    return export_watermark(module, weights)
+        return export_watermark(module, weights)
+    from automask_training.ultralytics_export import export_ultralytics
+
+    return export_ultralytics(module, weights)
 
 
 def load_average(table: dict[str, Any], *, out: Path) -> tuple[Task[Any, Any], nn.Module]:
@@ -170,9 +181,17 @@ def _sam_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task
 
 
 def _watermark_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any]:
-    from automask_training.watermark import WatermarkRecipe, WatermarkTask
+    from automask_training.watermark import DrawnMarks, WatermarkRecipe, WatermarkTask
+    from automask_training.watermark_model import HeadConfig
 
-    return WatermarkTask(source, table_to(WatermarkRecipe, table.get("recipe", {})))
+    recipe = table_to(WatermarkRecipe, table.get("recipe", {}))
+    return WatermarkTask(DrawnMarks(source, recipe), recipe, table_to(HeadConfig, table.get("model", {})))
+
+
+def _ultralytics_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any]:
+    from automask_training.ultralytics_task import UltralyticsRecipe, UltralyticsTask
+
+    return UltralyticsTask(source, table_to(UltralyticsRecipe, table.get("recipe", {})))
 
 
 def _ink_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:
@@ -203,3 +222,14 @@ def layout_task(table: dict[str, Any], samples: Path) -> LayoutTask:
 
     recipe = {"model": table_to(LayoutConfig, table.get("model", {})), **table.get("recipe", {})}
     return LayoutTask(RenderedSamples(samples), table_to(LayoutRecipe, recipe))
+
+
+def rendered_watermark_task(table: dict[str, Any], samples: Path) -> Task[Any, Any]:
+    """The watermark task of a recipe over a folder of rendered samples (`watermark_samples`)."""
+    from automask_training.watermark import WatermarkRecipe, WatermarkTask
+    from automask_training.watermark_model import HeadConfig
+    from automask_training.watermark_samples import RenderedMarks
+
+    recipe = table_to(WatermarkRecipe, table.get("recipe", {}))
+    head = table_to(HeadConfig, table.get("model", {}))
+    return WatermarkTask(RenderedMarks(samples), recipe, head, is_rendered=True)

@@ -1,11 +1,14 @@
-"""Training task of the watermark detector."""
+"""Training task of the watermark detector: boxes of marks, on the features of the ink network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from automask_training.watermark_truth import Truth, check_size, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,22 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from automask_training.sam import ImageSource
-    from automask_training.synth import SyntheticImage
-
-CLASSES = ("watermark", "logo", "signature", "timestamp")
-CLASS_OF_LABEL = {
-    "tiled": 0,
-    "grid": 0,
-    "diagonal": 0,
-    "wordmark": 0,
-    "ai_mark": 0,
-    "corner": 0,
-    "logo": 1,
-    "signature": 2,
-    "username": 2,
-    "copyright": 2,
-    "timestamp": 3,
-}
+    from automask_training.watermark_model import HeadConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,120 +26,114 @@ class WatermarkRecipe:
 
     Attributes:
         size_px: Side of the square training pictures, a multiple of 32.
-        crop_share: Share of images that are cut out of the picture at full resolution instead of being shrunk.
         min_side_px: Smaller boxes are not asked for.
-        one_to_one_samples: Over so many samples the one-to-one head's share of the loss rises from .2 to .9.
-        seed: Of the crops.
+        rendered: Samples that there are.
+        reuse: Of the first samples, those are used that a drawing at a `reuse`th of the training's pace has made.
+        ink_state: State of the ink network whose features are used; none: PP-OCR's features, which do for a test.
+        box_weight: Of the GIoU loss beside that of the scores.
+        seed: Of cuts and order.
     """
 
-    size_px: int = 416
-    crop_share: float = 0.5
+    size_px: int = 384
     min_side_px: float = 4.0
-    one_to_one_samples: int = 20_000
+    rendered: int = 18_000
+    reuse: float = 2.0
+    ink_state: str = ""
+    box_weight: float = 2.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse sizes that the network's strides do not divide."""
-        if self.size_px % 32:
-            raise ValueError(f"size_px must be a multiple of 32, got {self.size_px}")
+        check_size(self.size_px)
+
+    def place(self, index: int) -> int:
+        """Which drawn sample step `index` of a training sees: any of those that are surely drawn by then."""
+        made = min(self.rendered, max(_FIRST_SAMPLES, int(index / self.reuse)))
+        return int(np.random.default_rng((self.seed, index, 0x504C)).integers(made))
+
+
+_FIRST_SAMPLES = 250
 
 
 @dataclass(frozen=True, eq=False)
-class MarkedImage:
-    """pixels (S, S, 3) uint8 RGB; boxes (M, 4) float32 xyxy px; classes (M,) int64, indices into CLASSES."""
+class StoredSample:
+    """What is kept of a sample: `content` is pixels (S, S, 3) uint8 RGB or features (V,) float16."""
 
-    pixels: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    classes: NDArray[np.int64]
+    content: NDArray[Any]
+    truth: Truth
+
+
+class SampleSource(Protocol):
+    """Samples by number: `watermark_samples.RenderedMarks` or `DrawnMarks`."""
+
+    def get(self, index: int) -> StoredSample:
+        """Sample number `index`."""
+        ...
+
+
+@dataclass(frozen=True)
+class DrawnMarks:
+    """Samples fitted from pictures as they are asked for, every other one a cut."""
+
+    source: ImageSource
+    recipe: WatermarkRecipe
+
+    def get(self, index: int) -> StoredSample:
+        """Sample number `index`."""
+        rng = np.random.default_rng((self.recipe.seed, index, 0x574D))
+        made = fitted(self.source.sample(index), self.recipe, rng, is_cut=index % 2 == 1)
+        return StoredSample(made.pixels, made.truth)
 
 
 @dataclass(frozen=True, eq=False)
-class MarkedBatch:
-    """Tensors of B images and their M boxes, as `ultralytics_boundary.detector_loss` wants them."""
+class MarkBatch:
+    """content (B, 3, S, S) uint8 pixels or (B, V) float16 features; truths of the B samples."""
 
-    pixels: Tensor
-    image: Tensor
-    classes: Tensor
-    boxes: Tensor
+    content: Tensor
+    truths: tuple[Truth, ...]
 
 
 @dataclass(frozen=True)
 class WatermarkTask:
-    """The watermark detector as a `loop.Task`; one sample is one image."""
+    """The watermark detector as a `loop.Task`; one sample is one image.
 
-    source: ImageSource
+    With `is_rendered` the source has `recipe.rendered` samples, and each is shown many times.
+    """
+
+    source: SampleSource
     recipe: WatermarkRecipe
+    head: HeadConfig
+    is_rendered: bool = False
     name: str = "watermark"
 
     def build(self) -> nn.Module:
-        """New detector."""
+        """New head on the trained ink network, in channels-last order, which is faster on CPUs."""
         import torch
 
-        from automask_training.ultralytics_boundary import build_detector
+        from automask_training.watermark_features import ink_of
+        from automask_training.watermark_model import MarkNet
 
-        return build_detector(len(CLASSES)).to(memory_format=torch.channels_last)
+        module = MarkNet(self.head)
+        module.ink.load_state_dict(ink_of(Path(self.recipe.ink_state) if self.recipe.ink_state else None))
+        return module.to(memory_format=torch.channels_last)
 
-    def sample(self, index: int) -> MarkedImage:
-        """Image number `index`, shrunk or cut to the training size."""
-        image = self.source.sample(index)
-        rng = np.random.default_rng([self.recipe.seed, index, 0x574D])
-        return fitted(image, self.recipe, rng)
+    def sample(self, index: int) -> StoredSample:
+        """Sample for step `index`."""
+        return self.source.get(self.recipe.place(index) if self.is_rendered else index)
 
-    def collate(self, samples: list[MarkedImage]) -> MarkedBatch:
-        """Stack images; boxes become shares of the image."""
+    def collate(self, samples: list[StoredSample]) -> MarkBatch:
+        """A batch as tensors."""
         import torch
 
-        boxes = np.concatenate([s.boxes for s in samples]) / np.float32(self.recipe.size_px)
-        centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-        return MarkedBatch(
-            pixels=torch.from_numpy(np.stack([s.pixels.transpose(2, 0, 1) for s in samples])),
-            image=torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.boxes) for s in samples])).float(),
-            classes=torch.from_numpy(np.concatenate([s.classes for s in samples])).float().view(-1, 1),
-            boxes=torch.from_numpy(np.concatenate([centre, size], axis=1)).float(),
-        )
+        stacked: NDArray[Any] = np.stack([each.content for each in samples])
+        if stacked.ndim == 4:
+            stacked = np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+        return MarkBatch(torch.from_numpy(stacked), tuple(each.truth for each in samples))
 
-    def loss(self, module: nn.Module, batch: MarkedBatch, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
-        """Ultralytics' dual-head detection loss."""
-        import torch
+    def loss(self, module: nn.Module, batch: MarkBatch, *, samples: int) -> tuple[Tensor, Mapping[str, float]]:
+        """Varifocal loss of the scores and GIoU loss of the boxes."""
+        from automask_training.watermark_loss import detector_loss
 
-        from automask_training.ultralytics_boundary import detector_loss, set_one_to_one_share
-
-        set_one_to_one_share(module, 0.2 + 0.7 * min(1.0, samples / max(1, self.recipe.one_to_one_samples)))
-        pixels = (batch.pixels.float() / 255).contiguous(memory_format=torch.channels_last)
-        return detector_loss(module, pixels, image=batch.image, classes=batch.classes, boxes=batch.boxes)
-
-
-def fitted(image: SyntheticImage, recipe: WatermarkRecipe, rng: np.random.Generator) -> MarkedImage:
-    """`image` at the training size: shrunk whole, or a cut at full resolution near a mark where there is one."""
-    import cv2
-
-    marks = [i for i in image.instances if i.label in CLASS_OF_LABEL]
-    side = image.pixels.shape[0]
-    size = recipe.size_px
-    boxes: NDArray[Any] = np.array([m.box for m in marks], np.float32).reshape(-1, 4)
-    classes = np.array([CLASS_OF_LABEL[m.label] for m in marks], np.int64)
-    if side > size and rng.random() < recipe.crop_share:
-        x0, y0 = _corner(boxes, side - size, size, rng)
-        pixels = image.pixels[y0 : y0 + size, x0 : x0 + size]
-        shown = np.clip(boxes - np.array([x0, y0, x0, y0], np.float32), 0, size)
-        full = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        kept = (shown[:, 2:] - shown[:, :2]).prod(axis=1) > 0.25 * full
-        wide = np.array([m.label in ("tiled", "grid", "diagonal") for m in marks], bool)
-        # A slice of a pattern is still the pattern; a quarter of a logo is not a logo.
-        kept |= wide & ((shown[:, 2:] - shown[:, :2]).min(axis=1, initial=size) > 48)
-        boxes, classes = shown[kept], classes[kept]
-    else:
-        pixels = cv2.resize(image.pixels, (size, size), interpolation=cv2.INTER_AREA)
-        boxes = boxes * np.float32(size / side)
-    large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=size) >= recipe.min_side_px
-    return MarkedImage(np.ascontiguousarray(pixels), boxes[large], classes[large])
-
-
-def _corner(boxes: NDArray[Any], slack: int, size: int, rng: np.random.Generator) -> tuple[int, int]:
-    if not len(boxes) or rng.random() < 0.3:
-        x0, y0 = rng.integers(0, slack + 1, 2)
-        return int(x0), int(y0)
-    box = boxes[int(rng.integers(len(boxes)))]
-    centre = (box[:2] + box[2:]) / 2
-    start = np.clip(centre - size * rng.uniform(0.15, 0.85, 2), 0, slack)
-    return int(start[0]), int(start[1])
+        content = batch.content
+        features = module.features(content) if content.ndim == 4 else module.unpacked(content, self.recipe.size_px)
+        return detector_loss(module.answer(features), batch.truths, box_weight=self.recipe.box_weight)

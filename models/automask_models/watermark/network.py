@@ -15,7 +15,7 @@ from automask.errors import WeightsError
 from automask.values.placement import Placement
 from automask_models.onnx_session import OnnxSession
 
-AUTOMASK_CLASSES = {0: "watermark", 1: "logo", 2: "signature", 3: "timestamp"}
+AUTOMASK_CLASSES = {0: "watermark", 1: "logo", 2: "signature", 3: "timestamp", 4: "code"}
 """Classes of our own weights (models/training/README.md), for exports without names in their metadata."""
 
 _OUR_OUTPUT = "detections"

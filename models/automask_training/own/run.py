@@ -142,12 +142,22 @@ class Trained:
     after: Path | None = None
 
 
-def read_recipe(name: str) -> dict[str, Any]:
+def read_recipe(name: str, *, trainer: str | None = None) -> dict[str, Any]:
     """A recipe by name (`watermark`) or path.
+
+    Args:
+        name: Its name or path.
+        trainer: Of a name, the recipe of another network for the same: NAME-TRAINER.
 
     Raises:
         ConfigError: There is none, or it is no TOML.
     """
+    if trainer is not None:
+        if Path(name).suffix == ".toml":
+            raise ConfigError(
+                f"--with {trainer} goes with the name of a recipe, not with a file.", advice="Leave one of them out."
+            )
+        name = f"{name}-{trainer}"
     given = Path(name)
     folders = recipe_folders()
     places = [given] if given.suffix == ".toml" else [folder / f"{name}.toml" for folder in folders]

@@ -187,7 +187,7 @@ class MarkDrawer:
             return free_w // 2, (free_h - margin if rng.random() < 0.75 else margin)
         return int(rng.uniform(0, 1) * free_w), int(rng.uniform(0, 1) * free_h)
 
-    def _put(
+    def put(
         self,
         rng: np.random.Generator,
         canvas: Canvas,
@@ -198,6 +198,7 @@ class MarkDrawer:
         corner_share: float = 0.72,
         blend: Blend | None = None,
     ) -> bool:
+        """Fit a layer in and stamp it where marks of its sort stand; returns whether it was drawn."""
         layer = self.fit(layer, canvas)
         if blend is None:
             blend = "normal" if rng.random() < 0.93 else ("overlay" if rng.random() < 0.5 else "screen")
@@ -207,7 +208,8 @@ class MarkDrawer:
                 return canvas.stamp(layer, x, y, label=label, opacity=opacity, blend=blend)
         return False
 
-    def _ink(self, rng: np.random.Generator, canvas: Canvas, *, white_share: float) -> Colour:
+    def ink(self, rng: np.random.Generator, canvas: Canvas, *, white_share: float) -> Colour:
+        """Return white, or a colour that stands out from the foot of the canvas."""
         if rng.random() < white_share:
             return WHITE
         side = canvas.size_px[0]
@@ -216,7 +218,8 @@ class MarkDrawer:
     def _faint(self, rng: np.random.Generator, *, low: float) -> float:
         return 1.0 if rng.random() < 0.25 else rng.uniform(low, 0.98)
 
-    def _plated(self, rng: np.random.Generator, layer: Layer, size_px: int) -> Layer:
+    def plated(self, rng: np.random.Generator, layer: Layer, size_px: int) -> Layer:
+        """Lay a layer on a plate with a margin; `size_px` is the size of its letters."""
         pad = max(2, round(size_px * rng.uniform(0.2, 0.6)))
         width, height = layer.size_px
         colour = BLACK if luma(np.median(layer.rgb.reshape(-1, 3), axis=0)) > 110 else WHITE
@@ -232,7 +235,7 @@ class MarkDrawer:
     def signature(self, rng: np.random.Generator, canvas: Canvas) -> bool:
         """Draw a painter's signature, in the East at times with a red seal."""
         size = self.size(rng, canvas, 0.022, 0.11)
-        fill = self._ink(rng, canvas, white_share=0.3)
+        fill = self.ink(rng, canvas, white_share=0.3)
         if rng.random() < 0.25 and "han" in self.scripts():
             layer = self.text(
                 rng, words(rng, "han", 1)[:3], size, fill, styles=("brush",), script="han", plain_share=1.0
@@ -256,21 +259,21 @@ class MarkDrawer:
                 )
         if rng.random() < 0.5:
             layer = trimmed(rotated(layer, rng.normal(6, 8)))
-        return self._put(rng, canvas, layer, label="signature", opacity=rng.uniform(0.25, 1.0), corner_share=0.8)
+        return self.put(rng, canvas, layer, label="signature", opacity=rng.uniform(0.25, 1.0), corner_share=0.8)
 
     def _line_mark(self, rng: np.random.Generator, canvas: Canvas, text: str, *, label: str) -> bool:
         size = self.size(rng, canvas, 0.013, 0.06)
-        fill = self._ink(rng, canvas, white_share=0.6)
+        fill = self.ink(rng, canvas, white_share=0.6)
         styles = ("plain", "display", "hand", "comic") if rng.random() < 0.4 else ("plain",)
         layer = self.text(rng, text, size, fill, styles=styles)
         which = rng.random()
         if which < 0.2:
             layer = beside(self.icon(rng, round(size * rng.uniform(0.9, 1.6)), fill), layer, max(2, size // 4))
         if which > 0.92:
-            layer = self._plated(rng, layer, size)
+            layer = self.plated(rng, layer, size)
         if rng.random() < 0.06:
             layer = rotated(layer, 90 if rng.random() < 0.7 else -90)
-        return self._put(rng, canvas, layer, label=label, opacity=self._faint(rng, low=0.15))
+        return self.put(rng, canvas, layer, label=label, opacity=self._faint(rng, low=0.15))
 
     def copyright(self, rng: np.random.Generator, canvas: Canvas) -> bool:
         """Draw a copyright or credit line."""
@@ -299,7 +302,7 @@ class MarkDrawer:
             face = self._fonts.choose(rng, "latin", ("plain", "display") if rng.random() < 0.85 else ("fancy",))
             coverage = line(text, self._fonts.font(face, size, "latin"))
         layer = trimmed(paint(coverage, style))
-        return self._put(rng, canvas, layer, label="timestamp", opacity=rng.uniform(0.7, 1.0), corner_share=0.9)
+        return self.put(rng, canvas, layer, label="timestamp", opacity=rng.uniform(0.7, 1.0), corner_share=0.9)
 
     def _film_date(self, rng: np.random.Generator, canvas: Canvas) -> bool:
         # Lamps behind the film add their light: digits are soft, uneven, and fade where the picture is bright.
@@ -316,20 +319,20 @@ class MarkDrawer:
         colour = (int(rng.integers(225, 256)), int(rng.integers(20, 170)), int(rng.integers(10, 70)))
         layer = trimmed(solid(light, colour))
         opacity = rng.uniform(0.6, 1.0)
-        return self._put(rng, canvas, layer, label="timestamp", opacity=opacity, corner_share=0.9, blend="screen")
+        return self.put(rng, canvas, layer, label="timestamp", opacity=opacity, corner_share=0.9, blend="screen")
 
     def logo(self, rng: np.random.Generator, canvas: Canvas) -> bool:
         """Draw a logo."""
         side = self.size(rng, canvas, 0.04, 0.25)
-        layer = self.icon(rng, side, self._ink(rng, canvas, white_share=0.5))
+        layer = self.icon(rng, side, self.ink(rng, canvas, white_share=0.5))
         if rng.random() < 0.2:
-            layer = self._plated(rng, layer, side // 3)
-        return self._put(rng, canvas, layer, label="logo", opacity=self._faint(rng, low=0.12), corner_share=0.65)
+            layer = self.plated(rng, layer, side // 3)
+        return self.put(rng, canvas, layer, label="logo", opacity=self._faint(rng, low=0.12), corner_share=0.65)
 
     def corner(self, rng: np.random.Generator, canvas: Canvas) -> bool:
         """Draw an agency's name with its logo beside or above it, at times with a second line."""
         size = self.size(rng, canvas, 0.018, 0.07)
-        fill = self._ink(rng, canvas, white_share=0.6)
+        fill = self.ink(rng, canvas, white_share=0.6)
         layer = self.text(rng, agency(rng), size, fill, styles=("plain", "display"))
         if rng.random() < 0.3:
             second = self.text(rng, handle(rng), max(8, size // 2), fill, styles=("plain",), plain_share=1.0)
@@ -339,23 +342,23 @@ class MarkDrawer:
             layer = (
                 beside(icon, layer, max(2, size // 4)) if rng.random() < 0.65 else above(icon, layer, max(2, size // 5))
             )
-        return self._put(rng, canvas, layer, label="corner", opacity=self._faint(rng, low=0.12), corner_share=0.8)
+        return self.put(rng, canvas, layer, label="corner", opacity=self._faint(rng, low=0.12), corner_share=0.8)
 
     def ai_mark(self, rng: np.random.Generator, canvas: Canvas) -> bool:
         """Draw the mark of an AI service or a camera maker: artwork when there is any, else a name with a spark."""
         if not self._index.marks or rng.random() < 0.2:
             size = self.size(rng, canvas, 0.016, 0.045)
-            fill = self._ink(rng, canvas, white_share=0.8)
+            fill = self.ink(rng, canvas, white_share=0.8)
             layer = self.text(rng, f"{agency(rng).title()} AI", size, fill, styles=("plain",), plain_share=0.8)
             spark = solid(np.zeros((size, size), dtype=np.uint8), fill)
             _fill_star(spark, size)
             layer = beside(spark, layer, max(2, size // 4))
             if rng.random() < 0.3:
-                layer = self._plated(rng, layer, size)
+                layer = self.plated(rng, layer, size)
         else:
             layer = self._artwork(rng)
             layer = scaled(layer, canvas.size_px[0] * rng.uniform(0.07, 0.28) / max(layer.size_px))
-        return self._put(rng, canvas, layer, label="ai_mark", opacity=rng.uniform(0.35, 1.0), corner_share=0.92)
+        return self.put(rng, canvas, layer, label="ai_mark", opacity=rng.uniform(0.35, 1.0), corner_share=0.92)
 
     def _artwork(self, rng: np.random.Generator) -> Layer:
         pixels = self._cache.get(self._index.marks[int(rng.integers(len(self._index.marks)))].file)

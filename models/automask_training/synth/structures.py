@@ -23,14 +23,14 @@ def add_structures(rng: np.random.Generator, pixels: Bytes) -> Bytes:
         if rng.random() < 0.3:
             draw = STRUCTURES[int(rng.integers(len(STRUCTURES)))]
         size = max(16, int(side * np.exp(rng.uniform(np.log(0.08), np.log(0.6)))))
-        layer = _in_the_scene(rng, draw(rng, size))
+        layer = in_the_scene(rng, draw(rng, size))
         width, height = layer.size_px
         x, y = int(rng.uniform(-0.15, 1.0) * side), int(rng.uniform(-0.15, 1.0) * side)
         canvas.stamp(layer, min(x, side - width // 2), min(y, side - height // 2), label=None)
     return canvas.pixels
 
 
-def _in_the_scene(rng: np.random.Generator, layer: Layer) -> Layer:
+def in_the_scene(rng: np.random.Generator, layer: Layer) -> Layer:
     """Shade a layer unevenly, blur it a little and look at it from aside."""
     height, width = layer.alpha.shape
     shade = noise_field(rng, max(height, width), cells=2, octaves=3)[:height, :width, None]

@@ -76,6 +76,7 @@ KIND_OF_LABEL: dict[str, str] = {
     "diagonal": "watermark",
     "wordmark": "watermark",
     "corner": "watermark",
+    "code": "watermark",
     "border": "frame",
     "caption_bar": "frame",
     "letterbox": "frame",
