@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from automask.dataset.among import masks_among
 from automask.dataset.foreign import UnreadImages, unread_image
 from automask.dataset.names import is_image_name, is_mask_sidecar, stem_of
-from automask.dataset.siblings import SiblingIndex
+from automask.dataset.siblings import NameSketch, SiblingIndex
 from automask.errors import InputError
 from automask.trainers.conventions import Place, Trainer
 
@@ -255,7 +255,7 @@ class _Files:
             shown = sorted(name for name in names if not name.startswith("."))
             masks = {name for name in shown if own_ending is not None and name.endswith(own_ending)}
             images = [name for name in shown if trainer.reads_name(name) and name not in masks]
-            mirror = siblings.add(str(relative), images)
+            mirror = siblings.add(NameSketch.of(str(relative), images))
             if mirror is not None and mirror.masks not in files.nested:
                 files.nested.append(mirror.masks)
             if mirror is not None and mirror.masks == str(relative):

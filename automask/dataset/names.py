@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -20,6 +21,8 @@ HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
 
 _MASK_TAILS = ("-masklabel", "-condlabel", "_wmask", "_masks", "_mask", "-mask", ".mask", " mask", "_matte")
 _MASK_HEADS = ("mask_", "mask-")
+_MASK_PARTS = ("mask", "-condlabel", "_matte")
+"""Each of these endings and beginnings holds one of them."""
 _SIDECAR_ENDINGS = ("-masklabel.png", "-condlabel.png", "_wmask.png", ".mask")
 _NAME_LIMIT_BYTES = 255  # of ext4, XFS, Btrfs, APFS and, in characters, NTFS
 _DIGITS = re.compile(r"[0-9]+")
@@ -47,8 +50,11 @@ def is_mask_sidecar(name: str) -> bool:
 
 def stem_of_masked(name: str) -> str | None:
     """The stem of the image whose mask a file is by its name, or None: `a` for `a_mask.png`, `mask_a.jpg`, `a.mask`."""
+    lower = name.lower()
+    if not any(part in lower for part in _MASK_PARTS):
+        return None  # nearly every name; a folder of 20,000 asks 60,000 times
     stem = stem_of(name)
-    if name.lower().endswith(".mask"):
+    if lower.endswith(".mask"):
         return stem_of(stem) if is_image_name(stem) else stem
     lower = stem.lower()
     for tail in _MASK_TAILS:
@@ -118,6 +124,12 @@ def path_of(root: Path, image_id: str) -> Path:
         return path
     odd = root / _ODD_BYTES.sub(lambda match: chr(int(match[1], 16)), image_id)
     return odd if odd.exists() else path
+
+
+def has_file(root: Path, image_id: str) -> bool:
+    """Whether the file of an image id exists; see `path_of`."""
+    as_it_is = os.path.exists(f"{root}/{image_id}")  # noqa: PTH110  # a `Path` takes ten times as long, 20,000 times
+    return as_it_is or path_of(root, image_id).exists()
 
 
 def folded(name: str) -> str:

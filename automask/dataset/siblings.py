@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sketch:
+class NameSketch:
     """The stems of a folder's images as hashes: four bytes an image.
 
     Attributes:
@@ -70,7 +71,13 @@ class _Sketch:
     is_counter: bool
 
     @classmethod
-    def of(cls, folder: str, names: Sequence[str]) -> _Sketch:
+    def of(cls, folder: str, names: Sequence[str]) -> Self:
+        """Sketch a folder.
+
+        Args:
+            folder: Printable path relative to the root.
+            names: Names of its images.
+        """
         hashes = np.unique(np.fromiter((_hash(name) for name in names), dtype=np.uint32, count=len(names)))
         # Folders of numbered files (1.png, 2.png ...) share names by accident; one template means numbers only.
         templates = {_DIGITS.sub("", stem_of(name)) for name in names[:_SKETCH_SIZE]}
@@ -81,16 +88,16 @@ class _Sketch:
         """The folder's own name in lower case."""
         return self.folder.rsplit("/", 1)[-1].lower()
 
-    def shared_with(self, other: _Sketch) -> float:
+    def shared_with(self, other: NameSketch) -> float:
         """Estimated share of the two folders' stems that both have, 0..1 (bottom-k sketch of the Jaccard index)."""
         smallest = heapq.nsmallest(_SKETCH_SIZE, self.smallest | other.smallest)
         return sum(value in self.smallest and value in other.smallest for value in smallest) / len(smallest)
 
-    def share_in(self, other: _Sketch) -> float:
+    def share_in(self, other: NameSketch) -> float:
         """Share of this folder's stems that the other one has, 0..1."""
         return float(np.isin(self.hashes, other.hashes, assume_unique=True).mean())
 
-    def may_mask(self, other: _Sketch) -> bool:
+    def may_mask(self, other: NameSketch) -> bool:
         """Whether this folder holds, by its name, masks or control images for a part of the other's images."""
         # "10_pose" beside "20_dog", both numbered, are two concepts; "masks" are masks.
         telling = _MASKS_NAME if self.is_counter else _TELLING_NAME
@@ -101,31 +108,26 @@ class _Sketch:
 class SiblingIndex:
     """The folders seen so far under one parent, the parent's own images among them."""
 
-    _sketches: list[_Sketch] = field(default_factory=list)
+    _sketches: list[NameSketch] = field(default_factory=list)
 
-    def add(self, folder: str, names: Sequence[str]) -> Mirror | None:
-        """Remember a folder's image names and compare them with its neighbours'.
-
-        Args:
-            folder: Printable path relative to the root.
-            names: Names of its images.
+    def add(self, sketch: NameSketch) -> Mirror | None:
+        """Remember the names of a folder's images and compare them with its neighbours'.
 
         Returns:
             The folder and its twin, where it mirrors one that came before, or one of them holds masks for images of
             the other; else None.
         """
-        if not names or len(self._sketches) >= _MAX_SIBLINGS:
+        if not len(sketch.hashes) or len(self._sketches) >= _MAX_SIBLINGS:
             return None
-        sketch = _Sketch.of(folder, names)
         twin = next((other for other in self._sketches if _mirrors(sketch, other)), None)
         self._sketches.append(sketch)
         if twin is None:
             return None
         tells = [each for each in (sketch, twin) if _TELLING_NAME.search(each.base_name)]
-        return Mirror(folder, twin.folder, masks=tells[0].folder if len(tells) == 1 else folder)
+        return Mirror(sketch.folder, twin.folder, masks=tells[0].folder if len(tells) == 1 else sketch.folder)
 
 
-def _mirrors(one: _Sketch, other: _Sketch) -> bool:
+def _mirrors(one: NameSketch, other: NameSketch) -> bool:
     if one.may_mask(other) or other.may_mask(one):
         return True
     if min(len(one.hashes), len(other.hashes)) < 2:

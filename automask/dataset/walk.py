@@ -20,7 +20,7 @@ from automask.dataset.names import (
     printable_name,
     sort_naturally,
 )
-from automask.dataset.siblings import SiblingIndex
+from automask.dataset.siblings import NameSketch, SiblingIndex
 from automask.errors import InputError
 from automask.store.placing import DATABASE_NAME
 from automask.store.records import StoredImage
@@ -184,8 +184,9 @@ class _Walk:
         sort_naturally(listing.folders)
         siblings = SiblingIndex()
         if self.on_issue is not None:
-            mirror = folder.siblings.add(folder.label, listing.images)
-            siblings.add(folder.label, listing.images)  # masks may also lie in a folder below their images
+            sketch = NameSketch.of(folder.label, listing.images)
+            mirror = folder.siblings.add(sketch)
+            siblings.add(sketch)  # masks may also lie in a folder below their images
             if mirror is not None:
                 self.on_issue(mirror.issue)
             self.among.add(

@@ -15,7 +15,7 @@ from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
 from automask.dataset.decode import Decoded, DecodeData, DecodingStopped, decode, decode_bytes
 from automask.dataset.lists import read_image_list
-from automask.dataset.names import path_of
+from automask.dataset.names import has_file
 from automask.dataset.walk import ImageFile, Skipped, walk
 from automask.errors import ImageError, InputError, OutputError
 from automask.run.edited import adopt_edited_mask
@@ -386,7 +386,7 @@ def _count(
 
 
 def _mark_missing(store: Store, source: Path) -> int:
-    return store.mark_missing(lambda image_id: not path_of(source, image_id).exists())
+    return store.mark_missing(lambda image_id: not has_file(source, image_id))
 
 
 def _verdict(stored: StoredImage | None) -> Verdict:
