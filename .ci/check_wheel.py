@@ -22,6 +22,7 @@ STARTS = {
     "automask_training/recipes/ink.toml",
     "automask_training/recipes/sam.toml",
     "automask_training/recipes/watermark.toml",
+    "automask_training/recipes/watermark-ultralytics.toml",
     "automask_training/recipes/state/automask-ink.pt",
 }
 """What `automask train` starts from, which lies in models/training of the tree."""
