@@ -38,6 +38,7 @@ CHECKOUTS = {
     one.folder: one
     for one in (
         Checkout("sd-scripts", GITHUB + "kohya-ss/sd-scripts", "48d368fa557731ad0488c07304dfeba8c07910eb"),
+        Checkout("sd-scripts-2026-06", GITHUB + "kohya-ss/sd-scripts", "c162e9039cc3228057b3fc6ae64ce770b87ab9bf"),
         Checkout("SimpleTuner", GITHUB + "bghira/SimpleTuner", "bc8e6ab7738ce457a2ed8eb2d26cadd91c6442cb"),
         Checkout("SimpleTuner-4.10.1", "simpletuner==4.10.1", ""),
         Checkout("OneTrainer", GITHUB + "Nerogar/OneTrainer", "23df3832e8f213d64c337e39f9365ba46e99fed0"),
@@ -85,14 +86,16 @@ class Run:
 
 RUNS = (
     Run("sd-scripts, mask folder, before request 2368", "kohya", "run_kohya.py", "sd-scripts", ("masks",)),
-    Run(
-        "sd-scripts, mask folder, after request 2368 (its resize re-created, not run)",
-        "kohya",
-        "run_kohya.py",
-        "sd-scripts",
-        ("masks-after",),
-    ),
+    Run("sd-scripts, mask folder, after request 2368", "kohya", "run_kohya.py", "sd-scripts-2026-06", ("masks",)),
     Run("sd-scripts, alpha channel", "kohya-alpha", "run_kohya.py", "sd-scripts", ("alpha",), png=True),
+    Run(
+        "sd-scripts, alpha channel, after its refactoring",
+        "kohya-alpha",
+        "run_kohya.py",
+        "sd-scripts-2026-06",
+        ("alpha",),
+        png=True,
+    ),
     Run(
         "SimpleTuner 4.8.0, --flatten --images link",
         "simpletuner",

@@ -1,7 +1,6 @@
 """sd-scripts: its configuration, its datasets, `apply_masked_loss`.
 
-With `masks`, the mask folder; `masks-after` puts the resize of request 2368 in the place of that of an older checkout;
-`alpha`, the alpha channel.
+With `masks`, the mask folder; with `alpha`, the alpha channel.
 """
 
 from __future__ import annotations
@@ -39,32 +38,6 @@ class NoText(strategy_base.TokenizeStrategy):
         return [torch.zeros(1, 77, dtype=torch.long)]
 
 
-def crop_masks_as_images() -> None:
-    """What request 2368 changed: the mask goes through `trim_and_resize_if_required`, as its image does.
-
-    Re-created: `ControlNetDataset` asks `resize_image` to bring the mask that it has just loaded to the size of the
-    bucket; here it gets the image's own way there. All functions are those of the checkout.
-    """
-    load, resize, trim = train_util.load_image, train_util.resize_image, train_util.trim_and_resize_if_required
-    loaded: list[object] = []
-
-    def load_image(path, *args, **kwargs):
-        loaded[:] = [info] if (info := BY_MASK.get(str(Path(path).resolve()))) is not None else []
-        return load(path, *args, **kwargs)
-
-    def resize_image(image, *args, **kwargs):
-        if not loaded:
-            return resize(image, *args, **kwargs)
-        info = loaded.pop()
-        way = {"resize_interpolation": info.resize_interpolation}
-        return trim(False, image, info.bucket_reso, info.resized_size, **way)[0]
-
-    train_util.load_image, train_util.resize_image = load_image, resize_image
-
-
-BY_MASK: dict[str, object] = {}
-
-
 def main() -> None:
     logging.disable(logging.INFO)
     config = EXPORT / "dataset.toml"
@@ -76,14 +49,9 @@ def main() -> None:
     blueprint = config_util.BlueprintGenerator(sanitizer).generate(config_util.load_user_config(str(config)), args)
     group, _ = config_util.generate_dataset_group_by_blueprint(blueprint.dataset_group)
     group.set_current_strategies()
-    if MODE == "masks-after":
-        crop_masks_as_images()
     root = EXPORT / "images" if MODE == "alpha" else IMAGES
     for dataset in group.datasets:
         inner = getattr(dataset, "dreambooth_dataset_delegate", dataset)
-        BY_MASK.update(
-            {str(Path(info.cond_img_path).resolve()): info for info in inner.image_data.values() if info.cond_img_path}
-        )
         for index in range(len(dataset)):
             place = inner.buckets_indices[index]
             key = inner.bucket_manager.buckets[place.bucket_index][place.batch_index * place.bucket_batch_size]
