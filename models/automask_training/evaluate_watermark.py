@@ -226,11 +226,8 @@ def _right_class(truths: Sequence[Truth], found: Sequence[Found], score: float =
 
 def box_iou(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     """IoU (N,) of box (4,) with others (N, 4), xyxy."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (others[:, 2:] - others[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    ratio: NDArray[np.float32] = (shared / np.maximum(areas - shared, 1e-6)).astype(np.float32)
-    return ratio
+    iou: NDArray[np.float32] = overlaps(box[None], others)[0][0]
+    return iou
 
 
 def average_precision(scores: NDArray[np.float32], hits: NDArray[np.bool_], marks: int) -> float:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from automask_training.layout import LayoutTask
     from automask_training.sam import ImageSource
     from automask_training.synth import Synthesizer, SyntheticImage
+    from automask_training.watermark import WatermarkRecipe
+    from automask_training.watermark_model import HeadConfig
 
 
 TASKS = ("sam", "watermark", "watermark-ultralytics", "ink", "layout")
@@ -181,11 +183,17 @@ def _sam_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task
 
 
 def _watermark_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any]:
-    from automask_training.watermark import DrawnMarks, WatermarkRecipe, WatermarkTask
+    from automask_training.watermark import DrawnMarks, WatermarkTask
+
+    recipe, head = _watermark_tables(table)
+    return WatermarkTask(DrawnMarks(source, recipe), recipe, head)
+
+
+def _watermark_tables(table: dict[str, Any]) -> tuple[WatermarkRecipe, HeadConfig]:
+    from automask_training.watermark import WatermarkRecipe
     from automask_training.watermark_model import HeadConfig
 
-    recipe = table_to(WatermarkRecipe, table.get("recipe", {}))
-    return WatermarkTask(DrawnMarks(source, recipe), recipe, table_to(HeadConfig, table.get("model", {})))
+    return table_to(WatermarkRecipe, table.get("recipe", {})), table_to(HeadConfig, table.get("model", {}))
 
 
 def _ultralytics_task(table: dict[str, Any], source: ImageSource) -> Task[Any, Any]:
@@ -226,10 +234,7 @@ def layout_task(table: dict[str, Any], samples: Path) -> LayoutTask:
 
 def rendered_watermark_task(table: dict[str, Any], samples: Path) -> Task[Any, Any]:
     """The watermark task of a recipe over a folder of rendered samples (`watermark_samples`)."""
-    from automask_training.watermark import WatermarkRecipe, WatermarkTask
-    from automask_training.watermark_model import HeadConfig
+    from automask_training.watermark import WatermarkTask
     from automask_training.watermark_samples import RenderedMarks
 
-    recipe = table_to(WatermarkRecipe, table.get("recipe", {}))
-    head = table_to(HeadConfig, table.get("model", {}))
-    return WatermarkTask(RenderedMarks(samples), recipe, head, is_rendered=True)
+    return WatermarkTask(RenderedMarks(samples), *_watermark_tables(table), is_rendered=True)
