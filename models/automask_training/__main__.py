@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--materials", type=Path, required=True, help="folder made by synth.materials")
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--threads", type=int)
+    training.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps; only the CPU was tried by us")
     training.add_argument(
         "--precision", choices=("float32", "bfloat16"), help="bfloat16 is fast only on processors that compute with it"
     )
@@ -78,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(given: argparse.Namespace) -> int:
+    from automask_models.device import torch_placement
     from automask_training.loop import train
     from automask_training.recipe import load_recipe
 
@@ -87,7 +89,7 @@ def _train(given: argparse.Namespace) -> int:
     if given.pid_file:
         given.pid_file.write_text(f"{os.getpid()}\n")
     try:
-        result = train(task, config, given.out)
+        result = train(task, config, given.out, device=torch_placement(given.device).device)
     finally:
         if given.pid_file:
             given.pid_file.unlink(missing_ok=True)

@@ -98,6 +98,9 @@ def train(
         int | None, typer.Option("--threads", min=1, help="Threads of torch; default: the recipe's.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare samples.")] = 1,
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the network learns; tried by us on the CPU.")
+    ] = "cpu",
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -123,8 +126,10 @@ def train(
     try:
         from automask_training.own.continuing import trainable_weights
         from automask_training.own.reading import DataOptions, read_data
+        from automask_models.device import torch_placement
         from automask_training.own.run import Training, continued_recipe, run_training
 
+        place = torch_placement(device).device
         begin = None if from_nothing else (start or trainable_weights(use.weight))
         with _bar(console, "reading images", quiet=quiet) as progress:
             own = read_data(
@@ -149,6 +154,7 @@ def train(
             threads=threads,
             workers=workers,
             name=called,
+            device=place,
         )
         with _bar(console, "training", quiet=quiet) as progress:
             trained = run_training(training, progress=progress)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_
 
 from automask_training.average import MovingAverage
 from automask_training.checkpoint import Progress, StateError, TrainingState, load_state, save_state
+from automask_training.devices import loss_on
 from automask_training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def train(
     *,
     after_log: Callable[[Progress], None] | None = None,
     ends: Callable[[Progress, nn.Module], bool] | None = None,
+    device: str = "cpu",
 ) -> TrainingResult:
     """Train `task` into folder `out`, going on from the state that is there, if any.
 
@@ -135,6 +137,8 @@ def train(
         out: Folder of the state and the log.
         after_log: Called with every row of the log.
         ends: Called after every step with the moving average; True finishes the training early.
+        device: Where torch computes: cpu, cuda or mps. States are the same for all of them, but only on one CPU does a
+            resumed training equal an uninterrupted one to the bit.
 
     Raises:
         StateError: `out` holds a state of another task.
@@ -145,7 +149,7 @@ def train(
 
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    module = task.build().train()
+    module = task.build().to(device).train()
     average = MovingAverage(module, decay=config.average_decay)
     groups = parameter_groups(
         module,
@@ -200,8 +204,8 @@ def train(
             rate = config.schedule.rate(progress.samples)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["rate_share"]
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-                loss, parts = task.loss(module, batch, samples=progress.samples)
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
+                loss, parts = loss_on(device, task, module, batch, samples=progress.samples)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = float(torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))
@@ -227,7 +231,7 @@ def train(
                 checkpoint()
                 last_save = time.monotonic()
     checkpoint()
-    return TrainingResult(module=average.module, progress=progress, finished=ended or progress.samples >= total)
+    return TrainingResult(module=average.module.cpu(), progress=progress, finished=ended or progress.samples >= total)
 
 
 class LossLog:

@@ -31,18 +31,19 @@ def detector_loss(answer: Answer, truths: Sequence[Truth], *, box_weight: float)
     counts = torch.ones_like(answer.logits[..., :1])
     box_losses, overlaps = [], []
     for number, truth in enumerate(truths):
-        boxes = torch.from_numpy(truth.boxes)
-        ignored = torch.from_numpy(truth.ignored)
+        boxes, ignored, classes = (
+            torch.from_numpy(each).to(answer.boxes.device) for each in (truth.boxes, truth.ignored, truth.classes)
+        )
         if len(ignored):
             counts[number, _inside(answer.centres, ignored).any(1)] = 0
         if not len(boxes):
             continue
         scores = answer.logits[number].detach().sigmoid()
         found = answer.boxes[number]
-        cells, marks, quality = assigned(scores, found.detach(), answer, boxes, torch.from_numpy(truth.classes))
+        cells, marks, quality = assigned(scores, found.detach(), answer, boxes, classes)
         if not len(cells):
             continue
-        wanted[number, cells, torch.from_numpy(truth.classes)[marks]] = quality
+        wanted[number, cells, classes[marks]] = quality
         counts[number, cells] = 1
         iou, giou = paired_iou(found[cells], boxes[marks])
         box_losses.append(((1 - giou) * quality).sum())

@@ -72,6 +72,7 @@ class Training:
     threads: int | None
     workers: int
     name: str
+    device: str = "cpu"
 
     @property
     def size_px(self) -> int:
@@ -218,7 +219,7 @@ def run_training(training: Training, *, progress: Callable[[int, int, str], None
 
     samples = stop.rows[-1].samples
     if not stop.has_ended:
-        result = train(task, config, training.out, after_log=report, ends=stop)
+        result = train(task, config, training.out, after_log=report, ends=stop, device=training.device)
         samples = result.progress.samples
         if not result.finished:
             best = stop.best if len(stop.rows) > 1 else None
