@@ -28,7 +28,9 @@ def test_all_tensors_of_a_batch_are_moved() -> None:
     there = moved(batch, "meta")
     first, (second,), third, kept, nothing = there.values
     assert [each.device.type for each in (first, second, third["x"])] == ["meta"] * 3
-    assert kept is array and nothing is None and there.name == "a"
+    assert kept is array
+    assert nothing is None
+    assert there.name == "a"
 
 
 def ink_task() -> Any:

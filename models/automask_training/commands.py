@@ -99,7 +99,7 @@ def train(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare samples.")] = 1,
     device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the network learns; tried by us on the CPU.")
+        str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where it learns; only the CPU was tried.")
     ] = "cpu",
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -124,9 +124,9 @@ def train(
     called = _checked_name(name or f"my-{table['task']}", use)
     folder = out or Path(called)
     try:
+        from automask_models.device import torch_placement
         from automask_training.own.continuing import trainable_weights
         from automask_training.own.reading import DataOptions, read_data
-        from automask_models.device import torch_placement
         from automask_training.own.run import Training, continued_recipe, run_training
 
         place = torch_placement(device).device
