@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded, decode, decode_bytes
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 
 needs_byte_names = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="needs a file system of bytes")
 

@@ -10,8 +10,9 @@ from dataset_samples import encoded, scene
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
+from automask.dataset.image_file import ImageFile
 from automask.dataset.lists import read_image_list
-from automask.dataset.walk import ImageFile, Skipped
+from automask.dataset.walk import Skipped
 from automask.errors import ImageError, InputError
 
 

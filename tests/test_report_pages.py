@@ -13,7 +13,7 @@ from export_cases import export, make_store
 from PIL import Image
 
 from automask.config import PipelineConfig
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.report import pages
 from automask.report.pages import write_report
 from automask.store import Store, queries

@@ -20,7 +20,7 @@ from PIL import Image as PillowImage
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
 from automask.mask.metrics import MaskScore, score_mask

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from automask.dataset.codes import SkipReason
+from automask.dataset.image_file import ImageFile
 from automask.dataset.names import is_mask_sidecar, mask_file_name, names_with_long_masks, printable_name
-from automask.dataset.walk import ImageFile, Skipped
+from automask.dataset.walk import Skipped
 from automask.errors import InputError
 
 _OUTSIDE = "_outside"

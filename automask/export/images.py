@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.errors import StoreError
 from automask.export.drawing import Drawing, digest, seen_size_px
 from automask.export.protocol import Instance

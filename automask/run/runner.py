@@ -14,9 +14,10 @@ from pathlib import Path
 from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
 from automask.dataset.decode import Decoded, DecodeData, DecodingStopped, decode, decode_bytes
+from automask.dataset.image_file import ImageFile
 from automask.dataset.lists import read_image_list
 from automask.dataset.names import has_file
-from automask.dataset.walk import ImageFile, Skipped, walk
+from automask.dataset.walk import Skipped, walk
 from automask.errors import ImageError, InputError, OutputError
 from automask.run.edited import adopt_edited_mask
 from automask.run.events import (

@@ -16,7 +16,7 @@ STALE_CORRECTION_CODE = "correction-stale"
 
 
 class FileFacts(Protocol):
-    """What the store wants to know about an image file; `automask.dataset.walk.ImageFile` has it."""
+    """What the store wants to know about an image file; `automask.dataset.image_file.ImageFile` has it."""
 
     @property
     def id(self) -> str:

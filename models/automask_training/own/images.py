@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded, decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.errors import ImageError, InputError
 from automask.values import rle
 from automask.values.geometry import Box, rasterise_polygon
