@@ -48,7 +48,7 @@ def read(data: bytes, **config: object) -> Decoded:
 def image_file(path: Path, *, size_bytes: int | None = None) -> ImageFile:
     """The file as `walk` would give it."""
     size = size_bytes if size_bytes is not None else (path.stat().st_size if path.exists() else 0)
-    return ImageFile(id=path.name, path=path, size_bytes=size, mtime_ns=1, mask_name=f"{path.stem}.png")
+    return ImageFile(id=path.name, path=path, size_bytes=size, mtime_ns=1, ctime_ns=1, mask_name=f"{path.stem}.png")
 
 
 def read_file(path: Path, **config: object) -> Decoded:

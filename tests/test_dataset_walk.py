@@ -58,6 +58,7 @@ def test_facts_of_a_file(tmp_path):
             path=path,
             size_bytes=status.st_size,
             mtime_ns=status.st_mtime_ns,
+            ctime_ns=status.st_ctime_ns,
             mask_name="sub/a.png",
         )
     ]

@@ -169,6 +169,7 @@ def load_image(root: Path, entry: ManifestEntry, config: PipelineConfig) -> Imag
         path=path,
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
         mask_name=f"{entry.image}.png",
     )
     return decode(file, config.decode).image

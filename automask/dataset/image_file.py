@@ -15,6 +15,8 @@ class ImageFile:
         path: Where the file is.
         size_bytes: Its size when it was listed; 0 for a listed file that does not exist.
         mtime_ns: Its modification time when it was listed; 0 for a listed file that does not exist.
+        ctime_ns: Its change time when it was listed, which no program can set; the time of its creation on Windows; 0
+            for a listed file that does not exist.
         mask_name: Relative path of its mask: `sub/a.png`, or `sub/a.jpg.png` where stems collide.
     """
 
@@ -22,4 +24,5 @@ class ImageFile:
     path: Path
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
     mask_name: str

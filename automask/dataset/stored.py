@@ -13,7 +13,7 @@ from automask.values.types import Image
 
 def file_of_row(row: StoredImage, path: Path) -> ImageFile:
     """The file of a stored image as the last run saw it, at a path."""
-    return ImageFile(row.image_id, path, row.size_bytes, row.mtime_ns, row.mask_name or "")
+    return ImageFile(row.image_id, path, row.size_bytes, row.mtime_ns, row.ctime_ns or 0, row.mask_name or "")
 
 
 def decode_unchanged(

@@ -207,6 +207,7 @@ class _Walk:
             path=path,
             size_bytes=status.st_size,
             mtime_ns=status.st_mtime_ns,
+            ctime_ns=status.st_ctime_ns,
             mask_name=folder.relative + mask_file_name(shown, keep_suffix=keep_suffix),
         )
 

@@ -26,7 +26,10 @@ def plan(
     if row is not None and stored is not None and not _is_as_read(row, file):
         if _content_sha256(file) != stored.content_sha256:
             return Plan(Work.DETECT, stored)
-        note(database, file.id, {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "run_id": run_id})
+        facts = {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "ctime_ns": file.ctime_ns}
+        note(database, file.id, {**facts, "run_id": run_id})
+    elif row is not None:
+        _learn_change_times(database, [(row, file)])
     stored = stored or _adopted(database, file)
     if stored is None:
         return Plan(Work.DETECT, None)
@@ -46,28 +49,42 @@ def settled(
     with database.reading() as connection:
         rows = [(row, stored_image(row)) for row in queries.planned(connection, [file.id for file in files])]
     by_id = {file.id: file for file in files}
+    as_read = [(row, stored) for row, stored in rows if _is_as_read(row, by_id[stored.image_id])]
+    _learn_change_times(database, [(row, by_id[stored.image_id]) for row, stored in as_read])
     found: dict[str, StoredImage] = {}
-    for row, stored in rows:
+    for row, stored in as_read:
         file = by_id[stored.image_id]
-        if (
-            _is_as_read(row, file)
-            and _work(stored, file, fingerprints, revision=row["newest_revision"]) is Work.NONE
-            and masks.has_facts(masks_root, stored)
+        if _work(stored, file, fingerprints, revision=row["newest_revision"]) is Work.NONE and masks.has_facts(
+            masks_root, stored
         ):
             found[stored.image_id] = stored
     return found
 
 
 def _is_as_read(row: sqlite3.Row, file: FileFacts) -> bool:
-    """Whether a file must be the one that was read, going by its size and time.
+    """Whether a file must be the one that was read, going by its size and times.
 
-    A file that was young when it was read may have changed since and kept its time: it is compared once more, by a run
-    that began later.
+    The change time tells of a file that was replaced by one of its size and with its modification time (`cp -p`, an
+    archive that was unpacked): no program can set it. It changes with a copy of the dataset, too, or with permissions:
+    then the content decides.
+
+    A file that was young when it was read may have changed since and kept its times: it is compared once more, by a
+    run that began later.
     """
     if (row["size_bytes"], row["mtime_ns"]) != (file.size_bytes, file.mtime_ns):
         return False
+    if row["ctime_ns"] is not None and row["ctime_ns"] != file.ctime_ns:
+        return False
     began_s = row["began_s"]
     return began_s is None or file.mtime_ns < began_s * 1e9 - _CLOCK_NS
+
+
+def _learn_change_times(database: Database, as_read: Sequence[tuple[sqlite3.Row, FileFacts]]) -> None:
+    """Note the change times of files that are as they were read, where a store from before version 6 has none."""
+    unknown = {row["image_key"]: file.ctime_ns for row, file in as_read if row["ctime_ns"] is None}
+    if unknown and not database.read_only:
+        with database.writing() as connection:
+            images.learn_change_times(connection, unknown)
 
 
 def _work(stored: StoredImage, file: FileFacts, fingerprints: Fingerprints, *, revision: int | None) -> Work:

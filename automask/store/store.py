@@ -114,9 +114,9 @@ class Store(StoreReader):
     def plan(self, file: FileFacts, fingerprints: Fingerprints) -> Plan:
         """Find the first stage that has to run for a file.
 
-        The image counts as unchanged by size and mtime_ns; where those differ, or the file was so young when it was
-        read that it may have changed without another time, the content hash decides. The mask
-        counts as intact by size and mtime_ns of its file; where the mtime differs its hash decides. A new name for
+        The image counts as unchanged by size, mtime_ns and ctime_ns; where those differ, or the file was so young when
+        it was read that it may have changed without another time, the content hash decides. The mask counts as intact
+        by size and mtime_ns of its file; where the mtime differs its hash decides. A new name for
         known pixels (a renamed or copied file) takes over what was found for them. Facts that turn out to differ
         harmlessly are noted, so that the next run need not read the file again.
         """

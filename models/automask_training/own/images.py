@@ -236,7 +236,7 @@ def decode_file(path: Path) -> Decoded:
         status = path.stat()
     except OSError as error:
         raise ImageError(f"Cannot read {path}: {error.strerror}.", advice="Put it back.") from error
-    file = ImageFile(path.name, path, status.st_size, status.st_mtime_ns, f"{path.name}.png")
+    file = ImageFile(path.name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, f"{path.name}.png")
     return decode(file, DecodeConfig())
 
 
