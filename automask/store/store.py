@@ -19,7 +19,7 @@ from automask.store.corrections import AnyLayers, PackedLayers
 from automask.store.database import Database
 from automask.store.locking import exclusive_lock
 from automask.store.reader import StoreReader
-from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, StoredImage, Work
+from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, Work
 from automask.values.types import Fingerprints, Issue, MaskResult, Verdict
 
 
@@ -122,8 +122,8 @@ class Store(StoreReader):
         """
         return planning.plan(self._database, self.masks_root, file, fingerprints, run_id=self._run_id)
 
-    def settled(self, files: Sequence[FileFacts], fingerprints: Fingerprints) -> dict[str, StoredImage]:
-        """The rows of those files for which `plan` would find nothing to do, by id: asked in one go, no file is opened.
+    def settled(self, files: Sequence[FileFacts], fingerprints: Fingerprints) -> dict[str, Verdict]:
+        """The verdicts of those files that `plan` would find nothing to do for, by id: asked in one go, none is opened.
 
         Some for which nothing has to be done may not be among them: `plan` knows when it has read them.
         """
