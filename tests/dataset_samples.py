@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded, decode, decode_bytes
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 
 needs_byte_names = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="needs a file system of bytes")
 
@@ -48,7 +48,7 @@ def read(data: bytes, **config: object) -> Decoded:
 def image_file(path: Path, *, size_bytes: int | None = None) -> ImageFile:
     """The file as `walk` would give it."""
     size = size_bytes if size_bytes is not None else (path.stat().st_size if path.exists() else 0)
-    return ImageFile(id=path.name, path=path, size_bytes=size, mtime_ns=1, mask_name=f"{path.stem}.png")
+    return ImageFile(id=path.name, path=path, size_bytes=size, mtime_ns=1, ctime_ns=1, mask_name=f"{path.stem}.png")
 
 
 def read_file(path: Path, **config: object) -> Decoded:

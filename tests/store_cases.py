@@ -25,6 +25,7 @@ class File:
     path: Path
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
     mask_name: str
 
 
@@ -39,7 +40,7 @@ def file_at(root: Path, name: str, *, mask_name: str | None = None) -> File:
     path = root / name
     facts = path.stat()
     default = Path(name).with_suffix(".png").as_posix()
-    return File(name, path, facts.st_size, facts.st_mtime_ns, mask_name or default)
+    return File(name, path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, mask_name or default)
 
 
 def touch(file: File, root: Path) -> File:
@@ -159,10 +160,10 @@ def assert_same_result(left: MaskResult, right: MaskResult) -> None:
 def stored_image(**changes):
     """The row of an image that is done and sure; fields as given."""
     row = StoredImage(
-        image_id="a.jpg", status=Status.DONE, updated_s=0.0, size_bytes=1, mtime_ns=1, content_sha256="f" * 64,
-        orientation=1, width_px=1000, height_px=800, fingerprints=Fingerprints("d", "r", "f"), confidence=0.9,
-        verdict=Verdict.REVIEW, masked_share=0.1, kinds=(), timings_s={}, mask_name="a.png", mask_sha256=None,
-        mask_size_bytes=None, mask_mtime_ns=None, correction_revision=None, stale_sha256=None,
-        templates_fingerprint=None, template_set="", decision=None,
+        image_id="a.jpg", status=Status.DONE, updated_s=0.0, size_bytes=1, mtime_ns=1, ctime_ns=1,
+        content_sha256="f" * 64, orientation=1, width_px=1000, height_px=800, fingerprints=Fingerprints("d", "r", "f"),
+        confidence=0.9, verdict=Verdict.REVIEW, masked_share=0.1, kinds=(), timings_s={}, mask_name="a.png",
+        mask_sha256=None, mask_size_bytes=None, mask_mtime_ns=None, correction_revision=None,
+        stale_sha256=None, templates_fingerprint=None, template_set="", decision=None,
     )  # fmt: skip
     return dataclasses.replace(row, **changes)

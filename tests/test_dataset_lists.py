@@ -10,8 +10,9 @@ from dataset_samples import encoded, scene
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
+from automask.dataset.image_file import ImageFile
 from automask.dataset.lists import read_image_list
-from automask.dataset.walk import ImageFile, Skipped
+from automask.dataset.walk import Skipped
 from automask.errors import ImageError, InputError
 
 
@@ -99,7 +100,7 @@ def test_missing_files_become_rows_with_an_error(tmp_path):
         except ImageError as error:
             found[item.id] = str(error.code)
     assert found == {"gone.png": "image-missing", "folder": "image-not-a-file", "a.png/b.png": "image-missing"}
-    assert (items[0].size_bytes, items[0].mtime_ns) == (0, 0)
+    assert (items[0].size_bytes, items[0].mtime_ns, items[0].ctime_ns) == (0, 0, 0)
 
 
 def test_ids_are_unique_however_a_file_is_written(tmp_path):

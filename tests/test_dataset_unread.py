@@ -16,7 +16,8 @@ from automask.dataset import names, sniff
 from automask.dataset.among import masks_among
 from automask.dataset.decode import decode_bytes
 from automask.dataset.foreign import unread_image
-from automask.dataset.walk import ImageFile, walk
+from automask.dataset.image_file import ImageFile
+from automask.dataset.walk import walk
 from automask.errors import ImageError, InputError
 from automask.report.pages import write_report
 from automask.run.runner import run_dataset

@@ -12,7 +12,8 @@ import pytest
 from dataset_samples import encoded, needs_byte_names, scene
 
 from automask.dataset.codes import SkipReason
-from automask.dataset.walk import ImageFile, Skipped, walk
+from automask.dataset.image_file import ImageFile
+from automask.dataset.walk import Skipped, walk
 from automask.errors import InputError
 from automask.values.types import Issue
 
@@ -57,6 +58,7 @@ def test_facts_of_a_file(tmp_path):
             path=path,
             size_bytes=status.st_size,
             mtime_ns=status.st_mtime_ns,
+            ctime_ns=status.st_ctime_ns,
             mask_name="sub/a.png",
         )
     ]

@@ -57,7 +57,7 @@ def store(tmp_path_factory):
                 confidence=0.9, verdict=Verdict.AUTO, fingerprints=fingerprints
             )
             facts = path.stat()
-            file = File(path.name, path, facts.st_size, facts.st_mtime_ns, path.name)
+            file = File(path.name, path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, path.name)
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             opened.put_result(file, result, mask.levels, content_sha256=content)
         opened.finish_run(run_id, status="done")

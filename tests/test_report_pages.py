@@ -13,7 +13,7 @@ from export_cases import export, make_store
 from PIL import Image
 
 from automask.config import PipelineConfig
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.report import pages
 from automask.report.pages import write_report
 from automask.store import Store, queries
@@ -53,7 +53,12 @@ def add_image(store: Store, root: Path, name: str, *, confidence: float, text: s
     Image.new("RGB", (SIDE_PX, SIDE_PX), (90, 140, 60)).save(path, format="PNG")
     status = path.stat()
     file = ImageFile(
-        id=name, path=path, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, mask_name=f"{name}.png"
+        id=name,
+        path=path,
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        mask_name=f"{name}.png",
     )
     if confidence < 0:
         store.put_failure(file, [Issue("decode", "image-truncated", issue, "error")])

@@ -327,7 +327,7 @@ def test_images_that_could_not_be_compared_are_compared_by_the_next_run(folder, 
 
     monkeypatch.setattr(Spool.__init__, "__kwdefaults__", {"most_bytes": 300_000})
     with monkeypatch.context() as patch:
-        patch.setattr("automask.dataset.decode.decode", unreadable)
+        patch.setattr("automask.dataset.stored.decode", unreadable)
         run(folder, tmp_path / "out")
     assert masks_of(tmp_path / "out") != masks_of(reference)
     run(folder, tmp_path / "out")

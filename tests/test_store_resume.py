@@ -1,5 +1,8 @@
 """What a run finds to do: the resume rules, and who owns which mask file."""
 
+import os
+import shutil
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -34,6 +37,17 @@ def work(store, file, fingerprints=FINGERPRINTS):
     return store.plan(file, fingerprints).work
 
 
+def settled(store, *files):
+    return set(store.settled(files, FINGERPRINTS)) == {file.id for file in files}
+
+
+def old_file(root, name, data):
+    """A file that says it was written long ago, as one that was copied with its times does."""
+    file = write_file(root, name, data)
+    os.utime(file.path, ns=(10**18, 10**18))
+    return file_at(root, name)
+
+
 class TestPlan:
     def test_new_then_current(self, store, root):
         file = write_file(root, "a.jpg", b"pixels")
@@ -61,11 +75,62 @@ class TestPlan:
         put(store, write_file(root, "a.jpg", b"pixels"))
         assert work(store, touch(write_file(root, "a.jpg", b"PIXELS"), root)) is Work.DETECT
 
+    @pytest.mark.parametrize("by_name", [False, True], ids=["written into", "put in its place"])
+    def test_other_pixels_of_the_same_size_and_time(self, store, root, by_name):
+        file = old_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        assert settled(store, file)
+        replaced = old_file(root, "b.jpg" if by_name else "a.jpg", b"PIXELS")
+        if by_name:
+            replaced.path.replace(file.path)
+            replaced = file_at(root, "a.jpg")
+        assert (replaced.size_bytes, replaced.mtime_ns) == (file.size_bytes, file.mtime_ns)
+        assert not settled(store, replaced)
+        assert work(store, replaced) is Work.DETECT
+
+    @pytest.mark.parametrize("change", ["chmod", "copy"])
+    def test_a_change_of_anything_but_the_file_reads_it_once(self, store, root, change):
+        file = old_file(root, "a.jpg", b"pixels")
+        put(store, file)
+        if change == "chmod":
+            file.path.chmod(0o600)
+        else:
+            copied = root / "copied.jpg"
+            shutil.copy2(file.path, copied)
+            copied.replace(file.path)
+        changed = file_at(root, "a.jpg")
+        assert (changed.mtime_ns, changed.ctime_ns > file.ctime_ns) == (file.mtime_ns, True)
+        assert not settled(store, changed)
+        assert work(store, changed) is Work.NONE
+        changed.path.unlink()  # would fail to hash now
+        assert settled(store, changed)
+        assert work(store, changed) is Work.NONE
+
+    def test_a_renamed_file_is_known_by_its_new_change_time(self, store, root):
+        put(store, old_file(root, "a.jpg", b"pixels"))
+        (root / "a.jpg").rename(root / "b.jpg")
+        renamed = file_at(root, "b.jpg")
+        assert work(store, renamed) is Work.RENDER
+        assert store.lookup("b.jpg").ctime_ns == renamed.ctime_ns
+
+    def test_change_times_are_learned_without_reading_or_saying_that_anything_changed(self, store, root, tmp_path):
+        files = [old_file(root, name, name.encode()) for name in ("a.jpg", "b.jpg")]
+        for file in files:
+            put(store, file)
+        with sqlite3.connect(tmp_path / "out" / "automask.sqlite") as connection:
+            connection.execute("UPDATE images SET ctime_ns = NULL")  # as of a store from before version 6
+        before = store.state()
+        for file in files:
+            file.path.unlink()  # would fail to hash now
+        assert settled(store, *files)
+        assert [store.lookup(file.id).ctime_ns for file in files] == [file.ctime_ns for file in files]
+        assert store.state() == before
+
     def test_vanished_file_is_for_decoding_to_report(self, store, root):
         file = write_file(root, "a.jpg", b"pixels")
         put(store, file)
         file.path.unlink()
-        assert work(store, replace(file, size_bytes=0, mtime_ns=0)) is Work.DETECT
+        assert work(store, replace(file, size_bytes=0, mtime_ns=0, ctime_ns=0)) is Work.DETECT
 
     @pytest.mark.parametrize("damage", [None, b"", b"not the mask"])
     def test_damaged_mask_is_drawn_again(self, store, root, damage):

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import sqlite3
 from pathlib import Path
+from unittest.mock import ANY
 
 from store_cases import FINGERPRINTS, File, add_template
 
@@ -17,6 +18,7 @@ FIXTURE_V1 = Path(__file__).parent / "data" / "store_v1"
 FIXTURE_V2 = Path(__file__).parent / "data" / "store_v2"
 FIXTURE_V3 = Path(__file__).parent / "data" / "store_v3"
 FIXTURE_V4 = Path(__file__).parent / "data" / "store_v4"
+FIXTURE_V5 = Path(__file__).parent / "data" / "store_v5"
 
 
 def test_an_updated_store_has_the_tables_of_a_new_one(tmp_path):
@@ -107,7 +109,7 @@ def test_regions_that_only_asked_by_their_confidence_say_so(tmp_path):
     with sqlite3.connect(out / "automask.sqlite") as connection:
         before = connection.execute(images).fetchall()
     with Store.open(out) as store, sqlite3.connect(out / "automask.sqlite") as connection:
-        assert connection.execute(images).fetchall() == before
+        assert connection.execute(images).fetchall() == [(*row, None) for row in before]  # the column of version 6
         assert list(store.verify()) == []
         assert {(each.confidence, each.kind.value): each.proposed for each in store.regions("asked.jpg")} == {
             (0.5, "text"): False,
@@ -123,6 +125,22 @@ def test_regions_that_only_asked_by_their_confidence_say_so(tmp_path):
         connection.execute("UPDATE images SET mtime_ns = 1")  # a file as young as the fixture's would be read again
         connection.commit()
         row = store.lookup("asked.jpg")
-        file = File(row.image_id, Path("gone.jpg"), row.size_bytes, row.mtime_ns, row.mask_name)
+        file = File(row.image_id, Path("gone.jpg"), row.size_bytes, row.mtime_ns, 1, row.mask_name)
         assert store.plan(file, FINGERPRINTS).work is Work.NONE
     assert (out / "automask.v4.backup.sqlite").is_file()
+
+
+def test_a_store_without_change_times_learns_them(tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(FIXTURE_V5, out)
+    with Store.open(out) as store, sqlite3.connect(out / "automask.sqlite") as connection:
+        assert list(store.verify()) == []
+        row = store.lookup("card.jpg")
+        assert row.ctime_ns is None
+        connection.execute("UPDATE images SET mtime_ns = 1")  # a file as young as the fixture's would be read again
+        connection.commit()
+        file = File(row.image_id, Path("gone.jpg"), row.size_bytes, 1, 7, row.mask_name)
+        assert store.plan(file, FINGERPRINTS).work is Work.NONE, "and the file was not read, which is not there"
+        assert store.lookup("card.jpg") == dataclasses.replace(row, mtime_ns=1, ctime_ns=7, mask_mtime_ns=ANY)
+        assert store.plan(dataclasses.replace(file, ctime_ns=8), FINGERPRINTS).work is Work.DETECT
+    assert (out / "automask.v5.backup.sqlite").is_file()

@@ -1,8 +1,10 @@
 """A big folder that did not change costs little: files that are opened and statements are counted, not seconds."""
 
 import os
+import shutil
 import sqlite3
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from automask.store.database import Database
 from automask.trainers.conventions import TRAINERS
 
 COUNT = 12
+FIXTURE_V5 = Path(__file__).parent / "data" / "store_v5"
 LONG_AGO_NS = 1_600_000_000 * 10**9
 _opened: list[str] = []
 sys.addaudithook(lambda event, arguments: _opened.append(str(arguments[0])) if event == "open" else None)
@@ -81,6 +84,22 @@ def test_an_unchanged_run_opens_no_picture_and_asks_no_more_of_more_images(datas
     assert many <= len(statements) + 1
 
 
+def test_a_store_of_the_version_before_change_times_runs_nothing_again(dataset):
+    out = default_output(dataset)
+    shutil.copytree(FIXTURE_V5, out)
+    run(dataset)
+    with sqlite3.connect(out / "automask.sqlite") as connection:
+        connection.execute("ALTER TABLE images DROP COLUMN ctime_ns")
+        connection.execute("UPDATE meta SET value = '5' WHERE key = 'schema_version'")
+    _opened.clear()
+    assert run(dataset).reused == COUNT
+    assert pictures_opened() == []
+    path = dataset / "3.png"
+    path.write_bytes(other_pixels(path))
+    os.utime(path, ns=(LONG_AGO_NS, LONG_AGO_NS))
+    assert run(dataset).reused == COUNT - 1, "its change time is known by now"
+
+
 class TestChangedFilesAreNoticed:
     def test_one_that_was_young_when_it_was_read_and_keeps_size_and_time(self, dataset):
         path = dataset / "3.png"
@@ -110,6 +129,25 @@ class TestChangedFilesAreNoticed:
         (dataset / "new").write_bytes(other_pixels(dataset / "3.png"))
         (dataset / "new").replace(dataset / "3.png")
         assert run(dataset).reused == COUNT - 1
+
+    def test_one_of_the_same_size_and_an_old_time(self, dataset):
+        run(dataset)
+        path = dataset / "3.png"
+        path.write_bytes(other_pixels(path))
+        os.utime(path, ns=(LONG_AGO_NS, LONG_AGO_NS))
+        assert run(dataset).reused == COUNT - 1
+
+    def test_a_copy_of_the_dataset_is_read_once_and_not_run_again(self, dataset):
+        run(dataset)
+        shutil.copytree(dataset, dataset.with_name("copy"))
+        shutil.rmtree(dataset)
+        dataset.with_name("copy").rename(dataset)  # times of modification as they were, those of change new
+        _opened.clear()
+        assert run(dataset).reused == COUNT
+        assert sorted(pictures_opened()) == sorted(str(path) for path in dataset.iterdir())
+        _opened.clear()
+        assert run(dataset).reused == COUNT
+        assert pictures_opened() == []
 
     def test_one_behind_a_link(self, dataset, tmp_path):
         target = tmp_path / "elsewhere.png"

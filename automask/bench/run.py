@@ -20,7 +20,7 @@ from PIL import Image as PillowImage
 from automask.bench.manifest import Manifest, ManifestEntry, unreadable
 from automask.config import FrozenModel, PipelineConfig
 from automask.dataset.decode import decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.mask.confidence.model import is_fine
 from automask.mask.drawing import draw
 from automask.mask.metrics import MaskScore, score_mask
@@ -169,6 +169,7 @@ def load_image(root: Path, entry: ManifestEntry, config: PipelineConfig) -> Imag
         path=path,
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
         mask_name=f"{entry.image}.png",
     )
     return decode(file, config.decode).image

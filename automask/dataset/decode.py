@@ -11,17 +11,16 @@ import hashlib
 import math
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile as PillowImageFile
 
-from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal, Remark
 from automask.dataset.complete import ends_early
 from automask.dataset.exif import UPRIGHT, orientation_of
+from automask.dataset.image_file import ImageFile
 from automask.dataset.jpeg import MOST_MARKERS, MOST_SCANS, is_costly
 from automask.dataset.names import printable_name, suffix_of
 from automask.dataset.pixels import to_picture, upright
@@ -36,9 +35,7 @@ from automask.dataset.plugins import (
 )
 from automask.dataset.sniff import HEAD_BYTES, HEIC, SUFFIXES_OF, Format, Unknown, recognise
 from automask.dataset.tiff import MOST_TAGS, tags_of
-from automask.dataset.walk import ImageFile
 from automask.errors import ImageError
-from automask.store.records import StoredImage
 from automask.values.types import Image, Issue
 
 _MAX_FILE_BYTES_PER_PIXEL = 16  # no still picture of the largest size needs more: four floating-point channels
@@ -52,6 +49,24 @@ _METADATA_LIMIT_REASONS = ("MAX_TEXT_CHUNK", "Too much memory used in text chunk
 _MEMORY_REASON = "out of memory"
 """Pillow's word where a library could not get memory."""
 _TOO_LARGE_ADVICE = "Scale it down or raise decode.max_megapixels."
+
+
+class DecodeSettings(Protocol):
+    """What decoding asks of a configuration; `automask.config.DecodeConfig` has it.
+
+    Only what it takes is named here, so that a process that decodes and does nothing else need not build the
+    configuration, whose library takes longer to start than numpy and Pillow together.
+    """
+
+    @property
+    def max_megapixels(self) -> float:
+        """Larger images are refused before they are decoded."""
+        ...
+
+    @property
+    def background(self) -> str:
+        """Colour that transparent images are composited on, #rrggbb."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +95,7 @@ class Decoded:
     size_px: tuple[int, int]
 
 
-def decode_bytes(data: bytes, *, image_id: str, config: DecodeConfig, most_px: int | None = None) -> Decoded:
+def decode_bytes(data: bytes, *, image_id: str, config: DecodeSettings, most_px: int | None = None) -> Decoded:
     """Decode one image.
 
     Args:
@@ -124,12 +139,12 @@ class DecodingStopped(Exception):
 class DecodeData(Protocol):
     """Decodes the bytes of a file as `decode_bytes` does: here, or where bounds can end it."""
 
-    def __call__(self, data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded:
+    def __call__(self, data: bytes, *, image_id: str, config: DecodeSettings) -> Decoded:
         """See `decode_bytes`. One that may wait for long raises `DecodingStopped` when it is told to stop."""
         ...
 
 
-def decode(file: ImageFile, config: DecodeConfig, *, decode_data: DecodeData = decode_bytes) -> Decoded:
+def decode(file: ImageFile, config: DecodeSettings, *, decode_data: DecodeData = decode_bytes) -> Decoded:
     """Read and decode one file of a dataset.
 
     Raises:
@@ -140,18 +155,7 @@ def decode(file: ImageFile, config: DecodeConfig, *, decode_data: DecodeData = d
     return dataclasses.replace(decoded, image=dataclasses.replace(decoded.image, path=file.path), issues=issues)
 
 
-def decode_unchanged(
-    row: StoredImage, path: Path, config: DecodeConfig, *, decode_data: DecodeData = decode_bytes
-) -> Image | None:
-    """The upright image of a stored one, or None where its file is gone, damaged or another one by now."""
-    try:
-        decoded = decode(ImageFile.of_row(row, path), config, decode_data=decode_data)
-    except ImageError:
-        return None
-    return decoded.image if decoded.content_sha256 == row.content_sha256 else None
-
-
-def size_px(data: bytes, *, image_id: str, config: DecodeConfig) -> tuple[int, int]:
+def size_px(data: bytes, *, image_id: str, config: DecodeSettings) -> tuple[int, int]:
     """Width and height of an image as its file says, before it is turned upright and without decoding it.
 
     Raises:
@@ -170,7 +174,7 @@ def size_px(data: bytes, *, image_id: str, config: DecodeConfig) -> tuple[int, i
         raise _damaged(data, content, image_id, error) from error
 
 
-def _opened(data: bytes, content: Format, *, image_id: str, config: DecodeConfig) -> PillowImageFile.ImageFile:
+def _opened(data: bytes, content: Format, *, image_id: str, config: DecodeSettings) -> PillowImageFile.ImageFile:
     """A file of which nothing is decoded yet, and whose size and structure are within bounds."""
     if content is Format.GIF:
         _check_gif_size(data, image_id, config)
@@ -195,7 +199,7 @@ def _opened(data: bytes, content: Format, *, image_id: str, config: DecodeConfig
     return source
 
 
-def _decode(data: bytes, content: Format, *, image_id: str, config: DecodeConfig, most_px: int | None) -> Decoded:
+def _decode(data: bytes, content: Format, *, image_id: str, config: DecodeSettings, most_px: int | None) -> Decoded:
     source = _opened(data, content, image_id=image_id, config=config)
     layout = layout_of(source)
     tiff_orientation = tiff_orientation_of(source)
@@ -236,7 +240,7 @@ def _reduction(size_px: tuple[int, int], most_px: int | None) -> int:
     return by
 
 
-def _read(file: ImageFile, config: DecodeConfig) -> bytes:
+def _read(file: ImageFile, config: DecodeSettings) -> bytes:
     """The bytes of a file, if its first ones are those of an image."""
     try:
         status = file.path.stat()
@@ -270,7 +274,7 @@ def _recognised(head: bytes, image_id: str) -> Format:
     return content
 
 
-def _check_size(size_px: tuple[int, int], image_id: str, config: DecodeConfig) -> None:
+def _check_size(size_px: tuple[int, int], image_id: str, config: DecodeSettings) -> None:
     megapixels = size_px[0] * size_px[1] / 1e6
     if megapixels > config.max_megapixels:
         raise _refused(
@@ -282,7 +286,7 @@ def _check_size(size_px: tuple[int, int], image_id: str, config: DecodeConfig) -
         )
 
 
-def _check_gif_size(data: bytes, image_id: str, config: DecodeConfig) -> None:
+def _check_gif_size(data: bytes, image_id: str, config: DecodeSettings) -> None:
     """Check a GIF before Pillow does: its own check warns on stderr, and cannot be told to be quiet in one thread."""
     size_px = gif_size_px(data)
     _check_size(size_px, image_id, config)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from automask.dataset.codes import SkipReason
+from automask.dataset.image_file import ImageFile
 from automask.dataset.names import is_mask_sidecar, mask_file_name, names_with_long_masks, printable_name
-from automask.dataset.walk import ImageFile, Skipped
+from automask.dataset.walk import Skipped
 from automask.errors import InputError
 
 _OUTSIDE = "_outside"
@@ -52,14 +53,15 @@ def _file(path: Path, image_id: str, *, keep_suffix: bool) -> ImageFile:
     folder, slash, name = image_id.rpartition("/")
     try:
         status = path.stat()
-        size_bytes, mtime_ns = status.st_size, status.st_mtime_ns
+        size_bytes, mtime_ns, ctime_ns = status.st_size, status.st_mtime_ns, status.st_ctime_ns
     except (OSError, ValueError):  # decoding it will find the same and say it with a code; ValueError: a null byte
-        size_bytes, mtime_ns = 0, 0
+        size_bytes, mtime_ns, ctime_ns = 0, 0, 0
     return ImageFile(
         id=image_id,
         path=path,
         size_bytes=size_bytes,
         mtime_ns=mtime_ns,
+        ctime_ns=ctime_ns,
         mask_name=folder + slash + mask_file_name(name, keep_suffix=keep_suffix),
     )
 

@@ -78,7 +78,8 @@ class NameSketch:
             folder: Printable path relative to the root.
             names: Names of its images.
         """
-        hashes = np.unique(np.fromiter((_hash(name) for name in names), dtype=np.uint32, count=len(names)))
+        # not np.unique: it imports numpy.ma, which takes a tenth of the time that numpy itself does
+        hashes = np.array(sorted({_hash(name) for name in names}), dtype=np.uint32)
         # Folders of numbered files (1.png, 2.png ...) share names by accident; one template means numbers only.
         templates = {_DIGITS.sub("", stem_of(name)) for name in names[:_SKETCH_SIZE]}
         return cls(folder, hashes, frozenset(hashes[:_SKETCH_SIZE].tolist()), len(templates) == 1)

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from automask.dataset.among import MasksAmong
 from automask.dataset.codes import SkipReason
 from automask.dataset.foreign import UnreadImages, unread_image
+from automask.dataset.image_file import ImageFile
 from automask.dataset.names import (
     is_image_name,
     is_mask_sidecar,
@@ -23,36 +23,11 @@ from automask.dataset.names import (
 from automask.dataset.siblings import NameSketch, SiblingIndex
 from automask.errors import InputError
 from automask.store.placing import DATABASE_NAME
-from automask.store.records import StoredImage
 from automask.values.types import Issue
 
 _SYSTEM_FOLDERS = frozenset(
     ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """One file that is taken as an image; nothing of it has been read yet.
-
-    Attributes:
-        id: Printable path relative to the root, with forward slashes. Unique in the dataset.
-        path: Where the file is.
-        size_bytes: Its size when it was listed; 0 for a listed file that does not exist.
-        mtime_ns: Its modification time when it was listed; 0 for a listed file that does not exist.
-        mask_name: Relative path of its mask: `sub/a.png`, or `sub/a.jpg.png` where stems collide.
-    """
-
-    id: str
-    path: Path
-    size_bytes: int
-    mtime_ns: int
-    mask_name: str
-
-    @classmethod
-    def of_row(cls, row: StoredImage, path: Path) -> Self:
-        """The file of a stored image as the last run saw it, at a path."""
-        return cls(row.image_id, path, row.size_bytes, row.mtime_ns, row.mask_name or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +207,7 @@ class _Walk:
             path=path,
             size_bytes=status.st_size,
             mtime_ns=status.st_mtime_ns,
+            ctime_ns=status.st_ctime_ns,
             mask_name=folder.relative + mask_file_name(shown, keep_suffix=keep_suffix),
         )
 

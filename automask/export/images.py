@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.stored import file_of_row
 from automask.errors import StoreError
 from automask.export.drawing import Drawing, digest, seen_size_px
 from automask.export.protocol import Instance
@@ -96,9 +96,7 @@ class StoredExportImage:
         Raises:
             ImageError: The file is gone or damaged by now.
         """
-        facts = self.stored
-        file = ImageFile(self.image_id, self.path, facts.size_bytes, facts.mtime_ns, self.mask_name)
-        return decode(file, self._decode_config).image.pixels
+        return decode(file_of_row(self.stored, self.path), self._decode_config).image.pixels
 
     def is_blank(self) -> bool:
         """Whether nothing is left to train on the trainer's own cells; without a trainer, in the mask."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from automask.dataset.walk import ImageFile, walk
+from automask.dataset.image_file import ImageFile
+from automask.dataset.walk import walk
 from automask.store import LockOwner, Status, Store
 from automask.store.records import RunStatus
 

@@ -11,7 +11,7 @@ from typing import Self
 from automask.config import PipelineConfig
 from automask.dataset.decode import Decoded, decode
 from automask.dataset.names import path_of
-from automask.dataset.walk import ImageFile
+from automask.dataset.stored import file_of_row
 from automask.errors import ImageError, StoreError
 from automask.mask.correcting import drawn_as_called
 from automask.mask.rendering import Mask, is_drawn
@@ -66,7 +66,7 @@ class StoreSource:
         Raises:
             ImageError: It is gone, unreadable, or no longer the one that the mask was made for (`image-changed`).
         """
-        decoded = decode(ImageFile.of_row(row, self.image_path(row)), self.config.decode)
+        decoded = decode(file_of_row(row, self.image_path(row)), self.config.decode)
         if decoded.content_sha256 != row.content_sha256:
             raise ImageError(
                 f"{row.image_id} has changed since its mask was made.",

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.dataset.decode import decode_unchanged
 from automask.dataset.names import path_of
+from automask.dataset.stored import decode_unchanged
 from automask.errors import InputError, StoreError
 from automask.mask.rendering import CorrectionLayers
 from automask.propagate.layout_matching import LayoutFinder, fit_frame, frames_a_window

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.stored import file_of_row
 from automask.errors import AutomaskError
 from automask.files.atomic import write_atomic
 from automask.report.overlay import Mark, outline, tint
@@ -131,7 +131,7 @@ def small_picture(image: StoredImage, path: Path, *, longest_px: int) -> PillowI
     except (OSError, SyntaxError, ValueError):
         pass  # not a JPEG after all, or a damaged one: the decoder of the run decides
     try:
-        picture = PillowImage.fromarray(decode(ImageFile.of_row(image, path), DecodeConfig()).image.pixels)
+        picture = PillowImage.fromarray(decode(file_of_row(image, path), DecodeConfig()).image.pixels)
     except AutomaskError:
         return None
     picture.thumbnail((longest_px, longest_px))

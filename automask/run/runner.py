@@ -14,9 +14,10 @@ from pathlib import Path
 from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
 from automask.dataset.decode import Decoded, DecodeData, DecodingStopped, decode, decode_bytes
+from automask.dataset.image_file import ImageFile
 from automask.dataset.lists import read_image_list
 from automask.dataset.names import has_file
-from automask.dataset.walk import ImageFile, Skipped, walk
+from automask.dataset.walk import Skipped, walk
 from automask.errors import ImageError, InputError, OutputError
 from automask.run.edited import adopt_edited_mask
 from automask.run.events import (
@@ -190,15 +191,15 @@ class _Run:
         decoders = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="automask-decode")
         with MaskWriter(self._store, self._pipeline, self._tally) as writer:
             try:
-                for item, stored in self._looked_up(items):
+                for item, verdict in self._looked_up(items):
                     if self._stop.is_set():
                         return False
                     writer.raise_if_broken()
                     if isinstance(item, Skipped):
                         self._tally(FileSkipped(item.path, str(item.reason)))
                         continue
-                    if stored is not None:
-                        self._tally(ImageReused(item.id, _verdict(stored)))
+                    if verdict is not None:
+                        self._tally(ImageReused(item.id, verdict))
                         continue
                     self._take(item, decoders, writer)
                     while self._queue_is_full(runtime.prefetch + runtime.batch_size):
@@ -214,8 +215,8 @@ class _Run:
             finally:
                 decoders.shutdown(wait=True, cancel_futures=True)
 
-    def _looked_up(self, items: Items) -> Iterator[tuple[ImageFile | Skipped, StoredImage | None]]:
-        """The items, those for which nothing has to be done with their rows."""
+    def _looked_up(self, items: Items) -> Iterator[tuple[ImageFile | Skipped, Verdict | None]]:
+        """The items, those for which nothing has to be done with their verdicts."""
         while batch := list(itertools.islice(items, _ASKED_AT_ONCE)):
             files = [item for item in batch if isinstance(item, ImageFile)]
             settled = self._store.settled(files, self._pipeline.fingerprints)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from automask.dataset.decode import DecodeData, DecodingStopped, decode_unchanged
+from automask.dataset.decode import DecodeData, DecodingStopped
 from automask.dataset.names import path_of
+from automask.dataset.stored import decode_unchanged
 from automask.errors import AutomaskError, OutputError, StoreError
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage, TemplateFinder
 from automask.run.edited import adopt_edited_mask

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from automask.dataset.decode import Decoded
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.errors import ImageError
 from automask.mask.drawing import Drawn
 from automask.run.events import ImageFailed, Tally, mask_drawn

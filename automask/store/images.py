@@ -56,6 +56,7 @@ def write_result(
             "run_id": run_id,
             "size_bytes": file.size_bytes,
             "mtime_ns": file.mtime_ns,
+            "ctime_ns": file.ctime_ns,
             "content_sha256": content_sha256,
             "orientation": orientation,
             "width_px": result.width_px,
@@ -100,6 +101,7 @@ def write_failure(
         "run_id": run_id,
         "size_bytes": file.size_bytes,
         "mtime_ns": file.mtime_ns,
+        "ctime_ns": file.ctime_ns,
         "content_sha256": content_sha256,
         "stale_sha256": content_that_waits(connection, previous, content_sha256),
         "decision": None,  # until `settle` knows better
@@ -203,6 +205,7 @@ def copy_result(connection: sqlite3.Connection, source: sqlite3.Row, file: FileF
             "verdict": source["pipeline_verdict"],
             "size_bytes": file.size_bytes,
             "mtime_ns": file.mtime_ns,
+            "ctime_ns": file.ctime_ns,
             "stale_sha256": None,
         },
     )
@@ -245,7 +248,15 @@ def update(connection: sqlite3.Connection, key: int, values: Mapping[str, Value]
     )
 
 
+def learn_change_times(connection: sqlite3.Connection, ctimes_ns: Mapping[int, int]) -> None:
+    """Set the change times of files by `image_key`; nothing that anybody sees of the images changes with them."""
+    connection.executemany(
+        "UPDATE images SET ctime_ns = ? WHERE image_key = ?", [(ctime_ns, key) for key, ctime_ns in ctimes_ns.items()]
+    )
+
+
 def _has_facts(row: sqlite3.Row, file: FileFacts) -> bool:
+    # without the change time: whoever takes the permission to read a file away changes that one alone
     return (row["size_bytes"], row["mtime_ns"]) == (file.size_bytes, file.mtime_ns)
 
 

@@ -129,7 +129,7 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
     """
     if image.mask_name is None:
         return False, None
-    if has_facts(masks, image):
+    if has_facts(masks, image.mask_name, image.mask_size_bytes, image.mask_mtime_ns):
         return True, None
     path = mask_path(masks, image.mask_name)
     try:
@@ -140,13 +140,13 @@ def is_intact(masks: Path, image: StoredImage) -> tuple[bool, int | None]:
     return same, facts.st_mtime_ns if same else None
 
 
-def has_facts(masks: Path, image: StoredImage) -> bool:
+def has_facts(masks: Path, mask_name: str, size_bytes: int | None, mtime_ns: int | None) -> bool:
     """Whether a mask file has the size and time of its row."""
     try:
-        facts = os.stat(f"{masks}/{image.mask_name}")  # noqa: PTH116  # a `Path` takes twice as long, 20,000 times
+        facts = os.stat(f"{masks}/{mask_name}")  # noqa: PTH116  # a `Path` takes twice as long, 20,000 times
     except OSError:
         return False
-    return (facts.st_size, facts.st_mtime_ns) == (image.mask_size_bytes, image.mask_mtime_ns)
+    return (facts.st_size, facts.st_mtime_ns) == (size_bytes, mtime_ns)
 
 
 def read_written(masks: Path, image: StoredImage) -> bytes | None:

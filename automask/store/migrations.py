@@ -98,7 +98,12 @@ def _proposed(connection: sqlite3.Connection) -> None:
         )
 
 
+def _change_times(connection: sqlite3.Connection) -> None:
+    """5 to 6: change times of image files. The next run learns those of files that are as they were read."""
+    connection.execute("ALTER TABLE images ADD COLUMN ctime_ns INTEGER")
+
+
 INDEX_OF_MATCHES = "CREATE INDEX regions_by_template ON regions (template_id) WHERE template_id IS NOT NULL"
 
-MIGRATIONS: Mapping[int, Migration] = {1: _templates, 2: _decisions, 3: _kinds, 4: _proposed}
+MIGRATIONS: Mapping[int, Migration] = {1: _templates, 2: _decisions, 3: _kinds, 4: _proposed, 5: _change_times}
 """`MIGRATIONS[n]` changes version n into n + 1."""

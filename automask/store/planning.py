@@ -8,9 +8,9 @@ from pathlib import Path
 
 from automask.store import images, masks, queries
 from automask.store.database import Database
-from automask.store.records import FileFacts, Plan, Status, StoredImage, Work
-from automask.store.rows import stored_image
-from automask.values.types import Fingerprints
+from automask.store.records import FileFacts, Plan, Status, Work
+from automask.store.rows import from_text, stored_image, to_text
+from automask.values.types import Fingerprints, Verdict
 
 _CLOCK_NS = 2_000_000_000
 """The coarsest clock of a file system, FAT's: within it a file may change and keep its time."""
@@ -26,11 +26,16 @@ def plan(
     if row is not None and stored is not None and not _is_as_read(row, file):
         if _content_sha256(file) != stored.content_sha256:
             return Plan(Work.DETECT, stored)
-        note(database, file.id, {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "run_id": run_id})
-    stored = stored or _adopted(database, file)
-    if stored is None:
+        facts = {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "ctime_ns": file.ctime_ns}
+        note(database, file.id, {**facts, "run_id": run_id})
+    elif row is not None:
+        _learn_change_times(database, [(row, file)])
+    if row is None:
+        row = _adopted(database, file)
+        stored = stored_image(row) if row is not None else None
+    if row is None or stored is None:
         return Plan(Work.DETECT, None)
-    work = _work(stored, file, fingerprints, revision=row["newest_revision"] if row is not None else None)
+    work = _work(row, file, fingerprints)
     if work is not Work.NONE:
         return Plan(work, stored)
     intact, new_mtime_ns = masks.is_intact(masks_root, stored)
@@ -41,52 +46,70 @@ def plan(
 
 def settled(
     database: Database, masks_root: Path, files: Sequence[FileFacts], fingerprints: Fingerprints
-) -> dict[str, StoredImage]:
-    """The rows of those files for which `plan` would find nothing to do without opening any file."""
-    with database.reading() as connection:
-        rows = [(row, stored_image(row)) for row in queries.planned(connection, [file.id for file in files])]
+) -> dict[str, Verdict]:
+    """The verdicts of those files for which `plan` would find nothing to do without opening any file.
+
+    No `StoredImage` is made of their rows, which would take more than half of the time of a folder without changes.
+    """
     by_id = {file.id: file for file in files}
-    found: dict[str, StoredImage] = {}
-    for row, stored in rows:
-        file = by_id[stored.image_id]
-        if (
-            _is_as_read(row, file)
-            and _work(stored, file, fingerprints, revision=row["newest_revision"]) is Work.NONE
-            and masks.has_facts(masks_root, stored)
-        ):
-            found[stored.image_id] = stored
-    return found
+    with database.reading() as connection:
+        rows = [(row, by_id[from_text(row["image_id"])]) for row in queries.planned(connection, list(by_id))]
+    as_read = [(row, file) for row, file in rows if _is_as_read(row, file)]
+    _learn_change_times(database, as_read)
+    return {
+        file.id: Verdict(row["verdict"])
+        for row, file in as_read
+        if _work(row, file, fingerprints) is Work.NONE
+        and masks.has_facts(masks_root, file.mask_name, row["mask_size_bytes"], row["mask_mtime_ns"])
+    }
 
 
 def _is_as_read(row: sqlite3.Row, file: FileFacts) -> bool:
-    """Whether a file must be the one that was read, going by its size and time.
+    """Whether a file must be the one that was read, going by its size and times.
 
-    A file that was young when it was read may have changed since and kept its time: it is compared once more, by a run
-    that began later.
+    The change time tells of a file that was replaced by one of its size and with its modification time (`cp -p`, an
+    archive that was unpacked): no program can set it. It changes with a copy of the dataset, too, or with permissions:
+    then the content decides.
+
+    A file that was young when it was read may have changed since and kept its times: it is compared once more, by a
+    run that began later.
     """
     if (row["size_bytes"], row["mtime_ns"]) != (file.size_bytes, file.mtime_ns):
+        return False
+    if row["ctime_ns"] is not None and row["ctime_ns"] != file.ctime_ns:
         return False
     began_s = row["began_s"]
     return began_s is None or file.mtime_ns < began_s * 1e9 - _CLOCK_NS
 
 
-def _work(stored: StoredImage, file: FileFacts, fingerprints: Fingerprints, *, revision: int | None) -> Work:
-    """The first stage that has to run for an image whose pixels are those of its row, its mask file aside."""
-    known = stored.fingerprints
-    if stored.status is Status.FAILED or known is None or known.detect != fingerprints.detect:
+def _learn_change_times(database: Database, as_read: Sequence[tuple[sqlite3.Row, FileFacts]]) -> None:
+    """Note the change times of files that are as they were read, where a store from before version 6 has none."""
+    unknown = {row["image_key"]: file.ctime_ns for row, file in as_read if row["ctime_ns"] is None}
+    if unknown and not database.read_only:
+        with database.writing() as connection:
+            images.learn_change_times(connection, unknown)
+
+
+def _work(row: sqlite3.Row, file: FileFacts, fingerprints: Fingerprints) -> Work:
+    """The first stage that has to run for an image whose pixels are those of its row, its mask file aside.
+
+    The row is one of `queries.planned`. Whether its mask is current goes by the rule of `StoredImage.shows`.
+    """
+    if row["status"] == Status.FAILED or row["detect_fingerprint"] != fingerprints.detect:
         return Work.DETECT
-    if known.refine != fingerprints.refine:
+    if row["refine_fingerprint"] != fingerprints.refine:
         return Work.REFINE
     if (
-        stored.status is not Status.DONE
-        or not stored.shows(fingerprints, revision)
-        or stored.mask_name != file.mask_name
+        row["status"] != Status.DONE
+        or row["fuse_fingerprint"] != fingerprints.with_templates(row["template_set"]).fuse
+        or row["correction_revision"] != row["newest_revision"]
+        or row["mask_name"] != to_text(file.mask_name)
     ):
         return Work.RENDER
     return Work.NONE
 
 
-def _adopted(database: Database, file: FileFacts) -> StoredImage | None:
+def _adopted(database: Database, file: FileFacts) -> sqlite3.Row | None:
     """Take over what was found for the same pixels under another name; files are read only where sizes agree."""
     if database.read_only:
         return None
@@ -101,8 +124,7 @@ def _adopted(database: Database, file: FileFacts) -> StoredImage | None:
         if source is None:
             return None
         images.copy_result(connection, source, file)
-        row = queries.find(connection, file.id)
-    return stored_image(row) if row is not None else None
+        return next(queries.planned(connection, [file.id]), None)
 
 
 def _content_sha256(file: FileFacts) -> str | None:

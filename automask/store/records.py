@@ -16,7 +16,7 @@ STALE_CORRECTION_CODE = "correction-stale"
 
 
 class FileFacts(Protocol):
-    """What the store wants to know about an image file; `automask.dataset.walk.ImageFile` has it."""
+    """What the store wants to know about an image file; `automask.dataset.image_file.ImageFile` has it."""
 
     @property
     def id(self) -> str:
@@ -36,6 +36,11 @@ class FileFacts(Protocol):
     @property
     def mtime_ns(self) -> int:
         """Modification time."""
+        ...
+
+    @property
+    def ctime_ns(self) -> int:
+        """Change time, as `os.stat` tells it."""
         ...
 
     @property
@@ -83,6 +88,7 @@ class StoredImage:
         updated_s: Seconds since the epoch of the last change.
         size_bytes: Length of the image file.
         mtime_ns: Its modification time.
+        ctime_ns: Its change time, on Windows that of its creation; None until a run after an update of the store.
         content_sha256: Hash of the image file, or None when it was never read.
         orientation: EXIF orientation 1..8 that was applied, or None.
         width_px: Width of the upright image, or None when it was never decoded.
@@ -112,6 +118,7 @@ class StoredImage:
     updated_s: float
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int | None
     content_sha256: str | None
     orientation: int | None
     width_px: int | None

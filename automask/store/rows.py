@@ -43,6 +43,7 @@ def stored_image(row: sqlite3.Row) -> StoredImage:
         updated_s=row["updated_s"],
         size_bytes=row["size_bytes"],
         mtime_ns=row["mtime_ns"],
+        ctime_ns=row["ctime_ns"],
         content_sha256=row["content_sha256"],
         orientation=row["orientation"],
         width_px=row["width_px"],

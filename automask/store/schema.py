@@ -12,7 +12,7 @@ from automask.store.database import Database
 from automask.store.migrations import DECISION_TABLES, INDEX_OF_MATCHES, MIGRATIONS, TEMPLATE_TABLES, statements_of
 from automask.version import __version__
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 APPLICATION_ID: Final = 0x41554D4B
 """`AUMK` in SQLite's header: tells a store from any other SQLite file."""
 
@@ -59,7 +59,8 @@ CREATE TABLE images (
     stale_sha256 TEXT,                      -- content whose correction waits here, unapplied
     templates_fingerprint TEXT,             -- of the search that found its template regions; NULL: none yet
     template_set TEXT NOT NULL DEFAULT '',  -- hash of its template regions under the decisions; '': none is drawn
-    decision TEXT                           -- the one that holds for the image as it is now, see `decisions`
+    decision TEXT,                          -- the one that holds for the image as it is now, see `decisions`
+    ctime_ns INTEGER                        -- change time of the image file; NULL: not looked at since version 5
 );
 CREATE INDEX images_by_confidence ON images (ifnull(confidence, -1.0), image_id);
 CREATE INDEX images_by_content ON images (content_sha256);

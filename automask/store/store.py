@@ -19,7 +19,7 @@ from automask.store.corrections import AnyLayers, PackedLayers
 from automask.store.database import Database
 from automask.store.locking import exclusive_lock
 from automask.store.reader import StoreReader
-from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, StoredImage, Work
+from automask.store.records import Decision, DecisionRecord, FileFacts, Plan, RunStatus, Work
 from automask.values.types import Fingerprints, Issue, MaskResult, Verdict
 
 
@@ -114,16 +114,16 @@ class Store(StoreReader):
     def plan(self, file: FileFacts, fingerprints: Fingerprints) -> Plan:
         """Find the first stage that has to run for a file.
 
-        The image counts as unchanged by size and mtime_ns; where those differ, or the file was so young when it was
-        read that it may have changed without another time, the content hash decides. The mask
-        counts as intact by size and mtime_ns of its file; where the mtime differs its hash decides. A new name for
+        The image counts as unchanged by size, mtime_ns and ctime_ns; where those differ, or the file was so young when
+        it was read that it may have changed without another time, the content hash decides. The mask counts as intact
+        by size and mtime_ns of its file; where the mtime differs its hash decides. A new name for
         known pixels (a renamed or copied file) takes over what was found for them. Facts that turn out to differ
         harmlessly are noted, so that the next run need not read the file again.
         """
         return planning.plan(self._database, self.masks_root, file, fingerprints, run_id=self._run_id)
 
-    def settled(self, files: Sequence[FileFacts], fingerprints: Fingerprints) -> dict[str, StoredImage]:
-        """The rows of those files for which `plan` would find nothing to do, by id: asked in one go, no file is opened.
+    def settled(self, files: Sequence[FileFacts], fingerprints: Fingerprints) -> dict[str, Verdict]:
+        """The verdicts of those files that `plan` would find nothing to do for, by id: asked in one go, none is opened.
 
         Some for which nothing has to be done may not be among them: `plan` knows when it has read them.
         """

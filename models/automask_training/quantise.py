@@ -132,7 +132,8 @@ def pictures_in(folder: Path, *, side_px: int, count: int) -> list[NDArray[np.ui
     """
     import cv2
 
-    from automask.dataset.walk import ImageFile, walk
+    from automask.dataset.image_file import ImageFile
+    from automask.dataset.walk import walk
     from automask.errors import ImageError
     from automask_training.own.images import decode_file
 

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from automask.dataset.walk import ImageFile, walk
+from automask.dataset.image_file import ImageFile
+from automask.dataset.walk import walk
 from automask.errors import InputError
 
 from .bombs import hostile_uploads

@@ -29,7 +29,8 @@ from PIL import Image as PillowImage
 from automask.bench.tables import markdown_table
 from automask.config import PipelineConfig
 from automask.dataset.codes import SkipReason
-from automask.dataset.walk import ImageFile, walk
+from automask.dataset.image_file import ImageFile
+from automask.dataset.walk import walk
 from automask.files.png import encode_mask
 from automask.run.runner import run_dataset
 from automask.run.second_pass import SecondPass

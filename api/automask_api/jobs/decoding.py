@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal
-from automask.dataset.decode import Decoded, DecodingStopped
+from automask.dataset.decode import Decoded, DecodeSettings, DecodingStopped
 from automask_api.errors import Busy, ImageTooLarge
 from automask_api.settings import ServiceSettings
 from automask_api.uploads.decoder import UploadDecoder
@@ -35,7 +35,7 @@ class UploadDecoding:
         self._most_px = int(settings.reduce_above_megapixels * 1e6)
         self._stop = stop
 
-    def __call__(self, data: bytes, *, image_id: str, config: DecodeConfig) -> Decoded:
+    def __call__(self, data: bytes, *, image_id: str, config: DecodeSettings) -> Decoded:
         """Decode one image, at its full size.
 
         Raises:
@@ -44,8 +44,9 @@ class UploadDecoding:
             DecodingStopped: The job is told to stop.
             Busy: The server stops.
         """
-        config = config.model_copy(update={"max_megapixels": min(self._max_megapixels, config.max_megapixels)})
-        size_px = self._answer(lambda: self._decoder.size_px(data, name=image_id, config=config))
+        most = min(self._max_megapixels, config.max_megapixels)
+        within = DecodeConfig(max_megapixels=most, background=config.background)
+        size_px = self._answer(lambda: self._decoder.size_px(data, name=image_id, config=within))
         if size_px > self._most_px:
             raise ImageTooLarge(
                 f"{image_id} has {size_px / 1e6:.0f} megapixels, and the limit in jobs from uploads is "
@@ -53,7 +54,7 @@ class UploadDecoding:
                 advice="Scale it down, ask for its mask alone, or raise AUTOMASK_SERVE_REDUCE_ABOVE_MEGAPIXELS.",
                 code=Refusal.TOO_LARGE.value,
             )
-        return self._answer(lambda: self._decoder.decode(data, name=image_id, config=config, size_px=size_px))
+        return self._answer(lambda: self._decoder.decode(data, name=image_id, config=within, size_px=size_px))
 
     def _answer(self, ask: Callable[[], Future[T]]) -> T:
         """Ask until there is a place, and wait for what comes of it, but no longer than the job goes on."""

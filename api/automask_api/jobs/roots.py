@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from automask.dataset.codes import SkipReason
-from automask.dataset.walk import ImageFile, real_path
+from automask.dataset.image_file import ImageFile
+from automask.dataset.walk import real_path
 from automask.errors import InputError
 from automask_api.errors import OriginRefused
 from automask_api.jobs.records import JobRequest, UploadRequest

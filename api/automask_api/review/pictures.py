@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.errors import InputError
 from automask.report.overlay import tint
 from automask.report.thumbnails import small_picture

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automask.config import PipelineConfig
+from automask.dataset.image_file import ImageFile
 from automask.dataset.names import path_of
-from automask.dataset.walk import ImageFile
+from automask.dataset.stored import file_of_row
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.protocols import PromptAnswer, PromptSession
 from automask.report.reasons import reasons_of
@@ -135,7 +136,7 @@ class ReviewSource:
 
     def file_of(self, stored: StoredImage) -> ImageFile:
         """The image file as the decoder wants it."""
-        return ImageFile.of_row(stored, path_of(self.input_root, stored.image_id))
+        return file_of_row(stored, path_of(self.input_root, stored.image_id))
 
     def pixels(self, stored: StoredImage) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of an image; errors as for `PictureCache.pixels`."""

@@ -12,15 +12,15 @@ import json
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import AvifImagePlugin
 
-from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal
-from automask.dataset.decode import decode_bytes, size_px
+from automask.dataset.decode import DecodeSettings, decode_bytes, size_px
 from automask.dataset.plugins import webp_size_px
 from automask.dataset.sniff import HEAD_BYTES, Format, recognise
 from automask.errors import ImageError
@@ -31,6 +31,14 @@ _STRIP_BYTES = 1 << 22
 _BYTES_PER_PX: dict[object, int] = {Format.WEBP: 16, Format.AVIF: 12, Format.JPEG: 7}
 """What the libraries hold at the same time, Pillow's picture included, at the most."""
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Those of a question, which its server checked: a `DecodeSettings` that takes no time to import."""
+
+    max_megapixels: float
+    background: str
 
 
 def main() -> None:
@@ -54,14 +62,14 @@ def main() -> None:
 
 
 def _answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
-    config, name = DecodeConfig.model_validate(question["config"]), question["name"]
+    config, name = _Settings(**question["config"]), question["name"]
     try:
         if question["only_size"]:
             return {"size_px": size_px(data, image_id=name, config=config)}, []
         decoded = decode_bytes(data, image_id=name, config=config, most_px=question["most_px"])
     except ImageError as error:
         code = error.code
-        if code == Refusal.CORRUPT.value and _needs_bytes(data) > question["memory_bytes"]:
+        if code == Refusal.CORRUPT.value and _needs_bytes(data, config) > question["memory_bytes"]:
             code = Refusal.OUT_OF_MEMORY.value
         return {"error": {"message": error.message, "advice": error.advice, "code": code}}, []
     image = decoded.image
@@ -79,12 +87,12 @@ def _answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list
     return answer, [image.pixels] if image.alpha is None else [image.pixels, image.alpha]
 
 
-def _needs_bytes(data: bytes) -> int:
+def _needs_bytes(data: bytes, config: DecodeSettings) -> int:
     """About the memory that decoding takes. Some libraries call a file broken when they cannot get that."""
     content = recognise(data[:HEAD_BYTES])
     try:
         width_px, height_px = (
-            webp_size_px(data) if content is Format.WEBP else size_px(data, image_id="", config=DecodeConfig())
+            webp_size_px(data) if content is Format.WEBP else size_px(data, image_id="", config=config)
         )
     except ImageError:
         return 0

@@ -16,9 +16,8 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any
 
-from automask.config import DecodeConfig
 from automask.dataset.codes import Refusal
-from automask.dataset.decode import Decoded
+from automask.dataset.decode import Decoded, DecodeSettings
 from automask.dataset.sniff import HEAD_BYTES, Unknown, recognise
 from automask.errors import AutomaskError, ImageError
 from automask_api.errors import Busy, ImageTooLarge
@@ -93,12 +92,12 @@ class UploadDecoder:
         """Of the processes that live."""
         return [pid for lane in (self._quick_lane, self._slow_lane) for pid in lane.pids]
 
-    def size_px(self, data: bytes, *, name: str, config: DecodeConfig) -> Future[int]:
+    def size_px(self, data: bytes, *, name: str, config: DecodeSettings) -> Future[int]:
         """Pixels of an image as its file says. Fails as `decode` does."""
         return self._asked(Question(data, name, config, only_size=True), is_slow=False)
 
     def decode(
-        self, data: bytes, *, name: str, config: DecodeConfig, size_px: int, most_px: int | None = None
+        self, data: bytes, *, name: str, config: DecodeSettings, size_px: int, most_px: int | None = None
     ) -> Future[Decoded]:
         """Decode an image. Who cancels the future ends the work.
 

@@ -16,8 +16,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from automask.config import DecodeConfig
-from automask.dataset.decode import Decoded
+from automask.dataset.decode import Decoded, DecodeSettings
 from automask.errors import ImageError
 from automask.values.types import Image, Issue
 from automask_api.uploads import YIELDS
@@ -58,7 +57,7 @@ class Question:
 
     data: bytes
     name: str
-    config: DecodeConfig
+    config: DecodeSettings
     only_size: bool = False
     most_px: int | None = None
 
@@ -161,7 +160,10 @@ class DecodeProcess:
             asked = {
                 "bytes": len(question.data),
                 "name": question.name,
-                "config": question.config.model_dump(mode="json"),
+                "config": {
+                    "max_megapixels": question.config.max_megapixels,
+                    "background": question.config.background,
+                },
                 "only_size": question.only_size,
                 "most_px": question.most_px,
                 "seconds": seconds,

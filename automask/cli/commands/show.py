@@ -27,7 +27,7 @@ def show(
 
     from automask.config import DecodeConfig
     from automask.dataset.decode import decode
-    from automask.dataset.walk import ImageFile
+    from automask.dataset.stored import file_of_row
     from automask.files.atomic import write_atomic
     from automask.report.overlay import outline, tint
     from automask.report.source import ReportSource
@@ -40,7 +40,7 @@ def show(
                 advice="Names are paths below the input folder, as the report shows them.",
                 code="image-unknown",
             )
-        file = ImageFile.of_row(row, source.image_path(row))
+        file = file_of_row(row, source.image_path(row))
         pixels = decode(file, DecodeConfig()).image.pixels
         levels = source.levels(row)
         if levels is not None and levels.shape != pixels.shape[:2]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import Decoded, decode
-from automask.dataset.walk import ImageFile
+from automask.dataset.image_file import ImageFile
 from automask.errors import ImageError, InputError
 from automask.values import rle
 from automask.values.geometry import Box, rasterise_polygon
@@ -236,7 +236,7 @@ def decode_file(path: Path) -> Decoded:
         status = path.stat()
     except OSError as error:
         raise ImageError(f"Cannot read {path}: {error.strerror}.", advice="Put it back.") from error
-    file = ImageFile(path.name, path, status.st_size, status.st_mtime_ns, f"{path.name}.png")
+    file = ImageFile(path.name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, f"{path.name}.png")
     return decode(file, DecodeConfig())
 
 
