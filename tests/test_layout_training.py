@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from training_cases import Bars, small_layout_task
 
 pytestmark = pytest.mark.slow
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A noisy picture between bars, or without."""
-
-    def get(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(index)
-        pixels = rng.integers(40, 200, (64, 64, 3)).astype(np.uint8)
-        shares = np.zeros((4, 16, 16), np.uint8)
-        if index % 2:
-            pixels[:16] = pixels[48:] = 0
-            shares[0, :4] = shares[0, 12:] = 100
-        return pixels, shares
-
-
-def small_task(**changes: Any) -> Any:
-    from automask_training.layout import LayoutRecipe, LayoutTask
-    from automask_training.layout_model import LayoutConfig
-
-    recipe = LayoutRecipe(model=LayoutConfig(widths=(4, 8, 8, 8, 8), head_channels=8), rendered=8)
-    return LayoutTask(Bars(), replace(recipe, **changes))
 
 
 @pytest.mark.parametrize("halved_until", [0, 1000])
@@ -39,7 +16,7 @@ def test_smoke_training_lowers_the_loss(tmp_path: Path, halved_until: int):
     from automask_training.loop import LoopConfig, train
     from automask_training.schedule import Schedule
 
-    task = small_task(halved_until=halved_until)
+    task = small_layout_task(halved_until=halved_until)
     schedule = Schedule(peak=5e-3, warmup_samples=8, decay_start_samples=400, total_samples=400)
     config = LoopConfig(batch_samples=8, schedule=schedule, threads=1, workers=0, log_steps=5)
     result = train(task, config, tmp_path)
@@ -50,7 +27,7 @@ def test_smoke_training_lowers_the_loss(tmp_path: Path, halved_until: int):
 
 
 def test_passes_after_the_first_see_the_same_samples_in_another_order():
-    task = small_task(rendered=8)
+    task = small_layout_task(rendered=8)
     seen = [tuple(sorted(int(task.sample(turn * 8 + k)[1][0].sum()) for k in range(8))) for turn in range(3)]
     assert seen[0] == seen[1] == seen[2]
     assert np.array_equal(task.sample(11)[0], task.sample(11)[0])
@@ -73,7 +50,7 @@ def test_a_changed_sample_keeps_its_truth():
 def test_what_is_unknown_has_no_say_in_the_loss():
     import torch
 
-    task = small_task()
+    task = small_layout_task()
     module = task.build().eval()
     samples = [task.source.get(index) for index in range(2)]
     for _, shares in samples:
@@ -93,7 +70,7 @@ def test_the_export_agrees_with_torch_and_says_what_it_needs(tmp_path: Path):
 
     from automask_training.layout_export import NAME, export_layout
 
-    differences = export_layout(small_task().build(), tmp_path)
+    differences = export_layout(small_layout_task().build(), tmp_path)
     assert differences[f"{NAME}.onnx"] < 0.02
     session = onnxruntime.InferenceSession(str(tmp_path / f"{NAME}.onnx"), providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == ["batch", 3, 256, 256]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_cases import Squares
+from training_cases import Squares, small_layout_task, small_sam_task
 
 pytestmark = pytest.mark.slow
 
@@ -51,19 +51,11 @@ def watermark_task() -> Any:
     return WatermarkTask(DrawnMarks(Squares(), recipe), recipe, HeadConfig(width=32, branch_width=16))
 
 
-def layout_task() -> Any:
-    from test_layout_training import small_task
-
-    return small_task()
-
-
 def sam_task() -> Any:
-    from test_training_loop import small_sam_task
-
     return small_sam_task(Squares())
 
 
-@pytest.mark.parametrize("make", [ink_task, layout_task, watermark_task, sam_task])
+@pytest.mark.parametrize("make", [ink_task, small_layout_task, watermark_task, sam_task])
 def test_a_loss_is_computed_where_the_module_is(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every operation of the loss, with shapes and devices and without values; gradients would need a card."""
     import torch

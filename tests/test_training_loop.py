@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_cases import Squares
+from training_cases import Squares, small_sam_task
 
 from automask_training.crops import CropConfig
 from automask_training.schedule import Schedule
@@ -180,16 +180,6 @@ class TestLoop:
             values = torch.linalg.svdvals(orthogonalised(matrix))
             assert float(values.min()) > 0.5
             assert float(values.max()) < 1.4
-
-
-def small_sam_task(source: Any) -> Any:
-    from automask_training.sam import SamRecipe, SamTask
-    from automask_training.sam_loss import SamLossConfig
-    from automask_training.sam_model import SamConfig
-
-    model = SamConfig(size_px=128, width=64)
-    crops = CropConfig(size_px=128, cells=32, short_side_px=(12.0, 60.0), zoom=(0.7, 2.0))
-    return SamTask(source, SamRecipe(model=model, loss=SamLossConfig(), crops=crops, crops_per_image=2))
 
 
 @pytest.mark.slow

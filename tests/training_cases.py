@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from automask_training.crops import CropConfig
 from automask_training.synth import SyntheticImage, SyntheticInstance
 
 
@@ -35,3 +37,35 @@ class Squares:
                 SyntheticInstance("watermark", "logo", (170, 170, 190, 190), mark, 0.3),
             ),
         )
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A noisy picture between bars, or without."""
+
+    def get(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(index)
+        pixels = rng.integers(40, 200, (64, 64, 3)).astype(np.uint8)
+        shares = np.zeros((4, 16, 16), np.uint8)
+        if index % 2:
+            pixels[:16] = pixels[48:] = 0
+            shares[0, :4] = shares[0, 12:] = 100
+        return pixels, shares
+
+
+def small_layout_task(**changes: Any) -> Any:
+    from automask_training.layout import LayoutRecipe, LayoutTask
+    from automask_training.layout_model import LayoutConfig
+
+    recipe = LayoutRecipe(model=LayoutConfig(widths=(4, 8, 8, 8, 8), head_channels=8), rendered=8)
+    return LayoutTask(Bars(), replace(recipe, **changes))
+
+
+def small_sam_task(source: Any) -> Any:
+    from automask_training.sam import SamRecipe, SamTask
+    from automask_training.sam_loss import SamLossConfig
+    from automask_training.sam_model import SamConfig
+
+    model = SamConfig(size_px=128, width=64)
+    crops = CropConfig(size_px=128, cells=32, short_side_px=(12.0, 60.0), zoom=(0.7, 2.0))
+    return SamTask(source, SamRecipe(model=model, loss=SamLossConfig(), crops=crops, crops_per_image=2))
