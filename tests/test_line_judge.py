@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ink_cases import lettered
-from test_ink_large_groups import manifest_of
+from ink_cases import lettered, manifest_of
 
 from automask.config import RuntimeConfig
 from automask.errors import ConfigError
