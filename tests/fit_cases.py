@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from frame_cases import bordered, layout_of, region_of, scene
 
 from automask.mask.confidence.features import FEATURES
 from automask.mask.metrics import MaskScore
 from automask_models.frames.judging import PROPOSAL_FEATURES, TRACE_FEATURES
+from automask_models.ink.confidence import LINE_FEATURES
 from automask_training.confidence_data import LabelledImage
 from automask_training.frame_judge import Candidate, JudgedPicture, judged_picture
 from automask_training.frame_proposals import KnownPicture
 from automask_training.ink_confidence import Finding
+from automask_training.line_judge import KnownLine
+from automask_training.line_judge import KnownPicture as KnownLinesPicture
 
 
 def framed_picture(source: str = "a") -> KnownPicture:
@@ -56,6 +61,19 @@ def groups_of_source(source: str, *, count: int = 8, seed: int = 0) -> list[Find
         is_unwanted = index % 2 == 0
         read = float(rng.normal(1.0 if is_unwanted else 0.2, 0.4))
         found.append(Finding({"log_odds": float(rng.normal(0.5, 1)), "read_evidence": read}, is_unwanted, source))
+    return found
+
+
+def lines_of_source(source: str) -> list[KnownLinesPicture]:
+    """Pictures with a small line that is text and one of half the picture that is none."""
+    found = []
+    for index in range(4):
+        features = [
+            dict.fromkeys(LINE_FEATURES, 0.0) | {"text_log_odds": sure + 0.1 * index, "log_share": math.log(share)}
+            for sure, share in ((2.0, 0.02), (-1.0, 0.5))
+        ]
+        true, false = KnownLine(features[0], True, 0.02, 0.0, 1.0), KnownLine(features[1], False, 0.5, 0.5, 0.0)
+        found.append(KnownLinesPicture(source, [true, false]))
     return found
 
 

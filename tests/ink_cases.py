@@ -1,5 +1,6 @@
 """Maps made by hand and letters on a landscape, for the tests of the ink network and what is built on it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -33,3 +34,19 @@ def lettered(text: str, *, size_px: int, at: tuple[int, int], opacity: float) ->
     alpha = np.asarray(ink, dtype=np.float32)[..., None] / 255 * opacity
     pixels = (np.asarray(ground) * (1 - alpha) + 255 * alpha).astype(np.uint8)
     return Image(id=text, pixels=pixels), np.asarray(ink) > 64
+
+
+def manifest_of(folder: Path) -> Path:
+    """Two pictures with a word and its truth, one without."""
+    entries = []
+    for name, opacity, kind in (("a", 1.0, "text"), ("b", 0.8, "text"), ("c", 0.0, "clean")):
+        image, letters = lettered("Harbour", size_px=150, at=(60, 200), opacity=opacity)
+        PillowImage.fromarray(image.pixels).save(folder / f"{name}.png")
+        entry = {"kind": kind, "source": f"{kind}s", "image": f"{name}.png", "mask": None, "truth": "nothing"}
+        if kind == "text":
+            PillowImage.fromarray(letters.astype(np.uint8) * 255).save(folder / f"{name}-truth.png")
+            entry |= {"mask": f"{name}-truth.png", "truth": "pixels"}
+        entries.append(entry)
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(entries))
+    return path

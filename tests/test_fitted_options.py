@@ -22,7 +22,8 @@ from automask.plugins import DETECTORS, available, build_detector, load_plugin
 from automask.run.pipeline import MaskPipeline
 from automask.run.runner import run_dataset
 from automask.store import Store
-from automask.values.types import Image, Verdict
+from automask.values.geometry import Box
+from automask.values.types import Image, Kind, Region, Verdict
 from automask.weights import WeightLibrary
 from automask_models.frames.judging import PROPOSAL_FEATURES, TRACE_FEATURES, Evidence, FrameJudge
 from automask_models.frames.tracing import TraceEvidence
@@ -143,7 +144,8 @@ def test_the_names_that_models_may_weigh_are_what_is_measured():
     assert tuple(group_features(group)) == GROUP_FEATURES
     assert tuple(group_features(group, reading)) == READ_GROUP_FEATURES
     assert tuple(large_group_features(group, reading)) == LARGE_GROUP_FEATURES
-    assert tuple(line_features(0.9, 0.9)) == LINE_FEATURES
+    line = Region(Kind.TEXT, Box(0, 0, 20, 10), 0.9, "t")
+    assert tuple(line_features([line], [0.9], picture_px=400)[0]) == LINE_FEATURES
 
 
 def confidence_file(path: Path, intercept: float) -> str:

@@ -102,8 +102,6 @@ class TestGroups:
             return model.of_group(next(groups_of(map_of(cells))))
 
         assert believed(0.6, 12) < believed(0.8, 12) < believed(0.95, 12)
-        assert model.of_line(0.9, 0.01) < model.of_line(0.9, 0.9)
-        assert model.of_line(0.1, 0.9) < model.of_line(0.9, 0.9)
 
 
 class TestNetwork:

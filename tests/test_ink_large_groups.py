@@ -1,30 +1,10 @@
 """What the fit of large groups reads and counts."""
 
-import json
-
-import numpy as np
-from ink_cases import lettered
-from PIL import Image as PillowImage
+from ink_cases import manifest_of
 
 from automask_models.text.evidence import LogisticModel
 from automask_training.ink_confidence import Finding
 from automask_training.ink_large_groups import counted, main, pictures
-
-
-def manifest_of(folder):
-    """Two pictures with a word and its truth, one without."""
-    entries = []
-    for name, opacity, kind in (("a", 1.0, "text"), ("b", 0.8, "text"), ("c", 0.0, "clean")):
-        image, letters = lettered("Harbour", size_px=150, at=(60, 200), opacity=opacity)
-        PillowImage.fromarray(image.pixels).save(folder / f"{name}.png")
-        entry = {"kind": kind, "source": f"{kind}s", "image": f"{name}.png", "mask": None, "truth": "nothing"}
-        if kind == "text":
-            PillowImage.fromarray(letters.astype(np.uint8) * 255).save(folder / f"{name}-truth.png")
-            entry |= {"mask": f"{name}-truth.png", "truth": "pixels"}
-        entries.append(entry)
-    path = folder / "manifest.json"
-    path.write_text(json.dumps(entries))
-    return path
 
 
 def test_it_reads_so_many_of_each_source_with_their_truth(tmp_path):

@@ -1,4 +1,4 @@
-"""Fits the models of `ink.confidence`: `python -m automask_training.ink_confidence --materials M --out FILE`.
+"""Fits the models of groups in `ink.confidence`: `python -m automask_training.ink_confidence --materials M --out FILE`.
 
 Pictures are synthesized ones with their masks as truth, and the free backgrounds as they are, where everything found is
 false. No image that anything is measured on takes part.
@@ -21,20 +21,16 @@ from PIL import Image as PillowImage
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError, InputError
 from automask.protocols import WeightFile
-from automask.values.geometry import Box
 from automask.values.types import Image
-from automask.weights import WeightLibrary
-from automask_models.ink.confidence import InkModel, group_features, line_features
+from automask_models.ink.confidence import InkModel, group_features
 from automask_models.ink.groups import InkGroup, groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.text.evidence import LogisticModel
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
-from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic
 from automask_training.synth import Synthesizer
 from automask_training.synth.index import MaterialIndex
-from automask_training.text_lines import label
 from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
@@ -55,11 +51,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A picture, its truth as a manifest has it (None: nothing is unwanted), and the collection it comes from."""
+    """A picture, its truth as a manifest has it (None: nothing is unwanted), its collection, and what that is for."""
 
     image: Image
     truth: NDArray[np.uint8] | None
     source: str
+    kind: str = ""
 
 
 def pictures(materials: Path, *, synthesized: int, backgrounds: int) -> Iterator[Picture]:
@@ -101,14 +98,12 @@ def label_group(group: InkGroup, ink: InkMap, truth: NDArray[np.uint8] | None) -
 
 def collect(
     materials: Path, weights: WeightFile, *, synthesized: int, backgrounds: int, runtime: RuntimeConfig
-) -> tuple[list[Finding], list[Finding]]:
-    """Groups and text lines of known truth."""
+) -> list[Finding]:
+    """Groups of known truth."""
     network = InkNetwork.open(weights, runtime=runtime)
-    detector = RapidOcrDetector.from_options(RapidOcrOptions(ink=""), weights=WeightLibrary.discover(), runtime=runtime)
-    detector.load()
     recognition = bundled_model(RECOGNITION_FILE)
     reader = GroupReader.open(recognition, runtime=runtime)
-    groups, lines = [], []
+    groups = []
     for number, picture in enumerate(pictures(materials, synthesized=synthesized, backgrounds=backgrounds), start=1):
         ink = network.look(picture.image.pixels)
         for group in groups_of(ink):
@@ -116,16 +111,9 @@ def collect(
             if truth is not None:
                 features = group_features(group, reader.read(picture.image.pixels, ink, group))
                 groups.append(Finding(features, truth, picture.source))
-        for region in detector.detect([picture.image])[0]:
-            if region.polygon is None or Box.around(region.polygon).intersection(picture.image.box) is None:
-                continue
-            is_text = label(region.polygon, picture.truth)
-            if is_text is not None:
-                features = line_features(region.weighed_confidence, ink.upper_quartile(region.polygon))
-                lines.append(Finding(features, is_text, picture.source))
         if number % _LOGGED_EVERY == 0:
-            LOGGER.info("%d pictures: %d groups, %d lines", number, len(groups), len(lines))
-    return groups, lines
+            LOGGER.info("%d pictures: %d groups", number, len(groups))
+    return groups
 
 
 def fit(findings: list[Finding], *, prior_odds: float, without: Collection[str] = ()) -> tuple[LogisticModel, float]:
@@ -168,14 +156,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--group-odds", type=float, default=1.0, help="odds that a group is unwanted, before its features"
     )
     parser.add_argument("--read-odds", type=float, default=1.0, help="the same for a group that was read")
-    parser.add_argument("--line-odds", type=float, default=1.0, help="the same for a text line")
-    parser.add_argument("--keep-lines", action="store_true", help="keep the shipped model of lines")
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         weights = named_weights(given.weights)
-        groups, lines = collect(
+        groups = collect(
             given.materials,
             weights,
             synthesized=given.synthesized,
@@ -184,26 +170,19 @@ def main(arguments: list[str] | None = None) -> int:
         )
         group_model, group_auc = fit(groups, prior_odds=given.group_odds, without=("read_evidence",))
         read_model, read_auc = fit(groups, prior_odds=given.read_odds)
-        line_model, line_auc = fit(lines, prior_odds=given.line_odds)
     except AutomaskError as error:
         LOGGER.error("%s", error)  # a sentence with advice; the trace would say less
         return error.exit_code
     described = (
-        f"{len(groups)} groups and {len(lines)} text lines in {given.synthesized} synthesized pictures and "
-        f"{given.backgrounds} free ones without lettering; ridge logistic regression, classes and sources balanced; "
-        f"odds {given.group_odds:g}, {given.read_odds:g} (once read) and {given.line_odds:g} to 1."
+        f"{len(groups)} groups in {given.synthesized} synthesized pictures and {given.backgrounds} free ones without "
+        "lettering; ridge logistic regression, classes and sources balanced; "
+        f"odds {given.group_odds:g} and {given.read_odds:g} (once read) to 1."
     )
-    if given.keep_lines:
-        line_model = InkModel.bundled().lines
-        described += " The model of lines is kept from before."
-    large = InkModel.bundled().large_groups  # by `ink_large_groups`, on real pictures
-    model = InkModel(
-        fitted_on=described, groups=group_model, read_groups=read_model, large_groups=large, lines=line_model
-    )
+    # The others are fitted on real pictures, too: by `ink_large_groups` and `line_judge`.
+    kept = InkModel.bundled().model_copy(update={"fitted_on": described, "groups": group_model})
+    model = kept.model_copy(update={"read_groups": read_model})
     given.out.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(
-        f"{described}\nArea under the curve: groups {group_auc:.4f}, once read {read_auc:.4f}, lines {line_auc:.4f}.\n"
-    )
+    sys.stdout.write(f"{described}\nArea under the curve: groups {group_auc:.4f}, once read {read_auc:.4f}.\n")
     return 0
 
 

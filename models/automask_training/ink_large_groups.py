@@ -38,6 +38,8 @@ from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
 _ROWS = TypeAdapter(list[tuple[dict[str, float], bool]])
+_WHAT = f"large groups {InkDetector.algorithm_version}"
+"""A change to how they are read raises the version."""
 
 
 def pictures(
@@ -51,11 +53,11 @@ def pictures(
     """Pictures of the manifests with known truth, so many a source and none of some, then free ones."""
     for path in manifests:
         for key, pairs in entries_by_source(read_manifest(path), most=per_source).items():
-            source = key.partition("-")[2]
+            kind, _, source = key.partition("-")
             for image, truth in pairs if source not in without else ():
                 with PillowImage.open(image) as opened:
                     pixels = np.asarray(opened.convert("RGB"), dtype=np.uint8)
-                yield Picture(Image(id=image.name, pixels=pixels), truth_levels(truth), source)
+                yield Picture(Image(id=image.name, pixels=pixels), truth_levels(truth), source, kind)
     if materials is not None:
         yield from free_pictures(materials, count=free)
 
@@ -81,7 +83,7 @@ def collect(
     reader = GroupReader.open(recognition, runtime=runtime)
     findings: list[Finding] = []
     for number, picture in enumerate(found, start=1):
-        path = None if cache is None else cache / f"{_content_of(picture, file, recognition)}.json"
+        path = None if cache is None else cache / f"{content_of(picture, _WHAT, file, recognition)}.json"
         if path is not None and path.exists():
             rows = _ROWS.validate_json(path.read_bytes())
         else:
@@ -112,9 +114,9 @@ def _large_groups(
         yield large_group_features(group, best), truth
 
 
-def _content_of(picture: Picture, *networks: WeightFile) -> str:
-    """Hash of all that the large groups of a picture depend on; a change to how they are read raises the version."""
-    digest = hashlib.sha256(f"large groups {InkDetector.algorithm_version} {picture.image.pixels.shape}".encode())
+def content_of(picture: Picture, what: str, *networks: WeightFile) -> str:
+    """Hash of all that a find in a picture depends on: pixels, truth, the networks, and what is looked for."""
+    digest = hashlib.sha256(f"{what} {picture.image.pixels.shape}".encode())
     for network in networks:
         digest.update(network.sha256.encode())
     digest.update(np.ascontiguousarray(picture.image.pixels).data)

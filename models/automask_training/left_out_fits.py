@@ -1,9 +1,9 @@
 """All that is fitted on images with truth, fitted again without some of their sources.
 
-Three small models are: the judge of frames, the model of large groups of ink, and the confidence. What they are fitted
-on is gathered once; a fit without a source then takes seconds. Networks are not among them: they see no image with
-truth. Nor are numbers that were chosen with a look at such images (odds, thresholds): they stay as they are. A
-confidence without a source is fitted on masks of the others that the shipped fits made.
+Four small models are: the judge of frames, the models of large groups of ink and of text lines, and the confidence.
+What they are fitted on is gathered once; a fit without a source then takes seconds. Networks are not among them: they
+see no image with truth. Nor are numbers that were chosen with a look at such images (odds, thresholds): they stay as
+they are. A confidence without a source is fitted on masks of the others that the shipped fits made.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from automask.mask.confidence.model import ConfidenceModel, bundled_model
 from automask_models.frames.judging import FrameJudge
 from automask_models.ink.confidence import InkModel
 from automask_models.text.evidence import LogisticModel
-from automask_training import frame_judge, ink_large_groups
+from automask_training import frame_judge, ink_large_groups, line_judge
 from automask_training.confidence_data import LabelledImage, entries_by_source, read_stores
 from automask_training.confidence_fit import Rows, fit_confidence
 from automask_training.frame_judge import JudgedPicture, fitted_judge
 from automask_training.frame_proposals import real_pictures, synthesized_pictures
 from automask_training.ink_confidence import Finding
 from automask_training.ink_confidence import fit as fit_groups
+from automask_training.line_judge import KnownPicture
 
 LOGGER = logging.getLogger("automask.training")
 
@@ -54,6 +55,16 @@ class LargeGroupsRecipe(FrozenModel):
     report_only: tuple[str, ...] = ()
 
 
+class LinesRecipe(FrozenModel):
+    """How `line_judge` makes the shipped model: its options of the same names."""
+
+    per_source: int
+    free: int
+    written: int
+    odds: float
+    report_only: tuple[str, ...] = ()
+
+
 class ConfidenceRecipe(FrozenModel):
     """How `confidence` makes the shipped model: its options of the same names."""
 
@@ -66,6 +77,7 @@ class FitsRecipe(FrozenModel):
 
     frames: FramesRecipe
     large_groups: LargeGroupsRecipe
+    lines: LinesRecipe
     confidence: ConfidenceRecipe
 
 
@@ -87,31 +99,38 @@ def read_recipe(path: Path) -> FitsRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """Models in place of the shipped ones; None = the shipped one stays."""
+    """Models in place of the shipped ones; None = the shipped one stays.
+
+    Those of ink are the shipped ones but for their large groups (`ink`) or their text lines (`lines`).
+    """
 
     judge: FrameJudge | None
     ink: InkModel | None
+    lines: InkModel | None
     confidence: ConfidenceModel | None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Which there are, as tables show them."""
-        found = {"frames": self.judge, "large groups": self.ink, "confidence": self.confidence}
+        found = {"frames": self.judge, "large groups": self.ink, "lines": self.lines, "confidence": self.confidence}
         return tuple(name for name, model in found.items() if model is not None)
 
     def written(self, folder: Path, config: PipelineConfig) -> PipelineConfig:
         """A configuration that takes them from files, which are written into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = {}
-        for name, model in (("judge", self.judge), ("ink", self.ink), ("confidence", self.confidence)):
+        models = {"judge": self.judge, "ink": self.ink, "lines": self.lines, "confidence": self.confidence}
+        for name, model in models.items():
             if model is not None:
                 paths[name] = (folder / f"{name}.json").resolve()
                 write_atomic(paths[name], (model.model_dump_json(indent=2) + "\n").encode())
         options = {name: dict(table) for name, table in config.options.items()}
         if "judge" in paths:
             options.setdefault("edges", {})["judge"] = str(paths["judge"])
-        if "ink" in paths:  # of the large groups alone: `rapidocr`, which weighs lines, has no use for it
+        if "ink" in paths:
             options.setdefault("ink", {})["models"] = str(paths["ink"])
+        if "lines" in paths:  # a file of its own: who weighs lines has no use for large groups, and the other way round
+            options.setdefault("rapidocr", {})["ink_models"] = str(paths["lines"])
         review = config.review
         if "confidence" in paths:
             review = review.model_copy(update={"model": str(paths["confidence"])})
@@ -126,23 +145,30 @@ class FitData:
         recipe: How it is.
         pictures: Of the judge of frames.
         groups: Of the model of large groups.
+        lines: Of the model of text lines.
         images: Of the confidence; their sources have their kind before them.
     """
 
     recipe: FitsRecipe
     pictures: Sequence[JudgedPicture]
     groups: Sequence[Finding]
+    lines: Sequence[KnownPicture]
     images: Sequence[LabelledImage]
 
     def fits(self, *, without: Collection[str] = ()) -> Fits:
         """Each model that one of these sources takes part in, fitted without all of them.
 
-        The others are None. With no source to leave out, all three are fitted.
+        The others are None. With no source to leave out, all are fitted.
 
         Raises:
             InputError: What is left is all of one class.
         """
-        return Fits(judge=self._judge(without), ink=self._ink(without), confidence=self._confidence(without))
+        return Fits(
+            judge=self._judge(without),
+            ink=self._ink(without),
+            lines=self._lines(without),
+            confidence=self._confidence(without),
+        )
 
     def _judge(self, without: Collection[str]) -> FrameJudge | None:
         used = [each for each in self.pictures if each.source not in self.recipe.frames.report_only]
@@ -157,6 +183,15 @@ class FitData:
             return None
         model, _ = fit_groups(left, prior_odds=recipe.odds)
         return InkModel.bundled().model_copy(update={"large_groups": model})
+
+    def _lines(self, without: Collection[str]) -> InkModel | None:
+        recipe = self.recipe.lines
+        used = [each for each in self.lines if each.source not in recipe.report_only]
+        left = [each for each in used if each.source not in without]
+        if not _is_due(used, left, without):
+            return None
+        model = line_judge.fit(left, prior_odds=recipe.odds)
+        return InkModel.bundled().model_copy(update={"lines": model})
 
     def _confidence(self, without: Collection[str]) -> ConfidenceModel | None:
         used = [each for each in self.images if bare(each.source) not in self.recipe.confidence.report_only]
@@ -215,12 +250,25 @@ def gather(
     )
     groups = ink_large_groups.collect(shown, cache=work / "groups", threads=config.runtime.threads)
     LOGGER.info("%d large groups", len(groups))
+    lines = line_judge.collect(
+        line_judge.pictures(
+            paths,
+            materials,
+            per_source=recipe.lines.per_source,
+            free=recipe.lines.free,
+            written=recipe.lines.written,
+            without=recipe.lines.report_only,
+        ),
+        cache=work / "lines",
+        threads=config.runtime.threads,
+    )
+    LOGGER.info("%d pictures for the text lines", len(lines))
     images: list[LabelledImage] = []
     for path, manifest in manifests.items():
         sources = entries_by_source(manifest, most=recipe.confidence.per_source)
         images += read_stores(sources, work / path.stem, config, manifest=path.stem)
     LOGGER.info("%d images for the confidence", len(images))
-    return FitData(recipe, pictures, groups, images)
+    return FitData(recipe, pictures, groups, lines, images)
 
 
 def differences(fitted: Fits) -> dict[str, float]:
@@ -238,6 +286,8 @@ def differences(fitted: Fits) -> dict[str, float]:
     if fitted.ink is not None:
         large = InkModel.bundled().large_groups
         found["large groups"] = _largest(_numbers(fitted.ink.large_groups), _numbers(large))
+    if fitted.lines is not None:
+        found["lines"] = _largest(_numbers(fitted.lines.lines), _numbers(InkModel.bundled().lines))
     if fitted.confidence is not None:
         found["confidence"] = _largest(_weights(fitted.confidence), _weights(bundled_model()))
     return found

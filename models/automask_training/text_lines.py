@@ -129,11 +129,21 @@ def search_manifest(manifest: Manifest, detector: Detector) -> Iterator[Searched
 
 
 def search_synthetic(materials: Path, detector: Detector, *, count: int, seed: int = 0) -> Iterator[SearchedPicture]:
-    """Run a loaded text detector on pictures with text in several scripts; each script is a source.
+    """Run a loaded text detector on `written_pictures`; each script is a source.
+
+    Raises:
+        InputError: See there.
+    """
+    for number, (image, truth, source) in enumerate(written_pictures(materials, count=count, seed=seed), start=1):
+        yield search(image, truth, detector, source=source)
+        _log_progress(number, count, what="synthetic pictures")
+
+
+def written_pictures(materials: Path, *, count: int, seed: int = 0) -> Iterator[tuple[Image, NDArray[np.uint8], str]]:
+    """Pictures with text in several scripts, each with its truth, (H, W) uint8, and a source for its script.
 
     Args:
         materials: Folder made by `automask_training.synth.materials`.
-        detector: The detector.
         count: How many pictures; scripts take turns.
         seed: Picture number n is a pure function of materials, seed and n.
 
@@ -154,9 +164,7 @@ def search_synthetic(materials: Path, detector: Detector, *, count: int, seed: i
         script = SCRIPTS[number % len(SCRIPTS)]
         picture = text_picture(rng, backgrounds.picture(rng, _SIDE_PX), drawer, script=script)
         truth = picture.artefact().astype(np.uint8) * np.uint8(TRUTH_UNWANTED)
-        image = Image(id=f"synthetic/{number}", pixels=picture.pixels)
-        yield search(image, truth, detector, source=f"synthetic-{script}")
-        _log_progress(number + 1, count, what="synthetic pictures")
+        yield Image(id=f"synthetic/{number}", pixels=picture.pixels), truth, f"synthetic-{script}"
 
 
 def search(

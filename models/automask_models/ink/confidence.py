@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from automask.values.types import LETTERS_ATTRIBUTE, Region
 from automask_models.fitted import FittedModel
 from automask_models.ink.groups import InkGroup
 from automask_models.text.evidence import LogisticModel
@@ -28,8 +30,16 @@ DRAWN = 0.5
 GROUP_FEATURES = ("log_odds", "peak_log_odds", "log_cells")
 READ_GROUP_FEATURES = (*GROUP_FEATURES, "read_evidence")
 LARGE_GROUP_FEATURES = ("log_odds", "read_evidence")
-LINE_FEATURES = ("text_log_odds", "ink_log_odds")
+LINE_FEATURES = ("text_log_odds", "ink_log_odds", "read_letters", "log_share", "unread_size", "company")
 """Names of what the models weigh."""
+
+_LEAST_SHARE = 0.002
+"""Below this share of a picture, all lines are small: what they are does not depend on it."""
+_SIZE_FROM = 0.01
+"""From this share of a picture on it matters that a line cannot be read: a fifth of what a fine mask may waste."""
+_LIKE_HEIGHT = 0.25
+"""Lines keep each other company by the logarithm of their letters' heights, with this deviation: capitals, small
+letters and accents make that difference between lines of one size."""
 
 
 def group_features(group: InkGroup, reading: Recognition | None = None) -> dict[str, float]:
@@ -49,14 +59,46 @@ def large_group_features(group: InkGroup, reading: Recognition) -> dict[str, flo
     return {"log_odds": log_odds(group.probability), "read_evidence": reading.evidence}
 
 
-def line_features(text_confidence: float, ink_probability: float) -> dict[str, float]:
-    """The numbers that the model of text lines weighs, by name.
+def line_features(
+    lines: Sequence[Region], ink_probabilities: Sequence[float], *, picture_px: int
+) -> list[dict[str, float]]:
+    """The numbers that the model of text lines weighs, by name, of each line of one picture.
+
+    Beside what the detector and the map say these are: `read_letters`, 0 for nothing and 1.1 for two sure letters,
+    rising with their score and how many different ones there are; the logarithm of the share of the picture that the
+    box covers; `unread_size`, the logarithm of how many times larger than a hundredth of it the box is, so far as
+    little is read and the map shows no ink (letters that the recogniser does not know do show); and `company`, how many
+    sure lines of like height the picture has beside this one.
 
     Args:
-        text_confidence: What a text detector says of the line, 0..1.
-        ink_probability: `InkMap.upper_quartile` of its outline, 0..1.
+        lines: All text lines of the picture, with the confidence and the attributes of `text_region`.
+        ink_probabilities: `InkMap.upper_quartile` of the outline of each, 0..1.
+        picture_px: Number of pixels of the picture.
     """
-    return {"text_log_odds": log_odds(text_confidence), "ink_log_odds": log_odds(ink_probability)}
+    found = []
+    for line, ink, company in zip(lines, ink_probabilities, _company(lines), strict=True):
+        share = line.box.area_px / picture_px
+        score = float(line.attributes.get("score_rec", 0.0))
+        read = score**2 * math.log1p(Recognition(str(line.attributes.get("text", "")), score).different)
+        found.append(
+            {
+                "text_log_odds": log_odds(line.confidence),
+                "ink_log_odds": log_odds(ink),
+                "read_letters": read,
+                "log_share": math.log(max(share, _LEAST_SHARE)),
+                "unread_size": math.log(max(share / _SIZE_FROM, 1.0)) * max(0.0, 1.0 - read) * (1.0 - ink),
+                "company": company,
+            }
+        )
+    return found
+
+
+def _company(lines: Sequence[Region]) -> list[float]:
+    """Of each line: log(1 + the number of others, counted by confidence and by how alike their letters' height is)."""
+    heights = np.log([max(float(line.attributes.get(LETTERS_ATTRIBUTE, 0.0)), _SURE) for line in lines])
+    likeness = np.exp(-(((heights[:, None] - heights[None, :]) / _LIKE_HEIGHT) ** 2) / 2)
+    np.fill_diagonal(likeness, 0.0)
+    return [float(each) for each in np.log1p(likeness @ np.array([line.confidence for line in lines]))]
 
 
 def log_odds(probability: float) -> float:
@@ -77,7 +119,8 @@ class InkModel(FittedModel):
         groups: Of what the ink map shows by itself.
         read_groups: The same where a recogniser was asked what it reads there.
         large_groups: The same of what covers `LARGE_SHARE` of the picture.
-        lines: Of lines that a text detector found: its own confidence weighed against what the map shows there.
+        lines: Of lines that a text detector found: its own confidence, what the map shows there, what is read in the
+            line, how large it is and how many like it there are.
     """
 
     FILE: ClassVar[str] = "confidence.json"
@@ -110,6 +153,6 @@ class InkModel(FittedModel):
             self.of_group(group, _NOTHING) < DRAWN <= self.of_group(group, _LINE)
         )
 
-    def of_line(self, text_confidence: float, ink_probability: float) -> float:
-        """Probability that a line is text, 0..1; see `line_features`."""
-        return self.lines.probability(line_features(text_confidence, ink_probability))
+    def of_line(self, features: Mapping[str, float]) -> float:
+        """Probability that a line is text, 0..1, from its `line_features`."""
+        return self.lines.probability(features)
