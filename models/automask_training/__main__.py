@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--materials", type=Path, required=True, help="folder made by synth.materials")
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--threads", type=int)
+    training.add_argument("--workers", type=int, help="processes that draw; default: the recipe's")
     training.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps; only the CPU was tried by us")
     training.add_argument(
         "--precision", choices=("float32", "bfloat16"), help="bfloat16 is fast only on processors that compute with it"
@@ -109,6 +110,7 @@ def _changed(config: LoopConfig, given: argparse.Namespace) -> LoopConfig:
         config,
         schedule=schedule,
         threads=given.threads or config.threads,
+        workers=config.workers if given.workers is None else given.workers,
         precision=given.precision or config.precision,
     )
 

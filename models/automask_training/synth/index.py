@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from automask.errors import InputError
 
+INDEX_FILE = "materials.json"
+"""What a folder of materials says of itself."""
 Split = Literal["train", "val"]
 _HELD_OUT_PERCENT = 5
 
@@ -59,11 +61,11 @@ class MaterialIndex:
 
     @classmethod
     def read(cls, folder: Path) -> MaterialIndex:
-        """Read ``materials.json`` of a folder; raises InputError when there is none."""
-        path = folder / "materials.json"
+        """Read the index of a folder; raises InputError when there is none."""
+        path = folder / INDEX_FILE
         if not path.is_file():
             raise InputError(
-                f"{folder} holds no materials.json.",
+                f"{folder} holds no {INDEX_FILE}.",
                 advice="Make it with `python -m automask_training.synth.materials OUT --never-train LIST`.",
             )
         raw: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
