@@ -30,7 +30,7 @@ SHARES = {
 """Shares of the size, in order; what a kind leaves goes to those behind it. Every sample has a background and most have
 lettering; artwork of marks is small, and there is never enough of it."""
 _LARGEST_SHARE = 0.25
-"""A file that takes more than this of the share of its kind stays behind: a font of all Chinese is as large as hundreds."""
+"""A file that takes more than this of the share of its kind stays behind: one font can be as large as hundreds."""
 
 
 def pack(materials: Path, target: Path, *, most_bytes: int) -> dict[str, int]:
