@@ -39,7 +39,7 @@ mkdir -p "$work/job/run" "$run"
 cp "$recipe" "$work/job/recipe.toml"
 [ ! -f "$run/state.pt" ] || cp "$run/state.pt" "$work/job/run/"
 [ ! -f "$run/loss.csv" ] || cp "$run/loss.csv" "$work/job/run/"
-"$python" -m automask_training.synth.pack "$materials" "$work/job/materials" --megabytes "$pack_mb"
+"$python" -P -m automask_training.synth.pack "$materials" "$work/job/materials" --megabytes "$pack_mb"
 
 cat > "$work/job/train.sh" <<'JOB'
 set -eu
@@ -59,13 +59,13 @@ if grep -q '^task = "layout"' ../recipe.toml; then
     materials=../samples workers=1
     part=0
     while [ $part -lt $drawing ]; do
-        "$python" -m automask_training.layout_samples ../recipe.toml $materials --materials ../materials \
+        "$python" -P -m automask_training.layout_samples ../recipe.toml $materials --materials ../materials \
             --part $part --parts $drawing &
         part=$((part + 1))
     done
 fi
 # 124: ended by the clock, with its state saved
-timeout -s TERM "$2m" "$python" -m automask_training train ../recipe.toml --materials $materials --out ../run \
+timeout -s TERM "$2m" "$python" -P -m automask_training train ../recipe.toml --materials $materials --out ../run \
     --device auto --workers $workers || [ $? -eq 124 ]
 pkill -P $$ || true  # those that still draw
 JOB
