@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_args
@@ -313,6 +315,10 @@ def _batches(task: Task[Any, BatchT], config: LoopConfig, *, first: int) -> Iter
 def _quiet_worker(worker: int) -> None:
     # Forked workers inherit the trainer's handlers. SIGTERM must end them (multiprocessing relies on it at exit), and
     # Ctrl-C must not print a traceback per worker: the trainer ends them itself.
+    # A signal to the whole group (`timeout`, a queue of jobs) is for the trainer alone: a worker that it ends would
+    # break the step that the trainer is in, before it can save.
+    if sys.platform != "win32":
+        os.setpgrp()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
