@@ -7,7 +7,6 @@ what they keep and draw, each source by a fit without it, and on sources that no
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import logging
 import sys
@@ -25,7 +24,7 @@ from automask.errors import AutomaskError
 from automask.files.atomic import write_atomic
 from automask.protocols import WeightFile
 from automask.values.types import Image
-from automask_models.ink.confidence import DRAWN, LARGE_SHARE, InkModel, large_group_features
+from automask_models.ink.confidence import DRAWN, LARGE_SHARE, large_group_features
 from automask_models.ink.detector import InkDetector
 from automask_models.ink.groups import groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
@@ -34,6 +33,7 @@ from automask_models.text.evidence import LogisticModel
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_training.confidence_data import entries_by_source, truth_levels
 from automask_training.ink_confidence import Finding, Picture, fit, free_pictures, label_group
+from automask_training.ink_fit_command import arguments_of, replace_model
 from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
@@ -135,17 +135,9 @@ def counted(model: LogisticModel, findings: Sequence[Finding]) -> NDArray[np.int
 
 def main(arguments: list[str] | None = None) -> int:
     """Fit, print what is drawn and write the model; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="automask_training.ink_large_groups", description=__doc__)
-    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST")
-    parser.add_argument("--materials", type=Path, help="folder made by synth.materials")
-    parser.add_argument("--out", type=Path, help="model file of which the large groups are replaced")
-    parser.add_argument("--weights", default=DEFAULT_WEIGHTS, help="name or file of the ink network")
-    parser.add_argument("--per-source", type=int, default=60)
-    parser.add_argument("--free", type=int, default=150, help="free pictures as they are")
-    parser.add_argument("--cache", type=Path, help="folder that keeps what is found in a picture")
-    parser.add_argument("--report-only", action="append", default=[], metavar="SOURCE")
-    parser.add_argument("--odds", type=float, default=1.0, help="that a large group is unwanted, before its features")
-    parser.add_argument("--threads", type=int, default=0)
+    parser = arguments_of(
+        "automask_training.ink_large_groups", __doc__, what="large groups", per_source=60, free=150, odds=1.0
+    )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
@@ -169,9 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(f"{name}: {kept} of {true} unwanted and {drawn} of {false} other large groups drawn\n")
     sys.stdout.write(f"area under the curve {auc:.3f}; {model.model_dump_json()}\n")
     if given.out is not None:
-        text = given.out.read_text(encoding="utf-8")
-        bundled = InkModel.model_validate_json(text).model_copy(update={"large_groups": model})
-        given.out.write_text(bundled.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        replace_model(given.out, "large_groups", model)
     return 0
 
 

@@ -8,7 +8,6 @@ the fit. Printed is what is drawn: by the fit, each source by a fit without it, 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import math
 import sys
@@ -34,6 +33,7 @@ from automask_models.text.evidence import EvidenceModel, LogisticModel
 from automask_models.text.ppocr import DETECTION_FILE, RECOGNITION_FILE, bundled_model
 from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_training.ink_confidence import Picture
+from automask_training.ink_fit_command import arguments_of, replace_model
 from automask_training.ink_large_groups import content_of
 from automask_training.ink_large_groups import pictures as real_pictures
 from automask_training.logistic import balanced_weights, fit_logistic
@@ -288,18 +288,8 @@ def _rows(name: str, counts: tuple[Drawn, Drawn]) -> list[list[str]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Fit, print what is drawn and write the model; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="automask_training.line_judge", description=__doc__)
-    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST")
-    parser.add_argument("--materials", type=Path, help="folder made by synth.materials")
-    parser.add_argument("--out", type=Path, help="model file of which the lines are replaced")
-    parser.add_argument("--weights", default=DEFAULT_WEIGHTS, help="name or file of the ink network")
-    parser.add_argument("--per-source", type=int, default=30)
-    parser.add_argument("--free", type=int, default=160, help="free pictures as they are")
+    parser = arguments_of("automask_training.line_judge", __doc__, what="lines", per_source=30, free=160, odds=3.0)
     parser.add_argument("--written", type=int, default=36, help="pictures with lines of several scripts")
-    parser.add_argument("--cache", type=Path, help="folder that keeps what is found in a picture")
-    parser.add_argument("--report-only", action="append", default=[], metavar="SOURCE")
-    parser.add_argument("--odds", type=float, default=3.0, help="that a line is text, before its features")
-    parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
@@ -320,9 +310,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     sys.stdout.write(f"{table}\n\n{model.model_dump_json()}\n")
     if given.out is not None:
-        text = given.out.read_text(encoding="utf-8")
-        replaced = InkModel.model_validate_json(text).model_copy(update={"lines": model})
-        given.out.write_text(replaced.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        replace_model(given.out, "lines", model)
     return 0
 
 
