@@ -48,7 +48,7 @@ python=${PYTHON:-python3}
 if [ "$1" = install ]; then
     "$python" -m venv environment
     environment/bin/pip install -q './program[train]'
-    python=environment/bin/python
+    python=$PWD/environment/bin/python
 fi
 cores=$(getconf _NPROCESSORS_ONLN)
 drawing=$((cores > 1 ? cores - 1 : 1))
@@ -70,14 +70,17 @@ timeout -s TERM "$2m" "$python" -P -m automask_training train ../recipe.toml --m
 pkill -P $$ || true  # those that still draw
 JOB
 
+# Whatever ends the training, the state that it saved comes back.
+status=0
 if [ -z "$host" ]; then
-    PYTHON=$python sh "$work/job/train.sh" here "$minutes"
-    cp "$work/job/run/state.pt" "$work/job/run/loss.csv" "$run/"
+    PYTHON=$python sh "$work/job/train.sh" here "$minutes" || status=$?
+    (cd "$work/job/run" && tar -c .) | tar -x -C "$run"
 else
     place=$(ssh "$host" mktemp -d)
     tar -c -z -C "$work" job | ssh "$host" tar -x -z -C "$place"
-    ssh "$host" sh "$place/job/train.sh" install "$minutes"
-    ssh "$host" tar -c -C "$place/job/run" state.pt loss.csv | tar -x -C "$run"
+    ssh "$host" sh "$place/job/train.sh" install "$minutes" || status=$?
+    ssh "$host" tar -c -C "$place/job/run" . | tar -x -C "$run"
     ssh "$host" rm -rf "$place"
 fi
-echo "state and log are in $run"
+[ $status -ne 0 ] || echo "state and log are in $run"
+exit $status
