@@ -61,7 +61,7 @@ def test_a_loss_is_computed_where_the_module_is(make: Any, monkeypatch: pytest.M
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    from automask_training.devices import loss_on
+    from automask_training.devices import moved
 
     task = make()
     module = task.build().train()
@@ -71,7 +71,7 @@ def test_a_loss_is_computed_where_the_module_is(make: Any, monkeypatch: pytest.M
     monkeypatch.setattr(torch.Tensor, "nonzero", lambda self: self.new_zeros((4, self.dim()), dtype=torch.long))
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         _move(module, mode)
-        loss, _ = loss_on("cuda", task, module, batch, samples=0)
+        loss, _ = task.loss(module, moved(batch, "cuda"), samples=0)
     assert loss.device.type == "cuda"
 
 
@@ -82,8 +82,8 @@ def _move(module: Any, mode: Any) -> None:
     for part in module.modules():
         for name, weight in part._parameters.items():
             if weight is not None:
-                moved = mode.from_tensor(weight.detach()).to("cuda")
-                part._parameters[name] = nn.Parameter(moved, requires_grad=weight.requires_grad)
+                there = mode.from_tensor(weight.detach()).to("cuda")
+                part._parameters[name] = nn.Parameter(there, requires_grad=weight.requires_grad)
         for name, buffer in part._buffers.items():
             if buffer is not None:
                 part._buffers[name] = mode.from_tensor(buffer).to("cuda")

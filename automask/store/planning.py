@@ -8,8 +8,8 @@ from pathlib import Path
 
 from automask.store import images, masks, queries
 from automask.store.database import Database
-from automask.store.records import FileFacts, Plan, Status, Work
-from automask.store.rows import from_text, stored_image, to_text
+from automask.store.records import FileFacts, Plan, Status, Work, is_shown
+from automask.store.rows import fingerprints_of, from_text, stored_image, to_text
 from automask.values.types import Fingerprints, Verdict
 
 _CLOCK_NS = 2_000_000_000
@@ -93,16 +93,16 @@ def _learn_change_times(database: Database, as_read: Sequence[tuple[sqlite3.Row,
 def _work(row: sqlite3.Row, file: FileFacts, fingerprints: Fingerprints) -> Work:
     """The first stage that has to run for an image whose pixels are those of its row, its mask file aside.
 
-    The row is one of `queries.planned`. Whether its mask is current goes by the rule of `StoredImage.shows`.
+    The row is one of `queries.planned`.
     """
-    if row["status"] == Status.FAILED or row["detect_fingerprint"] != fingerprints.detect:
+    known, revision = fingerprints_of(row), row["correction_revision"]
+    if row["status"] == Status.FAILED or known is None or known.detect != fingerprints.detect:
         return Work.DETECT
-    if row["refine_fingerprint"] != fingerprints.refine:
+    if known.refine != fingerprints.refine:
         return Work.REFINE
     if (
         row["status"] != Status.DONE
-        or row["fuse_fingerprint"] != fingerprints.with_templates(row["template_set"]).fuse
-        or row["correction_revision"] != row["newest_revision"]
+        or not is_shown(known, row["template_set"], revision, wanted=fingerprints, newest=row["newest_revision"])
         or row["mask_name"] != to_text(file.mask_name)
     ):
         return Work.RENDER

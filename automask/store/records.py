@@ -146,8 +146,15 @@ class StoredImage:
             fingerprints: Of the image under the settings, without templates.
             correction_revision: The newest, None where nobody corrected the image.
         """
-        wanted = fingerprints.with_templates(self.template_set)
-        return self.fingerprints == wanted and self.correction_revision == correction_revision
+        drawn, revision = self.fingerprints, self.correction_revision
+        return is_shown(drawn, self.template_set, revision, wanted=fingerprints, newest=correction_revision)
+
+
+def is_shown(
+    drawn: Fingerprints | None, template_set: str, revision: int | None, *, wanted: Fingerprints, newest: int | None
+) -> bool:
+    """The rule of `StoredImage.shows`, for those who have a row and make no `StoredImage` of it."""
+    return drawn == wanted.with_templates(template_set) and revision == newest
 
 
 NO_TEMPLATES = "no templates"

@@ -32,11 +32,15 @@ def from_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
 
 
+def fingerprints_of(row: sqlite3.Row) -> Fingerprints | None:
+    """What made what a row of `images` holds, or None where nothing was found yet."""
+    if row["detect_fingerprint"] is None:
+        return None
+    return Fingerprints(row["detect_fingerprint"], row["refine_fingerprint"], row["fuse_fingerprint"])
+
+
 def stored_image(row: sqlite3.Row) -> StoredImage:
     """A row of `images`."""
-    fingerprints = None
-    if row["detect_fingerprint"] is not None:
-        fingerprints = Fingerprints(row["detect_fingerprint"], row["refine_fingerprint"], row["fuse_fingerprint"])
     return StoredImage(
         image_id=from_text(row["image_id"]),
         status=Status(row["status"]),
@@ -48,7 +52,7 @@ def stored_image(row: sqlite3.Row) -> StoredImage:
         orientation=row["orientation"],
         width_px=row["width_px"],
         height_px=row["height_px"],
-        fingerprints=fingerprints,
+        fingerprints=fingerprints_of(row),
         confidence=row["confidence"],
         verdict=Verdict(row["verdict"]) if row["verdict"] is not None else None,
         masked_share=row["masked_share"],

@@ -3,23 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor, nn
-
-    from automask_training.loop import Task
-
-BatchT = TypeVar("BatchT")
-
-
-def loss_on(
-    device: str, task: Task[Any, BatchT], module: nn.Module, batch: BatchT, *, samples: int
-) -> tuple[Tensor, Mapping[str, float]]:
-    """`task.loss` of a batch as `task.collate` made it, for a module on a device."""
-    return task.loss(module, moved(batch, device), samples=samples)
+from typing import Any
 
 
 def moved(value: Any, device: str) -> Any:  # noqa: ANN401 - a batch is whatever its task makes

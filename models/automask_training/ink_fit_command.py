@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import TypeAdapter
+
+from automask.files.atomic import write_atomic
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.network import DEFAULT_WEIGHTS
 from automask_models.text.evidence import LogisticModel
+
+T = TypeVar("T")
 
 
 def arguments_of(
@@ -41,3 +48,22 @@ def replace_model(path: Path, name: str, model: LogisticModel) -> None:
     """Put a model into a file of them, by the name that `InkModel` has for it."""
     models = InkModel.model_validate_json(path.read_text(encoding="utf-8")).model_copy(update={name: model})
     path.write_text(models.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def cached(cache: Path | None, key: str, values: TypeAdapter[T], find: Callable[[], T]) -> T:
+    """What is found in a picture: from a folder that keeps it, or found now and put there.
+
+    Args:
+        cache: The folder, or None to keep nothing.
+        key: Name of the find: a hash of all that it depends on.
+        values: How it is written.
+        find: Finds it.
+    """
+    path = None if cache is None else cache / f"{key}.json"
+    if path is not None and path.exists():
+        return values.validate_json(path.read_bytes())
+    found = find()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, values.dump_json(found))
+    return found

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from pydantic import TypeAdapter
 from automask.bench.manifest import read_manifest
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError
-from automask.files.atomic import write_atomic
 from automask.protocols import WeightFile
 from automask.values.types import Image
 from automask_models.ink.confidence import DRAWN, LARGE_SHARE, large_group_features
@@ -33,7 +33,7 @@ from automask_models.text.evidence import LogisticModel
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_training.confidence_data import entries_by_source, truth_levels
 from automask_training.ink_confidence import Finding, Picture, fit, free_pictures, label_group
-from automask_training.ink_fit_command import arguments_of, replace_model
+from automask_training.ink_fit_command import arguments_of, cached, replace_model
 from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
@@ -83,25 +83,18 @@ def collect(
     reader = GroupReader.open(recognition, runtime=runtime)
     findings: list[Finding] = []
     for number, picture in enumerate(found, start=1):
-        path = None if cache is None else cache / f"{content_of(picture, _WHAT, file, recognition)}.json"
-        if path is not None and path.exists():
-            rows = _ROWS.validate_json(path.read_bytes())
-        else:
-            rows = list(_large_groups(picture, network, reader))
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(path, _ROWS.dump_json(rows))
+        key = content_of(picture, _WHAT, file, recognition)
+        rows = cached(cache, key, _ROWS, partial(_large_groups, picture, network, reader))
         findings += [Finding(features, truth, picture.source) for features, truth in rows]
         if number % 20 == 0:
             LOGGER.info("%d pictures: %d large groups", number, len(findings))
     return findings
 
 
-def _large_groups(
-    picture: Picture, network: InkNetwork, reader: GroupReader
-) -> Iterator[tuple[dict[str, float], bool]]:
+def _large_groups(picture: Picture, network: InkNetwork, reader: GroupReader) -> list[tuple[dict[str, float], bool]]:
     """Features of the large groups of a picture, and whether each is unwanted."""
     ink = network.look(picture.image.pixels)
+    found = []
     for group in groups_of(ink):
         truth = label_group(group, ink, picture.truth)
         if group.is_ring or truth is None or group.share_in(ink) < LARGE_SHARE:
@@ -111,7 +104,8 @@ def _large_groups(
             reader.read_lines(picture.image.pixels, ink, group),
         )
         best = max(readings, key=lambda each: each.evidence)
-        yield large_group_features(group, best), truth
+        found.append((large_group_features(group, best), truth))
+    return found
 
 
 def content_of(picture: Picture, what: str, *networks: WeightFile) -> str:

@@ -13,6 +13,7 @@ import math
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ from pydantic import TypeAdapter
 from automask.bench.tables import markdown_table
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError, InputError
-from automask.files.atomic import write_atomic
 from automask.mask.metrics import TRUTH_UNWANTED
 from automask.values.geometry import rasterise_polygon
 from automask.values.types import Region
@@ -33,7 +33,7 @@ from automask_models.text.evidence import EvidenceModel, LogisticModel
 from automask_models.text.ppocr import DETECTION_FILE, RECOGNITION_FILE, bundled_model
 from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_training.ink_confidence import Picture
-from automask_training.ink_fit_command import arguments_of, replace_model
+from automask_training.ink_fit_command import arguments_of, cached, replace_model
 from automask_training.ink_large_groups import content_of
 from automask_training.ink_large_groups import pictures as real_pictures
 from automask_training.logistic import balanced_weights, fit_logistic
@@ -176,23 +176,18 @@ def collect(
     found = []
     for number, picture in enumerate(shown, start=1):
         key = content_of(picture, f"{what} {picture.kind == 'frame'}", *networks)
-        path = None if cache is None else cache / f"{key}.json"
-        if path is not None and path.exists():
-            lines = _LINES.validate_json(path.read_bytes())
-        else:
-            regions = [each for each in detector.detect([picture.image])[0] if each.polygon is not None]
-            ink = network.look(picture.image.pixels) if regions else None
-            seen = [
-                ink.upper_quartile(each.polygon) for each in regions if ink is not None and each.polygon is not None
-            ]
-            lines = known_lines(picture, regions, seen)
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(path, _LINES.dump_json(lines))
+        lines = cached(cache, key, _LINES, partial(_lines_in, picture, detector, network))
         found.append(KnownPicture(picture.source, lines))
         if number % _LOGGED_EVERY == 0:
             LOGGER.info("%d pictures: %d lines", number, sum(len(each.lines) for each in found))
     return found
+
+
+def _lines_in(picture: Picture, detector: RapidOcrDetector, network: InkNetwork) -> list[KnownLine]:
+    regions = [each for each in detector.detect([picture.image])[0] if each.polygon is not None]
+    ink = network.look(picture.image.pixels) if regions else None
+    seen = [ink.upper_quartile(each.polygon) for each in regions if ink is not None and each.polygon is not None]
+    return known_lines(picture, regions, seen)
 
 
 def known_lines(picture: Picture, regions: Sequence[Region], ink: Sequence[float]) -> list[KnownLine]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_
 
 from automask_training.average import MovingAverage
 from automask_training.checkpoint import Progress, StateError, TrainingState, load_state, save_state
-from automask_training.devices import loss_on
+from automask_training.devices import moved
 from automask_training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["rate_share"]
             with torch.autocast(device, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-                loss, parts = loss_on(device, task, module, batch, samples=progress.samples)
+                loss, parts = task.loss(module, moved(batch, device), samples=progress.samples)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = float(torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))

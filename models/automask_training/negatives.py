@@ -9,14 +9,13 @@ listed in ``materials.json``; the synthesizer uses it for a share of its backgro
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import shutil
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_training.synth.backgrounds import Backgrounds, PictureCache
-from automask_training.synth.index import INDEX_FILE, MaterialIndex, Picture
+from automask_training.synth.index import MaterialIndex, Picture
 from automask_training.synth.raster import Bytes
 from automask_training.weights import named_weights
 
@@ -179,11 +178,8 @@ def mine(mining: Mining) -> tuple[int, int]:
     folder.mkdir()
     with ProcessPoolExecutor(mining.processes, mp_context=get_context("spawn"), initializer=_log) as pool:
         parts = list(pool.map(mining.part, range(mining.processes)))
-    path = mining.materials / INDEX_FILE
-    listed = json.loads(path.read_text(encoding="utf-8"))
     cuts = sorted((each for _, written in parts for each in written), key=lambda each: each.file)
-    listed[FOLDER] = [asdict(each) for each in cuts]
-    path.write_text(json.dumps(listed, indent=1, ensure_ascii=False), encoding="utf-8")
+    replace(MaterialIndex.read(mining.materials), negatives=tuple(cuts)).write(mining.materials)
     return sum(looked for looked, _ in parts), len(cuts)
 
 

@@ -13,7 +13,7 @@ from automask.errors import WeightsError
 from automask.weights import WEIGHTS_VARIABLE, user_cache_folder
 from automask_models import WEIGHT_CATALOGUE
 from automask_training.checkpoint import Progress, StateError, TrainingState, load_state, save_state
-from automask_training.devices import loss_on
+from automask_training.devices import moved
 from automask_training.loop import LoopConfig, Task
 from automask_training.schedule import Schedule
 
@@ -247,8 +247,7 @@ class EarlyStop:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             for batch in self._held_out():
-                loss, _ = loss_on(device, self._task, module, batch, samples=LATE_SAMPLES)
-                losses.append(float(loss))
+                losses.append(float(self._task.loss(module, moved(batch, device), samples=LATE_SAMPLES)[0]))
         return sum(losses) / len(losses)
 
     def _held_out(self) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +87,10 @@ class MaterialIndex:
                 for each in raw.get("faces", ())
             ),
         )
+
+    def write(self, folder: Path) -> None:
+        """Write the index of a folder."""
+        (folder / INDEX_FILE).write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False), encoding="utf-8")
 
     def of_split(self, split: Split) -> MaterialIndex:
         """Return the index with only the backgrounds and sprites of a split; the other parts serve both.

@@ -32,7 +32,7 @@ from PIL import Image
 from automask.errors import AutomaskError, InputError
 from automask_training.synth.dhash import NeverTrain
 from automask_training.synth.downloads import PICTURES, download_debian, download_npm, matching, plain_name
-from automask_training.synth.index import INDEX_FILE, Face, MaterialIndex, Picture
+from automask_training.synth.index import Face, MaterialIndex, Picture
 from automask_training.synth.scripts import SAMPLES
 
 LOG = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ class Collector:
     def write_index(self) -> MaterialIndex:
         """Write ``materials.json`` and return its contents."""
         index = MaterialIndex(faces=tuple(self._faces), **{name: tuple(each) for name, each in self._pictures.items()})
-        (self._out / INDEX_FILE).write_text(json.dumps(asdict(index), indent=1, ensure_ascii=False), encoding="utf-8")
+        index.write(self._out)
         return index
 
 

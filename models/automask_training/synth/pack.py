@@ -7,16 +7,16 @@ size give the same pack. What drawing needs lies beside it as it did: the pack i
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import zlib
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from automask.errors import AutomaskError, InputError
-from automask_training.synth.index import INDEX_FILE, MaterialIndex
+from automask_training.synth.index import Face, MaterialIndex, Picture
 
 SHARES = {
     "marks": 0.04,
@@ -47,36 +47,36 @@ def pack(materials: Path, target: Path, *, most_bytes: int) -> dict[str, int]:
     Raises:
         InputError: There are no materials, or the target exists.
     """
-    MaterialIndex.read(materials)
+    index = MaterialIndex.read(materials)
     if target.exists():
         raise InputError(f"{target} is there already.", advice="Name a folder that is not.")
-    listed: dict[str, list[dict[str, Any]]] = json.loads((materials / INDEX_FILE).read_text(encoding="utf-8"))
-    kept: dict[str, list[dict[str, Any]]] = {}
+    kept: dict[str, tuple[Picture | Face, ...]] = {}
     over = 0.0
     for kind, share in SHARES.items():
         room = share * most_bytes + over
         largest = _LARGEST_SHARE * room
         taken: set[str] = set()
-        for file in _spread(listed.get(kind, [])):
+        listed: tuple[Picture | Face, ...] = getattr(index, kind)
+        for file in _spread(listed):
             size = (materials / file).stat().st_size
             if size <= min(room, largest):
                 room -= size
                 taken.add(file)
         over = room
-        kept[kind] = [each for each in listed.get(kind, []) if each["file"] in taken]
+        kept[kind] = tuple(each for each in listed if each.file in taken)
     for entries in kept.values():
-        for file in {each["file"] for each in entries}:
+        for file in {each.file for each in entries}:
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(materials / file, target / file)
     target.mkdir(parents=True, exist_ok=True)
-    (target / INDEX_FILE).write_text(json.dumps({**listed, **kept}), encoding="utf-8")
+    replace(index, **kept).write(target)  # type: ignore[arg-type]  # each kind has its own class
     return {kind: len(entries) for kind, entries in kept.items()}
 
 
-def _spread(entries: list[dict[str, Any]]) -> list[str]:
+def _spread(entries: Sequence[Picture | Face]) -> list[str]:
     """The files of some entries, one of each source in turn, within a source by a hash of their names."""
     sources: dict[str, list[str]] = {}
-    for file, source in sorted({each["file"]: str(each.get("source", "")) for each in entries}.items()):
+    for file, source in sorted({each.file: getattr(each, "source", "") for each in entries}.items()):
         sources.setdefault(source, []).append(file)
     columns = [sorted(files, key=lambda file: zlib.crc32(file.encode())) for files in sources.values()]
     return [file for row in zip_longest(*columns) for file in row if file is not None]
