@@ -112,6 +112,7 @@ def _touch_mask(folder: Path, image_id: str, box: tuple[int, int, int, int]) -> 
     with Image.open(path) as picture:
         pixels = np.asarray(picture).copy()
     x0, y0, x1, y1 = box
+    assert pixels[y0:y1, x0:x1].any(), "all of the box is masked already: nobody touches anything"
     pixels[y0:y1, x0:x1, ...] = 0
     Image.fromarray(pixels).save(path, "PNG")
 

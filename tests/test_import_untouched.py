@@ -42,7 +42,8 @@ def store(original, tmp_path):
     return Path(shutil.copytree(original, tmp_path / "store"))
 
 
-BOXES = st.tuples(st.integers(0, 40), st.integers(0, 20), st.integers(50, SIZE_PX[0]), st.integers(25, SIZE_PX[1]))
+# From above what is masked, however far a trainer's masks are grown: a box inside of it would change nothing.
+BOXES = st.tuples(st.integers(0, 40), st.integers(0, 3), st.integers(50, SIZE_PX[0]), st.integers(25, SIZE_PX[1]))
 
 
 def test_every_reader_takes_part():
