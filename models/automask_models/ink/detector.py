@@ -47,7 +47,7 @@ class InkDetector(WeightedStage[InkOptions]):
 
     name: ClassVar[str] = "ink"
     Options: ClassVar[type[FrozenModel]] = InkOptions
-    algorithm_version: ClassVar[int] = 4
+    algorithm_version: ClassVar[int] = 5
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
     model_options: ClassVar[tuple[str, ...]] = ("models",)

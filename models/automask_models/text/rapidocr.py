@@ -28,7 +28,7 @@ from automask_models.text.ppocr import (
 from automask_models.text.regions import text_region
 from automask_models.text.scales import detail_scale, resized, scales_of, small_lettering, tiled_map
 
-_ALGORITHM_VERSION = 4
+_ALGORITHM_VERSION = 5
 _WORTH_A_PASS = 1.2
 _WORTH_A_DETAIL_PASS = 1.4
 """A pass runs only at a scale this many times that of the one before: nearer ones see the same. Detail costs more."""
