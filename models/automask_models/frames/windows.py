@@ -28,6 +28,8 @@ OFF_CENTRE = (0.015, 0.04)
 """Distance of the window's middle from the card's, as a share of the width."""
 SUPPORT = (0.62, 0.82)
 """Support from which a window is believed; with less it may be a door or a lawn in a framed photograph."""
+LEAST_SUPPORT = 0.4
+"""The same of its weakest side: one that is seen on less of its length is none, however sure the others are."""
 MIN_WIDTH = 0.5
 MIN_HEIGHT = 0.25
 """Size of a window as a share of the card: less is a plate or an icon."""
@@ -164,13 +166,15 @@ def _best_rectangle(
                         BORDER_SUPPORT if y1 == height else (horizontal[x1, y1] - horizontal[x0, y1]) / (x1 - x0),
                     ]
                     lowest = float(min(supports))
-                    support = (lowest + float(np.mean(supports))) / 2
+                    if lowest < LEAST_SUPPORT:
+                        continue
+                    support = (lowest + float(sum(supports)) / len(supports)) / 2
                     # Of nested rims the innermost, and rather the picture than a plate.
                     area = (x1 - x0) * (y1 - y0) / (width * height)
                     plate = ramp(float(plain[y1] - plain[y0]) / (y1 - y0), *PLATE_SHARE)
                     off_centre = abs(x0 + x1 - width) / 2 / width
                     score = min(support, 0.9) - 0.1 * area - 0.25 * plate - 4 * off_centre
-                    if lowest >= 0.4 and score > best_score:
+                    if score > best_score:
                         best, best_score = ((x0, y0, x1, y1), support), score
     return best
 
