@@ -14,23 +14,29 @@ in the masks. A loop in full::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, TypedDict
+from typing import Any, Literal, NamedTuple, Self, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from PIL import ImageOps
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import decode_bytes
-from automask.dataset.names import path_of
+from automask.dataset.names import is_image_name, path_of
 from automask.store import Decision, Status, Store
 
 Normalise = Literal["none", "image", "batch"]
 Reduction = Literal["area", "min"]
+
+_MOST_UNMASKED = 1000
+"""Images in a row without a mask after which two streams are taken to be out of step: half of a usual shard."""
 
 
 def masked_loss(
@@ -185,16 +191,10 @@ class MaskedImages:
         random_crop: bool = False,
         flip_probability: float = 0.0,
     ) -> None:
-        if min(size_px) < 1:
-            raise ValueError(f"size_px must be positive, got {size_px}")
-        if not 0.0 <= flip_probability <= 1.0:
-            raise ValueError(f"flip_probability must be within 0..1, got {flip_probability!r}")
         if not pairs:
             raise ValueError("there are no images")
         self._pairs = tuple(pairs)
-        self._size_px = size_px
-        self._random_crop = random_crop
-        self._flip_probability = flip_probability
+        self._cut = _Cut(size_px, random_crop=random_crop, flip_probability=flip_probability)
 
     @classmethod
     def of_store(
@@ -231,16 +231,102 @@ class MaskedImages:
         pair = self._pairs[index]
         image = decode_bytes(pair.image.read_bytes(), image_id=str(pair.image), config=DecodeConfig()).image
         levels = _mask_levels(pair, image.pixels.shape[:2])
-        pixels, weight = _resized(image.pixels, levels, self._size_px)
+        pixels, weight = self._cut(image.pixels, levels)
+        return Sample(pixels=pixels, weight=weight, path=str(pair.image))
+
+
+class MaskedStream(IterableDataset[dict[str, Any]]):  # type: ignore[misc, unused-ignore]
+    """Images and masks of shards, read together: both get the same resize, crop and flip.
+
+    Both must go through the same shards in the same order; shuffle the list of shards before, or samples behind. An
+    image without a mask (it could not be read when masks were made) is left out. What comes is a dict: `pixels` and
+    `weight` as in `Sample`, `key`, and the fields of `texts` that the sample has, as str.
+
+    Args:
+        images: Samples as WebDataset or `datasets` give them: `__key__`, and an image, encoded or opened by Pillow.
+        masks: The same with masks under `png`.
+        size_px: (width, height) of what comes; see `MaskedImages`, for the next two as well.
+        random_crop: Crop anywhere.
+        flip_probability: Share that is mirrored.
+        texts: Further fields to pass on.
+
+    Raises:
+        ValueError: A size or probability out of range. While reading: no image under any known name, image and mask of
+            different sizes, or two streams that are not in the same order.
+        ImageError: While reading: an image cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        images: Iterable[Mapping[str, Any]],
+        masks: Iterable[Mapping[str, Any]],
+        *,
+        size_px: tuple[int, int],
+        random_crop: bool = False,
+        flip_probability: float = 0.0,
+        texts: Sequence[str] = ("txt",),
+    ) -> None:
+        self._images = images
+        self._masks = masks
+        self._cut = _Cut(size_px, random_crop=random_crop, flip_probability=flip_probability)
+        self._texts = tuple(texts)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """One pass over both streams."""
+        masks = iter(self._masks)
+        mask = next(masks, None)
+        unmasked = 0
+        for sample in self._images:
+            if mask is None:
+                return
+            if sample["__key__"] != mask["__key__"]:
+                unmasked += 1
+                if unmasked > _MOST_UNMASKED:
+                    break
+                continue
+            yield self._given(sample, mask)
+            unmasked = 0
+            mask = next(masks, None)
+        if mask is not None:
+            raise ValueError(f"no image for the mask {mask['__key__']!r}: give the same shards in the same order")
+
+    def _given(self, sample: Mapping[str, Any], mask: Mapping[str, Any]) -> dict[str, Any]:
+        key = str(sample["__key__"])
+        image = _upright(sample)
+        drawn = mask["png"]
+        levels = np.asarray((PillowImage.open(io.BytesIO(drawn)) if isinstance(drawn, bytes) else drawn).convert("L"))
+        _check_size(levels, image.shape[:2], mask=f"the mask of {key}", image=key)
+        pixels, weight = self._cut(image, levels)
+        given = {"key": key, "pixels": pixels, "weight": weight}
+        for name in self._texts:
+            if name in sample:
+                given[name] = sample[name].decode() if isinstance(sample[name], bytes) else sample[name]
+        return given
+
+
+class _Cut:
+    """The same resize, crop and flip for an image and its mask; randomness is torch's."""
+
+    def __init__(self, size_px: tuple[int, int], *, random_crop: bool, flip_probability: float) -> None:
+        if min(size_px) < 1:
+            raise ValueError(f"size_px must be positive, got {size_px}")
+        if not 0.0 <= flip_probability <= 1.0:
+            raise ValueError(f"flip_probability must be within 0..1, got {flip_probability!r}")
+        self._size_px = size_px
+        self._random_crop = random_crop
+        self._flip_probability = flip_probability
+
+    def __call__(self, image: NDArray[np.uint8], levels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """`Sample`'s pixels and weight of an image (H, W, 3) uint8 RGB and a mask (H, W) uint8."""
+        pixels, weight = _resized(image, levels, self._size_px)
         left, top = self._corner(weight.shape)
         window = np.s_[top : top + self._size_px[1], left : left + self._size_px[0]]
         pixels, weight = pixels[window], weight[window]
         if self._flip_probability and torch.rand(()).item() < self._flip_probability:
             pixels, weight = pixels[:, ::-1], weight[:, ::-1]
-        return Sample(
-            pixels=torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1.0),
-            weight=torch.from_numpy(weight[None].astype(np.float32) / 255.0),
-            path=str(pair.image),
+        return (
+            torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1.0),
+            torch.from_numpy(weight[None].astype(np.float32) / 255.0),
         )
 
     def _corner(self, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -249,6 +335,17 @@ class MaskedImages:
         if not self._random_crop:
             return room[0] // 2, room[1] // 2
         return int(torch.randint(room[0] + 1, ())), int(torch.randint(room[1] + 1, ()))
+
+
+def _upright(sample: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """The image (H, W, 3) uint8 RGB of a sample of a stream, turned as its EXIF data says."""
+    key = sample["__key__"]
+    image = next((sample[name] for name in sample if name == "image" or is_image_name(f"x.{name}")), None)
+    if image is None:
+        raise ValueError(f"{key} has no image, only {', '.join(sample)}")
+    if isinstance(image, bytes):
+        return decode_bytes(image, image_id=str(key), config=DecodeConfig()).image.pixels
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def _check_weight(errors: Tensor, weight: Tensor) -> None:
@@ -278,12 +375,15 @@ def _mask_levels(pair: Pair, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         return np.full(shape, 255, dtype=np.uint8)
     with PillowImage.open(pair.mask) as mask:
         levels = np.asarray(mask.convert("L"))
+    _check_size(levels, shape, mask=str(pair.mask), image=str(pair.image))
+    return levels
+
+
+def _check_size(levels: NDArray[np.uint8], shape: tuple[int, ...], *, mask: str, image: str) -> None:
     if levels.shape != shape:
         raise ValueError(
-            f"{pair.mask} is {levels.shape[1]} x {levels.shape[0]} px, but {pair.image} is {shape[1]} x {shape[0]} px "
-            "when upright"
+            f"{mask} is {levels.shape[1]} x {levels.shape[0]} px, but {image} is {shape[1]} x {shape[0]} px upright"
         )
-    return levels
 
 
 def _resized(

@@ -18,7 +18,7 @@ OURS = {"automask", "automask_api", "automask_models", "automask_training"}
 FAST = ("dev",)
 SLOW = ("all", "dev", "test-export")
 """The extras that `.ci/run` installs for either suite."""
-BY_HAND = {"label_studio_sdk"}
+BY_HAND = {"label_studio_sdk", "webdataset"}
 """It pins OpenCV below what we are tested with: its test is run in an environment of its own."""
 
 
