@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 def run(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Folder of training images.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder of training images; in shards also tars, Parquet files and URLs (docs/scale.md).",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output", "-o", metavar="OUT", help="Where masks, store and report go [FOLDER-masks].", show_default=False
         ),
@@ -48,6 +53,25 @@ def run(
             metavar="URL",
             help="Let this automask server run the models; AUTOMASK_API_KEY holds its key.",
             rich_help_panel="Detectors and refiner",
+        ),
+    ] = None,
+    shard_images: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-images",
+            metavar="N",
+            min=1,
+            help="Write shards of about N images instead of a store; of 2000 where FOLDER or OUT is a URL.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="What works on the shards [local].",
+            rich_help_panel="Beyond one machine",
         ),
     ] = None,
     device: options.Device = None,
@@ -84,9 +108,26 @@ def run(
 
         typer.echo(config_toml(config), nl=False)
         return
+    if _is_sharded(folder, output, shard_images, engine):
+        from automask.cli.sharded import run_sharded_and_report
+
+        _refuse_with_shards(from_list=from_list, server=server)
+        if folder is None:
+            raise typer.BadParameter("a folder, tars, Parquet files or a URL", param_hint="FOLDER")
+        run_sharded_and_report(
+            folder,
+            output,
+            config,
+            shard_images=shard_images,
+            engine=engine or "local",
+            as_json=as_json,
+            quiet=quiet,
+            log_file=log_file,
+        )
+        return
     run_and_report(
-        _source(folder, from_list),
-        output,
+        _source(Path(folder) if folder is not None else None, from_list),
+        Path(output) if output is not None else None,
         config,
         image_list=from_list,
         server=server,
@@ -161,3 +202,24 @@ def _source(folder: Path | None, from_list: Path | None) -> Path:
     if folder is None:
         raise typer.BadParameter("a folder of images, or --from LIST", param_hint="FOLDER")
     return folder
+
+
+def _is_sharded(folder: str | None, output: str | None, shard_images: int | None, engine: str | None) -> bool:
+    """Whether shards are asked for: by an option, a URL, a source that only shards read, or a target that has some."""
+    from automask.files.urls import is_url
+
+    if shard_images is not None or engine is not None or any(map(is_url, filter(None, (folder, output)))):
+        return True
+    if folder is not None and folder.lower().endswith((".tar", ".tar.gz", ".tgz", ".parquet")):
+        return not Path(folder).is_dir()
+    if output is None:
+        return False
+    from automask.run.shards.target import is_sharded
+
+    return is_sharded(output)
+
+
+def _refuse_with_shards(*, from_list: Path | None, server: str | None) -> None:
+    for flag, given in (("--from", from_list), ("--server", server)):
+        if given is not None:
+            raise typer.BadParameter("does not go with shards", param_hint=flag)
