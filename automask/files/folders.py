@@ -20,7 +20,7 @@ from automask.files.atomic import (
     write_atomic,
     write_temporary,
 )
-from automask.files.urls import is_url, redacted, scheme_of
+from automask.files.urls import redacted, scheme_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def split_address(address: str) -> tuple[str, str]:
     head, slash, name = address.rstrip("/").rpartition("/")
     if not slash:
         return (".", name)
-    return (head + slash if is_url(head + slash) or not head else head, name)
+    return (head or slash, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-_SCHEME = re.compile(r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?![\\/])")
+_SCHEME = re.compile(r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 """At least two letters, as `C:\\` is a drive; one slash is what a `Path` makes of two, and is no folder of ours."""
 _USER = re.compile(r"(?<=://)[^/\s'\"]*@")
 _QUERY = re.compile(r"(?<=\S)[?&;](?:[^\s'\"<>=&;/]+=[^\s'\"<>&;]*)(?:[&;][^\s'\"<>&;]*)*")

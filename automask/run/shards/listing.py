@@ -58,10 +58,11 @@ def shards_of(
         shards = target.manifest()
         if shards is not None:
             return shards
+        opened = open_source()  # before anything is written: what is no source leaves no trace
         other = claims.take(_LISTING)
         if other is None:
             try:
-                return target.manifest() or _listed(target, open_source(), shard_images, source, events, stop)
+                return target.manifest() or _listed(target, opened, shard_images, source, events, stop)
             finally:
                 claims.release(_LISTING)
         events(StageProgress(_LISTING, f"{other} lists the source", 0, None))
