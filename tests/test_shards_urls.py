@@ -13,7 +13,8 @@ from shard_cases import encoded, image_folder, masks_in, run, tar_bytes, webdata
 
 from automask.dataset.shards.opening import expanded
 from automask.errors import ConfigError, InputError, OutputError
-from automask.files.folders import FileEntry, Unreachable, folder_at, split_address
+from automask.files.folders import FileEntry, Unreachable
+from automask.files.places import folder_at, split_address
 from automask.files.remote import RemoteFolder
 from automask.files.urls import is_url, redacted, scheme_of
 from automask.run.shards.status import status_of, verify

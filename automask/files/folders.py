@@ -1,4 +1,4 @@
-"""Folders of files by address: on this machine's disk, or below a URL. Names in them have forward slashes."""
+"""Folders of files: what every kind promises, and those on this machine's disk. Names have forward slashes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from automask.errors import InputError
 from automask.files.atomic import (
     discard,
     is_temporary,
@@ -20,7 +19,6 @@ from automask.files.atomic import (
     write_atomic,
     write_temporary,
 )
-from automask.files.urls import redacted, scheme_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,41 +83,6 @@ class Folder(Protocol):
     def files(self, below: str = "") -> Iterator[FileEntry]:
         """All files under a sub-folder, folder by folder in the order of their names; one listing in memory."""
         ...
-
-
-def folder_at(address: str) -> Folder:
-    """The folder at an address, which need not exist yet.
-
-    Raises:
-        ConfigError: Nothing that is installed reads URLs of that scheme.
-        InputError: The URL cannot be used.
-    """
-    scheme = scheme_of(address)
-    if scheme is None:
-        return LocalFolder(Path(address).absolute())
-    if scheme in ("file", "local"):
-        path = address.partition("://")[2] if "://" in address else ""
-        if not path.startswith("/"):
-            raise InputError(
-                f"{redacted(address)} names no place on this machine.",
-                advice="Write file:///folder with three slashes, or the path alone.",
-                code="url-invalid",
-            )
-        return LocalFolder(Path(path))
-    from automask.files.remote import RemoteFolder
-
-    return RemoteFolder.connect(address)
-
-
-def split_address(address: str) -> tuple[str, str]:
-    """Folder and name of a file's address.
-
-    A query, which signs a URL, belongs to no name: it is refused by whoever connects.
-    """
-    head, slash, name = address.rstrip("/").rpartition("/")
-    if not slash:
-        return (".", name)
-    return (head or slash, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from automask.dataset.shards.parquet import ParquetSource, no_images
 from automask.dataset.shards.samples import ShardSource, SourceKind
 from automask.dataset.shards.tars import TAR_SUFFIXES, TarSource
 from automask.errors import InputError
-from automask.files.folders import FileEntry, Folder, LocalFolder, Unreachable, folder_at, split_address
+from automask.files.folders import FileEntry, Folder, LocalFolder, Unreachable
+from automask.files.places import folder_at, split_address
 from automask.files.urls import is_url, redacted
 
 _PARQUET_SUFFIXES = (".parquet", ".pq")

@@ -21,7 +21,8 @@ from typing import Any, Self
 
 from automask.dataset.shards.samples import Listed, Shard, SourceKind, listing_bytes, read_listing
 from automask.errors import AutomaskError, OutputError, StoreError
-from automask.files.folders import Folder, LocalFolder, Unreachable, folder_at
+from automask.files.folders import Folder, LocalFolder, Unreachable
+from automask.files.places import folder_at
 from automask.files.urls import is_url, redacted
 from automask.run.shards.records import FORMAT, ShardRecord
 from automask.store.placing import DATABASE_NAME
