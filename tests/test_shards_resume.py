@@ -17,8 +17,8 @@ from shard_cases import image_folder, masks_in, records_in, rows_in, run, webdat
 from automask.config import PipelineConfig
 from automask.errors import StoreLocked
 from automask.files.folders import LocalFolder
+from automask.run.engines import local
 from automask.run.shards import claims as claims_module
-from automask.run.shards import driver as driver_module
 from automask.run.shards.claims import EXPIRY_S, Claim, Claims
 from automask.run.shards.driver import run_shards
 from automask.run.shards.records import ShardFingerprints
@@ -187,7 +187,7 @@ def test_a_driver_that_lost_its_claim_ends_nothing(tmp_path):
 
 
 def test_two_drivers_share_the_work_and_the_result_is_that_of_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(driver_module, "_POLL_S", 0.1)
+    monkeypatch.setattr(local, "WAIT_S", 0.1)
     folder = image_folder(tmp_path / "set", 16)
     run(folder, tmp_path / "alone", Slow(0.0), shard_images=2)
     summaries = {}

@@ -32,6 +32,8 @@ def run_sharded_and_report(
     *,
     shard_images: int | None,
     engine: str,
+    workers: int | None,
+    gpus_per_worker: float,
     as_json: bool,
     quiet: bool,
     log_file: Path | None,
@@ -43,6 +45,7 @@ def run_sharded_and_report(
     """
     from automask.cli.console import result_console
     from automask.cli.running import narrated
+    from automask.run.engines.protocol import EngineOptions
     from automask.run.shards.driver import run_shards
 
     if target is None:
@@ -54,6 +57,7 @@ def run_sharded_and_report(
             config,
             shard_images=shard_images,
             engine=engine,
+            options=EngineOptions(workers, gpus_per_worker),
             events=narrator,
             stop=stop,
         )

@@ -70,10 +70,30 @@ def run(
         typer.Option(
             "--engine",
             metavar="NAME",
-            help="What works on the shards [local].",
+            help="What works on the shards: local, ray or one of a package of yours [local].",
             rich_help_panel="Beyond one machine",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            help="Workers of the engine, each of --threads cores [as many as there is room for].",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float,
+        typer.Option(
+            "--gpus-per-worker",
+            metavar="F",
+            min=0.0,
+            help="GPUs that each worker needs; a fraction shares one.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = 0.0,
     device: options.Device = None,
     threads: options.Threads = None,
     training_px: options.TrainingPx = None,
@@ -108,7 +128,7 @@ def run(
 
         typer.echo(config_toml(config), nl=False)
         return
-    if _is_sharded(folder, output, shard_images, engine):
+    if _is_sharded(folder, output, shards_asked=bool(shard_images or engine or workers or gpus_per_worker)):
         from automask.cli.sharded import run_sharded_and_report
 
         _refuse_with_shards(from_list=from_list, server=server)
@@ -120,6 +140,8 @@ def run(
             config,
             shard_images=shard_images,
             engine=engine or "local",
+            workers=workers,
+            gpus_per_worker=gpus_per_worker,
             as_json=as_json,
             quiet=quiet,
             log_file=log_file,
@@ -204,11 +226,11 @@ def _source(folder: Path | None, from_list: Path | None) -> Path:
     return folder
 
 
-def _is_sharded(folder: str | None, output: str | None, shard_images: int | None, engine: str | None) -> bool:
+def _is_sharded(folder: str | None, output: str | None, *, shards_asked: bool) -> bool:
     """Whether shards are asked for: by an option, a URL, a source that only shards read, or a target that has some."""
     from automask.files.urls import is_url
 
-    if shard_images is not None or engine is not None or any(map(is_url, filter(None, (folder, output)))):
+    if shards_asked or any(map(is_url, filter(None, (folder, output)))):
         return True
     if folder is not None and folder.lower().endswith((".tar", ".tar.gz", ".tgz", ".parquet")):
         return not Path(folder).is_dir()

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Iterator
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import ClassVar, Self
 
-from automask.errors import OutputError
-from automask.files.folders import Unreachable
-from automask.files.urls import redacted
-from automask.run.engines.protocol import ShardOutcome
+from automask.errors import ConfigError
+from automask.run.engines.attempt import WAIT_S, attempt
+from automask.run.engines.protocol import EngineOptions, ShardOutcome
 from automask.run.events import EventSink
 from automask.run.pipeline import MaskPipeline
-from automask.run.shards.worker import ShardJob, ShardTask, ShardWorker, Stopped
-
-logger = logging.getLogger(__name__)
+from automask.run.shards.worker import ShardJob, ShardTask, ShardWorker
 
 
 class LocalEngine:
@@ -30,34 +26,25 @@ class LocalEngine:
     def __init__(self, pipeline: MaskPipeline | None = None) -> None:
         self._pipeline = pipeline
 
-    def work(
-        self,
-        job: ShardJob,
-        tasks: Iterator[ShardTask],
-        *,
-        events: EventSink,
-        stop: threading.Event,
-        holds: Callable[[str], bool],
-    ) -> Iterator[ShardOutcome]:
-        """See `Engine`.
+    @classmethod
+    def from_options(cls, options: EngineOptions) -> Self:
+        """See `Engine`."""
+        if (options.workers or 1) > 1 or options.gpus_per_worker:
+            raise ConfigError(
+                "The engine local is one worker, in this process.",
+                advice="Start the same command several times instead: drivers share the shards of a target.",
+            )
+        return cls()
 
-        Raises:
-            OutputError: The disk of the target is full or read-only: the next shard would meet the same.
-        """
+    def work(
+        self, job: ShardJob, tasks: Iterator[ShardTask | None], *, events: EventSink, stop: threading.Event
+    ) -> Iterator[ShardOutcome]:
+        """See `Engine`."""
         worker = ShardWorker(job, pipeline=self._pipeline)
         for task in tasks:
-            name = task.shard.name
-            try:
-                record = worker.do(task, events=events, stop=stop, may_end=lambda name=name: holds(name))  # type: ignore[misc]
-            except Stopped:
-                yield ShardOutcome(task.shard, None)
-                return
-            except OutputError:
-                raise
-            except (Unreachable, PermissionError, FileNotFoundError) as error:
-                logger.warning("shard %s was not ended: %s", name, redacted(str(error)))
-                yield ShardOutcome(task.shard, None, redacted(str(error)))
-                continue
-            yield ShardOutcome(task.shard, record)
+            if task is None:
+                stop.wait(WAIT_S)
+            else:
+                yield attempt(worker, task, events=events, stop=stop)
             if stop.is_set():
                 return

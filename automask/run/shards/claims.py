@@ -129,15 +129,12 @@ class Claims:
 
     def holder(self, name: str) -> Claim | None:
         """Whose claim is on a shard, live or not."""
-        try:
-            return Claim.from_bytes(self.folder.read(claim_name(name)))
-        except FileNotFoundError:
-            return None
+        return holder_of(self.folder, name)
 
     def holds(self, name: str) -> bool:
         """Whether a shard is still ours: a driver that slept through its claim must not end the shard."""
         holder = self.holder(name)
-        return holder is not None and holder.owner == self._own().owner
+        return holder is not None and holder.owner == self.owner
 
     def release(self, name: str) -> None:
         """Give a shard back, done or not."""
@@ -148,6 +145,11 @@ class Claims:
                 self.folder.remove(claim_name(name))
         except TRANSPORT:
             return  # it expires
+
+    @property
+    def owner(self) -> str:
+        """See `Claim.owner`."""
+        return self._own().owner
 
     def _own(self) -> Claim:
         return dataclasses.replace(Claim.ours(self.fingerprints), time_s=self.clock())
@@ -162,6 +164,14 @@ class Claims:
                         self.folder.write(claim_name(name), self._own().to_bytes())
                 except OSError:
                     continue  # the next renewal comes long before it expires
+
+
+def holder_of(folder: Folder, name: str) -> Claim | None:
+    """Whose claim is on a shard of a target, live or not; None where there is none or it is damaged."""
+    try:
+        return Claim.from_bytes(folder.read(claim_name(name)))
+    except FileNotFoundError:
+        return None
 
 
 def _host() -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from automask.config import PipelineConfig
 from automask.dataset.shards.opening import open_source, source_for_work
 from automask.dataset.shards.samples import Shard, ShardSource
-from automask.errors import ConfigError, OutputError, StoreLocked
+from automask.errors import ConfigError, OutputError, PluginError, StoreLocked
 from automask.files.urls import redacted
 from automask.plugins import ENGINES, load_plugin
 from automask.run.engines.local import LocalEngine
-from automask.run.engines.protocol import Engine, ShardOutcome
+from automask.run.engines.protocol import Engine, EngineOptions, ShardOutcome
 from automask.run.events import Counted, EventSink, Notice, StageProgress, Tally
 from automask.run.pipeline import MaskPipeline
 from automask.run.shards.claims import Claim, Claims
@@ -26,11 +26,10 @@ from automask.run.shards.target import TRANSPORT, ShardTarget, target_error
 from automask.run.shards.worker import ShardJob, ShardTask
 from automask.values.placement import Placement
 from automask.values.types import Issue
+from automask.version import __version__
 
 DEFAULT_SHARD_IMAGES = 2000
 """About 20 minutes of one core: what a killed worker loses, and 5,000 shards for 10 million images."""
-_POLL_S = 5.0
-"""Between two looks at shards that others work on."""
 _MOST_FAILURES = 5
 """Shards in a row whose source or target did not answer, each after its own tries: the network is gone."""
 
@@ -83,6 +82,7 @@ def run_shards(
     *,
     shard_images: int | None = None,
     engine: str | Engine = "local",
+    options: EngineOptions = EngineOptions(),  # noqa: B008 - frozen
     events: EventSink = lambda event: None,
     stop: threading.Event | None = None,
     pipeline: MaskPipeline | None = None,
@@ -95,6 +95,7 @@ def run_shards(
         config: What masks look like. What repeats across a dataset is not looked for; saved templates are.
         shard_images: Images a shard, where the source has no parts of its own; None = 2000, or what the target has.
         engine: What works on the shards, or its entry-point name.
+        options: About its workers, where it is a name.
         events: Called with every event, one at a time.
         stop: When set, the image in hand is finished and the run ends as interrupted; its shard is done again.
         pipeline: A pipeline of the configuration, for the engine `local`.
@@ -111,7 +112,7 @@ def run_shards(
     tally = Tally(events)
     _check_config(config)
     built = pipeline or MaskPipeline.from_config(config)
-    works = _engine(engine, built)
+    works = _engine(engine, options, built)
     for notice in (*built.notices, *_unsought(config)):
         tally(Notice(notice))
     place = ShardTarget.at(target)
@@ -136,8 +137,8 @@ def run_shards(
             parts = source_for_work(kind, source, config.decode)
             board = _Board(place, parts, shards, claims, fingerprints, tally, stop)
             if shards:
-                job = ShardJob(source, kind, target, config, fingerprints)
-                for outcome in works.work(job, board.tasks(), events=tally, stop=stop, holds=claims.holds):
+                job = ShardJob(source, kind, target, config, fingerprints, owner=claims.owner)
+                for outcome in works.work(job, board.tasks(), events=tally, stop=stop):
                     board.settle(outcome)
     except TRANSPORT as error:
         raise target_error(place.label, error) from None
@@ -183,7 +184,7 @@ class _Board:
     failed: int = field(init=False, default=0)
     _failures: int = field(init=False, default=0)
 
-    def tasks(self) -> Iterator[ShardTask]:
+    def tasks(self) -> Iterator[ShardTask | None]:
         """The shards to work on, each claimed as it is taken; ends when nobody works on any that is not done."""
         waiting: list[Shard] = []
         for shard, record in self.target.records(self.shards):
@@ -196,7 +197,6 @@ class _Board:
         while waiting and not self.stop.is_set():
             busy: list[Shard] = []
             others: Claim | None = None
-            took = False
             for shard in waiting:
                 if self.stop.is_set():
                     return
@@ -208,14 +208,11 @@ class _Board:
                     continue
                 task = self._task(shard)
                 if task is not None:
-                    took = True
                     yield task
-            waiting = busy
-            if busy and not took:
-                waiting = self._still_open(busy)
-                if waiting:
-                    self.tally(StageProgress("waiting", f"{others} has {len(busy)} shards", 0, None))
-                    self.stop.wait(_POLL_S)
+            waiting = self._still_open(busy)
+            if waiting:
+                self.tally(StageProgress("waiting", f"{others} has shards", 0, len(waiting)))
+                yield None
 
     def settle(self, outcome: ShardOutcome) -> None:
         """Note what became of a task, and give its claim back.
@@ -237,6 +234,9 @@ class _Board:
         if outcome.failure is None:
             self.elsewhere += not self.stop.is_set()
             return
+        if outcome.is_poison:
+            self._poison(outcome.shard, outcome.failure)
+            return
         self.unfinished[outcome.shard.name] = outcome.failure
         self._failures += 1
         self.tally(Notice(Issue("run", "shard-unfinished", f"Shard {outcome.shard.name}: {outcome.failure}")))
@@ -246,6 +246,27 @@ class _Board:
                 advice="Check network and credentials and run the same command again: finished shards are kept.",
                 code="target-unreachable",
             )
+
+    def _poison(self, shard: Shard, why: str) -> None:
+        """End a shard that no worker survives, so that no run tries it again under this configuration."""
+        nothing: dict[str, int] = {}
+        record = ShardRecord(
+            shard=shard.name,
+            images=0,
+            masks=0,
+            verdicts=nothing,
+            issues=nothing,
+            fingerprints=self.fingerprints,
+            parts={},
+            error=("shard-poison", why),
+            tag=shard.tag,
+            work="analysed",
+            seconds=0.0,
+            finished_s=round(time.time(), 3),
+            version=__version__,
+        )
+        self.target.write_record(shard, record)
+        self._note_damage(record)
 
     def _task(self, shard: Shard) -> ShardTask | None:
         """What is to be done for a shard that is claimed, or None where somebody did it since it was looked at."""
@@ -298,15 +319,13 @@ class _Board:
             )
 
 
-def _engine(engine: str | Engine, pipeline: MaskPipeline) -> Engine:
+def _engine(engine: str | Engine, options: EngineOptions, pipeline: MaskPipeline) -> Engine:
     if not isinstance(engine, str):
         return engine
-    if engine == LocalEngine.name:
-        return LocalEngine(pipeline)
-    made: Engine = load_plugin(ENGINES, engine)()
+    made = load_plugin(ENGINES, engine).from_options(options)
     if not isinstance(made, Engine):
-        raise ConfigError(f"{engine!r} is not an engine: it has no work().", code="plugin-contract")
-    return made
+        raise PluginError(f"{engine!r} is no engine: it has no work().", code="plugin-contract")
+    return LocalEngine(pipeline) if isinstance(made, LocalEngine) else made
 
 
 def _check_config(config: PipelineConfig) -> None:

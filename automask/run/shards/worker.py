@@ -19,6 +19,7 @@ from automask.dataset.shards.samples import Sample, Shard, ShardDamaged, ShardSo
 from automask.errors import ImageError
 from automask.run.events import EventSink, ImageDone, ImageFailed
 from automask.run.pipeline import MaskPipeline
+from automask.run.shards.claims import holder_of
 from automask.run.shards.records import ShardFingerprints, ShardRecord
 from automask.run.shards.redrawing import drawn_image, is_kept, redrawn
 from automask.run.shards.rows import ImageFacts, failed_row
@@ -47,6 +48,7 @@ class ShardJob:
         target: Its address.
         config: What masks look like.
         fingerprints: Of that.
+        owner: Who claims its shards, see `Claim.owner`; empty where nobody does.
     """
 
     source: str
@@ -54,6 +56,7 @@ class ShardJob:
     target: str
     config: PipelineConfig
     fingerprints: ShardFingerprints
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,6 @@ class ShardWorker:
         *,
         events: EventSink = lambda event: None,
         stop: threading.Event | None = None,
-        may_end: Callable[[], bool] = lambda: True,
     ) -> ShardRecord | None:
         """Work on one shard and write its files and its record.
 
@@ -104,7 +106,6 @@ class ShardWorker:
             task: Which.
             events: Called about every image, from this thread.
             stop: When set, `Stopped` is raised after the images in hand.
-            may_end: Asked before anything is put into the target: whether the shard is still ours.
 
         Returns:
             The record, or None where the shard is somebody else's by now.
@@ -129,7 +130,7 @@ class ShardWorker:
             else:
                 work, damage = "analysed", self._analyse(shard, files, tally, stop)
                 error = (damage.code, damage.message) if damage is not None else None
-            if not may_end():
+            if not self._is_ours(shard):
                 return None
             parts = files.publish(self._target.folder, masks=masks_name(shard), regions=regions_name(shard))
         record = ShardRecord(
@@ -147,10 +148,17 @@ class ShardWorker:
             finished_s=round(time.time(), 3),
             version=__version__,
         )
-        if not may_end():
+        if not self._is_ours(shard):
             return None
         self._target.write_record(shard, record)
         return record
+
+    def _is_ours(self, shard: Shard) -> bool:
+        """Whether nobody else took the shard: asked before anything is put into the target."""
+        if not self._job.owner:
+            return True
+        holder = holder_of(self._target.folder, shard.name)
+        return holder is not None and holder.owner == self._job.owner
 
     def _analyse(self, shard: Shard, files: ShardFiles, tally: _Counts, stop: threading.Event) -> ShardDamaged | None:
         """Read, analyse and draw; gives what is wrong with the shard's file, whose readable images are done."""
