@@ -34,6 +34,7 @@ def run_sharded_and_report(
     engine: str,
     workers: int | None,
     gpus_per_worker: float,
+    refresh_templates: bool,
     as_json: bool,
     quiet: bool,
     log_file: Path | None,
@@ -58,6 +59,7 @@ def run_sharded_and_report(
             shard_images=shard_images,
             engine=engine,
             options=EngineOptions(workers, gpus_per_worker),
+            refresh_templates=refresh_templates,
             events=narrator,
             stop=stop,
         )

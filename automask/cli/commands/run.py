@@ -94,6 +94,14 @@ def run(
             rich_help_panel="Beyond one machine",
         ),
     ] = 0.0,
+    refresh_templates: Annotated[
+        bool,
+        typer.Option(
+            "--refresh-templates",
+            help="Compare a new sample for what repeats, and do the shards again.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = False,
     device: options.Device = None,
     threads: options.Threads = None,
     training_px: options.TrainingPx = None,
@@ -128,7 +136,8 @@ def run(
 
         typer.echo(config_toml(config), nl=False)
         return
-    if _is_sharded(folder, output, shards_asked=bool(shard_images or engine or workers or gpus_per_worker)):
+    shards_asked = bool(shard_images or engine or workers or gpus_per_worker or refresh_templates)
+    if _is_sharded(folder, output, shards_asked=shards_asked):
         from automask.cli.sharded import run_sharded_and_report
 
         _refuse_with_shards(from_list=from_list, server=server)
@@ -142,6 +151,7 @@ def run(
             engine=engine or "local",
             workers=workers,
             gpus_per_worker=gpus_per_worker,
+            refresh_templates=refresh_templates,
             as_json=as_json,
             quiet=quiet,
             log_file=log_file,

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from automask.config import PipelineConfig
 from automask.dataset.shards.opening import open_source, source_for_work
 from automask.dataset.shards.samples import Shard, ShardSource
 from automask.errors import ConfigError, OutputError, PluginError, StoreLocked
-from automask.files.urls import redacted
+from automask.files.urls import is_url, redacted
 from automask.plugins import ENGINES, load_plugin
 from automask.run.engines.local import LocalEngine
 from automask.run.engines.protocol import Engine, EngineOptions, ShardOutcome
@@ -22,6 +23,7 @@ from automask.run.pipeline import MaskPipeline
 from automask.run.shards.claims import Claim, Claims
 from automask.run.shards.listing import check_head, shards_of
 from automask.run.shards.records import ShardFingerprints, ShardRecord
+from automask.run.shards.sampling import sampled_templates, with_templates
 from automask.run.shards.target import TRANSPORT, ShardTarget, target_error
 from automask.run.shards.worker import ShardJob, ShardTask
 from automask.values.placement import Placement
@@ -83,6 +85,7 @@ def run_shards(
     shard_images: int | None = None,
     engine: str | Engine = "local",
     options: EngineOptions = EngineOptions(),  # noqa: B008 - frozen
+    refresh_templates: bool = False,
     events: EventSink = lambda event: None,
     stop: threading.Event | None = None,
     pipeline: MaskPipeline | None = None,
@@ -92,10 +95,12 @@ def run_shards(
     Args:
         source: A folder, a pattern of tars or Parquet files, or one such file; a path or a URL.
         target: A folder or URL of its own.
-        config: What masks look like. What repeats across a dataset is not looked for; saved templates are.
+        config: What masks look like. What repeats is found in a sample, once for a target; see
+            `automask.run.shards.sampling`.
         shard_images: Images a shard, where the source has no parts of its own; None = 2000, or what the target has.
         engine: What works on the shards, or its entry-point name.
         options: About its workers, where it is a name.
+        refresh_templates: Find what repeats anew; where that changes, all shards are done again.
         events: Called with every event, one at a time.
         stop: When set, the image in hand is finished and the run ends as interrupted; its shard is done again.
         pipeline: A pipeline of the configuration, for the engine `local`.
@@ -113,8 +118,9 @@ def run_shards(
     _check_config(config)
     built = pipeline or MaskPipeline.from_config(config)
     works = _engine(engine, options, built)
-    for notice in (*built.notices, *_unsought(config)):
+    for notice in built.notices:
         tally(Notice(notice))
+    source, target = _absolute(source), _absolute(target)
     place = ShardTarget.at(target)
     fingerprints = ShardFingerprints.of(built)
     label = redacted(source).rstrip("/")
@@ -135,9 +141,14 @@ def run_shards(
             head = head or place.head()
             kind = head.kind if head is not None else "folder"
             parts = source_for_work(kind, source, config.decode)
+            found = sampled_templates(
+                place, parts, shards, built, claims, refresh=refresh_templates, events=tally, stop=stop
+            )
+            with_templates(built, found.applied)
+            claims.fingerprints = fingerprints = ShardFingerprints.of(built)
             board = _Board(place, parts, shards, claims, fingerprints, tally, stop)
             if shards:
-                job = ShardJob(source, kind, target, config, fingerprints, owner=claims.owner)
+                job = ShardJob(source, kind, target, config, fingerprints, claims.owner, found.applied)
                 for outcome in works.work(job, board.tasks(), events=tally, stop=stop):
                     board.settle(outcome)
     except TRANSPORT as error:
@@ -336,16 +347,9 @@ def _check_config(config: PipelineConfig) -> None:
         )
 
 
-def _unsought(config: PipelineConfig) -> list[Issue]:
-    """That what repeats is not looked for, as a run on one machine does."""
-    names = ", ".join(config.dataset_detectors)
-    if not names or config.templates:
-        return []
-    message = (
-        f"Sharded runs do not look for what repeats across a dataset ({names}): run on a sample of some hundred "
-        "images, save what it finds with `automask overlays save`, and give that with --templates."
-    )
-    return [Issue("run", "templates-not-sought", message)]
+def _absolute(address: str) -> str:
+    """A path from the root of this machine, which workers in other folders find as well; a URL as it is."""
+    return address if is_url(address) else str(Path(address).absolute())
 
 
 def _kept_size(shard_images: int) -> Issue:

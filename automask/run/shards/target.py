@@ -5,6 +5,7 @@
     automask-shards.json     what this is, of which source, cut how
     shards.jsonl             every shard, one a line; written when the source was listed to its end
     lists/SHARD.jsonl        its images, where they are files of their own
+    templates/               what repeats, and which images were compared for it
     claims/SHARD.json        who works on it, until when
     masks/SHARD.tar          masks as PNG, under the keys of the source
     regions/SHARD.parquet    one row an image: verdict, reasons, issues, what was found

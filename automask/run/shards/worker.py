@@ -23,6 +23,7 @@ from automask.run.shards.claims import holder_of
 from automask.run.shards.records import ShardFingerprints, ShardRecord
 from automask.run.shards.redrawing import drawn_image, is_kept, redrawn
 from automask.run.shards.rows import ImageFacts, failed_row
+from automask.run.shards.sampling import with_templates
 from automask.run.shards.target import ShardTarget, masks_name, regions_name
 from automask.run.shards.writing import ShardFiles
 from automask.values.types import Found, Issue, Verdict
@@ -49,6 +50,7 @@ class ShardJob:
         config: What masks look like.
         fingerprints: Of that.
         owner: Who claims its shards, see `Claim.owner`; empty where nobody does.
+        templates: Files of templates that are looked for in every image, beside those of the configuration.
     """
 
     source: str
@@ -57,6 +59,7 @@ class ShardJob:
     config: PipelineConfig
     fingerprints: ShardFingerprints
     owner: str = ""
+    templates: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class ShardWorker:
 
     Args:
         job: The run.
-        pipeline: A pipeline of its configuration, or None to build one.
+        pipeline: A pipeline of its configuration that looks for its templates, or None to build one.
         source: Its source where that is open already.
     """
 
@@ -89,7 +92,10 @@ class ShardWorker:
         self, job: ShardJob, *, pipeline: MaskPipeline | None = None, source: ShardSource | None = None
     ) -> None:
         self._job = job
-        self._pipeline = pipeline or MaskPipeline.from_config(job.config)
+        if pipeline is None:
+            pipeline = MaskPipeline.from_config(job.config)
+            with_templates(pipeline, job.templates)
+        self._pipeline = pipeline
         self._source = source or source_for_work(job.kind, job.source, job.config.decode)
         self._target = ShardTarget.at(job.target)
 
