@@ -200,8 +200,8 @@ class TestParquet:
         structs = [{"image": {"bytes": encoded(index, "jpg"), "path": f"{index}.jpg"}} for index in range(3)]
         table_of(tmp_path / "hub.parquet", structs)
         run(tmp_path / "hub.parquet", tmp_path / "other")
-        assert list(masks_in(tmp_path / "other")) == [f"{index:09d}.png" for index in range(3)]
-        assert rows_in(tmp_path / "other")["2.jpg"]["key"] == "000000002"
+        assert list(masks_in(tmp_path / "other")) == [f"hub-{index:09d}.png" for index in range(3)]
+        assert rows_in(tmp_path / "other")["2.jpg"]["key"] == "hub-000000002"
 
     def test_keys_cannot_lead_out_of_a_folder(self, tmp_path):
         table_of(tmp_path / "a.parquet", [{"key": "../../etc/x", "png": encoded(1)}, {"key": "/abs", "png": None}])
@@ -247,6 +247,19 @@ def test_a_target_inside_its_source_is_no_input(tmp_path):
     (folder / "out").mkdir()
     (folder / "out" / "old.png").write_bytes(encoded(3))
     assert run(folder, folder / "out").images == 3
+
+
+def test_a_source_that_went_away_is_not_a_set_of_bad_images(tmp_path):
+    """A disk that is not mounted: no shard of it is ended, and the run says so soon."""
+    folder = image_folder(tmp_path / "set", 24)
+    run(folder, tmp_path / "target", shard_images=12)
+    (folder.rename(tmp_path / "elsewhere"), folder.mkdir())
+    summary = run(folder, tmp_path / "target", RedDetector(version=2), shard_images=12)
+    assert sorted(summary.unfinished) == ["000000", "000001"]
+    assert "not one of the 12 images" in summary.unfinished["000000"]
+    folder.rmdir()
+    (tmp_path / "elsewhere").rename(folder)
+    assert dict(run(folder, tmp_path / "target", RedDetector(version=2), shard_images=12).done) == {"analysed": 2}
 
 
 def test_a_review_budget_is_refused(tmp_path):

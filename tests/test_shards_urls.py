@@ -257,6 +257,30 @@ class TestFailingNetworks:
         again = run("memory://data", tmp_path / "target")
         assert (again.reused, dict(again.done)) == (2, {"analysed": 1})
 
+    @pytest.mark.parametrize(
+        ("said", "is_about_keys"),
+        [
+            ("The provided token has expired.", True),
+            ("An error occurred (ExpiredToken) when calling GetObject", True),
+            ("Access Denied", False),
+        ],
+    )
+    def test_keys_that_expire_are_no_fault_of_an_image(self, memory, tmp_path, monkeypatch, said, is_about_keys):
+        copy_into(memory, image_folder(tmp_path / "set", 3), "/data")
+        original = MemoryFileSystem.cat_file
+
+        def cat_file(self, path, **options):
+            if path.endswith("000.png"):
+                raise PermissionError(said)
+            return original(self, path, **options)
+
+        monkeypatch.setattr(MemoryFileSystem, "cat_file", cat_file)
+        summary = run("memory://data", tmp_path / "target")
+        if is_about_keys:
+            assert list(summary.unfinished) == ["000000"]
+        else:
+            assert (summary.images, summary.failed, dict(summary.issue_counts)) == (3, 1, {"image-unreadable": 1})
+
     def test_a_network_that_is_gone_ends_the_run(self, memory, tmp_path, monkeypatch):
         for number in range(8):
             memory.pipe_file(f"/data/{number}.tar", tar_bytes([(f"{number}.png", encoded(number))]))

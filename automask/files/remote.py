@@ -245,6 +245,8 @@ class RemoteFolder:
             except (FileNotFoundError, FileExistsError) as error:
                 raise type(error)(_words(error)) from None
             except PermissionError as error:
+                if _is_about_keys(error):  # every other file would be refused too: nothing is wrong with this one
+                    raise Unreachable(f"{self.label}: {_words(error)}") from None
                 raise PermissionError(f"{self.label}: {_words(error)}") from None
             except Exception as error:  # each driver has its own classes for a network that fails
                 if not left or not _may_pass(error):
@@ -329,14 +331,24 @@ def _driver_missing(scheme: str, url: str, said: str) -> ConfigError:
     )
 
 
+_KEYS_REFUSED = (
+    "NoCredentials", "Unable to locate credentials", "InvalidAccessKey", "SignatureDoesNotMatch", "ExpiredToken",
+    "InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "has expired", "is expired", "token is invalid",
+    "does not exist in our records", "signature we calculated", "AuthenticationFailed", "invalid_grant",
+)  # fmt: skip
+"""What servers and drivers say where keys are missing, wrong or too old, which no other try mends."""
+_FINAL = (*_KEYS_REFUSED, "NoSuchBucket", "Forbidden")
+
+
+def _is_about_keys(error: Exception) -> bool:
+    return any(words.lower() in f"{type(error).__name__} {error}".lower() for words in _KEYS_REFUSED)
+
+
 def _may_pass(error: Exception) -> bool:
     """Whether another try may do: not where the program or its user is wrong."""
     if isinstance(error, (TypeError, AttributeError, NotImplementedError, ImportError)):
         return False
-    return not any(
-        word in f"{type(error).__name__} {error}"
-        for word in ("NoCredentials", "Forbidden", "InvalidAccessKey", "NoSuchBucket", "Unable to locate credentials")
-    )
+    return not any(words in f"{type(error).__name__} {error}" for words in _FINAL)
 
 
 def _words(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from automask.dataset.codes import Refusal
 from automask.dataset.decode import too_large
 from automask.dataset.names import is_image_name, printable_name, stem_of
-from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_of
+from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_in, tag_of
 from automask.errors import ImageError, InputError, PluginError
 from automask.files.folders import FileEntry, Folder
 
@@ -58,19 +58,20 @@ class ParquetSource:
 
     def tag(self, shard: Shard) -> str:
         """See `ShardSource`."""
-        return tag_of(self.folder.facts(shard.file))
+        return tag_in(self.folder, shard.file)
 
     def samples(self, shard: Shard, listed: Sequence[Listed] | None, *, most_bytes: int) -> Iterator[Sample]:
         """See `ShardSource`."""
         with opened(self.folder, shard.file) as file:
             image_column, key_column = _columns(file.schema_arrow, shard.file)
             first, past = shard.row_groups or (0, file.metadata.num_row_groups)
+            prefix = shard_name(shard.file).replace(".", "_")  # a WebDataset key ends at the first dot
             row = sum(file.metadata.row_group(group).num_rows for group in range(first))
             columns = [image_column] if key_column is None else [image_column, key_column]
             batches = file.iter_batches(_ROWS_AT_ONCE, row_groups=list(range(first, past)), columns=columns)
             while (batch := _next(batches, shard.file)) is not None:
                 for values in batch.to_pylist():
-                    yield _sample(values, image_column, key_column, row, most_bytes)
+                    yield _sample(values, image_column, key_column, f"{prefix}-{row:0{_ROW_DIGITS}d}", most_bytes)
                     row += 1
 
 
@@ -178,13 +179,13 @@ def _holds_bytes(kind: Any) -> bool:  # noqa: ANN401
     return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
 
 
-def _sample(values: dict[str, Any], image_column: str, key_column: str | None, row: int, most_bytes: int) -> Sample:
+def _sample(values: dict[str, Any], image_column: str, key_column: str | None, number: str, most_bytes: int) -> Sample:
     value = values[image_column]
     path = value.get("path") if isinstance(value, dict) else None
     data: bytes | None = value.get("bytes") if isinstance(value, dict) else value
     given = values.get(key_column) if key_column is not None else None
     key = _safe_key(str(given)) if given is not None else ""
-    key = key or f"{row:0{_ROW_DIGITS}d}"
+    key = key or number
     image = _safe_key(path, keep_suffix=True) if isinstance(path, str) and path else key
     image = image or key
 

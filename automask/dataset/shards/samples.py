@@ -138,6 +138,14 @@ class ShardSource(Protocol):
         ...
 
 
+def tag_in(folder: Folder, file: str) -> str:
+    """What a file is like now; empty where there is none or it may not be looked at."""
+    try:
+        return tag_of(folder.facts(file))
+    except PermissionError:
+        return ""
+
+
 def key_of(mask_name: str) -> str:
     """The key of an image whose mask has that name."""
     return mask_name.removesuffix(".png")

@@ -12,7 +12,7 @@ from typing import BinaryIO, ClassVar, Self
 
 from automask.dataset.decode import too_large
 from automask.dataset.names import is_image_name, printable_name
-from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_of
+from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_in, tag_of
 from automask.files.folders import FileEntry, Folder
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -46,7 +46,7 @@ class TarSource:
 
     def tag(self, shard: Shard) -> str:
         """See `ShardSource`."""
-        return tag_of(self.folder.facts(shard.file))
+        return tag_in(self.folder, shard.file)
 
     def samples(self, shard: Shard, listed: Sequence[Listed] | None, *, most_bytes: int) -> Iterator[Sample]:
         """See `ShardSource`."""

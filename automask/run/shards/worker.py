@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from automask.config import PipelineConfig
+from automask.dataset.codes import Refusal
 from automask.dataset.decode import Decoded, decode_bytes, largest_file_bytes, with_name_judged
 from automask.dataset.names import suffix_of
 from automask.dataset.shards.opening import source_for_work
 from automask.dataset.shards.samples import Sample, Shard, ShardDamaged, ShardSource, SourceKind
 from automask.errors import ImageError
+from automask.files.folders import Unreachable
 from automask.run.events import EventSink, ImageDone, ImageFailed
 from automask.run.pipeline import MaskPipeline
 from automask.run.shards.claims import holder_of
@@ -34,6 +36,8 @@ _READERS = 8
 _AHEAD_PX = 120_000_000
 """Decoded pixels that may wait for the models, as in a run on one machine."""
 _DRAWN_AHEAD = 4
+_ENOUGH = 10
+"""Images of a shard from which none readable says something of the source and not of them."""
 
 AnyItem = TypeVar("AnyItem")
 AnyResult = TypeVar("AnyResult")
@@ -136,6 +140,7 @@ class ShardWorker:
             else:
                 work, damage = "analysed", self._analyse(shard, files, tally, stop)
                 error = (damage.code, damage.message) if damage is not None else None
+                tally.check_any_was_read(shard)
             if not self._is_ours(shard):
                 return None
             parts = files.publish(self._target.folder, masks=masks_name(shard), regions=regions_name(shard))
@@ -245,15 +250,25 @@ class _Counts:
 
     def __init__(self, events: EventSink) -> None:
         self._events = events
-        self.images = self.masks = 0
+        self.images = self.masks = self.unread = 0
         self.verdicts: collections.Counter[str] = collections.Counter()
         self.issues: collections.Counter[str] = collections.Counter()
+
+    def check_any_was_read(self, shard: Shard) -> None:
+        """Refuse to end a shard of which no file could be had: a disk that is not mounted, keys without a right.
+
+        Raises:
+            Unreachable: Then the next run does it.
+        """
+        if self.images >= _ENOUGH and self.masks == 0 and self.unread == self.images:
+            raise Unreachable(f"not one of the {self.images} images of shard {shard.name} could be read")
 
     def count(self, row: dict[str, Any], *, work: str) -> None:
         self.images += 1
         issues = tuple(Issue(one["stage"], one["code"], one["message"], one["severity"]) for one in row["issues"])
         self.issues.update(issue.code for issue in issues)
         if row["mask"] is None:
+            self.unread += any(issue.code in (Refusal.MISSING, Refusal.UNREADABLE) for issue in issues)
             self._events(ImageFailed(row["image"], issues))
             return
         self.masks += 1
