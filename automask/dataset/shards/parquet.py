@@ -12,7 +12,7 @@ from automask.dataset.decode import too_large
 from automask.dataset.names import is_image_name, printable_name, stem_of
 from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_in, tag_of
 from automask.errors import ImageError, InputError, PluginError
-from automask.files.folders import FileEntry, Folder
+from automask.files.folders import FileEntry, Folder, Unreachable
 
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes", "img", "data")
 KEY_COLUMNS = ("__key__", "key", "image_id", "id", "filename", "file_name")
@@ -69,7 +69,7 @@ class ParquetSource:
             row = sum(file.metadata.row_group(group).num_rows for group in range(first))
             columns = [image_column] if key_column is None else [image_column, key_column]
             batches = file.iter_batches(_ROWS_AT_ONCE, row_groups=list(range(first, past)), columns=columns)
-            while (batch := _next(batches, shard.file)) is not None:
+            for batch in batches:
                 for values in batch.to_pylist():
                     yield _sample(values, image_column, key_column, f"{prefix}-{row:0{_ROW_DIGITS}d}", most_bytes)
                     row += 1
@@ -83,31 +83,43 @@ def opened(folder: Folder, name: str) -> Iterator[Any]:
         ShardDamaged: It is none, or there is none.
         PluginError: pyarrow is not installed.
     """
-    arrow, parquet = pyarrow_modules()
+    _, parquet = pyarrow_modules()
     try:
         file = folder.open(name)
     except (FileNotFoundError, PermissionError) as error:
         raise ShardDamaged(
             f"{name} is not there or may not be read.", advice="Restore it.", code="shard-missing"
         ) from error
-    with file:
-        try:
-            reader = parquet.ParquetFile(file)
-        except arrow.ArrowException as error:
-            raise _damaged(name, error) from error
-        with reader:
-            yield reader
+    with file, _damage_told(name), parquet.ParquetFile(file) as reader:
+        yield reader
+
+
+@contextlib.contextmanager
+def _damage_told(name: str) -> Iterator[None]:
+    """Tell damage from a file system that fails: pyarrow has its own errors, `ValueError`, `OSError` without number."""
+    arrow, _ = pyarrow_modules()
+    try:
+        yield
+    except (Unreachable, PermissionError, FileNotFoundError):
+        raise
+    except (arrow.ArrowException, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ShardDamaged(
+            f"{name} is no whole Parquet file: {' '.join(str(error).split())}.",
+            advice="Copy or download it again.",
+            code="shard-damaged",
+        ) from error
 
 
 def count_where(folder: Folder, name: str, column: str, value: str) -> int | None:
     """Rows of a Parquet file with a value in a column, or None where it cannot be told."""
-    arrow, _ = pyarrow_modules()
     try:
         with opened(folder, name) as file:
             if column not in file.schema_arrow.names:
                 return None
             table = file.read(columns=[column])
-    except (ShardDamaged, arrow.ArrowException):
+    except ShardDamaged:
         return None
     return sum(1 for one in table.column(column).to_pylist() if one == value)
 
@@ -140,22 +152,6 @@ def _parts(rows: Sequence[int], most: int) -> list[tuple[int, int]]:
     if held:
         parts.append((first, len(rows)))
     return parts
-
-
-def _next(batches: Any, name: str) -> Any:  # noqa: ANN401 - pyarrow's record batches
-    arrow, _ = pyarrow_modules()
-    try:
-        return next(batches, None)
-    except arrow.ArrowException as error:
-        raise _damaged(name, error) from error
-
-
-def _damaged(name: str, error: Exception) -> ShardDamaged:
-    return ShardDamaged(
-        f"{name} is no whole Parquet file: {' '.join(str(error).split())}.",
-        advice="Copy or download it again.",
-        code="shard-damaged",
-    )
 
 
 def _columns(schema: Any, name: str) -> tuple[str, str | None]:  # noqa: ANN401

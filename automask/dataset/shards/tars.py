@@ -16,7 +16,7 @@ from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged,
 from automask.files.folders import FileEntry, Folder
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_DAMAGE = (tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 _DONE = "success"
 """img2dataset's status of an image that it put into the tar."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +32,8 @@ from automask.run.shards.target import ShardTarget, masks_name, regions_name
 from automask.run.shards.writing import ShardFiles
 from automask.values.types import Found, Issue, Verdict
 from automask.version import __version__
+
+logger = logging.getLogger(__name__)
 
 _READERS = 8
 """Threads that fetch and decode. Most of their time they wait for an object store, 30 to 100 ms an image."""
@@ -125,22 +129,28 @@ class ShardWorker:
             OutputError: The target's disk does not take what is written.
             Stopped: Told to.
         """
-        started = time.perf_counter()
         shard, before = task.shard, task.before
         stop = stop or threading.Event()
-        tally = _Counts(events)
-        work: Literal["analysed", "rendered"]
+        if before is not None and is_kept(self._target, before):
+            try:
+                return self._ended(
+                    shard, "rendered", _Counts(events), functools.partial(self._redraw, before, stop=stop)
+                )
+            except ShardDamaged as damage:  # its bytes are those that were written, and yet it cannot be used
+                logger.warning("shard %s is analysed again: %s", shard.name, damage.message)
+        return self._ended(shard, "analysed", _Counts(events), functools.partial(self._analyse, shard, stop=stop))
+
+    def _ended(
+        self,
+        shard: Shard,
+        work: Literal["analysed", "rendered"],
+        tally: _Counts,
+        fill: Callable[[ShardFiles, _Counts], tuple[str, str] | None],
+    ) -> ShardRecord | None:
+        """Fill the files of a shard, put them into the target and write its record."""
+        started = time.perf_counter()
         with ShardFiles() as files:
-            if before is not None and is_kept(self._target, before):
-                work, error = "rendered", before.error
-                for row, png in redrawn(self._target, before, self._job.config, self._job.fingerprints):
-                    files.add(row, png)
-                    tally.count(row, work=work)
-                    _check(stop)
-            else:
-                work, damage = "analysed", self._analyse(shard, files, tally, stop)
-                error = (damage.code, damage.message) if damage is not None else None
-                tally.check_any_was_read(shard)
+            error = fill(files, tally)
             if not self._is_ours(shard):
                 return None
             parts = files.publish(self._target.folder, masks=masks_name(shard), regions=regions_name(shard))
@@ -164,6 +174,16 @@ class ShardWorker:
         self._target.write_record(shard, record)
         return record
 
+    def _redraw(
+        self, before: ShardRecord, files: ShardFiles, tally: _Counts, *, stop: threading.Event
+    ) -> tuple[str, str] | None:
+        """Draw all masks again; what was wrong with the shard's file still is."""
+        for row, png in redrawn(self._target, before, self._job.config, self._job.fingerprints):
+            files.add(row, png)
+            tally.count(row, work="rendered")
+            _check(stop)
+        return before.error
+
     def _is_ours(self, shard: Shard) -> bool:
         """Whether nobody else took the shard: asked before anything is put into the target."""
         if not self._job.owner:
@@ -171,7 +191,9 @@ class ShardWorker:
         holder = holder_of(self._target.folder, shard.name)
         return holder is not None and holder.owner == self._job.owner
 
-    def _analyse(self, shard: Shard, files: ShardFiles, tally: _Counts, stop: threading.Event) -> ShardDamaged | None:
+    def _analyse(
+        self, shard: Shard, files: ShardFiles, tally: _Counts, *, stop: threading.Event
+    ) -> tuple[str, str] | None:
         """Read, analyse and draw; gives what is wrong with the shard's file, whose readable images are done."""
         config = self._job.config
         listed = self._target.read_list(shard) if self._job.kind == "folder" else None
@@ -193,7 +215,8 @@ class ShardWorker:
                 readers.shutdown(wait=True, cancel_futures=True)
                 drawer.shutdown(wait=True, cancel_futures=True)
                 raise
-        return damages[0] if damages else None
+        tally.check_any_was_read(shard)
+        return (damages[0].code, damages[0].message) if damages else None
 
     def _read(self, sample: Sample) -> _Read:
         """Bytes and pixels of one image; in a thread."""
