@@ -12,6 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from shard_cases import encoded, image_folder, masks_in, run, tar_bytes, webdataset_tar
 
 from automask.dataset.shards.opening import expanded
+from automask.dataset.shards.tars import TarSource
 from automask.errors import ConfigError, InputError, OutputError
 from automask.files.folders import FileEntry, Unreachable
 from automask.files.places import folder_at, split_address
@@ -165,6 +166,14 @@ class TestMemory:
         run(tmp_path / "data", tmp_path / "local")
         assert masks_in(tmp_path / "target") == masks_in(tmp_path / "local")
         assert run("memory://tars/{0..1}.tar", tmp_path / "again").images == 8
+
+    def test_keys_that_lead_out_of_a_folder_stay_inside_the_target(self, memory):
+        """Object stores have no folders, and take `..` for a name like any other."""
+        entries = [FileEntry(key, 1, "t") for key in ("../up.tar", "x/../../../../evil.tar.gz", "/abs.tar")]
+        shards = [
+            shard for shard, _ in TarSource(folder_at("memory://data"), entries, "x").shards(9, on_progress=print)
+        ]
+        assert [shard.name for shard in shards] == ["_/up", "x/_/_/_/_/evil", "_/abs"]
 
     def test_a_target_inside_its_source_is_no_input(self, memory, tmp_path):
         copy_into(memory, image_folder(tmp_path / "set", 2), "/data")

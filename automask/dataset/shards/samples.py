@@ -152,8 +152,9 @@ def key_of(mask_name: str) -> str:
 
 
 def shard_name(file: str) -> str:
-    """The name of the shard of a tar or Parquet file."""
-    return stem_of(file.removesuffix(".gz")) if file.lower().endswith(".tar.gz") else stem_of(file)
+    """The name of the shard of a tar or Parquet file; keys in buckets may have parts that lead out of a folder."""
+    stem = stem_of(file.removesuffix(".gz")) if file.lower().endswith(".tar.gz") else stem_of(file)
+    return "/".join("_" if part in ("", ".", "..") else part for part in stem.split("/"))
 
 
 def tag_of(entry: FileEntry | None) -> str:
