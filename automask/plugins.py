@@ -20,6 +20,7 @@ DETECTORS = "automask.detectors"
 DATASET_DETECTORS = "automask.dataset_detectors"
 REFINERS = "automask.refiners"
 EXPORTERS = "automask.exporters"
+ENGINES = "automask.engines"
 COMMANDS = "automask.commands"
 WEIGHT_CATALOGUES = "automask.weight_catalogues"
 

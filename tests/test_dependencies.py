@@ -18,8 +18,9 @@ OURS = {"automask", "automask_api", "automask_models", "automask_training"}
 FAST = ("dev",)
 SLOW = ("all", "dev", "test-export")
 """The extras that `.ci/run` installs for either suite."""
-BY_HAND = {"label_studio_sdk", "webdataset"}
-"""It pins OpenCV below what we are tested with: its test is run in an environment of its own."""
+BY_HAND = {"label_studio_sdk", "moto", "s3fs", "ray", "webdataset"}
+"""The first pins OpenCV below what we are tested with; the others bring 400 MB that nothing else needs. Their tests run
+in environments of their own and skip elsewhere."""
 
 
 def listed(*extras: str) -> set[str]:

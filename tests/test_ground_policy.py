@@ -23,8 +23,8 @@ from automask.importing.shapes import kind_of
 from automask.mask.drawing import draw
 from automask.report.cards import Card, card_html
 from automask.report.overlay import KIND_COLOURS, Mark, outline
-from automask.report.reasons import region_words
 from automask.report.thumbnails import Thumbnails
+from automask.run.reasons import region_words
 from automask.values.geometry import Box
 from automask.values.types import Fingerprints, Kind, MaskResult, Patch, Region, Verdict
 

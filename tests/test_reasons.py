@@ -10,7 +10,7 @@ from store_cases import stored_image as image
 
 from automask.config import PipelineConfig
 from automask.mask.judging import certainty_of
-from automask.report.reasons import figures_of, reasons_of, region_words
+from automask.run.reasons import figures_of, reasons_of, region_words
 from automask.store import Decision, Status
 from automask.values.geometry import Box
 from automask.values.templates import SCORE_ATTRIBUTE, TEMPLATE_ATTRIBUTE

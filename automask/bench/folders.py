@@ -27,9 +27,9 @@ from automask.bench.run import (
 from automask.bench.tables import markdown_table
 from automask.config import FrozenModel, PipelineConfig
 from automask.mask.merging import fused
-from automask.report.reasons import figures_of
 from automask.run.events import ImageDone, ImageReused, RunEvent, RunSummary
 from automask.run.pipeline import MaskPipeline
+from automask.run.reasons import figures_of
 from automask.run.runner import run_dataset
 from automask.store import Store
 from automask.values.types import Verdict

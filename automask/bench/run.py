@@ -26,8 +26,8 @@ from automask.mask.drawing import draw
 from automask.mask.metrics import MaskScore, score_mask
 from automask.mask.rendering import is_drawn
 from automask.report.overlay import Mark
-from automask.report.reasons import figures_of
 from automask.run.pipeline import MaskPipeline
+from automask.run.reasons import figures_of
 from automask.values.types import Found, Image
 from automask.version import __version__
 

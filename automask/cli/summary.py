@@ -75,40 +75,42 @@ def summary_lines(
     """
     written = sum(summary.written.values())
     rate = f", {written / summary.seconds:.2f} masks/s" if written and summary.seconds > 0 else ""
-    yield Text(f"{_count(summary.images, 'image')} in {_duration(summary.seconds)}{rate}", style="bold")
+    yield Text(f"{count_of(summary.images, 'image')} in {duration_of(summary.seconds)}{rate}", style="bold")
     works = ", ".join(f"{n} {_WORK_WORDS.get(work, work)}" for work, n in summary.written.items())
-    yield _row("masks", f"{written} written" + (f" ({works})" if works else "") + f", {summary.reused} up to date")
+    yield row_of("masks", f"{written} written" + (f" ({works})" if works else "") + f", {summary.reused} up to date")
     if summary.placements:
-        yield _row("devices", _devices(summary.placements))
+        yield row_of("devices", devices_of(summary.placements))
     if summary.updated:
-        yield _row("repeats", _count(summary.updated, "mask") + " drawn again for what repeats across the folder")
+        yield row_of("repeats", count_of(summary.updated, "mask") + " drawn again for what repeats across the folder")
     if summary.failed:
-        yield _row("failed", _count(summary.failed, "image has no mask", "images have no mask"), style="red")
+        yield row_of("failed", count_of(summary.failed, "image has no mask", "images have no mask"), style="red")
     if summary.missing:
-        yield _row("missing", _count(summary.missing, "image is", "images are") + " in the store but not in the folder")
+        yield row_of(
+            "missing", count_of(summary.missing, "image is", "images are") + " in the store but not in the folder"
+        )
     if summary.skipped:
-        yield _row("skipped", _counts(summary.skipped))
+        yield row_of("skipped", counts_of(summary.skipped))
     if summary.verdicts:
-        yield _row("verdicts", _counts(summary.verdicts) + (_LOOK if summary.verdicts.get("review") else ""))
+        yield row_of("verdicts", counts_of(summary.verdicts) + (_LOOK if summary.verdicts.get("review") else ""))
     yield from _issue_lines(summary, narrator)
     for notice in about_dataset(summary.notices):
-        yield _row("dataset", f"[{notice.code}] {notice.message}", style="yellow")
+        yield row_of("dataset", f"[{notice.code}] {notice.message}", style="yellow")
         for command in commands_for(notice.message):
-            yield _row("", command)
+            yield row_of("", command)
     for notice in summary.notices:
         if notice.code == QUESTION_CODE:
             question, *ways = notice.message.split("\n")
-            yield _row("question", question, style="yellow")
-            yield from (_row("", f"  {way}") for way in ways)
+            yield row_of("question", question, style="yellow")
+            yield from (row_of("", f"  {way}") for way in ways)
     if narrator.much_masked_count:
         named = _named(narrator.much_masked, narrator.much_masked_count)
-        text = f"{_count(narrator.much_masked_count, 'image')} masked over more than half of the area: {named}"
-        yield _row("warning", text, style="yellow")
-    yield _row("masks in", f"{summary.output / 'masks'}   (white = train, black = ignore)")
+        text = f"{count_of(narrator.much_masked_count, 'image')} masked over more than half of the area: {named}"
+        yield row_of("warning", text, style="yellow")
+    yield row_of("masks in", f"{summary.output / 'masks'}   (white = train, black = ignore)")
     if report is not None:
-        yield _row("report", str(report))
+        yield row_of("report", str(report))
         look = "look at the images for review there, then " if summary.verdicts.get("review") else ""
-        yield _row("next", f"{look}automask export {shlex.quote(str(summary.output))} --to TRAINER")
+        yield row_of("next", f"{look}automask export {shlex.quote(str(summary.output))} --to TRAINER")
     if summary.interrupted:
         yield Text(f"Stopped before the end. To go on: {shlex.join(command_again)}", style="yellow")
 
@@ -121,10 +123,10 @@ def _issue_lines(summary: RunSummary, narrator: RunNarrator) -> Iterator[Text]:
         named = narrator.examples.get(code, [])
         severity = named[0][1].severity if named else "warning"
         style = "red" if severity == "error" else "yellow"
-        yield _row(severity, f"{code} x {count}: {_named([image_id for image_id, _ in named], count)}", style=style)
+        yield row_of(severity, f"{code} x {count}: {_named([image_id for image_id, _ in named], count)}", style=style)
 
 
-def _devices(placements: Mapping[str, Placement]) -> str:
+def devices_of(placements: Mapping[str, Placement]) -> str:
     """Devices with the stages that ran there; one alone where all did."""
     stages: dict[str, list[str]] = {}
     for stage, place in placements.items():
@@ -139,19 +141,23 @@ def _named(names: list[str], count: int) -> str:
     return ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _row(title: str, text: str, *, style: str = "") -> Text:
+def row_of(title: str, text: str, *, style: str = "") -> Text:
+    """One line of a summary."""
     return Text.assemble((f"  {title:<9} ", style or "dim"), text)
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def count_of(number: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def counts_of(counts: Mapping[str, int]) -> str:
+    """Numbers with their names, the largest first."""
     return ", ".join(f"{number} {name}" for name, number in sorted(counts.items(), key=lambda item: -item[1]))
 
 
-def _duration(seconds: float) -> str:
+def duration_of(seconds: float) -> str:
+    """A time as people say it."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     if hours:

@@ -150,9 +150,15 @@ def decode(file: ImageFile, config: DecodeSettings, *, decode_data: DecodeData =
     Raises:
         ImageError: It cannot be used; the code is a `Refusal`.
     """
-    decoded = decode_data(_read(file, config), image_id=file.id, config=config)
-    issues = (*decoded.issues, *_issues_of_name(file, Format(decoded.format)))
-    return dataclasses.replace(decoded, image=dataclasses.replace(decoded.image, path=file.path), issues=issues)
+    decoded = decode_data(read_file(file, config), image_id=file.id, config=config)
+    decoded = with_name_judged(decoded, name=file.path.name, mask_name=file.mask_name)
+    return dataclasses.replace(decoded, image=dataclasses.replace(decoded.image, path=file.path))
+
+
+def with_name_judged(decoded: Decoded, *, name: str, mask_name: str) -> Decoded:
+    """The same with warnings about the name of the file that the bytes are of, which has no folder in it."""
+    issues = _issues_of_name(name, mask_name, Format(decoded.format))
+    return dataclasses.replace(decoded, issues=(*decoded.issues, *issues))
 
 
 def size_px(data: bytes, *, image_id: str, config: DecodeSettings) -> tuple[int, int]:
@@ -240,14 +246,23 @@ def _reduction(size_px: tuple[int, int], most_px: int | None) -> int:
     return by
 
 
-def _read(file: ImageFile, config: DecodeSettings) -> bytes:
-    """The bytes of a file, if its first ones are those of an image."""
+def largest_file_bytes(config: DecodeSettings) -> int:
+    """Length of a file above which it is no picture that the limit on pixels allows."""
+    return int(config.max_megapixels * 1e6 * _MAX_FILE_BYTES_PER_PIXEL + _METADATA_BYTES)
+
+
+def read_file(file: ImageFile, config: DecodeSettings) -> bytes:
+    """The bytes of a file, if its first ones are those of an image.
+
+    Raises:
+        ImageError: They are not, or it cannot be read.
+    """
     try:
         status = file.path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise _refused(file.id, Refusal.NOT_A_FILE, "is not a file", "Remove it from the list.")
-        if status.st_size > config.max_megapixels * 1e6 * _MAX_FILE_BYTES_PER_PIXEL + _METADATA_BYTES:
-            raise _refused(file.id, Refusal.TOO_LARGE, f"is a file of {status.st_size / 1e9:.1f} GB", _TOO_LARGE_ADVICE)
+        if status.st_size > largest_file_bytes(config):
+            raise too_large(file.id, status.st_size)
         with file.path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
             if head:
@@ -262,6 +277,11 @@ def _read(file: ImageFile, config: DecodeSettings) -> bytes:
         raise _refused(
             file.id, Refusal.UNREADABLE, f"cannot be read: {reason}", "Check the permissions and the disk."
         ) from error
+
+
+def too_large(image_id: str, size_bytes: int) -> ImageError:
+    """The refusal of a file that is longer than `largest_file_bytes`."""
+    return _refused(image_id, Refusal.TOO_LARGE, f"is a file of {size_bytes / 1e9:.1f} GB", _TOO_LARGE_ADVICE)
 
 
 def _recognised(head: bytes, image_id: str) -> Format:
@@ -311,9 +331,9 @@ def _has_more_frames(source: PillowImageFile.ImageFile) -> bool:
         return False
 
 
-def _issues_of_name(file: ImageFile, content: Format) -> list[Issue]:
+def _issues_of_name(name: str, mask_name: str, content: Format) -> list[Issue]:
     issues = []
-    suffix = suffix_of(file.path.name)
+    suffix = suffix_of(name)
     if suffix not in SUFFIXES_OF[content]:
         issues.append(
             _warning(
@@ -322,11 +342,11 @@ def _issues_of_name(file: ImageFile, content: Format) -> list[Issue]:
                 f"*{SUFFIXES_OF[content][0]}, since some trainers go by the name.",
             )
         )
-    if printable_name(file.path.name) != file.path.name:
+    if printable_name(name) != name:
         issues.append(
             _warning(
                 Remark.NAME_ESCAPED,
-                f"The file's name is not valid Unicode, so its mask is called {file.mask_name!r}; rename the file.",
+                f"The file's name is not valid Unicode, so its mask is called {mask_name!r}; rename the file.",
             )
         )
     return issues

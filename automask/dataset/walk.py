@@ -25,7 +25,7 @@ from automask.errors import InputError
 from automask.store.placing import DATABASE_NAME
 from automask.values.types import Issue
 
-_SYSTEM_FOLDERS = frozenset(
+SYSTEM_FOLDERS = frozenset(
     ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 )
 
@@ -140,7 +140,7 @@ class _Walk:
             return False
         # A folder inside the root that the rules hide from its own path (a data cache) is only seen through its link.
         parts = real.relative_to(self.real_root).parts
-        return not any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in parts)
+        return not any(part.startswith(".") or part in SYSTEM_FOLDERS for part in parts)
 
     def _images_of(self, folder: _Folder) -> Generator[ImageFile | Skipped, None, Iterator[_Folder]]:
         """Yield the images of one folder and what is left out in it; return its subfolders."""
@@ -235,7 +235,7 @@ class _Listing:
         except OSError:  # a link to itself, or a folder that may be listed but not entered
             return SkipReason.BROKEN_LINK if entry.is_symlink() else SkipReason.UNREADABLE
         if is_folder:
-            if name in _SYSTEM_FOLDERS:
+            if name in SYSTEM_FOLDERS:
                 return SkipReason.SYSTEM_FOLDER
             self.folders.append(name)
             if is_link:

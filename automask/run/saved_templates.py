@@ -24,6 +24,7 @@ class SavedTemplates:
     """
 
     def __init__(self, pairs: Sequence[tuple[DatasetDetector, DatasetTemplate]]) -> None:
+        self._pairs = tuple(pairs)
         self.templates = tuple(template for _, template in pairs)
         detectors = {detector.name: detector for detector, _ in pairs}
         self._searches = [
@@ -40,6 +41,20 @@ class SavedTemplates:
         """
         pairs = [_read(Path(file), detectors) for file in files]
         return cls(list({template.id: (detector, template) for detector, template in pairs}.values()))
+
+    @classmethod
+    def of_contents(cls, contents: Sequence[bytes], detectors: Sequence[DatasetDetector]) -> Self:
+        """Templates of files that were read already.
+
+        Raises:
+            ConfigError: No detector takes one for a template of its own (`template-file`).
+        """
+        return cls([_parsed("a saved template", content, detectors) for content in contents])
+
+    def joined(self, others: Self) -> Self:
+        """These and others, each once."""
+        pairs = (*self._pairs, *others._pairs)
+        return type(self)(list({template.id: (detector, template) for detector, template in pairs}.values()))
 
     def added_to(self, result: Found, image: Image) -> Found:
         """A result with the regions in which the image shows the templates."""
@@ -74,6 +89,10 @@ def _read(file: Path, detectors: Sequence[DatasetDetector]) -> tuple[DatasetDete
         raise ConfigError(
             f"Cannot read the template {file}: {error.strerror}.", advice=_ADVICE, code="template-file"
         ) from error
+    return _parsed(str(file), content, detectors)
+
+
+def _parsed(file: str, content: bytes, detectors: Sequence[DatasetDetector]) -> tuple[DatasetDetector, DatasetTemplate]:
     for detector in detectors:
         try:
             return detector, detector.read_template(content)

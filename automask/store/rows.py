@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,15 @@ def region_values(position: int, region: Region, patch: Patch) -> dict[str, Valu
     }
 
 
-def region_and_patch(row: sqlite3.Row, *, is_decided: bool = True) -> tuple[Region, Patch]:
+class Columns(Protocol):
+    """A row of `regions` by column name: SQLite's, or one that was kept in another file."""
+
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - whatever a column holds
+        """The value of a column."""
+        ...
+
+
+def region_and_patch(row: Columns, *, is_decided: bool = True) -> tuple[Region, Patch]:
     """A whole row of `regions`, with the `decision` on its template unless `is_decided` says otherwise.
 
     Raises:
@@ -146,11 +155,11 @@ def timings_json(timings_s: Mapping[str, float]) -> str:
     return json.dumps({name: float(seconds) for name, seconds in timings_s.items()})
 
 
-def _box(row: sqlite3.Row) -> Box:
+def _box(row: Columns) -> Box:
     return Box(row["x0"], row["y0"], row["x1"], row["y1"])
 
 
-def _region(row: sqlite3.Row, artefact: NDArray[np.bool_] | None, *, is_decided: bool = True) -> Region:
+def _region(row: Columns, artefact: NDArray[np.bool_] | None, *, is_decided: bool = True) -> Region:
     polygon: Polygon | None = None
     if row["polygon_json"] is not None:
         polygon = tuple((float(x), float(y)) for x, y in json.loads(row["polygon_json"]))

@@ -17,7 +17,7 @@ from automask.mask.judging import certainty_of
 from automask.mask.merging import Merged
 from automask.mask.rendering import CorrectionLayers, Mask, growth_px, hole_px, is_drawn
 from automask.protocols import PromptAnswer
-from automask.report.reasons import region_words
+from automask.run.reasons import region_words
 from automask.store import Correction, Decision, StoredImage
 from automask.values import rle
 from automask.values.geometry import Box

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from automask.errors import CorrectionConflict, InputError
-from automask.report.reasons import reasons_of
+from automask.run.reasons import reasons_of
 from automask.store import StoredImage
 from automask.values.geometry import Box
 from automask.values.types import Kind, Verdict

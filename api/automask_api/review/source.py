@@ -20,10 +20,10 @@ from automask.dataset.names import path_of
 from automask.dataset.stored import file_of_row
 from automask.errors import ConfigError, InputError, WeightsError
 from automask.protocols import PromptAnswer, PromptSession
-from automask.report.reasons import reasons_of
 from automask.run.edited import adopt_edited_mask, pending_edit
 from automask.run.loaded import Loaded
 from automask.run.pipeline import MaskPipeline
+from automask.run.reasons import reasons_of
 from automask.run.redraw import redraw_image, stored_config
 from automask.store import Status, Store, StoredImage
 from automask.values.types import Image

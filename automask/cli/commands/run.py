@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 def run(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Folder of training images.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder of training images; in shards also tars, Parquet files and URLs (docs/scale.md).",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output", "-o", metavar="OUT", help="Where masks, store and report go [FOLDER-masks].", show_default=False
         ),
@@ -50,6 +55,53 @@ def run(
             rich_help_panel="Detectors and refiner",
         ),
     ] = None,
+    shard_images: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-images",
+            metavar="N",
+            min=1,
+            help="Write shards of about N images instead of a store; of 2000 where FOLDER or OUT is a URL.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="What works on the shards: local, ray or one of a package of yours [local].",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            help="Workers of the engine, each of --threads cores [as many as there is room for].",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float,
+        typer.Option(
+            "--gpus-per-worker",
+            metavar="F",
+            min=0.0,
+            help="GPUs that each worker needs; a fraction shares one.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = 0.0,
+    refresh_templates: Annotated[
+        bool,
+        typer.Option(
+            "--refresh-templates",
+            help="Compare a new sample for what repeats, and do the shards again.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = False,
     device: options.Device = None,
     threads: options.Threads = None,
     training_px: options.TrainingPx = None,
@@ -84,9 +136,30 @@ def run(
 
         typer.echo(config_toml(config), nl=False)
         return
+    shards_asked = bool(shard_images or engine or workers or gpus_per_worker or refresh_templates)
+    if _is_sharded(folder, output, shards_asked=shards_asked):
+        from automask.cli.sharded import run_sharded_and_report
+
+        _refuse_with_shards(from_list=from_list, server=server)
+        if folder is None:
+            raise typer.BadParameter("a folder, tars, Parquet files or a URL", param_hint="FOLDER")
+        run_sharded_and_report(
+            folder,
+            output,
+            config,
+            shard_images=shard_images,
+            engine=engine or "local",
+            workers=workers,
+            gpus_per_worker=gpus_per_worker,
+            refresh_templates=refresh_templates,
+            as_json=as_json,
+            quiet=quiet,
+            log_file=log_file,
+        )
+        return
     run_and_report(
-        _source(folder, from_list),
-        output,
+        _source(Path(folder) if folder is not None else None, from_list),
+        Path(output) if output is not None else None,
         config,
         image_list=from_list,
         server=server,
@@ -161,3 +234,24 @@ def _source(folder: Path | None, from_list: Path | None) -> Path:
     if folder is None:
         raise typer.BadParameter("a folder of images, or --from LIST", param_hint="FOLDER")
     return folder
+
+
+def _is_sharded(folder: str | None, output: str | None, *, shards_asked: bool) -> bool:
+    """Whether shards are asked for: by an option, a URL, a source that only shards read, or a target that has some."""
+    from automask.files.urls import is_url
+
+    if shards_asked or any(map(is_url, filter(None, (folder, output)))):
+        return True
+    if folder is not None and folder.lower().endswith((".tar", ".tar.gz", ".tgz", ".parquet")):
+        return not Path(folder).is_dir()
+    if output is None:
+        return False
+    from automask.run.shards.target import is_sharded
+
+    return is_sharded(output)
+
+
+def _refuse_with_shards(*, from_list: Path | None, server: str | None) -> None:
+    for flag, given in (("--from", from_list), ("--server", server)):
+        if given is not None:
+            raise typer.BadParameter("does not go with shards", param_hint=flag)

@@ -17,13 +17,27 @@ PROBLEMS_SHOWN = 20
 
 
 def status(
-    store: options.StoreFolder,
+    store: Annotated[
+        str,
+        typer.Argument(metavar="STORE", help="Output of an earlier run, a folder or a URL.", show_default=False),
+    ],
     verify: Annotated[
         bool, typer.Option("--verify", help="Also read every mask and result and compare hashes.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Show totals, verdicts, issues and the last run of a store; one of an older automask is brought up to date."""
+    from automask.run.shards.target import is_sharded
+
+    if is_sharded(store):
+        from automask.cli.sharded import tell_status
+
+        tell_status(store, verify=verify, as_json=as_json)
+        return
+    _tell(Path(store), verify=verify, as_json=as_json)
+
+
+def _tell(store: Path, *, verify: bool, as_json: bool) -> None:
     from automask.store import Store
 
     _bring_up_to_date(store)
