@@ -1,8 +1,8 @@
 """A small class-conditional U-Net and the straight paths it learns (flow matching, Lipman et al. 2023).
 
-Pictures of 64 px are folded into 12 channels of 32 x 32 cells, so a latent cell is exactly 2 px wide and knows nothing
-of its neighbours: what a masked loss leaks is the mask's doing, not an autoencoder's. At time t the network sees
-(1 - t) x + t noise and tells noise - x.
+Pictures of 64 px are folded into 12 channels of 32 x 32 cells by the Haar transform of 2 x 2 pixels. A cell is exactly
+2 px wide and knows nothing of its neighbours: what a masked loss leaks is the mask's doing, not an autoencoder's.
+At time t the network sees (1 - t) x + t noise and tells noise - x.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ CELLS = 32
 CHANNELS = 12
 _EMBEDDING = 192
 _HEADS = 4
-_DATA_SPREAD = 0.58
-"""Standard deviation of pixels in -1..1 over the pictures here, measured. Input and output are scaled by it (Karras et
-al. 2022); without, a first pilot still had to learn to pass noise through after 350 steps."""
+_SPREADS = (1.13, 0.16, 0.17, 0.08)
+"""Standard deviations of a cell's sum, across, down and diagonal over the pictures here, pixels in -1..1, measured.
+What goes in and out is scaled by them (Karras et al. 2022): the error over the first 50 steps is .51; 1.18 without,
+and .72 with one scale for all pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +33,22 @@ class ModelConfig:
 
 
 def folded(pixels: Tensor) -> Tensor:
-    """(B, 3, 64, 64) as (B, 12, 32, 32): 2 x 2 pixels become channels of one cell."""
-    return functional.pixel_unshuffle(pixels, 2)
+    """(B, 3, 64, 64) as (B, 12, 32, 32): the Haar transform of 2 x 2 pixels.
+
+    Of each colour the sum, then across, down and diagonal; orthonormal, so that errors are those of pixels.
+    """
+    return _turned(functional.pixel_unshuffle(pixels, 2))
 
 
 def unfolded(latents: Tensor) -> Tensor:
-    """Back to (B, 3, 64, 64)."""
-    return functional.pixel_shuffle(latents, 2)
+    """Back to (B, 3, 64, 64); the transform is its own inverse."""
+    return functional.pixel_shuffle(_turned(latents), 2)
+
+
+def _turned(cells: Tensor) -> Tensor:
+    haar = cells.new_tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+    parts = cells.reshape(len(cells), 3, 4, *cells.shape[2:])
+    return torch.einsum("kj,bcjhw->bckhw", haar, parts).reshape(cells.shape)
 
 
 class _Block(nn.Module):  # type: ignore[misc]
@@ -145,15 +155,13 @@ class Denoiser(nn.Module):  # type: ignore[misc]
         Returns:
             (B, 12, 32, 32).
         """
-        mix = 1 - time
-        variance = time**2 + (mix * _DATA_SPREAD) ** 2
-        # What is told of x by x alone; the network adds what is missing, which has spread 1 at all times.
-        straight = (time - mix * _DATA_SPREAD**2) / variance
-        within = (x / variance.sqrt()[:, None, None, None]).contiguous(memory_format=torch.channels_last)
-        told = self.net(within, time, subject, tag)
-        result: Tensor = (
-            straight[:, None, None, None] * x + (_DATA_SPREAD / variance.sqrt())[:, None, None, None] * told
-        )
+        share, mix = time[:, None, None, None], 1 - time[:, None, None, None]
+        spread = x.new_tensor(_SPREADS * 3)[None, :, None, None]
+        variance = share**2 + (mix * spread) ** 2
+        # What is told of each value by itself alone; the network adds what is missing, which has spread 1 at all times.
+        straight = (share - mix * spread**2) / variance
+        within = (x / variance.sqrt()).contiguous(memory_format=torch.channels_last)
+        result: Tensor = straight * x + spread / variance.sqrt() * self.net(within, time, subject, tag)
         return result
 
 

@@ -30,7 +30,7 @@ class Scale:
     """How large a proof is. Chosen by one pilot of `plain` on seed 0, before any other arm was trained."""
 
     quota: Mapping[Part, int] = field(default_factory=lambda: {"train": 340, "held_out": 60})
-    total_samples: int = 40_000
+    total_samples: int = 60_000
     batch_samples: int = 16
     widths: tuple[int, int, int] = (32, 64, 128)
     per_subject: int = 200

@@ -121,7 +121,7 @@ def loop_config(seed: int, *, total_samples: int, batch_samples: int = 16, threa
     return LoopConfig(
         batch_samples=batch_samples,
         schedule=Schedule(
-            peak=1e-3,
+            peak=2e-3,
             warmup_samples=min(1600, total_samples // 10),
             decay_start_samples=round(total_samples * 0.6),
             total_samples=total_samples,
