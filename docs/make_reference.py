@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 from pydantic.fields import FieldInfo
+from rich.text import Text
 
 from automask.cli.app import build_app
 from automask.config import FrozenModel, PipelineConfig
@@ -173,7 +174,8 @@ def _shown(value: Any) -> str:  # noqa: ANN401
 def _option_row(option: Any) -> str:  # noqa: ANN401 - typer's own parameter class, private in some versions
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     metavar = f" `{option.metavar}`" if option.metavar and not option.is_flag else ""
-    return f"| {names}{metavar} | {_cell(option.help or '')} |"
+    told = Text.from_markup(option.help or "").plain  # as `--help` has it
+    return f"| {names}{metavar} | {_cell(told)} |"
 
 
 def _argument(argument: Any) -> str:  # noqa: ANN401 - as above

@@ -85,7 +85,7 @@ DatasetDetectors = Annotated[
     typer.Option(
         "--dataset-detectors",
         metavar="A,B|none",
-        help="Detectors of what repeats across the folder [overlay].",
+        help="Detectors of what repeats across the folder \\[overlay].",
         rich_help_panel=_STAGES,
     ),
 ]

@@ -19,12 +19,12 @@ def review(
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", min=0, max=65535, help="Port on this machine, 0 = any free one [one of the store's own]."
+            "--port", min=0, max=65535, help="Port on this machine, 0 = any free one \\[one of the store's own]."
         ),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
     author: Annotated[
-        str | None, typer.Option("--author", metavar="NAME", help="Who reviews, for the history [your login name].")
+        str | None, typer.Option("--author", metavar="NAME", help="Who reviews, for the history \\[your login name].")
     ] = None,
 ) -> None:
     """Open the review page of a store in the browser. Ctrl-C ends it; every change is kept at once."""

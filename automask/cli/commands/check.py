@@ -37,10 +37,11 @@ def check(
         ),
     ] = None,
     training_px: Annotated[
-        int | None, typer.Option("--training-px", min=64, help="Training resolution in px [from --config, else 1024].")
+        int | None,
+        typer.Option("--training-px", min=64, help="Training resolution in px \\[from --config, else 1024]."),
     ] = None,
     cell_px: Annotated[
-        int | None, typer.Option("--cell-px", min=1, help="Latent cell in training px [from --config, else 8].")
+        int | None, typer.Option("--cell-px", min=1, help="Latent cell in training px \\[from --config, else 8].")
     ] = None,
     preview: Annotated[
         Path | None,

@@ -32,14 +32,14 @@ def export(
     ] = None,
     images: Annotated[
         str | None,
-        typer.Option("--images", metavar="none|link|copy", help="What to do with images and captions [by format]."),
+        typer.Option("--images", metavar="none|link|copy", help="What to do with images and captions \\[by format]."),
     ] = None,
     fully_masked: Annotated[
         str | None,
         typer.Option(
             "--fully-masked",
             metavar="exclude|error",
-            help="Images without anything to train: leave out, or refuse [exclude where images are left out].",
+            help="Images without anything to train: leave out, or refuse \\[exclude where images are left out].",
         ),
     ] = None,
     accepted_only: Annotated[

@@ -45,7 +45,7 @@ def import_(
     line_width: Annotated[
         float, typer.Option("--line-width", metavar="PX", min=0.1, help="Width of lines that have none of their own.")
     ] = 10.0,
-    author: Annotated[str | None, typer.Option("--author", help="Who drew them [you].")] = None,
+    author: Annotated[str | None, typer.Option("--author", help="Who drew them \\[you].")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would happen and change nothing.")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

@@ -37,7 +37,9 @@ def propagate(
     undo: Annotated[
         str | None, typer.Option("--undo", metavar="OPERATION", help="Take an earlier propagation back.")
     ] = None,
-    author: Annotated[str | None, typer.Option("--author", metavar="NAME", help="Who, for the history [you].")] = None,
+    author: Annotated[
+        str | None, typer.Option("--author", metavar="NAME", help="Who, for the history \\[you].")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the images and change nothing.")] = False,
     as_json: options.AsJson = False,
 ) -> None:

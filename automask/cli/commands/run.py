@@ -70,7 +70,7 @@ def run(
         typer.Option(
             "--engine",
             metavar="NAME",
-            help="What works on the shards: local, ray or one of a package of yours [local].",
+            help="What works on the shards: local, ray or one of a package of yours \\[local].",
             rich_help_panel="Beyond one machine",
         ),
     ] = None,
@@ -80,7 +80,7 @@ def run(
             "--workers",
             metavar="N",
             min=1,
-            help="Workers of the engine, each of --threads cores [as many as there is room for].",
+            help="Workers of the engine, each of --threads cores \\[as many as there is room for].",
             rich_help_panel="Beyond one machine",
         ),
     ] = None,
