@@ -12,6 +12,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automask_training.starting import start
+
 if TYPE_CHECKING:
     from automask_training.loop import LoopConfig
 
@@ -65,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     quantising.add_argument("--mode", choices=("static", "dynamic"), default="static")
     quantising.add_argument("--keep", action="append", default=[], metavar="PART", help="leave nodes so named in float")
     given = parser.parse_args(arguments)
+    if given.command == "export" and given.weights is None and given.state is None:
+        exporting.error("there is nothing to write: give --weights, --state or both")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if given.command == "train":
         return _train(given)
@@ -183,4 +187,4 @@ def _quantise(given: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

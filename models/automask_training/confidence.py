@@ -22,6 +22,7 @@ from automask.files.atomic import write_atomic
 from automask_training.confidence_data import LabelledImage, entries_by_source, fill_stores, read_stores
 from automask_training.confidence_fit import Rows, fit_confidence
 from automask_training.confidence_report import plot_reliability, report
+from automask_training.starting import start
 
 LOGGER = logging.getLogger("automask.training")
 
@@ -76,4 +77,4 @@ def _run(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -34,6 +34,7 @@ from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNet
 from automask_models.text.evidence import LogisticModel
 from automask_training.frame_proposals import KnownPicture, ProposalStore, real_pictures, synthesized_pictures
 from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic
+from automask_training.starting import start
 from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
@@ -307,4 +308,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -32,8 +32,9 @@ from PIL import Image
 
 from automask.dataset.image_file import ImageFile
 from automask.dataset.walk import walk
-from automask.errors import AutomaskError, InputError, StageError
+from automask.errors import InputError, StageError
 from automask.mask.metrics import TRUTH_UNWANTED, MaskScore, score_mask
+from automask_training.starting import start
 
 SAME = 0.002
 """Most leak and waste, as means over the images, of masks that count as the processor's."""
@@ -288,8 +289,8 @@ def told(result: Comparison) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run as a command; exits 1 where the masks are not the processor's, 2 with what to do on bad input."""
+def main() -> int:
+    """Run as a command; gives 1 where the masks are not the processor's."""
     summary = (__doc__ or "").split("\n\n")[0]
     parser = argparse.ArgumentParser(prog="python -m automask_training.gpu_bench", description=summary)
     parser.add_argument("folder", type=Path, help="folder of images")
@@ -297,15 +298,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="take the first so many")
     parser.add_argument("--json", action="store_true", help="figures as JSON")
     given = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory(prefix="automask-gpu-bench-") as work:
-            result = compare(given.folder, Path(work), device=given.device, images=given.images)
-    except AutomaskError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(2) from None
+    with tempfile.TemporaryDirectory(prefix="automask-gpu-bench-") as work:
+        result = compare(given.folder, Path(work), device=given.device, images=given.images)
     sys.stdout.write((json.dumps(asdict(result), indent=1) if given.json else told(result)) + "\n")
-    raise SystemExit(0 if result.difference.is_same else 1)
+    return 0 if result.difference.is_same else 1
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

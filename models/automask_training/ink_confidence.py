@@ -29,6 +29,7 @@ from automask_models.ink.reading import GroupReader
 from automask_models.text.evidence import LogisticModel
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic
+from automask_training.starting import start
 from automask_training.synth import Synthesizer
 from automask_training.synth.index import MaterialIndex
 from automask_training.weights import named_weights
@@ -187,4 +188,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -34,6 +34,7 @@ from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 from automask_training.confidence_data import entries_by_source, truth_levels
 from automask_training.ink_confidence import Finding, Picture, fit, free_pictures, label_group
 from automask_training.ink_fit_command import arguments_of, cached, replace_model
+from automask_training.starting import start
 from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
@@ -160,4 +161,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

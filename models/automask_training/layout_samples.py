@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automask_training.starting import start
 from automask_training.tables import VAL_SEED_OFFSET, table_to
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

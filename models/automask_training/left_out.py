@@ -31,6 +31,7 @@ from automask.version import __version__
 from automask.weights import file_sha256
 from automask_training.confidence_data import entries_by_source, fill_stores
 from automask_training.left_out_fits import differences, gather, read_recipe
+from automask_training.starting import start
 
 LOGGER = logging.getLogger("automask.training")
 IN_SAMPLE, LEFT_OUT = "in sample", "left out"
@@ -274,4 +275,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

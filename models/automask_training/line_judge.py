@@ -37,6 +37,7 @@ from automask_training.ink_fit_command import arguments_of, cached, replace_mode
 from automask_training.ink_large_groups import content_of
 from automask_training.ink_large_groups import pictures as real_pictures
 from automask_training.logistic import balanced_weights, fit_logistic
+from automask_training.starting import start
 from automask_training.text_lines import label, written_pictures
 from automask_training.weights import named_weights
 
@@ -310,4 +311,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

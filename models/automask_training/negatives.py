@@ -30,6 +30,7 @@ from automask_models.ink.groups import groups_of
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
+from automask_training.starting import start
 from automask_training.synth.backgrounds import Backgrounds, PictureCache
 from automask_training.synth.index import MaterialIndex, Picture
 from automask_training.synth.raster import Bytes
@@ -98,11 +99,10 @@ def pictures(materials: Path, *, drawn: int, part: int, parts: int) -> Iterator[
         with Image.open(materials / picture.file) as opened:
             yield Path(picture.file).stem, picture, np.array(opened.convert("RGB"), dtype=np.uint8)
     sprites = sorted(index.sprites, key=lambda each: zlib.crc32(each.file.encode()))
-    starts = range(0, len(sprites), _SHEET_SPRITES**2)
-    for start in starts[part::parts]:
-        files = [materials / each.file for each in sprites[start : start + _SHEET_SPRITES**2]]
+    for first in range(0, len(sprites), _SHEET_SPRITES**2)[part::parts]:
+        files = [materials / each.file for each in sprites[first : first + _SHEET_SPRITES**2]]
         mixed = Picture(file="", source="sprites", licence="as its parts")
-        yield f"sprites-{start}", mixed, sheet_of_sprites(files, ground=_GROUNDS[start % len(_GROUNDS)])
+        yield f"sprites-{first}", mixed, sheet_of_sprites(files, ground=_GROUNDS[first % len(_GROUNDS)])
     backgrounds = Backgrounds(PictureCache(materials, limit_bytes=_CACHE_BYTES), index)
     origin = Picture(file="", source="drawn", licence="as its parts")
     for number in range(part, drawn, parts):
@@ -207,4 +207,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

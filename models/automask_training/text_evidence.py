@@ -31,6 +31,7 @@ from automask_models.text.evidence import EvidenceModel, LogisticModel
 from automask_models.text.ppocr import DETECTION_FILE, RECOGNITION_FILE
 from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic, leave_one_out
+from automask_training.starting import start
 from automask_training.text_lines import LOGGER, SearchedPicture, search_manifest, search_synthetic
 
 FULL_FEATURES = ("score_det", "score_rec", "log_letters_share", "log_aspect")
@@ -315,4 +316,4 @@ def _figures(row: SourceFigures) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

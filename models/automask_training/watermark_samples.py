@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from automask_training.starting import start
 from automask_training.synth.mark_pictures import MarkShares, MarkSynthesizer
 from automask_training.tables import VAL_SEED_OFFSET, RecipeError, table_to
 from automask_training.watermark import StoredSample, WatermarkRecipe
@@ -193,4 +194,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

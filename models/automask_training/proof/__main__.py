@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from automask_training.starting import start
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit code 0 when it ended as asked, 3 when it was stopped and can go on."""
@@ -84,4 +86,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from automask.errors import AutomaskError
+from automask_training.starting import start
 from automask_training.synth.synthesizer import MARK_LABELS, Synthesizer
 
 _SEED = 3_000
@@ -57,4 +58,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

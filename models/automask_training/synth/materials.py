@@ -30,6 +30,7 @@ import numpy as np
 from PIL import Image
 
 from automask.errors import AutomaskError, InputError
+from automask_training.starting import start
 from automask_training.synth.dhash import NeverTrain
 from automask_training.synth.downloads import PICTURES, download_debian, download_npm, matching, plain_name
 from automask_training.synth.index import Face, MaterialIndex, Picture
@@ -355,4 +356,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

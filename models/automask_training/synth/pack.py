@@ -16,6 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from automask.errors import AutomaskError, InputError
+from automask_training.starting import start
 from automask_training.synth.index import Face, MaterialIndex, Picture
 
 SHARES = {
@@ -99,4 +100,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)
