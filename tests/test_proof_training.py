@@ -13,7 +13,7 @@ import torch
 
 from automask_training.proof.__main__ import main
 from automask_training.proof.arms import CORE
-from automask_training.proof.arrays import leak_and_waste
+from automask_training.proof.arrays import for_arms, leak_and_waste
 from automask_training.proof.detector import trained_finder
 from automask_training.proof.model import Denoiser, ModelConfig, Sampling, drawn_samples, folded, unfolded
 from automask_training.proof.page import write
@@ -68,6 +68,21 @@ def test_every_arm_of_a_seed_sees_the_same_noise_times_and_subjects():
     assert one.subject == other.subject
     assert np.array_equal(one.noise, other.noise)
     assert not np.array_equal(one.noise, ProofTask(CORE[0], 1, small_set(), config).sample(11).noise)
+
+
+def test_arms_go_on_from_the_base():
+    config = ModelConfig(widths=(8, 16, 16))
+    base = {name: torch.randn_like(value) for name, value in Denoiser(config).state_dict().items()}
+    for arm in CORE[:2]:
+        built = ProofTask(arm, 1, small_set(), config, start=base).build().state_dict()
+        assert all(torch.equal(built[name], base[name]) for name in base)
+
+
+def test_the_base_sees_no_picture_of_the_arms_and_both_see_all_subjects():
+    subject = np.repeat(np.arange(6), 340)
+    arms = for_arms(subject)
+    assert arms.sum() == 510
+    assert set(subject[arms]) == set(subject[~arms]) == set(range(6))
 
 
 def test_a_network_that_was_not_trained_tells_what_noise_alone_tells():

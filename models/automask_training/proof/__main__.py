@@ -1,8 +1,8 @@
 """What a model learns with and without the masks: `python -m automask_training.proof --out FOLDER --next`.
 
-`--next` makes what is missing for the next training, trains and measures it; repeat it until `--status` says that all
-is measured. Stopped by a signal it goes on there the next time. `--page` puts figures and grids into docs/proof.
-`--smoke` does all of it in small, on pictures that are drawn, in under a minute.
+`--next` makes what is missing for the next training (first of all the base, which all arms go on from), trains and
+measures it; repeat it until `--status` says that all is measured. Stopped by a signal it goes on there the next time.
+`--page` puts figures and grids into docs/proof. `--smoke` does all of it in small, on pictures that are drawn.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--materials and --fonts are needed")
     proof = Proof(given.out, tuple(given.materials or ()), lambda: MarkLayer(given.fonts))
     if given.status:
+        sys.stdout.write(f"{'base':24} {proof.base_told()}\n")
         for arm, seed in all_runs():
             sys.stdout.write(f"{arm.run_name(seed):24} {proof.state_of(arm, seed):9} {arm.about}\n")
         return 0

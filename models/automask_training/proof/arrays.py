@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,19 @@ from automask_training.proof.sets import CELL_PX, TRAINING_PX
 from automask_training.proof.task import ArmSet, has_mask
 from automask_training.synth.raster import Bytes
 
+Use = Literal["all", "base", "arms"]
+_ARMS_EACH = 4
+"""One picture of so many of a subject is for the arms; the base, which they all go on from, never sees it."""
 
-def arm_set(out: Path, pictures: Sequence[CleanPicture], arm: Arm) -> ArmSet:
+
+def arm_set(out: Path, pictures: Sequence[CleanPicture], arm: Arm, *, use: Use = "all") -> ArmSet:
     """What an arm trains on; reduced pictures and masks are kept in `out`/reduced.
+
+    Args:
+        out: Folder of the proof.
+        pictures: All of its pictures.
+        arm: Which pixels and masks.
+        use: Those that the base trains on, those of the arms, or both.
 
     Raises:
         FileNotFoundError: Marks or masks have not been made yet.
@@ -32,7 +43,17 @@ def arm_set(out: Path, pictures: Sequence[CleanPicture], arm: Arm) -> ArmSet:
     if arm.masks == "truth":
         told = np.array([has_mask(each.name, arm.recall) for each in chosen])
         weight = np.where((marked & ~told)[:, None, None], np.float32(1.0), weight)
-    return ArmSet(pixels=pixels, weight=weight, subject=np.array([each.subject for each in chosen]), marked=marked)
+    subject = np.array([each.subject for each in chosen])
+    taken = np.ones(len(chosen), dtype=np.bool_) if use == "all" else for_arms(subject) == (use == "arms")
+    return ArmSet(pixels=pixels[taken], weight=weight[taken], subject=subject[taken], marked=marked[taken])
+
+
+def for_arms(subject: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the pictures to train on, of subjects (N,) in the order of their list, are for the arms."""
+    nth = np.zeros(len(subject), dtype=np.int64)
+    for each in np.unique(subject):
+        nth[subject == each] = np.arange((subject == each).sum())
+    return np.asarray(nth % _ARMS_EACH == 0)
 
 
 def reduced(pairs: Sequence[Pair]) -> tuple[Bytes, NDArray[np.float32]]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from automask_training.loop import STATE_FILE, train
+from automask_training.checkpoint import load_state
+from automask_training.loop import STATE_FILE, LoopConfig, train
 from automask_training.proof import arrays, detector, measure, sets
 from automask_training.proof.arms import Arm, all_runs
 from automask_training.proof.marks import Kind, Marker
@@ -23,14 +24,18 @@ from automask_training.proof.task import ProofTask, loop_config
 
 LOGGER = logging.getLogger(__name__)
 MASKS_FILE = "masks.json"
+_BASE = Arm(name="base", about="clean pictures that no arm sees", pixels="clean")
+_ARM_PEAK = 1e-3
+"""Half of the base's rate: what is there is changed, not learned anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How large a proof is. Chosen by one pilot of `plain` on seed 0, before any other arm was trained."""
+    """How large a proof is. `base_samples` make one model on clean pictures, which all arms go on from."""
 
     quota: Mapping[Part, int] = field(default_factory=lambda: {"train": 340, "held_out": 60})
-    total_samples: int = 60_000
+    base_samples: int = 600_000
+    total_samples: int = 30_000
     batch_samples: int = 16
     widths: tuple[int, int, int] = (32, 64, 128)
     per_subject: int = 200
@@ -80,6 +85,31 @@ class Proof:
             return read_list(path)
         return build_pictures(self._materials, self.out, quota=self._scale.quota)
 
+    def base(self, *, threads: int = 1) -> Mapping[str, torch.Tensor] | None:
+        """Weights of the model that all arms go on from, trained on clean pictures; None when that was stopped."""
+        data = arrays.arm_set(self.out, self.pictures(), _BASE, use="base")
+        task = ProofTask(_BASE, 0, data, self._model)
+        result = train(task, self._loop(0, self._scale.base_samples, threads=threads), self.folder_of(_BASE, 0))
+        if not result.finished:
+            return None
+        return load_state(self.folder_of(_BASE, 0) / STATE_FILE, task=task.name).average
+
+    def base_told(self) -> str:
+        """How far the base is, in words."""
+        path = self.folder_of(_BASE, 0) / STATE_FILE
+        if not path.exists():
+            return "missing"
+        state = load_state(path, task=ProofTask.name_of(_BASE, 0))
+        return f"{state.progress.samples} of {self._scale.base_samples} samples"
+
+    @property
+    def _model(self) -> ModelConfig:
+        return ModelConfig(subjects=len(SUBJECTS), widths=self._scale.widths)
+
+    def _loop(self, seed: int, total_samples: int, *, threads: int, peak: float = 2e-3) -> LoopConfig:
+        batch = self._scale.batch_samples
+        return loop_config(seed, total_samples=total_samples, batch_samples=batch, threads=threads, peak=peak)
+
     def prepare(self, arm: Arm) -> None:
         """Lay the marks of an arm's kind, and let automask make masks where the arm trains with them."""
         pictures = self.pictures()
@@ -122,16 +152,14 @@ class Proof:
 
     def do(self, arm: Arm, seed: int, *, threads: int = 1) -> bool:
         """Prepare, train and measure one run, or go on with it; False when it was stopped before its end."""
+        base = self.base(threads=threads)
+        if base is None:
+            return False
         self.prepare(arm)
         folder = self.folder_of(arm, seed)
-        data = arrays.arm_set(self.out, self.pictures(), arm)
-        task = ProofTask(arm, seed, data, ModelConfig(subjects=len(SUBJECTS), widths=self._scale.widths))
-        config = loop_config(
-            seed,
-            total_samples=self._scale.total_samples,
-            batch_samples=self._scale.batch_samples,
-            threads=threads,
-        )
+        data = arrays.arm_set(self.out, self.pictures(), arm, use="arms")
+        task = ProofTask(arm, seed, data, self._model, start=base)
+        config = self._loop(seed, self._scale.total_samples, threads=threads, peak=_ARM_PEAK)
         result = train(task, config, folder)
         if not result.finished:
             return False

@@ -18,8 +18,16 @@ from automask_training.proof.pictures import LIST_FILE, SIDE_PX, SUBJECTS, Clean
 from automask_training.proof.runs import Proof, Scale
 from automask_training.synth.raster import Bytes
 
-_SCALE = Scale(total_samples=500, batch_samples=5, widths=(8, 16, 16), per_subject=4, finder_epochs=6, feature_epochs=2)
-_PICTURES: tuple[tuple[Part, int], ...] = (("train", 1), ("held_out", 1))
+_SCALE = Scale(
+    base_samples=250,
+    total_samples=500,
+    batch_samples=5,
+    widths=(8, 16, 16),
+    per_subject=4,
+    finder_epochs=4,
+    feature_epochs=2,
+)
+_PICTURES: tuple[tuple[Part, int], ...] = (("train", 2), ("held_out", 1))
 _ARMS = ("plain", "truth", "automask")
 
 

@@ -63,18 +63,29 @@ class ProofBatch:
 class ProofTask:
     """Trains a `Denoiser`. Nothing is mirrored: that would mirror the marks."""
 
-    def __init__(self, arm: Arm, seed: int, data: ArmSet, config: ModelConfig) -> None:
-        self._arm, self._seed, self._data, self._config = arm, seed, data, config
+    def __init__(
+        self, arm: Arm, seed: int, data: ArmSet, config: ModelConfig, *, start: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Train from `start`, weights by name, or from random ones."""
+        self._arm, self._seed, self._data, self._config, self._start = arm, seed, data, config, start
 
     @property
     def name(self) -> str:
         """Name of the run."""
-        return f"proof-{self._arm.run_name(self._seed)}"
+        return self.name_of(self._arm, self._seed)
+
+    @staticmethod
+    def name_of(arm: Arm, seed: int) -> str:
+        """The name that states of a run carry."""
+        return f"proof-{arm.run_name(seed)}"
 
     def build(self) -> Denoiser:
         """New network, laid out as convolutions on a processor like it best (a quarter faster, measured)."""
-        network: Denoiser = Denoiser(self._config).to(memory_format=torch.channels_last)
-        return network
+        network: Denoiser = Denoiser(self._config)
+        if self._start is not None:
+            network.load_state_dict(dict(self._start))
+        laid_out: Denoiser = network.to(memory_format=torch.channels_last)
+        return laid_out
 
     def sample(self, index: int) -> _Sample:
         """Picture, noise and time number `index`: the same in every arm of a seed."""
@@ -116,12 +127,14 @@ class ProofTask:
         return loss, {"error": float(errors.detach().mean())}
 
 
-def loop_config(seed: int, *, total_samples: int, batch_samples: int = 16, threads: int = 1) -> LoopConfig:
-    """How every arm is trained. `total_samples` was set by one pilot of `plain` (docs/proof.md)."""
+def loop_config(
+    seed: int, *, total_samples: int, batch_samples: int = 16, threads: int = 1, peak: float = 2e-3
+) -> LoopConfig:
+    """How the base and every arm are trained; how long is told in docs/proof.md."""
     return LoopConfig(
         batch_samples=batch_samples,
         schedule=Schedule(
-            peak=2e-3,
+            peak=peak,
             warmup_samples=min(1600, total_samples // 10),
             decay_start_samples=round(total_samples * 0.6),
             total_samples=total_samples,
