@@ -20,7 +20,8 @@ from PIL import Image as PillowImage
 from automask.bench.tables import markdown_table
 from automask.dataset.shards.samples import Shard
 from automask.run.shards.target import HEAD_NAME, MANIFEST_NAME, done_name
-from tests.measuring.processes import measured
+
+from .processes import measured
 
 SHARD_IMAGES = 2000
 RUN = ("--detectors", "edges", "--dataset-detectors", "none", "--quiet", "--json")
