@@ -91,3 +91,18 @@ def table_of(path: Path, rows, *, group_rows=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(arrow.Table.from_pylist(rows), path, row_group_size=group_rows)
     return path
+
+
+def copy_into(files, folder, url):
+    """Put the files of a folder below a URL of an fsspec file system."""
+    for path in folder.rglob("*.*"):
+        files.pipe_file(f"{url}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+
+def copy_out(files, url, folder):
+    """Fetch what is below a URL into a folder."""
+    for name in files.find(url):
+        path = folder / name.removeprefix(url).lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files.cat_file(name))
+    return folder

@@ -10,7 +10,7 @@ import time
 import pytest
 from cli_process import CHEAP, automask, command, environment
 from s3_server import KEYS, s3_server
-from shard_cases import image_folder, masks_in, webdataset_tar
+from shard_cases import copy_into, copy_out, image_folder, masks_in, webdataset_tar
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("moto", reason="pip install 'moto[server]'")
@@ -38,19 +38,6 @@ def bucket(variables, monkeypatch, request):
     return name, files
 
 
-def put(files, folder, url):
-    for path in folder.rglob("*.*"):
-        files.pipe_file(f"{url}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-
-
-def get(files, url, folder):
-    for name in files.find(url):
-        path = folder / name.removeprefix(url).lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files.cat_file(name))
-    return folder
-
-
 def run(*arguments, variables, cwd):
     return automask("run", *arguments, *CHEAP, "--json", cwd=cwd, env=environment(**variables))
 
@@ -58,14 +45,14 @@ def run(*arguments, variables, cwd):
 def test_images_in_a_bucket_get_the_masks_of_a_folder(bucket, variables, tmp_path):
     name, files = bucket
     folder = image_folder(tmp_path / "set", 7)
-    put(files, folder, f"{name}/set")
+    copy_into(files, folder, f"{name}/set")
     done = run(f"s3://{name}/set", "-o", f"s3://{name}/masks", "--shard-images", "3", variables=variables, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["shards"], told["images"], told["source"]) == (3, 7, f"s3://{name}/set")
     local = run(folder, "-o", tmp_path / "local", "--shard-images", "3", variables=variables, cwd=tmp_path)
     assert local.returncode == 0, local.stderr
-    copy = get(files, f"{name}/masks", tmp_path / "copy")
+    copy = copy_out(files, f"{name}/masks", tmp_path / "copy")
     assert masks_in(copy) == masks_in(tmp_path / "local")
     for part in ("masks", "regions"):
         for path in (copy / part).iterdir():
@@ -82,7 +69,7 @@ def test_no_key_is_told_anywhere(bucket, variables, tmp_path):
     name, files = bucket
     webdataset_tar(tmp_path / "data" / "0.tar")
     (tmp_path / "data" / "1.tar").write_bytes(b"no tar")
-    put(files, tmp_path / "data", f"{name}/data")
+    copy_into(files, tmp_path / "data", f"{name}/data")
     arguments = (f"s3://{name}/data/*.tar", "-o", f"s3://{name}/out", "--log-file", "log.txt", "--debug")
     done = run(*arguments, variables=variables, cwd=tmp_path)
     assert done.returncode == 8, done.stderr
@@ -91,7 +78,7 @@ def test_no_key_is_told_anywhere(bucket, variables, tmp_path):
     )
     assert refused.returncode == 3, refused.stderr
     said = done.stdout + done.stderr + refused.stdout + refused.stderr + (tmp_path / "log.txt").read_text()
-    written = b"".join(path.read_bytes() for path in get(files, f"{name}/out", tmp_path / "copy").rglob("*.*"))
+    written = b"".join(path.read_bytes() for path in copy_out(files, f"{name}/out", tmp_path / "copy").rglob("*.*"))
     assert len(written) > 1000
     for secret in KEYS.values():
         assert secret not in said
@@ -126,7 +113,7 @@ def test_a_claim_is_made_once(bucket):
 def test_a_killed_driver_and_two_drivers_on_one_bucket(bucket, variables, tmp_path):
     name, files = bucket
     folder = image_folder(tmp_path / "set", 30)
-    put(files, folder, f"{name}/set")
+    copy_into(files, folder, f"{name}/set")
     arguments = ("run", f"s3://{name}/set", "-o", f"s3://{name}/out", "--shard-images", "5", *CHEAP)
     env = environment(**variables)
     first = subprocess.Popen(command(*arguments), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -149,4 +136,4 @@ def test_a_killed_driver_and_two_drivers_on_one_bucket(bucket, variables, tmp_pa
     assert sum(sum(one["done"].values()) for one in told) == 6 - len(kept)
     assert {path: files.info(path)["LastModified"] for path in kept} == kept
     run(folder, "-o", tmp_path / "local", "--shard-images", "5", variables=variables, cwd=tmp_path)
-    assert masks_in(get(files, f"{name}/out", tmp_path / "copy")) == masks_in(tmp_path / "local")
+    assert masks_in(copy_out(files, f"{name}/out", tmp_path / "copy")) == masks_in(tmp_path / "local")

@@ -9,7 +9,7 @@ import fsspec
 import pytest
 from cli_process import CHEAP, automask, environment
 from fsspec.implementations.memory import MemoryFileSystem
-from shard_cases import encoded, image_folder, masks_in, run, tar_bytes, webdataset_tar
+from shard_cases import copy_into, copy_out, encoded, image_folder, masks_in, run, tar_bytes, webdataset_tar
 
 from automask.dataset.shards.opening import expanded
 from automask.dataset.shards.tars import TarSource
@@ -29,19 +29,6 @@ def memory():
     files.pseudo_dirs[:] = [""]
     yield files
     files.store.clear()
-
-
-def copy_into(files, folder, url):
-    for path in folder.rglob("*.*"):
-        files.pipe_file(f"{url}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-
-
-def copy_out(files, url, folder):
-    for name in files.find(url):
-        path = folder / name.removeprefix(url).lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files.cat_file(name))
-    return folder
 
 
 class TestAddresses:

@@ -6,10 +6,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from automask.run.pipeline import MaskPipeline
 from automask.values.digests import digest
+
+if TYPE_CHECKING:
+    from automask.run.pipeline import MaskPipeline
 
 FORMAT = 1
 """Of everything in a target; raised when an older automask could not read it."""
