@@ -154,9 +154,12 @@ class _NoImages:
 
 def _source(table: dict[str, Any], materials: Path, *, split: str) -> Synthesizer:
     from automask_training.synth import Synthesizer
+    from automask_training.synth.mark_pictures import MarkSynthesizer
 
-    seed = table.get("image_seed", 0) + (VAL_SEED_OFFSET if split == "val" else 0)
-    return Synthesizer(materials, seed=seed, size_px=table.get("size_px", 640), split=split)  # type: ignore[arg-type]
+    seed, size_px = table.get("image_seed", 0) + (VAL_SEED_OFFSET if split == "val" else 0), table.get("size_px", 640)
+    if table.get("task") == "sam":  # marks that are no lettering are what its prompts are for
+        return MarkSynthesizer(materials, seed=seed, size_px=size_px, part=split)  # type: ignore[arg-type]
+    return Synthesizer(materials, seed=seed, size_px=size_px, split=split)  # type: ignore[arg-type]
 
 
 def _sam_task(table: dict[str, Any], source: ImageSource, *, split: str) -> Task[Any, Any]:

@@ -108,15 +108,15 @@ def _windows(box: Box, *, image: Box, traits: FrameTraits) -> Iterable[Box]:
         along = first_px + i * step_px
         centre_x = box.x0 + along if horizontal else (box.x0 + box.x1) / 2
         centre_y = (box.y0 + box.y1) / 2 if horizontal else box.y0 + along
-        windows.append(_square(centre_x, centre_y, side_px, image=image))
+        windows.append(square_around(centre_x, centre_y, side_px, image=image))
     return list(dict.fromkeys(windows))
 
 
 def _placed(box: Box, side_px: int, *, image: Box) -> Box:
-    return _square((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, side_px, image=image)
+    return square_around((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, side_px, image=image)
 
 
-def _square(centre_x: float, centre_y: float, side_px: int, *, image: Box) -> Box:
+def square_around(centre_x: float, centre_y: float, side_px: int, *, image: Box) -> Box:
     """A square around a point, moved (and where the image is smaller, cut) to lie inside the image."""
     width_px, height_px = min(side_px, image.width_px), min(side_px, image.height_px)
     x0 = min(max(0, round(centre_x - side_px / 2)), image.width_px - width_px)

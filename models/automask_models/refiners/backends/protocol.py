@@ -26,6 +26,8 @@ class FrameTraits:
         centre_points: How many points inside the region go with its box.
         max_crops: How many close-ups of one image are worth their time.
         batch: How many prompts are decoded at once.
+        click_shares: How much of the image's longer side the windows show in which a click without a box is asked
+            about: 1 is the whole image.
     """
 
     side_px: int
@@ -34,6 +36,7 @@ class FrameTraits:
     centre_points: int
     max_crops: int
     batch: int
+    click_shares: tuple[float, ...] = (1.0,)
 
     @classmethod
     def segment_anything(cls, side_px: int, *, fast: bool = False, batch: int = 8) -> FrameTraits:
@@ -51,7 +54,8 @@ class FrameTraits:
     def automask(cls, side_px: int) -> FrameTraits:
         """What networks of our own recipe (models/training/README.md) like: many cheap close-ups, boxes without clicks.
 
-        They are trained on regions whose short side is 1/16 to 4/5 of the frame, best 1/6 to 1/2.
+        They are trained on regions whose short side is 1/16 to 4/5 of the frame, best 1/6 to 1/2. A click does not say
+        how large its thing is: windows that halve from one to the next show things of 1/64 of the image in that range.
         """
         return cls(
             side_px=side_px,
@@ -60,6 +64,7 @@ class FrameTraits:
             centre_points=0,
             max_crops=64,
             batch=16,
+            click_shares=(1.0, 0.5, 0.25),
         )
 
 
