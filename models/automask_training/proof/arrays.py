@@ -31,21 +31,34 @@ def arm_set(out: Path, pictures: Sequence[CleanPicture], arm: Arm, *, use: Use =
         out: Folder of the proof.
         pictures: All of its pictures.
         arm: Which pixels and masks.
-        use: Those that the base trains on, those of the arms, or both.
+        use: Those that the base trains on, those of the arms, or both; automask makes masks for the arms only, as
+            anybody lets it go through what they train on and nothing else.
 
     Raises:
         FileNotFoundError: Marks or masks have not been made yet.
     """
     chosen = [each for each in pictures if each.part == "train"]
-    pixels = _reduced_pixels(out, chosen, arm.kind, arm.pixels)
-    weight = _reduced_weight(out, chosen, arm.kind, arm.masks, growth_cells=arm.growth_cells)
-    marked = np.array([is_marked(each.name) for each in chosen])
-    if arm.masks == "truth":
-        told = np.array([has_mask(each.name, arm.recall) for each in chosen])
-        weight = np.where((marked & ~told)[:, None, None], np.float32(1.0), weight)
     subject = np.array([each.subject for each in chosen])
     taken = np.ones(len(chosen), dtype=np.bool_) if use == "all" else for_arms(subject) == (use == "arms")
-    return ArmSet(pixels=pixels[taken], weight=weight[taken], subject=subject[taken], marked=marked[taken])
+    pixels = _reduced_pixels(out, chosen, arm.kind, arm.pixels)[taken]
+    marked = np.array([is_marked(each.name) for each in chosen])
+    if arm.masks == "automask":
+        if use != "arms":
+            raise ValueError("automask makes masks for the pictures of the arms only")
+        weight = _reduced_weight(out, arms_of(pictures), arm.kind, arm.masks, growth_cells=arm.growth_cells)
+    else:
+        weight = _reduced_weight(out, chosen, arm.kind, arm.masks, growth_cells=arm.growth_cells)[taken]
+    if arm.masks == "truth":
+        told = np.array([has_mask(each.name, arm.recall) for each in chosen])
+        weight = np.where((marked & ~told)[taken, None, None], np.float32(1.0), weight)
+    return ArmSet(pixels=pixels, weight=weight, subject=subject[taken], marked=marked[taken])
+
+
+def arms_of(pictures: Sequence[CleanPicture]) -> list[CleanPicture]:
+    """The pictures that arms train on, in the order of their list."""
+    chosen = [each for each in pictures if each.part == "train"]
+    for_them = for_arms(np.array([each.subject for each in chosen]))
+    return [each for each, is_theirs in zip(chosen, for_them, strict=True) if is_theirs]
 
 
 def for_arms(subject: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -121,7 +134,7 @@ def _reduced_weight(
 def _automask_pairs(out: Path, pictures: Sequence[CleanPicture], kind: Kind) -> list[Pair]:
     """Pictures and masks of a finished `automask run`, in the order of the pictures."""
     if not sets.automask_finished(out, kind, len(pictures)):
-        raise FileNotFoundError(f"automask has not gone through {out / 'marked' / kind} yet")
+        raise FileNotFoundError(f"automask has not gone through {sets.automask_source(out, kind)} yet")
     masks = out / "masks" / kind / "masks"
     return [Pair(out / "marked" / kind / f"{each.name}.jpg", masks / f"{each.name}.png") for each in pictures]
 

@@ -113,11 +113,11 @@ class Proof:
     def prepare(self, arm: Arm) -> None:
         """Lay the marks of an arm's kind, and let automask make masks where the arm trains with them."""
         pictures = self.pictures()
-        wanted = sum(each.part == "train" for each in pictures)
         sets.lay_marks(pictures, self.out, arm.kind, self._marker)
         if arm.masks == "automask":
-            if not sets.automask_finished(self.out, arm.kind, wanted):
-                sets.run_automask(self.out, arm.kind)
+            names = [each.name for each in arrays.arms_of(pictures)]
+            if not sets.automask_finished(self.out, arm.kind, len(names)):
+                sets.run_automask(self.out, arm.kind, names)
             self._compare_masks(arm.kind)
 
     def judges(self, kind: Kind) -> measure.Judges:
@@ -185,8 +185,10 @@ class Proof:
         if path.exists():
             return
         pictures = self.pictures()
-        own = arrays.arm_set(self.out, pictures, Arm(name="automask", about="", kind=kind, masks="automask"))
-        true = arrays.arm_set(self.out, pictures, Arm(name="truth", about="", kind=kind, masks="truth"))
+        own = arrays.arm_set(
+            self.out, pictures, Arm(name="automask", about="", kind=kind, masks="automask"), use="arms"
+        )
+        true = arrays.arm_set(self.out, pictures, Arm(name="truth", about="", kind=kind, masks="truth"), use="arms")
         found: dict[str, Any] = arrays.leak_and_waste(own.weight, true.weight)
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         LOGGER.info("masks of %s: %s", kind, found)

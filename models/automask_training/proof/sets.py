@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -48,15 +49,26 @@ def lay_marks(pictures: Sequence[CleanPicture], out: Path, kind: Kind, marker: C
         Image.fromarray(pixels).save(target, quality=_JPEG_QUALITY)
 
 
-def run_automask(out: Path, kind: Kind, *, threads: int = 1) -> None:
-    """Let `automask run` make the masks of `out`/marked/KIND as it does by default, for the cell of the small model.
+def automask_source(out: Path, kind: Kind) -> Path:
+    """Folder that `automask run` is given: the marked pictures that arms train on."""
+    return out / "for-automask" / kind
+
+
+def run_automask(out: Path, kind: Kind, names: Sequence[str], *, threads: int = 1) -> None:
+    """Let `automask run` make the masks of some of `out`/marked/KIND as it does by default, for the small model's cell.
 
     A run that was stopped goes on where it was.
 
     Raises:
         CalledProcessError: It failed; what it said is on stderr.
     """
-    command = [sys.executable, "-m", "automask", "run", str(out / "marked" / kind), "-o", str(out / "masks" / kind)]
+    source = automask_source(out, kind)
+    source.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        link = source / f"{name}.jpg"
+        if not link.exists():
+            os.link(out / "marked" / kind / f"{name}.jpg", link)
+    command = [sys.executable, "-m", "automask", "run", str(source), "-o", str(out / "masks" / kind)]
     command += ["--training-px", str(TRAINING_PX), "--cell-px", str(CELL_PX), "--threads", str(threads), "--no-report"]
     subprocess.run(command, check=True)
     (out / "masks" / kind / _DONE_FILE).touch()
