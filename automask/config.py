@@ -153,7 +153,7 @@ class PipelineConfig(FrozenModel):
     templates: tuple[str, ...] = Field(
         (), description="Files of saved templates (`automask overlays save`), looked for in every image."
     )
-    refiner: Name = Field("ink", description="Refiner that turns regions into pixels, NAME or NAME:WEIGHTS.")
+    refiner: Name = Field("sam", description="Refiner that turns regions into pixels, NAME or NAME:WEIGHTS.")
     store_text: bool = Field(True, description="Keep recognised strings in the store (--no-text drops them).")
     options: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="Options of detectors and refiners, by name; each checks its own."

@@ -89,7 +89,7 @@ def test_forms_batches_jobs_and_the_client_choose_as_well(client, photo):
     ("given", "advice"),
     [
         ({"detectors": ["edges", "yolo"]}, "edges, ink"),
-        ({"refiner": "sam"}, "polygon, cluster"),
+        ({"refiner": "sam2"}, "polygon, ink, cluster"),
         ({"refiner": "../x"}, ""),
     ],
 )
@@ -111,7 +111,7 @@ def test_the_models_list_what_can_be_chosen(client):
     models = client.get("/v1/models").json()
     assert [stage["name"] for stage in models["detectors"]] == ["edges"]
     assert [stage["name"] for stage in models["more_detectors"]] == ["ink", "ground"]
-    assert [stage["name"] for stage in models["more_refiners"]] == ["cluster"]
+    assert [stage["name"] for stage in models["more_refiners"]] == ["ink", "cluster"]
 
 
 def test_no_choice_loads_anything_and_the_pipelines_kept_are_bounded(tmp_path):

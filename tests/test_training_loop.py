@@ -265,6 +265,26 @@ class TestSam:
         }  # fmt: skip
         assert [o.name for o in decoder.get_outputs()] == ["mask_logits", "iou", "object_score"]
 
+    def test_an_exported_answer_begins_at_the_chance_that_the_recipe_gives(self) -> None:
+        import dataclasses
+
+        import torch
+
+        from automask_training.sam_export import SamDecoder, decoder_inputs
+
+        torch.manual_seed(0)
+        model = small_sam_task(Squares()).build().eval()
+        size = model.config.size_px
+        with torch.no_grad():
+            features = model.encode(torch.rand(1, 3, size, size) * 255)
+            generator = torch.Generator().manual_seed(0)
+            asked = decoder_inputs(model, features, prompts=2, points=1, generator=generator)  # a box, and none
+            at_half = SamDecoder(model)(**asked)[0]
+            model.config = dataclasses.replace(model.config, click_answers_from=0.2, box_answers_from=0.1)
+            moved = SamDecoder(model)(**asked)[0] - at_half
+        assert torch.allclose(moved[0, 0], torch.tensor(9.0).log(), atol=1e-4)
+        assert torch.allclose(moved[0, 1], torch.tensor(4.0).log(), atol=1e-4)
+
     def test_prompts_on_several_crops_do_not_mix(self) -> None:
         import torch
 

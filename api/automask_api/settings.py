@@ -79,7 +79,7 @@ class ServiceSettings(BaseSettings):
         description="Detectors that requests may choose beside the configured ones, NAME or NAME:WEIGHTS.",
     )
     more_refiners: Names = Field(
-        ("polygon", "cluster"),
+        ("ink", "polygon", "cluster"),
         max_length=16,
         description="Refiners that requests may choose beside the configured one, NAME or NAME:WEIGHTS; all are "
         "loaded at the start.",

@@ -67,7 +67,7 @@ def save_state(state: TrainingState, path: Path) -> None:
 
 
 def compact(state: TrainingState) -> TrainingState:
-    """A state a quarter of the size to travel with the project: going on from it is close, not equal to the bit.
+    """A state a quarter of the size, or less, to travel with the project: going on is close, not equal to the bit.
 
     Weights of two and more dimensions become float16; of the optimizer only what AdamW knows of small parts stays (the
     rest fills again within some twenty steps).
@@ -76,6 +76,11 @@ def compact(state: TrainingState) -> TrainingState:
     def halved(weights: dict[str, Any]) -> dict[str, Any]:
         return {k: v.half() if v.dtype.is_floating_point and v.ndim > 1 else v for k, v in weights.items()}
 
+    module, average = halved(state.module), halved(state.average)
+    # What is not trained is the same in both, and is stored once where both hold one tensor.
+    average = {
+        key: module[key] if key in module and module[key].equal(value) else value for key, value in average.items()
+    }
     kept = {
         index: values
         for index, values in state.optimizer["state"].items()
@@ -84,8 +89,8 @@ def compact(state: TrainingState) -> TrainingState:
     return TrainingState(
         task=state.task,
         progress=state.progress,
-        module=halved(state.module),
-        average=halved(state.average),
+        module=module,
+        average=average,
         optimizer={"state": kept, "param_groups": state.optimizer["param_groups"]},
         torch_rng=state.torch_rng,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -35,6 +36,8 @@ class SamDecoder(nn.Module):  # type: ignore[misc, unused-ignore]
         """Share the weights of `model`."""
         super().__init__()
         self.model = model
+        config = model.config
+        self.click_bar, self.box_bar = (logit(each) for each in (config.click_answers_from, config.box_answers_from))
 
     def forward(
         self,
@@ -50,7 +53,15 @@ class SamDecoder(nn.Module):  # type: ignore[misc, unused-ignore]
         """Answer the prompts."""
         prompts = PromptBatch(points=points, labels=labels, boxes=boxes, masks=masks.squeeze(2), has_mask=has_mask)
         decoded = self.model.decode(Features(image_embeddings, high_res_s1, high_res_s0), prompts)
-        return decoded.mask_logits.unsqueeze(2), decoded.iou.unsqueeze(-1), decoded.object_logits.unsqueeze(-1)
+        has_box = (boxes[..., 2] > boxes[..., 0]).float()
+        bar = self.click_bar + (self.box_bar - self.click_bar) * has_box
+        logits = decoded.mask_logits.unsqueeze(2) - bar[..., None, None, None]
+        return logits, decoded.iou.unsqueeze(-1), decoded.object_logits.unsqueeze(-1)
+
+
+def logit(chance: float) -> float:
+    """Log odds of a chance within 0..1."""
+    return math.log(chance / (1 - chance))
 
 
 def export_sam(model: SmallSam, folder: Path) -> dict[str, float]:
@@ -70,7 +81,7 @@ def export_sam(model: SmallSam, folder: Path) -> dict[str, float]:
         features = model.encode(crops[:1])
     decoder = Graph(
         module=SamDecoder(model),
-        inputs=_decoder_inputs(model, features, prompts=3, points=2, generator=generator),
+        inputs=decoder_inputs(model, features, prompts=3, points=2, generator=generator),
         outputs=("mask_logits", "iou", "object_score"),
         dynamic={
             "points": {1: "prompts", 2: "points"},
@@ -86,7 +97,7 @@ def export_sam(model: SmallSam, folder: Path) -> dict[str, float]:
     decoder_path = folder / f"{NAME}.decoder.onnx"
     export_graph(decoder, decoder_path)
     trials = [
-        _decoder_inputs(model, features, prompts=n, points=p, generator=generator) for n, p in ((1, 1), (5, 3), (2, 1))
+        decoder_inputs(model, features, prompts=n, points=p, generator=generator) for n, p in ((1, 1), (5, 3), (2, 1))
     ]
     differences = {
         encoder_path.name: check_graph(encoder, encoder_path, [{"pixels": crops}], tolerance=_HALF_TOLERANCE),
@@ -104,9 +115,10 @@ def encoder_graph(model: SmallSam, generator: torch.Generator) -> tuple[Graph, T
     return Graph(module=SamEncoder(model), inputs={"pixels": crops}, outputs=names, dynamic=dynamic), crops
 
 
-def _decoder_inputs(
+def decoder_inputs(
     model: SmallSam, features: Features, *, prompts: int, points: int, generator: torch.Generator
 ) -> dict[str, Tensor]:
+    """Random prompts on encoded crops, by the names of the decoder's inputs: boxes, clicks and masks."""
     size, cells = model.config.size_px, model.config.size_px // 4
     corners = torch.rand((1, prompts, 2, 2), generator=generator) * size
     boxes = torch.cat([corners.amin(2), corners.amax(2)], dim=-1)

@@ -22,11 +22,18 @@ _SHARPEST = (0, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class SamConfig:
-    """Shape of the small SAM. Features come at strides 4 to 16; masks have stride 4."""
+    """Shape of the small SAM. Features come at strides 4 to 16; masks have stride 4.
+
+    A cell of which the chance is `click_answers_from` or more belongs to the answer to a prompt without a box, and
+    from `box_answers_from` on to one with: the exported logits are moved so that this is 0. The loss knows nothing of
+    either.
+    """
 
     size_px: int = 256
     width: int = 128
     mlp_width: int = 512
+    click_answers_from: float = 0.5
+    box_answers_from: float = 0.5
     ink: InkConfig = field(default_factory=InkConfig)
 
     def build(self) -> EdgeTamModel:

@@ -19,7 +19,7 @@ from automask_models.refiners.colours import ColourPromptSession
 
 logger = logging.getLogger(__name__)
 
-_SHIPPED = "ink"
+_SHIPPED = "sam"
 """Its weights come with the package."""
 
 
@@ -44,7 +44,7 @@ class OpenImages:
         most: Open images at most.
         most_px: Pixels of all open images at most; one image may be larger.
         loaded: Further refiners that are loaded anyway: the first that can be asked stands in for the pipeline's. Where
-            none can, the refiner `ink` is made for it.
+            none can, the refiner `sam` is made for it.
     """
 
     def __init__(self, pipeline: MaskPipeline, *, most: int, most_px: int, loaded: Iterable[Refiner] = ()) -> None:

@@ -13,17 +13,20 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.mask.rendering import grow
-from automask.protocols import PromptSession, WeightFile
+from automask.protocols import PromptSession, WeightFile, WeightSource
 from automask.values.geometry import Box
-from automask.values.placement import Placement
+from automask.values.placement import Placement, joined
 from automask.values.types import Image, Kind, Patch, Region
+from automask_models.ink.network import DEFAULT_WEIGHTS as INK_WEIGHTS
 from automask_models.refiners.agreement import Agreement, AgreementLimits, agreement_of, centre_points
 from automask_models.refiners.backends.factory import open_backend
 from automask_models.refiners.backends.frame import SquareFrame
 from automask_models.refiners.backends.protocol import WANTED, Prompts, SamBackend
 from automask_models.refiners.cluster import find_ink
+from automask_models.refiners.ink import InkRefiner, InkRefinerOptions
 from automask_models.refiners.polygon import filled_region, polygon_patch
 from automask_models.refiners.prompts import SamPromptSession
+from automask_models.refiners.two_answers import AnswerChoice, TwoAnswersSession
 from automask_models.refiners.views import plan_views
 from automask_models.stages import WeightedStage, WeightOptions, allows_unsafe_pickle
 
@@ -60,7 +63,18 @@ class SamOptions(WeightOptions):
     min_span: Share = Field(0.7, description="Refuse masks that reach less of their region's tiles.")
     min_stability: Share = Field(0.6, description="Refuse masks that change more with the threshold.")
     max_missed_ink: Share = Field(0.25, description="Refuse masks that miss more of the clear ink.")
+    ink: str | None = Field(
+        None,
+        description="Ink network that outlines text where it sees it; empty = none, not set = ours with ours of SAM.",
+    )
     allow_unsafe_pickle: bool = Field(False, description="Load weights that may run code: trusted authors only.")
+
+    @property
+    def ink_weights(self) -> str:
+        """Weights of the ink network, or empty: what our own small SAM knows of letters is from that network."""
+        if self.ink is None:
+            return INK_WEIGHTS if self.weights == DEFAULT_WEIGHTS else ""
+        return self.ink
 
     @property
     def limits(self) -> AgreementLimits:
@@ -163,23 +177,44 @@ class SamRefiner(WeightedStage[SamOptions]):
     Each image is encoded once; regions too small in it are shown again in close-ups. Every region is asked for by its
     box, its shape and (for networks that were trained so) points on it. Of the alternatives the one that agrees best
     is taken, if it agrees at all; otherwise the filled polygon stands, `Patch.refiner` is `polygon` and `Patch.note`
-    says why.
+    says why. With `automask-sam-tiny`, text is outlined as the refiner `ink` does, and the network is asked where the
+    ink map does not show the whole of a region: for strokes of letters the map itself is the better answer.
     """
 
     name: ClassVar[str] = "sam"
     Options: ClassVar[type[FrozenModel]] = SamOptions
     algorithm_version: ClassVar[int] = 1
     role: ClassVar[str] = "refiner"
+    model_options: ClassVar[tuple[str, ...]] = ("ink",)
 
     def __init__(self, options: SamOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         super().__init__(options, weights=weights, runtime=runtime)
         self._limits = options.limits
         self._backend: SamBackend | None = None
+        self._ink: InkRefiner | None = None
+
+    @classmethod
+    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: This machine does not have the weights, or not those of the ink network where that is asked.
+        """
+        made = super().from_options(options, weights=weights, runtime=runtime)
+        if made._options.ink_weights:
+            ink = InkRefinerOptions(weights=made._options.ink_weights)
+            made._ink = InkRefiner.from_options(ink, weights=weights, runtime=runtime)
+        return made
+
+    @property
+    def model_sha256s(self) -> tuple[str, ...]:
+        """What its answers depend on besides: the refiner `ink`, where that outlines text."""
+        return () if self._ink is None else (self._ink.fingerprint,)
 
     @property
     def placement(self) -> Placement | None:
         """See `automask.protocols.PlacedStage`."""
-        return None if self._backend is None else self._backend.placement
+        return joined(part.placement for part in (self._backend, self._ink) if part is not None)
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.
@@ -189,12 +224,18 @@ class SamRefiner(WeightedStage[SamOptions]):
             WeightsError: The weights are damaged, unsafe or of an unknown kind.
         """
         self._loaded()
+        if self._ink is not None:
+            self._ink.load()
 
     def refine(self, image: Image, regions: Sequence[Region]) -> list[Patch]:
         """One patch per region; see the class for what it holds."""
         patches: dict[int, Patch] = {}
         tasks: dict[int, _Task] = {}
         for index, region in enumerate(regions):
+            outlined = self._by_ink(image, region)
+            if outlined is not None:
+                patches[index] = outlined
+                continue
             box, filled = filled_region(region, image=image)
             if region.artefact is not None or region.kind not in self._options.kinds:
                 patches[index] = polygon_patch(region, box, filled)
@@ -212,7 +253,18 @@ class SamRefiner(WeightedStage[SamOptions]):
             PluginError: The weights need the extra `sam`.
             WeightsError: The weights are damaged, unsafe or of an unknown kind.
         """
-        return SamPromptSession(self._loaded(), image, name=self.name)
+        network = SamPromptSession(self._loaded(), image, name=self.name)
+        if self._ink is None:
+            return network
+        return TwoAnswersSession(self._ink.prompt_session(image), network, AnswerChoice.bundled())
+
+    def _by_ink(self, image: Image, region: Region) -> Patch | None:
+        """Text as the ink network shows it; None where that does not show the whole of the region."""
+        asked = region.kind is Kind.TEXT and region.kind in self._options.kinds and region.artefact is None
+        if self._ink is None or not asked:
+            return None
+        patch = self._ink.refine(image, [region])[0]
+        return patch if patch.refiner == self._ink.name else None
 
     def _loaded(self) -> SamBackend:
         if self._backend is None:

@@ -82,7 +82,7 @@ USES: dict[str, TaskUse] = {
         needs_outlines=True,
         packages=("torch", "onnx"),
         pipeline={"detectors": ["ink"], "refiner": "ink"},
-        also_used_by=(("rapidocr", "ink"),),
+        also_used_by=(("rapidocr", "ink"), ("sam", "ink")),
     ),
 }
 """By the name of the task in its recipe."""
