@@ -238,11 +238,12 @@ def _source(folder: Path | None, from_list: Path | None) -> Path:
 
 def _is_sharded(folder: str | None, output: str | None, *, shards_asked: bool) -> bool:
     """Whether shards are asked for: by an option, a URL, a source that only shards read, or a target that has some."""
+    from automask.dataset.shards.opening import names_shards
     from automask.files.urls import is_url
 
     if shards_asked or any(map(is_url, filter(None, (folder, output)))):
         return True
-    if folder is not None and folder.lower().endswith((".tar", ".tar.gz", ".tgz", ".parquet")):
+    if folder is not None and names_shards(folder):
         return not Path(folder).is_dir()
     if output is None:
         return False

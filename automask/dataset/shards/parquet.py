@@ -14,6 +14,7 @@ from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged,
 from automask.errors import ImageError, InputError, PluginError
 from automask.files.folders import FileEntry, Folder, Unreachable
 
+PARQUET_SUFFIXES = (".parquet", ".pq")
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes", "img", "data")
 KEY_COLUMNS = ("__key__", "key", "image_id", "id", "filename", "file_name")
 _ROWS_AT_ONCE = 8
