@@ -175,7 +175,10 @@ def status_lines(label: str, found: TargetStatus) -> Iterator[str]:
         f"{label}: {found.done} of {found.shards} shards done{share}, {found.claimed} being worked on, "
         f"{found.missing} to do"
     )
-    yield f"images: {found.images}, {found.masks} masks, {found.images - found.masks} failed"
+    failed = found.images - found.masks - found.decisions.get("excluded", 0)
+    yield f"images: {found.images}, {found.masks} masks, {failed} failed"
+    if found.decisions:
+        yield "decided by a person: " + ", ".join(f"{number} {word}" for word, number in found.decisions.items())
     if found.verdicts:
         yield "verdicts: " + ", ".join(f"{number} {verdict}" for verdict, number in found.verdicts.items())
     for code, number in sorted(found.issues.items(), key=lambda item: -item[1]):
@@ -186,6 +189,8 @@ def status_lines(label: str, found: TargetStatus) -> Iterator[str]:
         yield f"damaged: {len(found.damaged)} shards in all"
     if found.outdated:
         yield f"made under another configuration than the newest: {found.outdated} shards"
+    if found.undrawn:
+        yield f"with corrections that the next run draws: {found.undrawn} shards"
     if found.last_s is not None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.last_s))
         yield f"last shard: {when}; {found.seconds:.0f} s of work in all, on {found.head.source}"

@@ -21,6 +21,7 @@ from automask.run.engines.protocol import Engine, EngineOptions, ShardOutcome
 from automask.run.events import Counted, EventSink, Notice, StageProgress, Tally
 from automask.run.pipeline import MaskPipeline
 from automask.run.shards.claims import Claim, Claims
+from automask.run.shards.corrections import digests_in, newest_digest
 from automask.run.shards.listing import check_head, shards_of
 from automask.run.shards.records import ShardFingerprints, ShardRecord
 from automask.run.shards.sampling import sampled_templates, with_templates
@@ -146,6 +147,8 @@ def run_shards(
             )
             with_templates(built, found.applied)
             claims.fingerprints = fingerprints = ShardFingerprints.of(built)
+            if shards:
+                place.write_config(fingerprints.fuse, config)
             board = _Board(place, parts, shards, claims, fingerprints, tally, stop)
             if shards:
                 job = ShardJob(source, kind, target, config, fingerprints, claims.owner, found.applied)
@@ -194,10 +197,13 @@ class _Board:
     images: int = field(init=False, default=0)
     failed: int = field(init=False, default=0)
     _failures: int = field(init=False, default=0)
+    _corrections: dict[str, str] = field(init=False, default_factory=dict)
+    """Digests of what people said about the images of shards, by name; few shards have any."""
 
     def tasks(self) -> Iterator[ShardTask | None]:
         """The shards to work on, each claimed as it is taken; ends when nobody works on any that is not done."""
         waiting: list[Shard] = []
+        self._corrections = digests_in(self.target.folder, self.shards)
         for shard, record in self.target.records(self.shards):
             if self._is_done(record) and not self._is_mended(shard, record):
                 self.reused += 1
@@ -275,6 +281,7 @@ class _Board:
             seconds=0.0,
             finished_s=round(time.time(), 3),
             version=__version__,
+            corrections=self._corrections.get(shard.name, ""),
         )
         self.target.write_record(shard, record)
         self._note_damage(record)
@@ -282,6 +289,9 @@ class _Board:
     def _task(self, shard: Shard) -> ShardTask | None:
         """What is to be done for a shard that is claimed, or None where somebody did it since it was looked at."""
         record = self.target.record(shard)
+        said = newest_digest(self.target.folder, shard)  # since the run began
+        if said or shard.name in self._corrections:
+            self._corrections[shard.name] = said
         if self._is_done(record) and not self._is_mended(shard, record):
             self.elsewhere += 1
             self._note_damage(record)
@@ -300,7 +310,9 @@ class _Board:
         return record is not None and record.error is not None and self.source.tag(shard) != record.tag
 
     def _is_done(self, record: ShardRecord | None) -> bool:
-        return record is not None and record.fingerprints == self.fingerprints
+        if record is None or record.fingerprints != self.fingerprints:
+            return False
+        return record.corrections == self._corrections.get(record.shard, "")
 
     def _still_open(self, shards: list[Shard]) -> list[Shard]:
         still = []
@@ -322,7 +334,7 @@ class _Board:
             self.tally(Counted(sum(filter(None, counts))))
 
     def _check_same_config(self, other: Claim) -> None:
-        if other.fuse != Claim.ours(self.fingerprints).fuse:
+        if other.fuse and other.fuse != Claim.ours(self.fingerprints).fuse:
             raise StoreLocked(
                 f"{other} works on {self.target.label} under another configuration.",
                 advice="Wait for it, stop it, or choose another --output.",
