@@ -94,6 +94,15 @@ def run(
             rich_help_panel="Beyond one machine",
         ),
     ] = 0.0,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="WHAT",
+            help="Look for what repeats in groups: site, prefix:N (the first N folders), column:NAME or none.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = None,
     refresh_templates: Annotated[
         bool,
         typer.Option(
@@ -136,7 +145,7 @@ def run(
 
         typer.echo(config_toml(config), nl=False)
         return
-    shards_asked = bool(shard_images or engine or workers or gpus_per_worker or refresh_templates)
+    shards_asked = bool(shard_images or engine or workers or gpus_per_worker or refresh_templates or group_by)
     if _is_sharded(folder, output, shards_asked=shards_asked):
         from automask.cli.sharded import run_sharded_and_report
 
@@ -151,6 +160,7 @@ def run(
             engine=engine or "local",
             workers=workers,
             gpus_per_worker=gpus_per_worker,
+            group_by=group_by,
             refresh_templates=refresh_templates,
             as_json=as_json,
             quiet=quiet,

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from automask.dataset.codes import Refusal
 from automask.dataset.decode import too_large
 from automask.dataset.names import is_image_name, printable_name, stem_of
-from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_in, tag_of
+from automask.dataset.shards.groups import GroupBy
+from automask.dataset.shards.samples import (
+    Listed,
+    Sample,
+    Shard,
+    ShardDamaged,
+    SourceKind,
+    path_in,
+    shard_name,
+    tag_in,
+    tag_of,
+)
 from automask.errors import ImageError, InputError, PluginError
 from automask.files.folders import FileEntry, Folder, Unreachable
 
@@ -30,12 +42,18 @@ class ParquetSource:
         folder: Where they are.
         files: Which, sorted by name; of size 0 those that are named and not there.
         label: How messages call the set.
+        by: What groups its images, or None.
     """
 
     folder: Folder
     files: Sequence[FileEntry]
     label: str
+    by: GroupBy | None = None
     kind: ClassVar[SourceKind] = "parquet"
+
+    def grouped(self, by: GroupBy | None) -> Self:
+        """See `ShardSource`."""
+        return dataclasses.replace(self, by=by)
 
     def shards(
         self, shard_images: int, *, on_progress: Callable[[int], None]
@@ -68,12 +86,20 @@ class ParquetSource:
             first, past = shard.row_groups or (0, file.metadata.num_row_groups)
             prefix = shard_name(shard.file).replace(".", "_")  # a WebDataset key ends at the first dot
             row = sum(file.metadata.row_group(group).num_rows for group in range(first))
-            columns = [image_column] if key_column is None else [image_column, key_column]
+            told_by = self.by.column_in(file.schema_arrow.names) if self.by is not None else None
+            columns = list(dict.fromkeys(filter(None, (image_column, key_column, told_by))))
             batches = file.iter_batches(_ROWS_AT_ONCE, row_groups=list(range(first, past)), columns=columns)
             for batch in batches:
                 for values in batch.to_pylist():
-                    yield _sample(values, image_column, key_column, f"{prefix}-{row:0{_ROW_DIGITS}d}", most_bytes)
+                    number = f"{prefix}-{row:0{_ROW_DIGITS}d}"
+                    sample = _sample(values, image_column, key_column, number, most_bytes)
+                    yield dataclasses.replace(sample, group=self._group(sample, shard, values.get(told_by)))
                     row += 1
+
+    def _group(self, sample: Sample, shard: Shard, value: object) -> str:
+        if self.by is None:
+            return ""
+        return self.by.of_path(path_in(shard, sample.key)) or self.by.of_value(value)
 
 
 @contextlib.contextmanager
@@ -111,6 +137,20 @@ def _damage_told(name: str) -> Iterator[None]:
             advice="Copy or download it again.",
             code="shard-damaged",
         ) from error
+
+
+def column_by_key(folder: Folder, name: str, by: GroupBy) -> dict[str, object]:
+    """Values of the column that tells groups, by the key of an image; empty where the file has none or is damaged."""
+    try:
+        with opened(folder, name) as file:
+            names = file.schema_arrow.names
+            column = by.column_in(names)
+            if column is None or "key" not in names:
+                return {}
+            table = file.read(columns=list(dict.fromkeys(("key", column))))
+    except ShardDamaged:
+        return {}
+    return dict(zip(map(str, table.column("key").to_pylist()), table.column(column).to_pylist(), strict=True))
 
 
 def count_where(folder: Folder, name: str, column: str, value: str) -> int | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from automask.config import PipelineConfig
+from automask.dataset.shards.groups import GroupBy
 from automask.dataset.shards.opening import open_source, source_for_work
 from automask.dataset.shards.samples import Shard, ShardSource
 from automask.errors import ConfigError, OutputError, PluginError, StoreLocked
@@ -24,8 +25,9 @@ from automask.run.shards.claims import Claim, Claims
 from automask.run.shards.corrections import digests_in, newest_digest
 from automask.run.shards.listing import check_head, shards_of
 from automask.run.shards.records import ShardFingerprints, ShardRecord
-from automask.run.shards.sampling import sampled_templates, with_templates
+from automask.run.shards.sampling import sampled_templates
 from automask.run.shards.target import TRANSPORT, ShardTarget, target_error
+from automask.run.shards.templates import GroupedTemplates
 from automask.run.shards.worker import ShardJob, ShardTask
 from automask.values.placement import Placement
 from automask.values.types import Issue
@@ -86,6 +88,7 @@ def run_shards(
     shard_images: int | None = None,
     engine: str | Engine = "local",
     options: EngineOptions = EngineOptions(),  # noqa: B008 - frozen
+    group_by: str | None = None,
     refresh_templates: bool = False,
     events: EventSink = lambda event: None,
     stop: threading.Event | None = None,
@@ -101,6 +104,8 @@ def run_shards(
         shard_images: Images a shard, where the source has no parts of its own; None = 2000, or what the target has.
         engine: What works on the shards, or its entry-point name.
         options: About its workers, where it is a name.
+        group_by: What makes a group of images that are compared with each other: `site`, `prefix:N`, `column:NAME` or
+            `none`; None = as the target has it, else none. See `automask.dataset.shards.groups`.
         refresh_templates: Find what repeats anew; where that changes, all shards are done again.
         events: Called with every event, one at a time.
         stop: When set, the image in hand is finished and the run ends as interrupted; its shard is done again.
@@ -117,6 +122,8 @@ def run_shards(
     stop = stop or threading.Event()
     tally = Tally(events)
     _check_config(config)
+    if group_by is not None:
+        GroupBy.parse(group_by)  # before anything is listed
     built = pipeline or MaskPipeline.from_config(config)
     works = _engine(engine, options, built)
     for notice in built.notices:
@@ -143,15 +150,23 @@ def run_shards(
             kind = head.kind if head is not None else "folder"
             parts = source_for_work(kind, source, config.decode)
             found = sampled_templates(
-                place, parts, shards, built, claims, refresh=refresh_templates, events=tally, stop=stop
+                place,
+                parts,
+                shards,
+                built,
+                claims,
+                group_by=group_by,
+                refresh=refresh_templates,
+                events=tally,
+                stop=stop,
             )
-            with_templates(built, found.applied)
-            claims.fingerprints = fingerprints = ShardFingerprints.of(built)
+            templates = GroupedTemplates(built, found).fingerprint
+            claims.fingerprints = fingerprints = dataclasses.replace(fingerprints, templates=templates)
             if shards:
                 place.write_config(fingerprints.fuse, config)
             board = _Board(place, parts, shards, claims, fingerprints, tally, stop)
             if shards:
-                job = ShardJob(source, kind, target, config, fingerprints, claims.owner, found.applied)
+                job = ShardJob(source, kind, target, config, fingerprints, claims.owner, found)
                 for outcome in works.work(job, board.tasks(), events=tally, stop=stop):
                     board.settle(outcome)
     except TRANSPORT as error:

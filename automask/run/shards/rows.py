@@ -30,6 +30,7 @@ class ImageFacts:
         mask: Name of its mask in the tar.
         content_sha256: Hash of its bytes, or None where they were never had.
         orientation: EXIF orientation 1..8 that was applied, or None.
+        group: That its templates are of, or empty.
     """
 
     key: str
@@ -37,6 +38,7 @@ class ImageFacts:
     mask: str
     content_sha256: str | None = None
     orientation: int | None = None
+    group: str = ""
 
 
 def schema() -> Any:  # noqa: ANN401 - pyarrow's
@@ -76,6 +78,7 @@ def schema() -> Any:  # noqa: ANN401 - pyarrow's
         ("masked_share", real),
         ("reasons", arrow.list_(text)),
         ("issues", arrow.list_(issue)),
+        ("group", text),
         ("template_set", text),
         ("decision", text),
         ("corrected", arrow.bool_()),
@@ -161,7 +164,7 @@ def issues_of(row: Mapping[str, Any]) -> tuple[Issue, ...]:
 def facts_of(row: Mapping[str, Any]) -> ImageFacts:
     """The same for `ImageFacts`."""
     mask = row["mask"] or f"{row['key']}.png"
-    return ImageFacts(row["key"], row["image"], mask, row["content_sha256"], row["orientation"])
+    return ImageFacts(row["key"], row["image"], mask, row["content_sha256"], row["orientation"], row.get("group") or "")
 
 
 def _head(facts: ImageFacts, status: Status, issues: Sequence[Issue]) -> dict[str, Any]:
@@ -172,6 +175,7 @@ def _head(facts: ImageFacts, status: Status, issues: Sequence[Issue]) -> dict[st
         "status": status.value,
         "content_sha256": facts.content_sha256,
         "orientation": facts.orientation,
+        "group": facts.group or None,
         "issues": [
             {"stage": one.stage, "code": one.code, "severity": one.severity, "message": _text(one.message)}
             for one in issues

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 from automask.config import PipelineConfig
 from automask.dataset.decode import Decoded, decode_bytes, largest_file_bytes, with_name_judged
 from automask.dataset.names import suffix_of
+from automask.dataset.shards.groups import GroupBy
 from automask.dataset.shards.opening import source_for_work
 from automask.dataset.shards.samples import Sample, Shard, ShardDamaged, ShardSource, SourceKind
 from automask.errors import ImageError
@@ -25,8 +26,8 @@ from automask.run.shards.ending import Fill, ShardTally, end_shard
 from automask.run.shards.records import ShardFingerprints, ShardRecord
 from automask.run.shards.redrawing import drawable, drawn_image, redrawn
 from automask.run.shards.rows import ImageFacts, failed_row
-from automask.run.shards.sampling import with_templates
 from automask.run.shards.target import ShardTarget
+from automask.run.shards.templates import GroupedTemplates, SampledTemplates
 from automask.run.shards.writing import ShardFiles
 from automask.values.types import Found, Issue
 
@@ -51,7 +52,7 @@ class ShardJob:
         config: What masks look like.
         fingerprints: Of that.
         owner: Who claims its shards, see `Claim.owner`; empty where nobody does.
-        templates: Files of templates that are looked for in every image, beside those of the configuration.
+        templates: What is looked for beside the templates of the configuration.
     """
 
     source: str
@@ -60,7 +61,7 @@ class ShardJob:
     config: PipelineConfig
     fingerprints: ShardFingerprints
     owner: str = ""
-    templates: tuple[bytes, ...] = ()
+    templates: SampledTemplates = SampledTemplates()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class ShardWorker:
 
     Args:
         job: The run.
-        pipeline: A pipeline of its configuration that looks for its templates, or None to build one.
+        pipeline: A pipeline of its configuration, or None to build one.
         source: Its source where that is open already.
     """
 
@@ -95,9 +96,10 @@ class ShardWorker:
         self._job = job
         if pipeline is None:
             pipeline = MaskPipeline.from_config(job.config)
-            with_templates(pipeline, job.templates)
         self._pipeline = pipeline
-        self._source = source or source_for_work(job.kind, job.source, job.config.decode)
+        self._templates = GroupedTemplates(pipeline, job.templates)
+        by = GroupBy.parse(job.templates.by) if job.templates.by else None
+        self._source = (source or source_for_work(job.kind, job.source, job.config.decode)).grouped(by)
         self._target = ShardTarget.at(job.target)
 
     def do(
@@ -214,18 +216,23 @@ class ShardWorker:
         """What the models find, in order; in the caller's thread."""
         while batch := _some(read, batch_size):
             images = [one.decoded.image for one in batch if one.decoded is not None]
-            results = iter(self._pipeline.run(images) if images else ())
+            results = iter(self._pipeline.analyse(images) if images else ())
             for one in batch:
-                yield _Analysed(one, next(results) if one.decoded is not None else None)
+                found = next(results) if one.decoded is not None else None
+                if found is not None and one.decoded is not None:
+                    found = self._templates.of(one.sample.group).added_to(found, one.decoded.image)
+                yield _Analysed(one, found)
 
     def _drawn(self, corrections: ShardCorrections, analysed: _Analysed) -> tuple[dict[str, Any], bytes | None]:
         """Row and mask of one image; in a thread."""
         read, found = analysed.read, analysed.found
         sample, decoded = read.sample, read.decoded
         if decoded is None or found is None:
-            facts = ImageFacts(sample.key, sample.image, sample.mask)
+            facts = ImageFacts(sample.key, sample.image, sample.mask, group=sample.group)
             return failed_row(facts, [read.issue] if read.issue is not None else []), None
-        facts = ImageFacts(sample.key, sample.image, sample.mask, decoded.content_sha256, decoded.orientation)
+        facts = ImageFacts(
+            sample.key, sample.image, sample.mask, decoded.content_sha256, decoded.orientation, sample.group
+        )
         found = dataclasses.replace(found, issues=(*decoded.issues, *found.issues))
         if any(issue.severity == "error" for issue in found.issues):
             return failed_row(facts, found.issues), None
