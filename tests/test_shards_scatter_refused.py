@@ -19,6 +19,7 @@ from shard_cases import (
     REVIEWED,
     Unsure,
     encoded,
+    image_folder,
     rows_in,
     run_unsure,
     source_of,
@@ -210,6 +211,29 @@ class TestRefusals:
         monkeypatch.undo()
         assert dict(run_unsure(tmp_path / "set", target).done) == {"rendered": 1}
         assert is_masked(target, "000.png")
+
+    def test_a_target_that_was_moved_or_is_another_one(self, target, store, tmp_path):
+        act(store, "000.png", layers=painted())
+        moved = target.rename(tmp_path / "moved")
+        with pytest.raises(StoreError, match="no sharded target"):
+            scatter(store)
+        run_unsure(image_folder(tmp_path / "few", 2, "jpg"), target, shard_images=1)
+        told = scatter(store)  # at the same address, with other shards
+        assert (told.changed, told.refused["000.png"][:14]) == (0, "the target has")
+        (target / "shards.jsonl").write_text((target / "shards.jsonl").read_text().replace("000000", "x"))
+        assert "no shard 000000" in scatter(store).refused["000.png"]
+        assert scatter(store, address=str(moved)).changed == 1
+        assert is_masked(moved, "000.png")
+
+    def test_a_correction_of_another_size_waits(self, target, store, tmp_path):
+        act(store, "000.png", layers=painted())
+        scatter(store)
+        path = target / "corrections" / "000000.jsonl"
+        line = json.loads(path.read_text())
+        path.write_text(json.dumps({**line, "layers": {**line["layers"], "shape": [8, 9]}}) + "\n")
+        assert dict(run_unsure(tmp_path / "set", target).done) == {"rendered": 1}
+        row = rows_in(target)["000.png"]
+        assert ([one["code"] for one in row["issues"]], row["corrected"]) == (["correction-stale"], False)
 
     def test_a_store_of_a_folder_has_no_target(self, tmp_path):
         with pytest.raises(StoreError, match="not gathered"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,10 @@ _SHOWN = 10
 
 def scatter(
     store: options.StoreFolder,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="TARGET", help="Where the sharded run is now, if it was moved since."),
+    ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -31,7 +35,7 @@ def scatter(
     from automask.run.shards.scattering import scatter as scattered
 
     with working("scatter", quiet=quiet) as (stop, progress):
-        summary = scattered(store, progress=progress, stop=stop)
+        summary = scattered(store, address=target, progress=progress, stop=stop)
     is_whole = not summary.refused and not summary.busy and not summary.later
     exit_code = EXIT_INTERRUPTED if summary.interrupted else EXIT_OK if is_whole else EXIT_SOME_FAILED
     if as_json:

@@ -168,6 +168,13 @@ class ShardCorrections:
             return False
         return any(one.key == key and one.layers is not None for one in self._newest.values())
 
+    def fitting(self, content_sha256: str | None, shape: tuple[int, int]) -> PersonSaid | None:
+        """What counts for an image that is decoded to (H, W) px: the same file may come out in another size."""
+        said = self.of(content_sha256)
+        if said is None or said.layers is None or said.layers.shape in (None, shape):
+            return said
+        return None
+
     def with_lines(self, lines: Iterable[PersonSaid]) -> ShardCorrections:
         """These and others, which count."""
         joined = (*self.lines, *lines)

@@ -212,7 +212,7 @@ class _Gathering:
                 self._summary.refused[one.facts.image] = one.reason
                 continue
             row = by_content[one.facts.key, one.facts.content_sha256]
-            said = corrections.of(one.facts.content_sha256)
+            said = corrections.fitting(one.facts.content_sha256, (row["height_px"], row["width_px"]))
             try:
                 image = self._put(
                     store, shard, row, one.facts, one.data, said, masks.get(one.facts.mask), config, prints
@@ -308,11 +308,18 @@ def config_of(target: ShardTarget, record: ShardRecord) -> PipelineConfig:
     Raises:
         StoreError: The target does not say, or this automask would draw it otherwise.
     """
+    again = "Run the same `automask run` command on it once more: that draws them again where need be, without a model."
     config = target.config(record.fingerprints.fuse)
-    if config is None or fuse_fingerprint(config, record.fingerprints.refine) != record.fingerprints.fuse:
+    if config is None:
+        raise StoreError(
+            f"{target.label} does not say under which configuration its masks were drawn.",
+            advice=again,
+            code="shards-other-config",
+        )
+    if fuse_fingerprint(config, record.fingerprints.refine) != record.fingerprints.fuse:
         raise StoreError(
             f"The masks in {target.label} were drawn by automask {record.version}, and are drawn otherwise by now.",
-            advice="Run the same `automask run` command on it once more: that draws them again, without a model.",
+            advice=again,
             code="shards-other-config",
         )
     return config

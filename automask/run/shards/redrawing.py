@@ -32,14 +32,14 @@ def drawn_image(
     facts: ImageFacts, found: Found, config: PipelineConfig, corrections: ShardCorrections = NOTHING_SAID
 ) -> DrawnImage:
     """Row and PNG of an image, as a run on one machine draws it. One that a person excluded has no PNG."""
-    said = corrections.of(facts.content_sha256)
+    said = corrections.fitting(facts.content_sha256, (found.height_px, found.width_px))
     layers = said.correction if said is not None else None
     drawn = draw(found, config, layers, content_sha256=facts.content_sha256)
     judged, decision = drawn.judged, None
     if said is not None:
         decision = said.standing(found)
         judged = dataclasses.replace(judged, verdict=said.verdict(decision, judged.verdict))
-    elif corrections.waits(facts.key, facts.content_sha256):
+    elif corrections.of(facts.content_sha256) is not None or corrections.waits(facts.key, facts.content_sha256):
         judged = dataclasses.replace(judged, verdict=Verdict.REVIEW, issues=(*judged.issues, stale_issue()))
     levels = drawn.mask.levels
     row = drawn_row(

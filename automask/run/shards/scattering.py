@@ -72,6 +72,7 @@ class ScatterSummary:
 def scatter(
     root: Path,
     *,
+    address: str | None = None,
     wait_s: float = WAIT_S,
     progress: Callable[[int, int], None] = lambda done, total: None,
     stop: threading.Event | None = None,
@@ -80,6 +81,7 @@ def scatter(
 
     Args:
         root: The store.
+        address: Where the target is now; None = where it was.
         wait_s: How long to wait for shards that others work on.
         progress: Called with shards dealt with, and how many there are.
         stop: When set, the shard in hand is finished and the work ends as interrupted.
@@ -96,7 +98,7 @@ def scatter(
             advice="`automask gather TARGET --into STORE` makes such a store.",
             code="store-not-gathered",
         )
-    target = ShardTarget.at(origin.target)
+    target = ShardTarget.at(address or origin.target)
     stop = stop or threading.Event()
     try:
         with Store.open(root) as store, Claims(target.folder, None) as claims:
@@ -124,7 +126,8 @@ class _Scattering:
         self._target = target
         self._origin = origin
         self._claims = claims
-        self._head, self._shards = begun(target)
+        self._head, shards = begun(target)
+        self._names = {shard.name for shard in shards}
         self.summary = ScatterSummary(target.label)
 
     def work(self, wait_s: float, progress: Callable[[int, int], None], stop: threading.Event) -> None:
@@ -157,6 +160,10 @@ class _Scattering:
 
     def _one(self, known: GatheredShard) -> str | None:
         """Deal with one shard; gives who works on it where that is somebody else."""
+        if known.shard.name not in self._names:
+            why = f"{self._target.label} has no shard {known.shard.name} any more"
+            self.summary.refused.update({one.image: why for one in known.images.values()})
+            return None
         said = {one.image_id: self._said(one) for one in known.images.values()}
         there = ShardCorrections.read(self._target.folder, known.shard)
         record = self._target.record(known.shard)
@@ -180,6 +187,9 @@ class _Scattering:
         news, history = self._sorted(known, said, there)
         news = list(self._still_there(known.shard, record, news))
         lines = [*history, *(one.said for one in news)]
+        if lines and not self._claims.holds(known.shard.name):
+            self.summary.later[known.shard.name] = "another driver took it; scatter again"
+            return
         if lines:
             there = there.with_lines(lines)
             there.write(self._target.folder, known.shard)
