@@ -177,12 +177,12 @@ def tag_of(entry: FileEntry | None) -> str:
     return f"{entry.size_bytes} {entry.tag}".strip()
 
 
-def reader(folder: Folder, name: str, image: str) -> Callable[[], bytes]:
-    """Gives the bytes of an image that is a file of its own; see `Sample.read`."""
+def reader(folder: Folder, name: str, image: str, *, most_bytes: int | None = None) -> Callable[[], bytes]:
+    """Gives the bytes of an image that is a file of its own, no more than so many; see `Sample.read`."""
 
     def read() -> bytes:
         try:
-            return folder.read(name)
+            return folder.read(name, length=most_bytes)
         except FileNotFoundError:
             raise ImageError(
                 f"{image} does not exist.", advice="Restore the file.", code=Refusal.MISSING.value
