@@ -211,7 +211,7 @@ def test_the_command(tmp_path):
     act(tmp_path / "store", "000.png", layers=painted(), decision=Decision.ACCEPTED)
     said = automask("scatter", "store", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
-    assert "1 of 4 images taken over, 1 shards drawn again" in said.stdout
+    assert "1 of 4 images taken over, 1 shard drawn again" in said.stdout
     assert "decided by a person: 1 accepted" in automask("status", "target", cwd=tmp_path).stdout
     told = json.loads(automask("scatter", "store", "--json", cwd=tmp_path).stdout)
     assert (told["changed"], told["unchanged"], told["exit_code"]) == (0, 4, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,16 +46,36 @@ def scatter(
 
 
 def _show(summary: ScatterSummary) -> None:
-    if summary.changed or summary.shards:
-        typer.echo(f"{summary.changed} of {summary.images} images taken over, {summary.shards} shards drawn again")
-    else:
-        typer.echo(f"nothing is new: {summary.unchanged} of {summary.images} images are as {summary.target} has them")
+    for line in _head_lines(summary):
+        typer.echo(line)
     _tell("left alone", summary.refused)
     _tell("note", summary.notes)
     _tell("kept, and drawn by the next `automask run`: shard", summary.later)
     _tell("left for now, since others work on it; scatter again later: shard", summary.busy)
     if summary.interrupted:
         typer.echo("Stopped before the end: the same command goes on.")
+
+
+def _head_lines(summary: ScatterSummary) -> Iterator[str]:
+    """What became of the images, each kind only where there are such."""
+    from automask.cli.summary import count_of
+
+    of_all = f"of {count_of(summary.images, 'image')}"
+    drawn = count_of(summary.shards, "shard")
+    if summary.changed:
+        yield f"{summary.changed} {of_all} taken over, {drawn} drawn again"
+    elif summary.shards:
+        yield f"{drawn} drawn again with what the target had been told already; nothing else is new"
+    else:
+        is_whole = not (summary.refused or summary.later or summary.busy)
+        yield "nothing is new" if is_whole else "nothing was taken over"
+    for number, what in (
+        (summary.unchanged, f"as {summary.target} has them"),
+        (summary.newer, "changed later by another store, which counts; gather into a new store to see that"),
+        (summary.stale, "with a correction that does not apply any more, since the image changed"),
+    ):
+        if number:
+            yield f"{what}: {number} {of_all}"
 
 
 def _tell(title: str, reasons: Mapping[str, str]) -> None:

@@ -91,6 +91,12 @@ def source_for_work(kind: SourceKind, address: str, decode: DecodeConfig) -> Sha
             return ParquetSource(folder, (), redacted(address))
 
 
+def source_folder(address: str) -> Folder | None:
+    """The folder that a source is with all that is in it; None where it is one file or a pattern of some."""
+    folder, pattern = _base(address)
+    return folder if pattern is None else None
+
+
 def _base(address: str) -> tuple[Folder, str | None]:
     """The folder that names of a source are relative to, and the pattern or name of its files, or None for all."""
     if _MAGIC.search(address) and (is_url(address) or not Path(address).exists()):

@@ -162,6 +162,19 @@ class ShardCorrections:
         """What counts for an image, by its content."""
         return self._newest.get(content_sha256) if content_sha256 is not None else None
 
+    def holds(self, content_sha256: str, digest: str, made_s: float | None) -> bool:
+        """Whether something was said about an image once, whatever was said since.
+
+        Args:
+            content_sha256: Of the image.
+            digest: Of what was said.
+            made_s: When; None = whenever.
+        """
+        return any(
+            (one.content_sha256, one.digest) == (content_sha256, digest) and made_s in (None, one.made_s)
+            for one in self.lines
+        )
+
     def waits(self, key: str, content_sha256: str | None) -> bool:
         """Whether somebody corrected other pixels under the key of an image, and nobody these."""
         if content_sha256 is None or self.of(content_sha256) is not None:

@@ -37,10 +37,12 @@ class GatheredFrom:
     Attributes:
         target: Address of the sharded target.
         source: Address of its images.
+        run: `TargetHead.id` of the target; empty where that is not known, or images of several are in the store.
     """
 
     target: str
     source: str
+    run: str = ""
 
     @classmethod
     def read(cls, root: Path) -> Self | None:
@@ -50,7 +52,7 @@ class GatheredFrom:
             StoreError: The note is damaged.
         """
         values = _read(root / _NOTE_NAME)
-        return cls(values["target"], values["source"]) if values is not None else None
+        return cls(values["target"], values["source"], values.get("run", "")) if values is not None else None
 
     def write(self, root: Path) -> None:
         """Keep it in a store."""
@@ -68,6 +70,9 @@ class GatheredImage:
         content_sha256: Hash of its file.
         said: `PersonSaid.digest` of what the store held when image and target last agreed.
         said_there: The same of the target.
+        said_s: When somebody had last changed it in the store by then, in seconds since the epoch; None = not known.
+        said_there_s: When that was said which the target held; None = not known.
+        saying: Digest of what is about to be written into the target, until that is done; None = nothing.
     """
 
     image_id: str
@@ -76,6 +81,9 @@ class GatheredImage:
     content_sha256: str
     said: str = ""
     said_there: str = ""
+    said_s: float | None = None
+    said_there_s: float | None = None
+    saying: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,20 +21,22 @@ from automask.dataset.names import mask_file_name
 from automask.dataset.shards.opening import source_for_work
 from automask.dataset.shards.parquet import opened
 from automask.dataset.shards.samples import Shard, ShardDamaged, ShardSource
-from automask.errors import OutputError, StoreError
+from automask.errors import StoreError
 from automask.files.atomic import write_atomic
 from automask.files.folders import Folder
 from automask.files.png import encode_mask, read_mask
 from automask.files.urls import is_url
 from automask.mask.drawing import draw, fuse_fingerprint
+from automask.run.shards.agreement import changed_s
 from automask.run.shards.corrections import PersonSaid, ShardCorrections, stale_issue
 from automask.run.shards.fetching import fetched
 from automask.run.shards.gathered import GatheredFrom, GatheredImage, GatheredShard, file_name
+from automask.run.shards.into import check_on_disk, check_store, images_folder
 from automask.run.shards.records import ShardRecord
 from automask.run.shards.rows import ImageFacts, facts_of, found_of, issues_of
 from automask.run.shards.selecting import Selected, most_doubtful, named
 from automask.run.shards.target import TRANSPORT, ShardTarget, TargetHead, target_error
-from automask.store import STALE_CORRECTION_CODE, Store, is_store
+from automask.store import STALE_CORRECTION_CODE, Store
 from automask.store.records import RunStatus
 from automask.values.types import Fingerprints, Verdict
 from automask.version import __version__
@@ -97,11 +99,14 @@ def gather(
         stop: When set, the image in hand is finished and the work ends as interrupted.
 
     Raises:
+        ConfigError: The store is given as a URL.
         StoreError: There is no usable target or store.
-        OutputError: The store is another target's or cannot be written, or the target cannot be read.
+        OutputError: The store is another target's, cannot be written or lies in source or target; or the target
+            cannot be read.
         ShardDamaged: A Parquet of the target cannot be read.
         InputError: The source cannot be read.
     """
+    check_on_disk(root, "--into")
     target = ShardTarget.at(address if is_url(address) else str(Path(address).absolute()))
     try:
         work = _Gathering(target, root.absolute(), stop or threading.Event(), progress)
@@ -118,7 +123,7 @@ class _Gathering:
         self._root = root
         self._stop = stop
         self._progress = progress
-        self._images = root.with_name(f"{root.name}-images")
+        self._images = images_folder(root)
         self._head, self._shards = begun(target)
         self._summary = GatherSummary(target.label, str(root), str(self._images))
 
@@ -126,13 +131,15 @@ class _Gathering:
         started = time.perf_counter()
         newest = self._newest()
         fuse, config = newest.fingerprints.fuse, config_of(self._target, newest)
-        _check_store(self._root, self._target.label)
+        check_store(self._root, self._target, source or self._head.source)
         chosen = self._chosen(fuse, doubtful, names)
         summary = self._summary
         summary.selected = len(chosen)
         parts = source_for_work(self._head.kind, source or self._head.source, config.decode)
         with Store.open(self._root, create=True) as store, store.lock():
-            GatheredFrom(self._target.label, source or self._head.source).write(self._root)
+            known = GatheredFrom.read(self._root)
+            run = self._head.id if known is None or known.run == self._head.id else ""
+            GatheredFrom(self._target.label, source or self._head.source, run).write(self._root)
             run_id = store.begin_run(
                 config_json=config.model_dump_json(), input_root=str(self._images), version=__version__
             )
@@ -275,6 +282,8 @@ class _Gathering:
             content,
             said=holds.digest if holds is not None else "",
             said_there=said.digest if said is not None else "",
+            said_s=changed_s(store, content),
+            said_there_s=said.made_s if said is not None else 0.0,
         )
 
     def _file(self, name: str, data: bytes) -> ImageFile:
@@ -323,26 +332,6 @@ def config_of(target: ShardTarget, record: ShardRecord) -> PipelineConfig:
             code="shards-other-config",
         )
     return config
-
-
-def _check_store(root: Path, label: str) -> None:
-    """Refuse a store of other images.
-
-    Raises:
-        OutputError: It is.
-    """
-    known = GatheredFrom.read(root)
-    if known is not None and known.target != label:
-        raise OutputError(
-            f"{root} holds images of {known.target}.", advice="Choose another --into.", code="store-other-input"
-        )
-    if known is None and is_store(root):
-        with Store.open(root, read_only=True) as store:
-            is_used = store.last_run() is not None
-        if is_used:
-            raise OutputError(
-                f"{root} is a store of other images.", advice="Choose another --into.", code="store-other-input"
-            )
 
 
 def _rows(target: ShardTarget, record: ShardRecord, numbers: Collection[int]) -> list[dict[str, Any]]:

@@ -15,23 +15,24 @@ from pathlib import Path
 
 from automask.config import DecodeConfig
 from automask.dataset.shards.opening import source_for_work
-from automask.dataset.shards.parquet import opened
 from automask.dataset.shards.samples import Shard, ShardDamaged, ShardSource
 from automask.errors import AutomaskError, StoreError
 from automask.files.folders import Unreachable
 from automask.run.edited import adopt_edited_mask
+from automask.run.shards.agreement import Agreement, RowThere, agreed, compared, person_said, rows_there, said_now
 from automask.run.shards.claims import Claims
-from automask.run.shards.corrections import PersonSaid, ShardCorrections, seen_sha256
+from automask.run.shards.corrections import PersonSaid, ShardCorrections
 from automask.run.shards.ending import ShardTally, end_shard
 from automask.run.shards.fetching import CHANGED, fetched
 from automask.run.shards.gathered import GatheredFrom, GatheredImage, GatheredShard
 from automask.run.shards.gathering import begun, config_of
+from automask.run.shards.into import check_on_disk
 from automask.run.shards.records import ShardRecord
 from automask.run.shards.redrawing import drawable, redrawn
 from automask.run.shards.rows import ImageFacts
 from automask.run.shards.target import TRANSPORT, ShardTarget, target_error
 from automask.run.shards.writing import ShardFiles
-from automask.store import Decision, PackedLayers, Store
+from automask.store import Decision, Store
 
 WAIT_S = 60.0
 """How long shards that others work on are waited for: scattering is quick, and a run takes many minutes for one."""
@@ -46,7 +47,9 @@ class ScatterSummary:
         target: Address of the target, without credentials.
         images: Images of the store that came from it.
         changed: Those whose corrections or decisions were taken over.
-        unchanged: Those about which nothing is new.
+        unchanged: Those about which the target says what the store says.
+        newer: Those that another store changed later: that counts in the target, and the store does not show it.
+        stale: Those whose correction the target has and does not show, since the image is another one by now.
         shards: Shards that were drawn again.
         refused: Images that were left alone, with why.
         busy: Shards that others work on, which were left, by who works on them.
@@ -60,6 +63,8 @@ class ScatterSummary:
     images: int = 0
     changed: int = 0
     unchanged: int = 0
+    newer: int = 0
+    stale: int = 0
     shards: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     busy: dict[str, str] = field(default_factory=dict)
@@ -87,10 +92,12 @@ def scatter(
         stop: When set, the shard in hand is finished and the work ends as interrupted.
 
     Raises:
+        ConfigError: The store is given as a URL.
         StoreError: The store was not gathered, or cannot be used, or its target is gone.
         OutputError: The target cannot be used.
     """
     started = time.perf_counter()
+    check_on_disk(root, "STORE")
     origin = GatheredFrom.read(root)
     if origin is None:
         raise StoreError(
@@ -112,11 +119,17 @@ def scatter(
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
-    """What is new about an image, and what the target had until now."""
+class _Heard:
+    """What a store says of an image, and how the target stands to it."""
 
     image: GatheredImage
-    said: PersonSaid
+    now: PersonSaid
+    agreement: Agreement
+
+    @property
+    def line(self) -> PersonSaid:
+        """What is written into the target."""
+        return said_now(self.image, self.now)
 
 
 class _Scattering:
@@ -128,7 +141,14 @@ class _Scattering:
         self._claims = claims
         self._head, shards = begun(target)
         self._names = {shard.name for shard in shards}
+        self._is_same = self._head.id == origin.run != ""
+        self._is_other = not self._is_same and "" not in (self._head.id, origin.run)
         self.summary = ScatterSummary(target.label)
+        if self._is_other:
+            self.summary.notes[target.label] = (
+                "it is another run than the one that the store was gathered from; an image counts as the same where "
+                "its content is"
+            )
 
     def work(self, wait_s: float, progress: Callable[[int, int], None], stop: threading.Event) -> None:
         """All shards that the store has images of, those that others work on last."""
@@ -165,79 +185,121 @@ class _Scattering:
             self.summary.refused.update({one.image: why for one in known.images.values()})
             return None
         said = {one.image_id: self._said(one) for one in known.images.values()}
-        there = ShardCorrections.read(self._target.folder, known.shard)
-        record = self._target.record(known.shard)
-        is_drawn = record is None or record.corrections == there.digest
-        if is_drawn and all(_is_settled(one, said[one.image_id], there) for one in known.images.values()):
-            self.summary.unchanged += len(known.images)
+        if self._deal(known, said, is_ours=False):
             return None
         other = self._claims.take(known.shard.name)
         if other is not None:
             return str(other)
         try:
-            self._take_over(known, said)
+            self._deal(known, said, is_ours=True)
         finally:
             self._claims.release(known.shard.name)
         return None
 
-    def _take_over(self, known: GatheredShard, said: dict[str, PersonSaid | None]) -> None:
-        """Keep what is new about a shard that is ours, and draw it."""
-        there = ShardCorrections.read(self._target.folder, known.shard)
-        record = self._target.record(known.shard)
-        news, history = self._sorted(known, said, there)
-        news = list(self._still_there(known.shard, record, news))
-        lines = [*history, *(one.said for one in news)]
-        if lines and not self._claims.holds(known.shard.name):
-            self.summary.later[known.shard.name] = "another driver took it; scatter again"
-            return
+    def _deal(self, known: GatheredShard, said: dict[str, PersonSaid | None], *, is_ours: bool) -> bool:
+        """Keep what is new about a shard, draw it and tell of it. Gives False where it would have to be ours first."""
+        shard = known.shard
+        there = ShardCorrections.read(self._target.folder, shard)
+        record = self._target.record(shard)
+        heard = [
+            _Heard(one, now, compared(one, now, there))
+            for one in known.images.values()
+            if (now := said[one.image_id]) is not None
+        ]
+        news = [one for one in heard if one.agreement in (Agreement.NEWS, Agreement.NEWS_TO_BOTH)]
+        history = [line for one in heard if one.agreement is Agreement.OVERRULED for line in _kept(one, there)]
+        is_drawn = record is None or record.corrections == there.digest
+        if not is_ours and (news or history or not is_drawn):
+            return False
+        rows = None
+        if record is not None and (news or not self._is_same or any(one.now.digest for one in heard)):
+            rows = rows_there(self._target, record)
+        before = there
+        news = list(self._still_there(shard, record, rows, news))
+        lines = [*history, *(one.line for one in news)]
+        if lines and not self._claims.holds(shard.name):
+            self.summary.later[shard.name] = "another driver took it; scatter again"
+            return True
         if lines:
             there = there.with_lines(lines)
-            there.write(self._target.folder, known.shard)
+            self._announce(known, news)
+            there.write(self._target.folder, shard)
         if record is None:
-            self.summary.later[known.shard.name] = "it is not done"
+            self.summary.later.update({shard.name: "it is not done"} if lines else {})
         elif record.corrections != there.digest:
-            self._draw(known.shard, record, there)
-            self._tell_lapsed(known.shard, news)
+            self._draw(shard, record, there)
+            record = self._target.record(shard)
+            rows = rows_there(self._target, record) if record is not None else None
+        self._remember(known, heard, news, there)
+        for image_id in (image_id for image_id, now in said.items() if now is None):
+            self.summary.refused[known.images[image_id].image] = "it has no usable result in the store any more"
+        for one in heard:
+            if one in news or one.agreement not in (Agreement.NEWS, Agreement.NEWS_TO_BOTH):
+                self._tell(one, before, rows, is_done=record is not None)
+        return True
+
+    def _announce(self, known: GatheredShard, news: list[_Heard]) -> None:
+        """Remember what is about to be said: whoever is stopped right after it knows the line for the store's own."""
         for one in news:
-            digest = one.said.digest
-            known.images[one.image.image_id] = dataclasses.replace(one.image, said=digest, said_there=digest)
-        self.summary.changed += len(news)
+            known.images[one.image.image_id] = dataclasses.replace(one.image, saying=one.line.digest)
         if news:
             known.write(self._root)
 
-    def _sorted(
-        self, known: GatheredShard, said: dict[str, PersonSaid | None], there: ShardCorrections
-    ) -> tuple[list[_News], list[PersonSaid]]:
-        """What is to count from now on, and what is only kept, where two people changed one image."""
-        news: list[_News] = []
-        history: list[PersonSaid] = []
-        for one in known.images.values():
-            now, before = said[one.image_id], there.of(one.content_sha256)
-            if now is None:
-                self.summary.refused[one.image] = "it has no usable result in the store any more"
-                continue
-            if _is_settled(one, now, there):
-                self.summary.unchanged += 1
-                continue
-            if before is None or before.digest in (one.said_there, one.said):
-                news.append(_News(one, now))
-                continue
-            is_newer = now.made_s > before.made_s
-            which = "this one is newer and counts" if is_newer else "that one is newer and counts"
-            self.summary.notes[one.image] = (
-                f"{before.author or 'somebody'} changed it too since it was gathered; {which}"
-            )
-            if is_newer:
-                news.append(_News(one, now))
-            elif all((line.digest, line.made_s) != (now.digest, now.made_s) for line in there.lines):
-                history += [now, before]  # the last line of an image counts
-            self.summary.unchanged += not is_newer
-        return news, history
+    def _remember(self, known: GatheredShard, heard: list[_Heard], news: list[_Heard], there: ShardCorrections) -> None:
+        """Remember in what store and target agree by now, also where somebody who was stopped had brought it about."""
+        images = dict(known.images)
+        for one in heard:
+            line = there.of(one.image.content_sha256)
+            if one in news:
+                images[one.image.image_id] = agreed(one.image, one.now, one.line)
+            elif one.now.digest == (line.digest if line is not None else ""):
+                images[one.image.image_id] = agreed(one.image, one.now, line)
+        if images != known.images:
+            known.images.update(images)
+            known.write(self._root)
 
-    def _still_there(self, shard: Shard, record: ShardRecord | None, news: list[_News]) -> Iterator[_News]:
+    def _tell(self, one: _Heard, before: ShardCorrections, rows: dict[str, RowThere] | None, *, is_done: bool) -> None:
+        """Count an image, and say what is to be known of it."""
+        summary, name = self.summary, one.image.image
+        was = before.of(one.image.content_sha256)
+        row = rows.get(one.image.content_sha256) if rows is not None else None
+        is_new = one.agreement in (Agreement.NEWS, Agreement.NEWS_TO_BOTH)
+        if one.agreement in (Agreement.NEWS_TO_BOTH, Agreement.OVERRULED) and was is not None:
+            which = "this" if is_new else "that"
+            summary.notes[name] = (
+                f"{was.author or 'somebody'} changed it too since it was gathered; {which} one is newer and counts"
+            )
+        if self._is_other and not is_done:
+            summary.refused[name] = "its shard is not done yet in this run"
+        elif rows is not None and row is None and not one.now.digest and not self._is_same:
+            summary.refused[name] = "the target has no such image, or one of other pixels"
+        elif rows is not None and one.now.digest and (row is None or row.is_stale):
+            summary.changed += is_new
+            summary.stale += not is_new
+            summary.notes[name] = (
+                "what was done to it does not apply, since the image in the target is of other pixels or another size "
+                "by now; it is kept, and counts again where that image is back"
+            )
+        elif is_new:
+            summary.changed += 1
+            if one.now.decision is Decision.ACCEPTED and row is not None and row.decision is None:
+                summary.notes[name] = (
+                    "it was accepted as it was gathered, but other things are found on it by now: look at it again"
+                )
+        elif one.agreement is Agreement.SAME:
+            summary.unchanged += 1
+        else:
+            summary.newer += 1
+
+    def _still_there(
+        self, shard: Shard, record: ShardRecord | None, rows: dict[str, RowThere] | None, news: list[_Heard]
+    ) -> Iterator[_Heard]:
         """Without images that became other ones since they were gathered; each is told."""
-        pixels = _contents(self._target, record) if record is not None and news else None
-        here = [one for one in news if pixels is None or one.image.content_sha256 in pixels]
+        if record is None and self._is_other:
+            for one in news:
+                self._refuse(one, "its shard is not done yet in this run")
+            return
+        here = [one for one in news if rows is None or one.image.content_sha256 in rows]
         changed = self._changed_in_source(shard, record, here)
         for one in news:
             if one not in here:
@@ -247,10 +309,10 @@ class _Scattering:
             else:
                 yield one
 
-    def _refuse(self, one: _News, why: str) -> None:
+    def _refuse(self, one: _Heard, why: str) -> None:
         self.summary.refused[one.image.image] = f"{why}; what was done to {one.image.image_id} stays in the store"
 
-    def _changed_in_source(self, shard: Shard, record: ShardRecord | None, news: list[_News]) -> set[str]:
+    def _changed_in_source(self, shard: Shard, record: ShardRecord | None, news: list[_Heard]) -> set[str]:
         """Contents that their files do not have any more. A source that cannot be had says nothing."""
         if not news:
             return set()
@@ -304,59 +366,19 @@ class _Scattering:
             self.summary.later[shard.name] = "another driver took it"
         self.summary.shards += ended is not None
 
-    def _tell_lapsed(self, shard: Shard, news: list[_News]) -> None:
-        """Tell of masks that were accepted as they were gathered, and that something else was found on since."""
-        accepted = {one.said.content_sha256: one for one in news if one.said.decision is Decision.ACCEPTED}
-        record = self._target.record(shard) if accepted else None
-        if record is None or "regions" not in record.parts:
-            return
-        with opened(self._target.folder, record.parts["regions"].name) as file:
-            table = file.read(columns=["content_sha256", "decision"])
-        for content, decision in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            if content in accepted and decision is None:
-                why = "it was accepted as it was gathered, but other things are found on it by now: look at it again"
-                self.summary.notes[accepted[content].image.image] = why
-
     def _said(self, image: GatheredImage) -> PersonSaid | None:
-        """What the store holds of what people said about an image, or None where it has no result of it any more."""
+        """What the store says of an image, with what another program painted over its mask."""
         stored = self._store.lookup(image.image_id)
-        if stored is None or stored.content_sha256 != image.content_sha256:
-            return None
-        edited = adopt_edited_mask(self._store, stored)
-        if edited is not None:
-            self.summary.notes[image.image] = edited.message
-        stored, found = self._store.lookup(image.image_id), self._store.result(image.image_id)
-        if stored is None or found is None:
-            return None
-        correction = self._store.correction(image.content_sha256)
-        layers = correction.layers if correction is not None else None
-        decided = self._store.decision(image.content_sha256)
-        times = [one.created_s for one in (correction, decided) if one is not None]
-        return PersonSaid(
-            content_sha256=image.content_sha256,
-            key=image.key,
-            image=image.image,
-            layers=PackedLayers.of(layers) if layers is not None else None,
-            tool=correction.tool if correction is not None and layers is not None else "",
-            author=correction.author if correction is not None else decided.author if decided is not None else "",
-            decision=stored.decision,
-            seen_sha256=seen_sha256(found, layers) if stored.decision is Decision.ACCEPTED else "",
-            made_s=max(times, default=0.0),
-        )
+        if stored is not None and stored.content_sha256 == image.content_sha256:
+            edited = adopt_edited_mask(self._store, stored)
+            if edited is not None:
+                self.summary.notes[image.image] = edited.message
+        return person_said(self._store, image)
 
 
-def _is_settled(image: GatheredImage, now: PersonSaid | None, there: ShardCorrections) -> bool:
-    """Whether nothing is new about an image: the store is as it was, or the target says the same already."""
-    if now is None:
-        return False
-    before = there.of(image.content_sha256)
-    return now.digest in (image.said, before.digest if before is not None else "")
-
-
-def _contents(target: ShardTarget, record: ShardRecord) -> set[str]:
-    """Hashes of all images that a shard has a row for."""
-    part = record.parts.get("regions")
-    if part is None:
-        return set()
-    with opened(target.folder, part.name) as file:
-        return {one for one in file.read(columns=["content_sha256"]).column(0).to_pylist() if one is not None}
+def _kept(one: _Heard, there: ShardCorrections) -> list[PersonSaid]:
+    """Lines that keep what another store overruled; the last line of an image counts."""
+    before = there.of(one.image.content_sha256)
+    if before is None or there.holds(one.image.content_sha256, one.now.digest, one.now.made_s):
+        return []
+    return [one.now, before]

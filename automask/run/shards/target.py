@@ -46,12 +46,14 @@ class TargetHead:
         kind: Of the source.
         shard_images: Images a shard, where the source leaves that open.
         version: The automask that began it.
+        id: Tells it from another one that is made at the same address; empty in those of older automasks.
     """
 
     source: str
     kind: SourceKind
     shard_images: int
     version: str
+    id: str = ""
 
 
 class ShardTarget:
@@ -88,7 +90,9 @@ class ShardTarget:
                     advice="Upgrade automask.",
                     code="store-too-new",
                 )
-            return TargetHead(values["source"], values["kind"], int(values["shard_images"]), values["version"])
+            return TargetHead(
+                values["source"], values["kind"], int(values["shard_images"]), values["version"], values.get("id", "")
+            )
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
