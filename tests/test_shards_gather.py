@@ -82,6 +82,18 @@ def test_the_same_again_brings_nothing_and_more_brings_the_rest(tmp_path):
     assert stored(tmp_path / "store").keys() == {row["content_sha256"] for row in doubtful_rows(tmp_path / "target", 4)}
 
 
+def test_what_is_otherwise_in_the_target_by_now_is_told(tmp_path):
+    run_unsure(image_folder(tmp_path / "set", 2), tmp_path / "target")
+    gather(str(tmp_path / "target"), tmp_path / "store", doubtful=2)
+    assert gather(str(tmp_path / "target"), tmp_path / "store", doubtful=2).older == []
+    grown = PipelineConfig(dataset_detectors=(), review={"audit": 1.0}, render={"growth_cells": 3})
+    run_unsure(tmp_path / "set", tmp_path / "target", config=grown)
+    told = gather(str(tmp_path / "target"), tmp_path / "store", doubtful=2)
+    assert (told.present, sorted(told.older)) == (2, ["000.png", "sub/001.png"])
+    said = automask("gather", "target", "--into", "store", "--doubtful", 2, cwd=tmp_path)
+    assert "otherwise in the target by now" in said.stdout
+
+
 def test_images_by_name(tmp_path):
     run_unsure(image_folder(tmp_path / "set", 4), tmp_path / "target")
     told = gather(str(tmp_path / "target"), tmp_path / "store", names={"000.png", "sub/001", "other"})

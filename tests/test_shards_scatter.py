@@ -78,7 +78,13 @@ class TestRoundTrip:
         assert len(before.keys() - masks.keys()) == 1
         assert list(verify(str(target))) == []
         found = status_of(str(target))
-        assert (found.decisions, found.undrawn, found.images, found.masks) == ({"accepted": 1, "excluded": 1}, 0, 6, 5)
+        assert (found.decisions, found.undrawn, found.images, found.masks, found.corrected) == (
+            {"accepted": 1, "excluded": 1},
+            0,
+            6,
+            5,
+            1,
+        )
         touched = [name for name, record in records_in(target).items() if record != records[name]]
         assert len(touched) == 1
         assert sum(record["images"] - record["masks"] for record in records_in(target).values()) == 1
@@ -212,7 +218,8 @@ def test_the_command(tmp_path):
     said = automask("scatter", "store", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
     assert "1 of 4 images taken over, 1 shard drawn again" in said.stdout
-    assert "decided by a person: 1 accepted" in automask("status", "target", cwd=tmp_path).stdout
+    status = automask("status", "target", cwd=tmp_path).stdout
+    assert "decided by a person: 1 accepted\ncorrected by a person: 1 image\n" in status
     told = json.loads(automask("scatter", "store", "--json", cwd=tmp_path).stdout)
     assert (told["changed"], told["unchanged"], told["exit_code"]) == (0, 4, 0)
     assert automask("scatter", "set", cwd=tmp_path).returncode == 5

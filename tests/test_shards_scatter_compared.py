@@ -175,6 +175,8 @@ class TestOtherStores:
         gather(str(target), tmp_path / "third", names={"000.png"})
         assert scatter(tmp_path / "second").changed == 1
         masks = masks_in(target)
+        told = gather(str(target), store, names={"000.png", "004.png"})
+        assert (told.gathered, told.present, told.older) == (0, 2, ["000.png"])
         for root, images in ((store, 6), (tmp_path / "third", 1)):
             told = scatter(root)
             assert (told.changed, told.unchanged, told.newer) == (0, images - 1, 1)

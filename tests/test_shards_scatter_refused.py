@@ -215,8 +215,9 @@ class TestRefusals:
     def test_a_target_that_was_moved_or_is_another_one(self, target, store, tmp_path):
         act(store, "000.png", layers=painted())
         moved = target.rename(tmp_path / "moved")
-        with pytest.raises(StoreError, match="no sharded target"):
+        with pytest.raises(StoreError, match="no sharded target") as gone:
             scatter(store)
+        assert "--target" in gone.value.advice
         run_unsure(image_folder(tmp_path / "few", 2, "jpg"), target, shard_images=1)
         told = scatter(store)  # at the same address, with other shards
         assert (told.changed, told.refused["000.png"][:14]) == (0, "the target has")

@@ -181,6 +181,8 @@ def status_lines(label: str, found: TargetStatus) -> Iterator[str]:
     yield f"images: {found.images}, {found.masks} masks, {failed} failed"
     if found.decisions:
         yield "decided by a person: " + ", ".join(f"{number} {word}" for word, number in found.decisions.items())
+    if found.corrected:
+        yield f"corrected by a person: {count_of(found.corrected, 'image')}"
     if found.verdicts:
         yield "verdicts: " + ", ".join(f"{number} {verdict}" for verdict, number in found.verdicts.items())
     for code, number in sorted(found.issues.items(), key=lambda item: -item[1]):

@@ -75,6 +75,14 @@ def _show(summary: GatherSummary) -> None:
         typer.echo(f"left out: {image}: {why}")
     if len(summary.refused) > _SHOWN:
         typer.echo(f"left out: {len(summary.refused) - _SHOWN} more")
+    if summary.refused:
+        typer.echo("where the images were moved since the run, --source says where they are now")
+    if summary.older:
+        some = ", ".join(summary.older[:_SHOWN]) + (", ..." if len(summary.older) > _SHOWN else "")
+        typer.echo(
+            f"otherwise in the target by now, and kept in the store as they were: {len(summary.older)} ({some}); "
+            "gather into a new STORE to have them as they are"
+        )
     for name in summary.unknown[:_SHOWN]:
         typer.echo(f"not in the target, or without a result: {name}")
     if len(summary.unknown) > _SHOWN:

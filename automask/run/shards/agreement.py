@@ -76,6 +76,19 @@ def is_unchanged(image: GatheredImage, now: PersonSaid) -> bool:
     return now.digest == image.said and image.said_s in (None, now.made_s)
 
 
+def is_older(image: GatheredImage, drawn: str, there: ShardCorrections) -> bool:
+    """Whether an image is otherwise in the target by now than the store has it.
+
+    Args:
+        image: What the store remembers of it.
+        drawn: Digest of the fingerprints that its shard has now.
+        there: What the target says.
+    """
+    line = there.of(image.content_sha256)
+    digest = line.digest if line is not None else ""
+    return image.drawn not in ("", drawn) or digest not in (image.said, image.said_there, image.saying)
+
+
 def said_now(image: GatheredImage, now: PersonSaid) -> PersonSaid:
     """What the store says, with the time at which it was said: what came from the target was said before it came."""
     if is_unchanged(image, now) and image.said_there_s is not None:

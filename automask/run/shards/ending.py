@@ -30,7 +30,7 @@ class ShardTally:
 
     def __init__(self, events: EventSink) -> None:
         self._events = events
-        self.images = self.masks = self.unread = 0
+        self.images = self.masks = self.unread = self.corrected = 0
         self.verdicts: collections.Counter[str] = collections.Counter()
         self.issues: collections.Counter[str] = collections.Counter()
         self.decisions: collections.Counter[str] = collections.Counter()
@@ -54,6 +54,7 @@ class ShardTally:
             self._events(ImageFailed(row["image"], issues))
             return
         self.masks += row["mask"] is not None
+        self.corrected += bool(row["corrected"])
         if row["decision"] is not None:
             self.decisions[row["decision"]] += 1
         self.verdicts[row["verdict"]] += 1
@@ -124,6 +125,7 @@ def end_shard(
             version=__version__,
             decisions=dict(sorted(tally.decisions.items())),
             corrections=corrections.digest,
+            corrected=tally.corrected,
         )
         if not _is_ours(target, shard, owner):
             return None

@@ -73,6 +73,7 @@ class GatheredImage:
         said_s: When somebody had last changed it in the store by then, in seconds since the epoch; None = not known.
         said_there_s: When that was said which the target held; None = not known.
         saying: Digest of what is about to be written into the target, until that is done; None = nothing.
+        drawn: Digest of the fingerprints that its shard had when it was gathered; empty = not known.
     """
 
     image_id: str
@@ -84,6 +85,7 @@ class GatheredImage:
     said_s: float | None = None
     said_there_s: float | None = None
     saying: str | None = None
+    drawn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from automask.files.folders import Folder
 from automask.files.png import encode_mask, read_mask
 from automask.files.urls import is_url
 from automask.mask.drawing import draw, fuse_fingerprint
-from automask.run.shards.agreement import changed_s
+from automask.run.shards.agreement import changed_s, is_older
 from automask.run.shards.corrections import PersonSaid, ShardCorrections, stale_issue
 from automask.run.shards.fetching import fetched
 from automask.run.shards.gathered import GatheredFrom, GatheredImage, GatheredShard, file_name
@@ -38,6 +38,7 @@ from automask.run.shards.selecting import Selected, most_doubtful, named
 from automask.run.shards.target import TRANSPORT, ShardTarget, TargetHead, target_error
 from automask.store import STALE_CORRECTION_CODE, Store
 from automask.store.records import RunStatus
+from automask.values.digests import digest
 from automask.values.types import Fingerprints, Verdict
 from automask.version import __version__
 
@@ -53,6 +54,7 @@ class GatherSummary:
         selected: Images that were chosen.
         gathered: Those of them that came into the store now.
         present: Those that it had.
+        older: Those of them that are otherwise in the target by now: the store keeps what it has.
         refused: Those that could not be had, with why, by image.
         unknown: Keys that were asked for and have no result in the target.
         outdated: Shards that were passed over, since they are of another configuration than the newest.
@@ -67,6 +69,7 @@ class GatherSummary:
     selected: int = 0
     gathered: int = 0
     present: int = 0
+    older: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     outdated: int = 0
@@ -210,6 +213,13 @@ class _Gathering:
         except ShardDamaged as damage:
             self._summary.refused.update({one.image: damage.message for one in chosen})
             return
+        drawn = digest(str(record.fingerprints))
+        places = {(row["key"], row["content_sha256"]) for row in rows}
+        self._summary.older += [
+            image.image
+            for image in known.images.values()
+            if (image.key, image.content_sha256) in places and is_older(image, drawn, corrections)
+        ]
         by_content = {(row["key"], row["content_sha256"]): row for row in rows}
         prints = Fingerprints(record.fingerprints.detect, record.fingerprints.refine, record.fingerprints.fuse)
         for one in fetched(source, self._target, shard, wanted, config.decode) if wanted else ():
@@ -227,7 +237,7 @@ class _Gathering:
             except ShardDamaged as damage:
                 self._summary.refused[one.facts.image] = damage.message
                 continue
-            known.images[image.image_id] = image
+            known.images[image.image_id] = dataclasses.replace(image, drawn=drawn)
             self._summary.gathered += 1
         known.write(self._root)
 
@@ -305,7 +315,7 @@ def begun(target: ShardTarget) -> tuple[TargetHead, list[Shard]]:
     if head is None or shards is None:
         raise StoreError(
             f"There is no sharded target in {target.label}.",
-            advice="Give the --output of a run with --shard-images.",
+            advice="Give the --output of a run with --shard-images; if it was moved, `automask scatter --target`.",
             code="store-missing",
         )
     return head, shards

@@ -80,6 +80,7 @@ class ShardRecord:
         finished_s: When, in seconds since the epoch.
         version: Of automask.
         decisions: Images by what a person decided about them; those that are excluded have no mask.
+        corrected: Images whose mask a person changed.
         corrections: `ShardCorrections.digest` of what its masks show.
     """
 
@@ -98,6 +99,7 @@ class ShardRecord:
     version: str
     decisions: Mapping[str, int] = field(default_factory=dict)
     corrections: str = ""
+    corrected: int = 0
     format: int = field(default=FORMAT)
 
     @property

@@ -49,6 +49,7 @@ class TargetStatus:
         verdicts: Images by verdict.
         issues: Issues by code.
         decisions: Images by what a person decided about them.
+        corrected: Images whose mask a person changed.
         undrawn: Shards whose masks do not show all corrections yet.
         seconds: That all shards took, added up.
         last_s: When the newest ended, in seconds since the epoch, or None.
@@ -68,6 +69,7 @@ class TargetStatus:
     verdicts: Mapping[str, int]
     issues: Mapping[str, int]
     decisions: Mapping[str, int]
+    corrected: int
     undrawn: int
     seconds: float
     last_s: float | None
@@ -132,7 +134,7 @@ def _added_up(target: ShardTarget) -> TargetStatus:
     configs: collections.Counter[str] = collections.Counter()
     decisions: collections.Counter[str] = collections.Counter()
     corrections = digests_in(target.folder, shards or [])
-    undrawn = 0
+    undrawn = corrected = 0
     for shard, record in target.records(shards or []):
         if record is None:
             claimed += shard.name in claims
@@ -142,6 +144,7 @@ def _added_up(target: ShardTarget) -> TargetStatus:
         verdicts.update(record.verdicts)
         issues.update(record.issues)
         decisions.update(record.decisions)
+        corrected += record.corrected
         undrawn += record.corrections != corrections.get(shard.name, "")
         key = str(record.fingerprints)
         configs[key] += 1
@@ -164,6 +167,7 @@ def _added_up(target: ShardTarget) -> TargetStatus:
         verdicts=dict(sorted(verdicts.items())),
         issues=dict(sorted(issues.items())),
         decisions=dict(sorted(decisions.items())),
+        corrected=corrected,
         undrawn=undrawn,
         seconds=seconds,
         last_s=last_s,
