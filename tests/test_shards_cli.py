@@ -1,11 +1,12 @@
 """`automask run --shard-images` and `automask status` on what it makes."""
 
+import gzip
 import json
 import time
 
 import pytest
 from cli_process import CHEAP, automask
-from shard_cases import image_folder, masks_in, webdataset_tar
+from shard_cases import encoded, image_folder, masks_in, table_of, tar_bytes, webdataset_tar
 
 
 def run(*arguments, cwd):
@@ -38,6 +39,18 @@ def test_a_run_tells_what_it_did(tmp_path):
     assert "none of 2, 2 up to date" in again.stdout
     assert not (tmp_path / "out" / "automask.sqlite").exists()
     assert len(masks_in(tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize("name", ["x.pq", "x.PARQUET", "x.tar", "x.tar.gz", "x.tgz"])
+def test_one_file_that_only_shards_read_is_a_source(tmp_path, name):
+    if name.lower().startswith("x.p"):
+        table_of(tmp_path / name, [{"key": "a", "image": encoded(0)}])
+    else:
+        packed = tar_bytes([("a.png", encoded(0))])
+        (tmp_path / name).write_bytes(gzip.compress(packed) if name.endswith("gz") else packed)
+    done = run(name, "--output", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(masks_in(tmp_path / "out")) == ["a.png"]
 
 
 def test_status_adds_the_shards_up(target):

@@ -2,12 +2,20 @@
 
 import json
 import os
+import shutil
 import threading
 import time
 
 import pytest
 from cli_process import environment, new_process
+from gather_cases import act
+from group_cases import site_folder
+from overlay_cases import WIDTH_PX
 from shard_cases import image_folder, masks_in, records_in, tar_bytes, webdataset_tar
+
+from automask.run.shards.gathering import gather
+from automask.run.shards.scattering import scatter
+from automask.store import Decision
 
 pytestmark = pytest.mark.slow
 ray = pytest.importorskip("ray", reason="the extra `ray`")
@@ -74,7 +82,12 @@ def drive(source, target, *, detectors=("killer",), engine="ray", slow_s=0.0, **
     from automask.run.engines.protocol import EngineOptions
     from automask.run.shards.driver import run_shards
 
-    flags = {"detectors": detectors, "dataset_detectors": (), "options": {"killer": {"slow_s": slow_s}}}
+    flags = {
+        "detectors": detectors,
+        "dataset_detectors": options.pop("dataset_detectors", ()),
+        "options": {"killer": {"slow_s": slow_s}, "overlay": {"reduced_px": WIDTH_PX}},
+        "render": {"growth_cells": options.pop("growth_cells", 1.0)},
+    }
     workers = options.pop("workers", None)
     made = EngineOptions(workers) if engine == "ray" else EngineOptions()
     return run_shards(
@@ -82,10 +95,10 @@ def drive(source, target, *, detectors=("killer",), engine="ray", slow_s=0.0, **
     )
 
 
-def files_of(target):
+def files_of(target, *folders):
     return {
         path.relative_to(target).as_posix(): path.read_bytes()
-        for name in ("masks", "regions")
+        for name in folders or ("masks", "regions")
         for path in sorted((target / name).rglob("*.*"))
     }
 
@@ -98,6 +111,27 @@ def test_two_nodes_give_the_bytes_of_one_process(cluster, tmp_path):
     assert files_of(tmp_path / "ray") == files_of(tmp_path / "local")
     assert (summary.images, summary.failed, summary.verdicts) == (local.images, local.failed, local.verdicts)
     assert drive(folder, tmp_path / "ray", detectors=("edges",), workers=2).reused == 4
+
+
+def test_groups_and_corrections_are_the_same(cluster, tmp_path):
+    folder = site_folder(tmp_path / "set")
+    options = {"detectors": ("edges",), "dataset_detectors": ("overlay",), "group_by": "prefix"}
+    targets = {engine: tmp_path / engine for engine in ("ray", "local")}
+    for engine, target in targets.items():
+        drive(folder, target, engine=engine, workers=2, **options)
+    assert files_of(targets["ray"], "masks", "regions", "templates") == files_of(
+        targets["local"], "masks", "regions", "templates"
+    )
+    assert len(list((targets["ray"] / "templates").rglob("*.template"))) == 2
+    gather(str(targets["ray"]), tmp_path / "store", names={"a/0.png"})
+    act(tmp_path / "store", "a/0.png", decision=Decision.EXCLUDED)
+    assert scatter(tmp_path / "store").changed == 1
+    shutil.copytree(targets["ray"] / "corrections", targets["local"] / "corrections")
+    for engine, target in targets.items():
+        done = drive(folder, target, engine=engine, workers=2, growth_cells=2.0, **options)
+        assert dict(done.done) == {"rendered": 5}
+    assert files_of(targets["ray"]) == files_of(targets["local"])
+    assert "a/0.png" not in masks_in(targets["ray"])
 
 
 def test_a_node_that_is_killed_costs_its_shard_in_hand(cluster, tmp_path):

@@ -9,8 +9,11 @@ import time
 
 import pytest
 from cli_process import CHEAP, automask, command, environment
+from gather_cases import act, is_masked, painted
 from s3_server import KEYS, s3_server
 from shard_cases import copy_into, copy_out, image_folder, masks_in, webdataset_tar
+
+from automask.store import Decision
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("moto", reason="pip install 'moto[server]'")
@@ -83,6 +86,30 @@ def test_no_key_is_told_anywhere(bucket, variables, tmp_path):
     for secret in KEYS.values():
         assert secret not in said
         assert secret.encode() not in written
+
+
+def test_images_are_gathered_and_what_was_done_is_scattered(bucket, variables, tmp_path):
+    name, files = bucket
+    copy_into(files, image_folder(tmp_path / "set", 4), f"{name}/set")
+    arguments = (f"s3://{name}/set", "-o", f"s3://{name}/masks", "--shard-images", "2", "--review-below", "1")
+    assert run(*arguments, variables=variables, cwd=tmp_path).returncode == 0
+    env = environment(**variables)
+    options = ("--into", "store", "--doubtful", 9, "--json")
+    told = automask("gather", f"s3://{name}/masks", *options, cwd=tmp_path, env=env)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["gathered"] == 4
+    act(tmp_path / "store", "000.png", layers=painted())
+    act(tmp_path / "store", "002.png", decision=Decision.EXCLUDED)
+    done = [automask("scatter", "store", "--json", cwd=tmp_path, env=env) for _ in range(2)]
+    assert [json.loads(one.stdout)["changed"] for one in done] == [2, 0], done[0].stderr
+    again = run(*arguments, "--growth-cells", "2", variables=variables, cwd=tmp_path)
+    assert json.loads(again.stdout)["done"] == {"rendered": 2}
+    copy = copy_out(files, f"{name}/masks", tmp_path / "copy")
+    assert is_masked(copy, "000.png")
+    assert len(masks_in(copy)) == 3
+    said = [told.stdout, told.stderr, *(one.stdout + one.stderr for one in done)]
+    kept = [path.read_bytes().decode("latin-1") for path in (*copy.rglob("*.*"), *(tmp_path / "store").rglob("*.*"))]
+    assert not [key for key in KEYS.values() for text in (*said, *kept) if key in text]
 
 
 def test_wrong_keys_are_an_error_soon(bucket, variables, tmp_path):

@@ -1,6 +1,7 @@
 """What repeats in a sharded source: one sample, kept in the target, looked for in every image."""
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -10,8 +11,11 @@ from shard_cases import masks_in, records_in, rows_in, tar_bytes
 
 from automask.config import PipelineConfig
 from automask.run.pipeline import MaskPipeline
+from automask.run.redraw import redraw_store, stored_config
 from automask.run.runner import run_dataset
 from automask.run.shards.driver import run_shards
+from automask.run.shards.gathering import gather
+from automask.store import Store
 from automask_models.overlay.detector import OverlayDetector
 from automask_models.overlay.options import OverlayOptions
 from automask_models.refiners.polygon import PolygonRefiner
@@ -131,6 +135,18 @@ def test_what_only_a_person_can_decide_is_kept_and_not_looked_for(folder, tmp_pa
     assert dict(given.done) == {"analysed": 3}
     monkeypatch.undo()
     assert masks_in(tmp_path / "target") == store_masks(folder, tmp_path / "store")
+
+
+def test_what_templates_found_is_gathered_with_the_rest(folder, tmp_path):
+    run(folder, tmp_path / "target", config=PipelineConfig(review={"audit": 1.0}))
+    rows = rows_in(tmp_path / "target")
+    told = gather(str(tmp_path / "target"), tmp_path / "store", names=set(rows))
+    assert (told.gathered, told.refused) == (COUNT + 1, {})
+    masks = {hashlib.sha256(png).hexdigest() for png in masks_in(tmp_path / "target").values()}
+    with Store.open(tmp_path / "store", read_only=True) as store:
+        assert {row.mask_sha256 for row in store.images()} == masks
+    again = redraw_store(tmp_path / "store", stored_config(tmp_path / "store"))
+    assert again.reused == COUNT + 1
 
 
 def test_a_sample_is_small_and_the_same_whoever_takes_it(tmp_path, monkeypatch):

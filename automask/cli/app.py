@@ -21,11 +21,13 @@ from automask.cli.commands import (
     demo,
     export,
     fill,
+    gather,
     import_,
     propagate,
     render,
     report,
     run,
+    scatter,
     show,
     status,
 )
@@ -94,6 +96,8 @@ def build_app() -> typer.Typer:
     app.command("export")(export.export)
     app.command("import")(import_.import_)
     app.command("propagate")(propagate.propagate)
+    app.command("gather")(gather.gather)
+    app.command("scatter")(scatter.scatter)
     app.command("status")(status.status)
     app.command("bench")(bench.bench)
     app.command("demo")(demo.demo)

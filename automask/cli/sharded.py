@@ -34,6 +34,7 @@ def run_sharded_and_report(
     engine: str,
     workers: int | None,
     gpus_per_worker: float,
+    group_by: str | None,
     refresh_templates: bool,
     as_json: bool,
     quiet: bool,
@@ -59,6 +60,7 @@ def run_sharded_and_report(
             shard_images=shard_images,
             engine=engine,
             options=EngineOptions(workers, gpus_per_worker),
+            group_by=group_by,
             refresh_templates=refresh_templates,
             events=narrator,
             stop=stop,
@@ -175,7 +177,12 @@ def status_lines(label: str, found: TargetStatus) -> Iterator[str]:
         f"{label}: {found.done} of {found.shards} shards done{share}, {found.claimed} being worked on, "
         f"{found.missing} to do"
     )
-    yield f"images: {found.images}, {found.masks} masks, {found.images - found.masks} failed"
+    failed = found.images - found.masks - found.decisions.get("excluded", 0)
+    yield f"images: {found.images}, {found.masks} masks, {failed} failed"
+    if found.decisions:
+        yield "decided by a person: " + ", ".join(f"{number} {word}" for word, number in found.decisions.items())
+    if found.corrected:
+        yield f"corrected by a person: {count_of(found.corrected, 'image')}"
     if found.verdicts:
         yield "verdicts: " + ", ".join(f"{number} {verdict}" for verdict, number in found.verdicts.items())
     for code, number in sorted(found.issues.items(), key=lambda item: -item[1]):
@@ -186,6 +193,8 @@ def status_lines(label: str, found: TargetStatus) -> Iterator[str]:
         yield f"damaged: {len(found.damaged)} shards in all"
     if found.outdated:
         yield f"made under another configuration than the newest: {found.outdated} shards"
+    if found.undrawn:
+        yield f"with corrections that the next run draws: {found.undrawn} shards"
     if found.last_s is not None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.last_s))
         yield f"last shard: {when}; {found.seconds:.0f} s of work in all, on {found.head.source}"

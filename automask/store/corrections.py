@@ -19,7 +19,8 @@ from automask.store.rows import from_text, to_text
 from automask.values import rle
 from automask.values.types import Kind
 
-IS_WHOLE_MASK = "NOT withdrawn AND (tool = 'mask-file' OR tool GLOB 'import-*')"
+_MASK_FILE_TOOL, _IMPORT_TOOLS = "mask-file", "import-"
+IS_WHOLE_MASK = f"NOT withdrawn AND (tool = '{_MASK_FILE_TOOL}' OR tool GLOB '{_IMPORT_TOOLS}*')"
 """SQL: whether a revision is a mask that a person finished in another program. A change on the review page is a step of
 many, and what is carried over from another image nobody has seen on this one: those settle nothing by themselves."""
 _COLUMNS = (
@@ -64,6 +65,23 @@ class PackedLayers:
             levels = rle.encode_levels(layers.weight_levels, layers.weight_set)
         add, remove = _encode(layers.add), _encode(layers.remove)
         return cls(shape, layers.replaces, layers.already_grown, add, remove, weight_set, levels, dict(layers.kinds))
+
+    def unpacked(self) -> CorrectionLayers:
+        """The layers.
+
+        Raises:
+            ValueError: They are damaged.
+        """
+        weight_set = _decode(self.weight_set)
+        return CorrectionLayers(
+            replaces=self.replaces,
+            add=_decode(self.add),
+            remove=_decode(self.remove),
+            weight_levels=rle.decode_levels(self.weight_levels or b"", weight_set) if weight_set is not None else None,
+            weight_set=weight_set,
+            already_grown=self.already_grown,
+            kinds=self.kinds,
+        )
 
 
 AnyLayers = CorrectionLayers | PackedLayers
@@ -229,6 +247,11 @@ def made_with(connection: sqlite3.Connection, pattern: str) -> list[MadeWith]:
     ]
 
 
+def brings_whole_mask(tool: str) -> bool:
+    """The same as `IS_WHOLE_MASK` of a revision that was not withdrawn, by its tool."""
+    return tool == _MASK_FILE_TOOL or tool.startswith(_IMPORT_TOOLS)
+
+
 def layers_shape(layers: CorrectionLayers) -> tuple[int, int] | None:
     """(H, W) of the layers, or None where there is none.
 
@@ -251,16 +274,16 @@ def layers_shape(layers: CorrectionLayers) -> tuple[int, int] | None:
 def _correction(row: sqlite3.Row) -> Correction:
     layers = None
     if not row["withdrawn"]:
-        weight_set = _decode(row["weight_set_rle"])
-        layers = CorrectionLayers(
+        layers = PackedLayers(
+            shape=None,
             replaces=bool(row["replaces"]),
-            add=_decode(row["add_rle"]),
-            remove=_decode(row["remove_rle"]),
-            weight_levels=rle.decode_levels(row["weight_levels"], weight_set) if weight_set is not None else None,
-            weight_set=weight_set,
             already_grown=bool(row["already_grown"]),
+            add=row["add_rle"],
+            remove=row["remove_rle"],
+            weight_set=row["weight_set_rle"],
+            weight_levels=row["weight_levels"],
             kinds=_kinds(row["kinds_json"]),
-        )
+        ).unpacked()
     return Correction(
         content_sha256=row["content_sha256"],
         revision=row["revision"],

@@ -13,6 +13,10 @@ from automask.values.types import Fingerprints, Kind, Verdict
 
 STALE_CORRECTION_CODE = "correction-stale"
 """Issue of an image whose pixels changed after a person corrected its mask. The store adds and removes it."""
+STALE_CORRECTION_MESSAGE = (
+    "The image changed after its mask was corrected, so the correction is kept but not applied: "
+    "look at the mask, correct it again where it is wrong, and accept it."
+)
 
 
 class FileFacts(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from automask.store import corrections, decisions, naming
-from automask.store.records import STALE_CORRECTION_CODE, Decision, Status
+from automask.store.records import STALE_CORRECTION_CODE, STALE_CORRECTION_MESSAGE, Decision, Status
 from automask.store.rows import issue_values
 from automask.values.types import Issue, Verdict
 
@@ -97,11 +97,7 @@ def _settle_one(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
     if row["decision"] in (Decision.ACCEPTED.value, Decision.EXCLUDED.value):
         return  # a person has looked; should the decision be taken back, the correction waits again
     position = connection.execute("SELECT count(*) FROM issues WHERE image_key = ?", (key,)).fetchone()[0]
-    message = (
-        "The image changed after its mask was corrected, so the correction is kept but not applied: "
-        "look at the mask, correct it again where it is wrong, and accept it."
-    )
-    values = (key, *issue_values(position, Issue("write", STALE_CORRECTION_CODE, message)))
+    values = (key, *issue_values(position, Issue("write", STALE_CORRECTION_CODE, STALE_CORRECTION_MESSAGE)))
     connection.execute(
         "INSERT INTO issues (image_key, position, stage, code, severity, message) VALUES (?, ?, ?, ?, ?, ?)", values
     )

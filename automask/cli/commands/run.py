@@ -94,6 +94,15 @@ def run(
             rich_help_panel="Beyond one machine",
         ),
     ] = 0.0,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="WHAT",
+            help="Look for what repeats in groups: site, prefix:N (the first N folders), column:NAME or none.",
+            rich_help_panel="Beyond one machine",
+        ),
+    ] = None,
     refresh_templates: Annotated[
         bool,
         typer.Option(
@@ -136,7 +145,7 @@ def run(
 
         typer.echo(config_toml(config), nl=False)
         return
-    shards_asked = bool(shard_images or engine or workers or gpus_per_worker or refresh_templates)
+    shards_asked = bool(shard_images or engine or workers or gpus_per_worker or refresh_templates or group_by)
     if _is_sharded(folder, output, shards_asked=shards_asked):
         from automask.cli.sharded import run_sharded_and_report
 
@@ -151,6 +160,7 @@ def run(
             engine=engine or "local",
             workers=workers,
             gpus_per_worker=gpus_per_worker,
+            group_by=group_by,
             refresh_templates=refresh_templates,
             as_json=as_json,
             quiet=quiet,
@@ -238,11 +248,12 @@ def _source(folder: Path | None, from_list: Path | None) -> Path:
 
 def _is_sharded(folder: str | None, output: str | None, *, shards_asked: bool) -> bool:
     """Whether shards are asked for: by an option, a URL, a source that only shards read, or a target that has some."""
+    from automask.dataset.shards.opening import names_shards
     from automask.files.urls import is_url
 
     if shards_asked or any(map(is_url, filter(None, (folder, output)))):
         return True
-    if folder is not None and folder.lower().endswith((".tar", ".tar.gz", ".tgz", ".parquet")):
+    if folder is not None and names_shards(folder):
         return not Path(folder).is_dir()
     if output is None:
         return False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from automask.config import DecodeConfig
 from automask.dataset.decode import read_file, too_large
@@ -17,6 +18,7 @@ from automask.dataset.names import (
     path_of,
     printable_name,
 )
+from automask.dataset.shards.groups import GroupBy
 from automask.dataset.shards.samples import Listed, Sample, Shard, SourceKind, key_of, reader
 from automask.dataset.walk import SYSTEM_FOLDERS, walk
 from automask.files.folders import FileEntry, Folder, LocalFolder
@@ -34,17 +36,23 @@ class FolderSource:
         folder: Where they are.
         decode: Limits for files of this machine, which are looked at before they are read.
         exclude: Our own output: a path relative to the folder, or None.
+        by: What groups its images, or None.
     """
 
     folder: Folder
     decode: DecodeConfig
     exclude: str | None = None
+    by: GroupBy | None = None
     kind: ClassVar[SourceKind] = "folder"
 
     @property
     def label(self) -> str:
         """The folder's."""
         return self.folder.label
+
+    def grouped(self, by: GroupBy | None) -> Self:
+        """See `ShardSource`."""
+        return dataclasses.replace(self, by=by)
 
     def shards(
         self, shard_images: int, *, on_progress: Callable[[int], None]
@@ -69,7 +77,8 @@ class FolderSource:
     def samples(self, shard: Shard, listed: Sequence[Listed] | None, *, most_bytes: int) -> Iterator[Sample]:
         """See `ShardSource`."""
         for one in listed or ():
-            yield Sample(key_of(one.mask), one.image, one.mask, self._reader(one, most_bytes))
+            group = self.by.of_path(one.image) if self.by is not None else ""
+            yield Sample(key_of(one.mask), one.image, one.mask, self._reader(one, most_bytes), group)
 
     def _reader(self, one: Listed, most_bytes: int) -> Callable[[], bytes]:
         if isinstance(self.folder, LocalFolder):

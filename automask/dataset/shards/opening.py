@@ -10,7 +10,7 @@ from pathlib import Path
 from automask.config import DecodeConfig
 from automask.dataset.names import is_image_name
 from automask.dataset.shards.folder import FolderSource
-from automask.dataset.shards.parquet import ParquetSource, no_images
+from automask.dataset.shards.parquet import PARQUET_SUFFIXES, ParquetSource, no_images
 from automask.dataset.shards.samples import ShardSource, SourceKind
 from automask.dataset.shards.tars import TAR_SUFFIXES, TarSource
 from automask.errors import InputError
@@ -18,13 +18,17 @@ from automask.files.folders import FileEntry, Folder, LocalFolder, Unreachable
 from automask.files.places import folder_at, split_address
 from automask.files.urls import is_url, redacted
 
-_PARQUET_SUFFIXES = (".parquet", ".pq")
 _LOOKED_AT = 2000
 """Names by which the content of a folder is told: two pages of a listing."""
 _MAGIC = re.compile(r"[*?\[{]")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _MOST_NAMES = 10_000_000
+
+
+def names_shards(name: str) -> bool:
+    """Whether a file of that name, or what a pattern of such names finds, is read in shards only."""
+    return name.lower().endswith((*TAR_SUFFIXES, *PARQUET_SUFFIXES))
 
 
 def open_source(address: str, decode: DecodeConfig, *, target: str) -> ShardSource:
@@ -66,7 +70,7 @@ def _opened(address: str, decode: DecodeConfig, target: str) -> ShardSource:
     first = list(itertools.islice(entries, _LOOKED_AT))
     if any(is_image_name(entry.name.rpartition("/")[2]) for entry in first):
         return FolderSource(folder, decode, exclude=own)
-    for suffixes in (TAR_SUFFIXES, _PARQUET_SUFFIXES):
+    for suffixes in (TAR_SUFFIXES, PARQUET_SUFFIXES):
         if any(entry.name.lower().endswith(suffixes) for entry in first):
             files = [entry for entry in itertools.chain(first, entries) if entry.name.lower().endswith(suffixes)]
             return _of_files(folder, files, label)
@@ -87,12 +91,18 @@ def source_for_work(kind: SourceKind, address: str, decode: DecodeConfig) -> Sha
             return ParquetSource(folder, (), redacted(address))
 
 
+def source_folder(address: str) -> Folder | None:
+    """The folder that a source is with all that is in it; None where it is one file or a pattern of some."""
+    folder, pattern = _base(address)
+    return folder if pattern is None else None
+
+
 def _base(address: str) -> tuple[Folder, str | None]:
     """The folder that names of a source are relative to, and the pattern or name of its files, or None for all."""
     if _MAGIC.search(address) and (is_url(address) or not Path(address).exists()):
         base, pattern = _split_pattern(address)
         return folder_at(base), pattern
-    if address.lower().endswith((*TAR_SUFFIXES, *_PARQUET_SUFFIXES)):
+    if names_shards(address):
         base, name = split_address(address)
         folder = folder_at(base)
         if folder.facts(name) is not None:
@@ -104,7 +114,7 @@ def _of_files(folder: Folder, files: Sequence[FileEntry], label: str) -> ShardSo
     tars = [entry for entry in files if entry.name.lower().endswith(TAR_SUFFIXES)]
     if tars:
         return TarSource(folder, tars, label)
-    tables = [entry for entry in files if entry.name.lower().endswith(_PARQUET_SUFFIXES)]
+    tables = [entry for entry in files if entry.name.lower().endswith(PARQUET_SUFFIXES)]
     if tables:
         return ParquetSource(folder, tables, label)
     raise no_images(label)

@@ -1,24 +1,46 @@
-"""Parquet files with image bytes: a column of bytes, or of the structs that the Hugging Face Hub has."""
+"""Parquet files of images: a column of bytes, of the structs that the Hugging Face Hub has, or of paths."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
+import posixpath
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from automask.dataset.codes import Refusal
 from automask.dataset.decode import too_large
 from automask.dataset.names import is_image_name, printable_name, stem_of
-from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_in, tag_of
+from automask.dataset.shards.groups import GroupBy
+from automask.dataset.shards.samples import (
+    Listed,
+    Sample,
+    Shard,
+    ShardDamaged,
+    SourceKind,
+    path_in,
+    reader,
+    shard_name,
+    tag_in,
+    tag_of,
+)
 from automask.errors import ImageError, InputError, PluginError
 from automask.files.folders import FileEntry, Folder, Unreachable
 
+PARQUET_SUFFIXES = (".parquet", ".pq")
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes", "img", "data")
+PATH_COLUMNS = ("image", "image_path", "path", "file_name", "filename", "filepath", "file")
+"""Where paths of images may be, where no column has their bytes; relative to the Parquet file."""
 KEY_COLUMNS = ("__key__", "key", "image_id", "id", "filename", "file_name")
 _ROWS_AT_ONCE = 8
 """Rows in memory: of the largest images a few hundred MB."""
 _ROW_DIGITS = 9
+_NO_FILE = (errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+"""Errors of a disk that are the fault of a path and not of the disk."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +51,18 @@ class ParquetSource:
         folder: Where they are.
         files: Which, sorted by name; of size 0 those that are named and not there.
         label: How messages call the set.
+        by: What groups its images, or None.
     """
 
     folder: Folder
     files: Sequence[FileEntry]
     label: str
+    by: GroupBy | None = None
     kind: ClassVar[SourceKind] = "parquet"
+
+    def grouped(self, by: GroupBy | None) -> Self:
+        """See `ShardSource`."""
+        return dataclasses.replace(self, by=by)
 
     def shards(
         self, shard_images: int, *, on_progress: Callable[[int], None]
@@ -67,12 +95,78 @@ class ParquetSource:
             first, past = shard.row_groups or (0, file.metadata.num_row_groups)
             prefix = shard_name(shard.file).replace(".", "_")  # a WebDataset key ends at the first dot
             row = sum(file.metadata.row_group(group).num_rows for group in range(first))
-            columns = [image_column] if key_column is None else [image_column, key_column]
+            told_by = self.by.column_in(file.schema_arrow.names) if self.by is not None else None
+            columns = list(dict.fromkeys(filter(None, (image_column, key_column, told_by))))
             batches = file.iter_batches(_ROWS_AT_ONCE, row_groups=list(range(first, past)), columns=columns)
             for batch in batches:
                 for values in batch.to_pylist():
-                    yield _sample(values, image_column, key_column, f"{prefix}-{row:0{_ROW_DIGITS}d}", most_bytes)
+                    number = f"{prefix}-{row:0{_ROW_DIGITS}d}"
+                    sample = self._sample(shard.file, values, image_column, key_column, number, most_bytes)
+                    yield dataclasses.replace(sample, group=self._group(sample, shard, values.get(told_by)))
                     row += 1
+
+    def _sample(
+        self,
+        file: str,
+        values: dict[str, Any],
+        image_column: str,
+        key_column: str | None,
+        number: str,
+        most_bytes: int,
+    ) -> Sample:
+        value = values[image_column]
+        path = value.get("path") if isinstance(value, dict) else value if isinstance(value, str) else None
+        data: bytes | None = value.get("bytes") if isinstance(value, dict) else None if path is not None else value
+        image = _safe_key(path, keep_suffix=True) if isinstance(path, str) and path else ""
+        given = values.get(key_column) if key_column is not None else None
+        key = _safe_key(str(given)) if given is not None else ""
+        key = key or number
+        image = image or key
+        if data is None and path:
+            return Sample(key, image, f"{key}.png", self._referenced(file, str(path), image, most_bytes))
+
+        def read() -> bytes:
+            if data is None:
+                raise ImageError(f"{image} has no bytes.", advice="Fill its row.", code=Refusal.EMPTY.value)
+            if len(data) > most_bytes:
+                raise too_large(image, len(data))
+            return data
+
+        return Sample(key, image, f"{key}.png", read)
+
+    def _referenced(self, file: str, path: str, image: str, most_bytes: int) -> Callable[[], bytes]:
+        """Reads an image that is a file of its own, relative to the Parquet file and within the source.
+
+        Raises:
+            ShardDamaged: It is an address, and so will be the others.
+        """
+        if _SCHEME.match(path):
+            raise ShardDamaged(
+                f"{file} holds addresses of images: download them with img2dataset, or write paths relative to it.",
+                advice="Then run the same command again.",
+                code="shard-columns",
+            )
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(file), path.replace("\\", "/")))
+
+        def read() -> bytes:
+            if name.startswith(("/", "../")) or name in ("", ".", "..") or "\0" in name:
+                raise _no_file(image)
+            try:
+                data = reader(self.folder, name, image, most_bytes=most_bytes + 1)()
+            except Unreachable as error:
+                if getattr(error.__cause__, "errno", None) in _NO_FILE:
+                    raise _no_file(image) from None
+                raise
+            if len(data) > most_bytes:
+                raise too_large(image, len(data))
+            return data
+
+        return read
+
+    def _group(self, sample: Sample, shard: Shard, value: object) -> str:
+        if self.by is None:
+            return ""
+        return self.by.of_path(path_in(shard, sample.key)) or self.by.of_value(value)
 
 
 @contextlib.contextmanager
@@ -110,6 +204,20 @@ def _damage_told(name: str) -> Iterator[None]:
             advice="Copy or download it again.",
             code="shard-damaged",
         ) from error
+
+
+def column_by_key(folder: Folder, name: str, by: GroupBy) -> dict[str, object]:
+    """Values of the column that tells groups, by the key of an image; empty where the file has none or is damaged."""
+    try:
+        with opened(folder, name) as file:
+            names = file.schema_arrow.names
+            column = by.column_in(names)
+            if column is None or "key" not in names:
+                return {}
+            table = file.read(columns=list(dict.fromkeys(("key", column))))
+    except ShardDamaged:
+        return {}
+    return dict(zip(map(str, table.column("key").to_pylist()), table.column(column).to_pylist(), strict=True))
 
 
 def count_where(folder: Folder, name: str, column: str, value: str) -> int | None:
@@ -154,15 +262,27 @@ def _parts(rows: Sequence[int], most: int) -> list[tuple[int, int]]:
     return parts
 
 
+def _no_file(image: str) -> ImageError:
+    return ImageError(
+        f"{image} is no file below the folder of the source.",
+        advice="Write paths relative to the Parquet file.",
+        code=Refusal.NOT_A_FILE.value,
+    )
+
+
 def _columns(schema: Any, name: str) -> tuple[str, str | None]:  # noqa: ANN401
     names = {one.lower(): one for one in schema.names}
     image = next(
         (names[one] for one in IMAGE_COLUMNS if one in names and _holds_bytes(schema.field(names[one]).type)), None
     )
     if image is None:
+        image = next(
+            (names[one] for one in PATH_COLUMNS if one in names and _is_text(schema.field(names[one]).type)), None
+        )
+    if image is None:
         raise ShardDamaged(
-            f"{name} has no column of image bytes; its columns are {', '.join(schema.names)}.",
-            advice=f"Call the column one of {', '.join(IMAGE_COLUMNS)}.",
+            f"{name} has no column of image bytes or paths; its columns are {', '.join(schema.names)}.",
+            advice=f"Call one of bytes {', '.join(IMAGE_COLUMNS)}, or one of paths {', '.join(PATH_COLUMNS)}.",
             code="shard-columns",
         )
     return image, next((names[one] for one in KEY_COLUMNS if one in names and names[one] != image), None)
@@ -175,24 +295,9 @@ def _holds_bytes(kind: Any) -> bool:  # noqa: ANN401
     return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
 
 
-def _sample(values: dict[str, Any], image_column: str, key_column: str | None, number: str, most_bytes: int) -> Sample:
-    value = values[image_column]
-    path = value.get("path") if isinstance(value, dict) else None
-    data: bytes | None = value.get("bytes") if isinstance(value, dict) else value
-    given = values.get(key_column) if key_column is not None else None
-    key = _safe_key(str(given)) if given is not None else ""
-    key = key or number
-    image = _safe_key(path, keep_suffix=True) if isinstance(path, str) and path else key
-    image = image or key
-
-    def read() -> bytes:
-        if data is None:
-            raise ImageError(f"{image} has no bytes.", advice="Fill its row.", code=Refusal.EMPTY.value)
-        if len(data) > most_bytes:
-            raise too_large(image, len(data))
-        return data
-
-    return Sample(key=key, image=image, mask=f"{key}.png", read=read)
+def _is_text(kind: Any) -> bool:  # noqa: ANN401
+    arrow, _ = pyarrow_modules()
+    return bool(arrow.types.is_string(kind) or arrow.types.is_large_string(kind))
 
 
 def _safe_key(text: str, *, keep_suffix: bool = False) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 
 from automask.dataset.codes import Refusal
 from automask.dataset.names import stem_of
+from automask.dataset.shards.groups import GroupBy
 from automask.errors import AutomaskError, ImageError
 from automask.files.folders import FileEntry, Folder
 
@@ -82,12 +83,14 @@ class Sample:
         mask: Name of its mask in the tar of masks.
         read: Gives its bytes; called once, perhaps in another thread. Raises `ImageError` where this image cannot be
             had, `Unreachable` where a server does not answer.
+        group: Of the image, where the source is grouped and something tells; else empty.
     """
 
     key: str
     image: str
     mask: str
     read: Callable[[], bytes]
+    group: str = ""
 
 
 class ShardDamaged(AutomaskError):
@@ -106,6 +109,10 @@ class ShardSource(Protocol):
     @property
     def label(self) -> str:
         """How messages and files call it, without credentials."""
+        ...
+
+    def grouped(self, by: GroupBy | None) -> Self:
+        """The same source, whose samples tell their groups; None for no groups."""
         ...
 
     def shards(
@@ -146,6 +153,12 @@ def tag_in(folder: Folder, file: str) -> str:
         return ""
 
 
+def path_in(shard: Shard, key: str) -> str:
+    """The path of an image in a tar or Parquet file: the folder of that file, and its key."""
+    folder, slash, _ = shard.file.rpartition("/")
+    return folder + slash + key
+
+
 def key_of(mask_name: str) -> str:
     """The key of an image whose mask has that name."""
     return mask_name.removesuffix(".png")
@@ -164,12 +177,12 @@ def tag_of(entry: FileEntry | None) -> str:
     return f"{entry.size_bytes} {entry.tag}".strip()
 
 
-def reader(folder: Folder, name: str, image: str) -> Callable[[], bytes]:
-    """Gives the bytes of an image that is a file of its own; see `Sample.read`."""
+def reader(folder: Folder, name: str, image: str, *, most_bytes: int | None = None) -> Callable[[], bytes]:
+    """Gives the bytes of an image that is a file of its own, no more than so many; see `Sample.read`."""
 
     def read() -> bytes:
         try:
-            return folder.read(name)
+            return folder.read(name, length=most_bytes)
         except FileNotFoundError:
             raise ImageError(
                 f"{image} does not exist.", advice="Restore the file.", code=Refusal.MISSING.value

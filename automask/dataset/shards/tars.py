@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import lzma
 import tarfile
@@ -12,7 +13,18 @@ from typing import BinaryIO, ClassVar, Self
 
 from automask.dataset.decode import too_large
 from automask.dataset.names import is_image_name, printable_name
-from automask.dataset.shards.samples import Listed, Sample, Shard, ShardDamaged, SourceKind, shard_name, tag_in, tag_of
+from automask.dataset.shards.groups import MOST_METADATA_BYTES, GroupBy
+from automask.dataset.shards.samples import (
+    Listed,
+    Sample,
+    Shard,
+    ShardDamaged,
+    SourceKind,
+    path_in,
+    shard_name,
+    tag_in,
+    tag_of,
+)
 from automask.files.folders import FileEntry, Folder
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -29,12 +41,18 @@ class TarSource:
         folder: Where they are.
         files: Which, sorted by name; of size 0 those that are named and not there.
         label: How messages call the set.
+        by: What groups its images, or None.
     """
 
     folder: Folder
     files: Sequence[FileEntry]
     label: str
+    by: GroupBy | None = None
     kind: ClassVar[SourceKind] = "tar"
+
+    def grouped(self, by: GroupBy | None) -> Self:
+        """See `ShardSource`."""
+        return dataclasses.replace(self, by=by)
 
     def shards(
         self, shard_images: int, *, on_progress: Callable[[int], None]
@@ -51,12 +69,17 @@ class TarSource:
     def samples(self, shard: Shard, listed: Sequence[Listed] | None, *, most_bytes: int) -> Iterator[Sample]:
         """See `ShardSource`."""
         found = 0
+        beside = _Beside(self.folder, f"{shard.name}.parquet")
         try:
             with self.folder.open(shard.file) as file, _opened(file) as tar:
-                for group in _groups(tar, most_bytes):
+                for group in _groups(tar, most_bytes, reads_metadata=self.by is not None and self.by.by != "prefix"):
                     if group.image is not None:
                         found += 1
-                        yield group.sample()
+                        sample = group.sample()
+                        if self.by is not None:
+                            told = self.by.of_path(path_in(shard, sample.key)) or self.by.of_metadata(group.metadata)
+                            sample = dataclasses.replace(sample, group=told or beside.group(self.by, group.key))
+                        yield sample
         except _DAMAGE as error:
             raise ShardDamaged(
                 f"{shard.file} is no whole tar: {error}, after {found} images.",
@@ -85,6 +108,27 @@ class TarSource:
         from automask.dataset.shards.parquet import count_where
 
         return count_where(self.folder, name, "status", _DONE)
+
+
+@dataclass(slots=True)
+class _Beside:
+    """The Parquet that img2dataset puts beside a tar, read when a member first says nothing of its group."""
+
+    folder: Folder
+    name: str
+    _values: dict[str, object] | None = None
+
+    def group(self, by: GroupBy, key: str) -> str:
+        """The group of an image by its key, or empty."""
+        if by.by == "prefix":
+            return ""
+        if self._values is None:
+            self._values = {}
+            if self.folder.facts(self.name) is not None:
+                from automask.dataset.shards.parquet import column_by_key
+
+                self._values = column_by_key(self.folder, self.name, by)
+        return by.of_value(self._values.get(key.rpartition("/")[2]))
 
 
 class _StrictMember(tarfile.TarInfo):
@@ -120,10 +164,15 @@ class _Group:
     key: str
     image: _Member | None = None
     names: list[str] = field(default_factory=list)
+    reads_metadata: bool = False
+    metadata: bytes | None = None
 
     def take(self, tar: tarfile.TarFile, member: tarfile.TarInfo, most_bytes: int) -> None:
         """Keep what is an image; of several the one with the plainest extension, else the first."""
         self.names.append(member.name)
+        if self.reads_metadata and member.name.lower().endswith(".json") and member.size <= MOST_METADATA_BYTES:
+            described = tar.extractfile(member)
+            self.metadata = described.read() if described is not None else None
         if not is_image_name(member.name.rpartition("/")[2]):
             return
         if self.image is not None and not (_dots(member.name) < _dots(self.image.name)):
@@ -149,7 +198,7 @@ class _Group:
         return Sample(key=key, image=image, mask=f"{key}.png", read=read)
 
 
-def _groups(tar: tarfile.TarFile, most_bytes: int) -> Iterator[_Group]:
+def _groups(tar: tarfile.TarFile, most_bytes: int, *, reads_metadata: bool) -> Iterator[_Group]:
     """The groups of a tar; where it is cut off, what was whole before that comes before the error."""
     group: _Group | None = None
     damage: Exception | None = None
@@ -161,7 +210,7 @@ def _groups(tar: tarfile.TarFile, most_bytes: int) -> Iterator[_Group]:
             if group is None or group.key != key:
                 if group is not None:
                     yield group
-                group = _Group(key)
+                group = _Group(key, reads_metadata=reads_metadata)
             group.take(tar, member, most_bytes)
             tar.members = []  # type: ignore[attr-defined]  # it remembers every member that it saw
     except _DAMAGE as error:

@@ -36,7 +36,8 @@ class Claim:
         host: Name of its machine.
         pid: Its process id there.
         time_s: When it was made or renewed, in seconds since the epoch.
-        fuse: Fingerprint of how its masks are drawn, which covers everything before.
+        fuse: Fingerprint of how its masks are drawn, which covers everything before; empty for one that takes
+            corrections in, under whatever configuration a shard has.
     """
 
     owner: str
@@ -49,9 +50,9 @@ class Claim:
         return f"process {self.pid} on {self.host}"
 
     @classmethod
-    def ours(cls, fingerprints: ShardFingerprints) -> Self:
+    def ours(cls, fingerprints: ShardFingerprints | None) -> Self:
         """One of this process, as of now."""
-        key = f"{fingerprints.fuse}-{fingerprints.templates}"
+        key = f"{fingerprints.fuse}-{fingerprints.templates}" if fingerprints is not None else ""
         return cls(f"{_host()}-{os.getpid()}-{_PROCESS_TOKEN}", _host(), os.getpid(), time.time(), key)
 
     def is_live(self, now_s: float) -> bool:
@@ -82,13 +83,13 @@ class Claims:
 
     Args:
         folder: The target.
-        fingerprints: Of what this driver does.
+        fingerprints: Of what this driver does, or None; see `Claim.fuse`.
         clock: Seconds since the epoch.
         pause: Waits so many seconds.
     """
 
     folder: Folder
-    fingerprints: ShardFingerprints
+    fingerprints: ShardFingerprints | None
     clock: Callable[[], float] = time.time
     pause: Callable[[float], object] = time.sleep
     _held: set[str] = field(init=False, default_factory=set)

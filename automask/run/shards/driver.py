@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from automask.config import PipelineConfig
+from automask.dataset.shards.groups import GroupBy
 from automask.dataset.shards.opening import open_source, source_for_work
 from automask.dataset.shards.samples import Shard, ShardSource
 from automask.errors import ConfigError, OutputError, PluginError, StoreLocked
@@ -21,10 +22,12 @@ from automask.run.engines.protocol import Engine, EngineOptions, ShardOutcome
 from automask.run.events import Counted, EventSink, Notice, StageProgress, Tally
 from automask.run.pipeline import MaskPipeline
 from automask.run.shards.claims import Claim, Claims
+from automask.run.shards.corrections import digests_in, newest_digest
 from automask.run.shards.listing import check_head, shards_of
 from automask.run.shards.records import ShardFingerprints, ShardRecord
-from automask.run.shards.sampling import sampled_templates, with_templates
+from automask.run.shards.sampling import sampled_templates
 from automask.run.shards.target import TRANSPORT, ShardTarget, target_error
+from automask.run.shards.templates import GroupedTemplates
 from automask.run.shards.worker import ShardJob, ShardTask
 from automask.values.placement import Placement
 from automask.values.types import Issue
@@ -85,6 +88,7 @@ def run_shards(
     shard_images: int | None = None,
     engine: str | Engine = "local",
     options: EngineOptions = EngineOptions(),  # noqa: B008 - frozen
+    group_by: str | None = None,
     refresh_templates: bool = False,
     events: EventSink = lambda event: None,
     stop: threading.Event | None = None,
@@ -100,6 +104,8 @@ def run_shards(
         shard_images: Images a shard, where the source has no parts of its own; None = 2000, or what the target has.
         engine: What works on the shards, or its entry-point name.
         options: About its workers, where it is a name.
+        group_by: What makes a group of images that are compared with each other: `site`, `prefix:N`, `column:NAME` or
+            `none`; None = as the target has it, else none. See `automask.dataset.shards.groups`.
         refresh_templates: Find what repeats anew; where that changes, all shards are done again.
         events: Called with every event, one at a time.
         stop: When set, the image in hand is finished and the run ends as interrupted; its shard is done again.
@@ -116,6 +122,8 @@ def run_shards(
     stop = stop or threading.Event()
     tally = Tally(events)
     _check_config(config)
+    if group_by is not None:
+        GroupBy.parse(group_by)  # before anything is listed
     built = pipeline or MaskPipeline.from_config(config)
     works = _engine(engine, options, built)
     for notice in built.notices:
@@ -142,13 +150,23 @@ def run_shards(
             kind = head.kind if head is not None else "folder"
             parts = source_for_work(kind, source, config.decode)
             found = sampled_templates(
-                place, parts, shards, built, claims, refresh=refresh_templates, events=tally, stop=stop
+                place,
+                parts,
+                shards,
+                built,
+                claims,
+                group_by=group_by,
+                refresh=refresh_templates,
+                events=tally,
+                stop=stop,
             )
-            with_templates(built, found.applied)
-            claims.fingerprints = fingerprints = ShardFingerprints.of(built)
+            templates = GroupedTemplates(built, found).fingerprint
+            claims.fingerprints = fingerprints = dataclasses.replace(fingerprints, templates=templates)
+            if shards:
+                place.write_config(fingerprints.fuse, config)
             board = _Board(place, parts, shards, claims, fingerprints, tally, stop)
             if shards:
-                job = ShardJob(source, kind, target, config, fingerprints, claims.owner, found.applied)
+                job = ShardJob(source, kind, target, config, fingerprints, claims.owner, found)
                 for outcome in works.work(job, board.tasks(), events=tally, stop=stop):
                     board.settle(outcome)
     except TRANSPORT as error:
@@ -194,10 +212,13 @@ class _Board:
     images: int = field(init=False, default=0)
     failed: int = field(init=False, default=0)
     _failures: int = field(init=False, default=0)
+    _corrections: dict[str, str] = field(init=False, default_factory=dict)
+    """Digests of what people said about the images of shards, by name; few shards have any."""
 
     def tasks(self) -> Iterator[ShardTask | None]:
         """The shards to work on, each claimed as it is taken; ends when nobody works on any that is not done."""
         waiting: list[Shard] = []
+        self._corrections = digests_in(self.target.folder, self.shards)
         for shard, record in self.target.records(self.shards):
             if self._is_done(record) and not self._is_mended(shard, record):
                 self.reused += 1
@@ -275,6 +296,7 @@ class _Board:
             seconds=0.0,
             finished_s=round(time.time(), 3),
             version=__version__,
+            corrections=self._corrections.get(shard.name, ""),
         )
         self.target.write_record(shard, record)
         self._note_damage(record)
@@ -282,6 +304,9 @@ class _Board:
     def _task(self, shard: Shard) -> ShardTask | None:
         """What is to be done for a shard that is claimed, or None where somebody did it since it was looked at."""
         record = self.target.record(shard)
+        said = newest_digest(self.target.folder, shard)  # since the run began
+        if said or shard.name in self._corrections:
+            self._corrections[shard.name] = said
         if self._is_done(record) and not self._is_mended(shard, record):
             self.elsewhere += 1
             self._note_damage(record)
@@ -300,7 +325,9 @@ class _Board:
         return record is not None and record.error is not None and self.source.tag(shard) != record.tag
 
     def _is_done(self, record: ShardRecord | None) -> bool:
-        return record is not None and record.fingerprints == self.fingerprints
+        if record is None or record.fingerprints != self.fingerprints:
+            return False
+        return record.corrections == self._corrections.get(record.shard, "")
 
     def _still_open(self, shards: list[Shard]) -> list[Shard]:
         still = []
@@ -322,7 +349,7 @@ class _Board:
             self.tally(Counted(sum(filter(None, counts))))
 
     def _check_same_config(self, other: Claim) -> None:
-        if other.fuse != Claim.ours(self.fingerprints).fuse:
+        if other.fuse and other.fuse != Claim.ours(self.fingerprints).fuse:
             raise StoreLocked(
                 f"{other} works on {self.target.label} under another configuration.",
                 advice="Wait for it, stop it, or choose another --output.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 
 from automask.dataset.shards.parquet import no_images
@@ -81,7 +82,7 @@ def _listed(
         if stop.is_set():
             return []
         if not shards:
-            target.begin(TargetHead(label, source.kind, shard_images, __version__))
+            target.begin(TargetHead(label, source.kind, shard_images, __version__, id=uuid.uuid4().hex))
         if listed is not None:
             target.write_list(shard, listed)
         shards.append(shard)

@@ -79,6 +79,9 @@ class ShardRecord:
         seconds: That it took.
         finished_s: When, in seconds since the epoch.
         version: Of automask.
+        decisions: Images by what a person decided about them; those that are excluded have no mask.
+        corrected: Images whose mask a person changed.
+        corrections: `ShardCorrections.digest` of what its masks show.
     """
 
     shard: str
@@ -94,12 +97,15 @@ class ShardRecord:
     seconds: float
     finished_s: float
     version: str
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    corrections: str = ""
+    corrected: int = 0
     format: int = field(default=FORMAT)
 
     @property
     def failed(self) -> int:
-        """Images without a mask."""
-        return self.images - self.masks
+        """Images without a result."""
+        return self.images - self.masks - self.decisions.get("excluded", 0)
 
     def to_bytes(self) -> bytes:
         """The `.done` file."""

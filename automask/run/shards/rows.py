@@ -9,9 +9,8 @@ from typing import Any
 
 from automask.config import PipelineConfig
 from automask.dataset.shards.parquet import pyarrow_modules
-from automask.mask.drawing import Drawn
 from automask.run.reasons import reasons_of
-from automask.store.records import Status, StoredImage
+from automask.store.records import STALE_CORRECTION_CODE, Decision, Status, StoredImage
 from automask.store.rows import plain, region_and_patch, region_values
 from automask.values.types import Fingerprints, Found, Issue, MaskResult, Patch, Region, Verdict
 
@@ -31,6 +30,7 @@ class ImageFacts:
         mask: Name of its mask in the tar.
         content_sha256: Hash of its bytes, or None where they were never had.
         orientation: EXIF orientation 1..8 that was applied, or None.
+        group: That its templates are of, or empty.
     """
 
     key: str
@@ -38,6 +38,7 @@ class ImageFacts:
     mask: str
     content_sha256: str | None = None
     orientation: int | None = None
+    group: str = ""
 
 
 def schema() -> Any:  # noqa: ANN401 - pyarrow's
@@ -77,17 +78,39 @@ def schema() -> Any:  # noqa: ANN401 - pyarrow's
         ("masked_share", real),
         ("reasons", arrow.list_(text)),
         ("issues", arrow.list_(issue)),
+        ("group", text),
         ("template_set", text),
+        ("decision", text),
+        ("corrected", arrow.bool_()),
         ("regions", arrow.list_(region)),
     ]
     return arrow.schema(columns)
 
 
-def drawn_row(facts: ImageFacts, drawn: Drawn, config: PipelineConfig, *, masked_share: float) -> dict[str, Any]:
-    """The row of an image with a mask, which takes away that share of the weight, 0..1."""
-    judged = drawn.judged
+def drawn_row(
+    facts: ImageFacts,
+    judged: MaskResult,
+    config: PipelineConfig,
+    *,
+    masked_share: float,
+    decision: Decision | None,
+    is_corrected: bool,
+) -> dict[str, Any]:
+    """The row of an image with a result.
+
+    Args:
+        facts: What else is known of it.
+        judged: The result, with the verdict after what a person said.
+        config: Under which its mask was drawn.
+        masked_share: Share of the weight that the mask takes away, 0..1.
+        decision: That a person made and that holds; an excluded image has no mask.
+        is_corrected: Whether a person changed the mask.
+    """
     return {
         **_head(facts, Status.DONE, judged.issues),
+        **({"mask": None} if decision is Decision.EXCLUDED else {}),
+        "decision": decision.value if decision is not None else None,
+        "corrected": is_corrected,
         "width_px": judged.width_px,
         "height_px": judged.height_px,
         "verdict": judged.verdict.value,
@@ -101,7 +124,7 @@ def drawn_row(facts: ImageFacts, drawn: Drawn, config: PipelineConfig, *, masked
 
 def failed_row(facts: ImageFacts, issues: Sequence[Issue]) -> dict[str, Any]:
     """The row of an image without a mask; its issues say why."""
-    nothing = dict.fromkeys(("width_px", "height_px", "verdict", "confidence", "masked_share"))
+    nothing = dict.fromkeys(("width_px", "height_px", "verdict", "confidence", "masked_share", "decision", "corrected"))
     return {
         **_head(facts, Status.FAILED, issues),
         **nothing,
@@ -113,7 +136,7 @@ def failed_row(facts: ImageFacts, issues: Sequence[Issue]) -> dict[str, Any]:
 
 
 def found_of(row: Mapping[str, Any], fingerprints: Fingerprints) -> Found:
-    """What was found on an image, from its row.
+    """What was found on an image, from its row, before anybody corrected anything.
 
     Raises:
         ValueError: The row is damaged, or of an image without a result.
@@ -127,16 +150,21 @@ def found_of(row: Mapping[str, Any], fingerprints: Fingerprints) -> Found:
         height_px=row["height_px"],
         regions=tuple(region for region, _ in pairs),
         patches=tuple(patch for _, patch in pairs),
-        issues=tuple(Issue(one["stage"], one["code"], one["message"], one["severity"]) for one in row["issues"]),
+        issues=tuple(issue for issue in issues_of(row) if issue.code != STALE_CORRECTION_CODE),
         fingerprints=fingerprints,
         template_set=row["template_set"],
     )
 
 
+def issues_of(row: Mapping[str, Any]) -> tuple[Issue, ...]:
+    """The issues of a row."""
+    return tuple(Issue(one["stage"], one["code"], one["message"], one["severity"]) for one in row["issues"])
+
+
 def facts_of(row: Mapping[str, Any]) -> ImageFacts:
     """The same for `ImageFacts`."""
     mask = row["mask"] or f"{row['key']}.png"
-    return ImageFacts(row["key"], row["image"], mask, row["content_sha256"], row["orientation"])
+    return ImageFacts(row["key"], row["image"], mask, row["content_sha256"], row["orientation"], row.get("group") or "")
 
 
 def _head(facts: ImageFacts, status: Status, issues: Sequence[Issue]) -> dict[str, Any]:
@@ -147,6 +175,7 @@ def _head(facts: ImageFacts, status: Status, issues: Sequence[Issue]) -> dict[st
         "status": status.value,
         "content_sha256": facts.content_sha256,
         "orientation": facts.orientation,
+        "group": facts.group or None,
         "issues": [
             {"stage": one.stage, "code": one.code, "severity": one.severity, "message": _text(one.message)}
             for one in issues

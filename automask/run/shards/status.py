@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from automask.errors import StoreError
 from automask.files.folders import FileEntry
 from automask.run.shards.claims import Claim
+from automask.run.shards.corrections import digests_in
 from automask.run.shards.records import ShardRecord
 from automask.run.shards.target import TRANSPORT, ShardTarget, TargetHead, claim_name, target_error
 from automask.run.shards.writing import sha256_in
@@ -47,6 +48,9 @@ class TargetStatus:
         masks: Those of them with a mask.
         verdicts: Images by verdict.
         issues: Issues by code.
+        decisions: Images by what a person decided about them.
+        corrected: Images whose mask a person changed.
+        undrawn: Shards whose masks do not show all corrections yet.
         seconds: That all shards took, added up.
         last_s: When the newest ended, in seconds since the epoch, or None.
         owners: Who works on it.
@@ -64,6 +68,9 @@ class TargetStatus:
     masks: int
     verdicts: Mapping[str, int]
     issues: Mapping[str, int]
+    decisions: Mapping[str, int]
+    corrected: int
+    undrawn: int
     seconds: float
     last_s: float | None
     owners: tuple[str, ...]
@@ -125,6 +132,9 @@ def _added_up(target: ShardTarget) -> TargetStatus:
     verdicts: collections.Counter[str] = collections.Counter()
     issues: collections.Counter[str] = collections.Counter()
     configs: collections.Counter[str] = collections.Counter()
+    decisions: collections.Counter[str] = collections.Counter()
+    corrections = digests_in(target.folder, shards or [])
+    undrawn = corrected = 0
     for shard, record in target.records(shards or []):
         if record is None:
             claimed += shard.name in claims
@@ -133,6 +143,9 @@ def _added_up(target: ShardTarget) -> TargetStatus:
         images, masks, seconds = images + record.images, masks + record.masks, seconds + record.seconds
         verdicts.update(record.verdicts)
         issues.update(record.issues)
+        decisions.update(record.decisions)
+        corrected += record.corrected
+        undrawn += record.corrections != corrections.get(shard.name, "")
         key = str(record.fingerprints)
         configs[key] += 1
         if last_s is None or record.finished_s >= last_s:
@@ -153,6 +166,9 @@ def _added_up(target: ShardTarget) -> TargetStatus:
         masks=masks,
         verdicts=dict(sorted(verdicts.items())),
         issues=dict(sorted(issues.items())),
+        decisions=dict(sorted(decisions.items())),
+        corrected=corrected,
+        undrawn=undrawn,
         seconds=seconds,
         last_s=last_s,
         owners=tuple(sorted({str(claim) for claim in claims.values()})),

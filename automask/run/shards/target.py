@@ -6,6 +6,8 @@
     shards.jsonl             every shard, one a line; written when the source was listed to its end
     lists/SHARD.jsonl        its images, where they are files of their own
     templates/               what repeats, and which images were compared for it
+    configs/FINGERPRINT.json what masks are drawn under
+    corrections/SHARD.jsonl  what people said about its images
     claims/SHARD.json        who works on it, until when
     masks/SHARD.tar          masks as PNG, under the keys of the source
     regions/SHARD.parquet    one row an image: verdict, reasons, issues, what was found
@@ -20,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from automask.config import PipelineConfig, RuntimeConfig
 from automask.dataset.shards.samples import Listed, Shard, SourceKind, listing_bytes, read_listing
 from automask.errors import AutomaskError, OutputError, StoreError
 from automask.files.folders import Folder, LocalFolder, Unreachable
@@ -43,12 +46,14 @@ class TargetHead:
         kind: Of the source.
         shard_images: Images a shard, where the source leaves that open.
         version: The automask that began it.
+        id: Tells it from another one that is made at the same address; empty in those of older automasks.
     """
 
     source: str
     kind: SourceKind
     shard_images: int
     version: str
+    id: str = ""
 
 
 class ShardTarget:
@@ -85,7 +90,9 @@ class ShardTarget:
                     advice="Upgrade automask.",
                     code="store-too-new",
                 )
-            return TargetHead(values["source"], values["kind"], int(values["shard_images"]), values["version"])
+            return TargetHead(
+                values["source"], values["kind"], int(values["shard_images"]), values["version"], values.get("id", "")
+            )
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -150,6 +157,38 @@ class ShardTarget:
         """End a shard."""
         self.folder.write(done_name(shard), record.to_bytes())
 
+    def write_coming(self, shard: Shard, record: ShardRecord) -> None:
+        """Note how a shard that is drawn again will end, before its files are moved: one cut short is known by it."""
+        self.folder.write(_coming_name(shard), record.to_bytes())
+
+    def coming(self, shard: Shard) -> ShardRecord | None:
+        """The record of `write_coming`, where the shard did not get to its end."""
+        try:
+            return ShardRecord.from_bytes(self.folder.read(_coming_name(shard)))
+        except FileNotFoundError:
+            return None
+
+    def drop_coming(self, shard: Shard) -> None:
+        """Forget it."""
+        self.folder.remove(_coming_name(shard))
+
+    def write_config(self, fuse: str, config: PipelineConfig) -> None:
+        """Keep what masks are drawn under, by the fingerprint of that: whoever draws one again needs it.
+
+        Without what is of one machine: threads and devices, paths of templates.
+        """
+        plain = config.model_copy(update={"runtime": RuntimeConfig(), "templates": ()})
+        name = _config_name(fuse)
+        if self.folder.facts(name) is None:
+            self.folder.create(name, plain.model_dump_json(indent=1).encode())
+
+    def config(self, fuse: str) -> PipelineConfig | None:
+        """The configuration of a fingerprint, or None where it is not kept or of an automask with other keys."""
+        try:
+            return PipelineConfig.model_validate_json(self.folder.read(_config_name(fuse)))
+        except (FileNotFoundError, ValueError):
+            return None
+
 
 def masks_name(shard: Shard) -> str:
     """The tar of a shard's masks."""
@@ -169,6 +208,14 @@ def done_name(shard: Shard) -> str:
 def claim_name(name: str) -> str:
     """Who works on a shard."""
     return f"claims/{name}.json"
+
+
+def _coming_name(shard: Shard) -> str:
+    return f"done/{shard.name}.coming"
+
+
+def _config_name(fuse: str) -> str:
+    return f"configs/{fuse}.json"
 
 
 def _list_name(shard: Shard) -> str:

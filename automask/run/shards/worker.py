@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from automask.config import PipelineConfig
-from automask.dataset.codes import Refusal
 from automask.dataset.decode import Decoded, decode_bytes, largest_file_bytes, with_name_judged
 from automask.dataset.names import suffix_of
+from automask.dataset.shards.groups import GroupBy
 from automask.dataset.shards.opening import source_for_work
 from automask.dataset.shards.samples import Sample, Shard, ShardDamaged, ShardSource, SourceKind
 from automask.errors import ImageError
-from automask.files.folders import Unreachable
-from automask.run.events import EventSink, ImageDone, ImageFailed
+from automask.run.events import EventSink
 from automask.run.pipeline import MaskPipeline
-from automask.run.shards.claims import holder_of
+from automask.run.shards.ahead import ahead
+from automask.run.shards.corrections import ShardCorrections
+from automask.run.shards.ending import Fill, ShardTally, end_shard
 from automask.run.shards.records import ShardFingerprints, ShardRecord
-from automask.run.shards.redrawing import drawn_image, is_kept, redrawn
+from automask.run.shards.redrawing import drawable, drawn_image, redrawn
 from automask.run.shards.rows import ImageFacts, failed_row
-from automask.run.shards.sampling import with_templates
-from automask.run.shards.target import ShardTarget, masks_name, regions_name
+from automask.run.shards.target import ShardTarget
+from automask.run.shards.templates import GroupedTemplates, SampledTemplates
 from automask.run.shards.writing import ShardFiles
-from automask.values.types import Found, Issue, Verdict
-from automask.version import __version__
+from automask.values.types import Found, Issue
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +38,7 @@ _READERS = 8
 _AHEAD_PX = 120_000_000
 """Decoded pixels that may wait for the models, as in a run on one machine."""
 _DRAWN_AHEAD = 4
-_ENOUGH = 10
-"""Images of a shard from which none readable says something of the source and not of them."""
-
 AnyItem = TypeVar("AnyItem")
-AnyResult = TypeVar("AnyResult")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class ShardJob:
         config: What masks look like.
         fingerprints: Of that.
         owner: Who claims its shards, see `Claim.owner`; empty where nobody does.
-        templates: Files of templates that are looked for in every image, beside those of the configuration.
+        templates: What is looked for beside the templates of the configuration.
     """
 
     source: str
@@ -67,7 +61,7 @@ class ShardJob:
     config: PipelineConfig
     fingerprints: ShardFingerprints
     owner: str = ""
-    templates: tuple[bytes, ...] = ()
+    templates: SampledTemplates = SampledTemplates()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,7 @@ class ShardWorker:
 
     Args:
         job: The run.
-        pipeline: A pipeline of its configuration that looks for its templates, or None to build one.
+        pipeline: A pipeline of its configuration, or None to build one.
         source: Its source where that is open already.
     """
 
@@ -102,9 +96,10 @@ class ShardWorker:
         self._job = job
         if pipeline is None:
             pipeline = MaskPipeline.from_config(job.config)
-            with_templates(pipeline, job.templates)
         self._pipeline = pipeline
-        self._source = source or source_for_work(job.kind, job.source, job.config.decode)
+        self._templates = GroupedTemplates(pipeline, job.templates)
+        by = GroupBy.parse(job.templates.by) if job.templates.by else None
+        self._source = (source or source_for_work(job.kind, job.source, job.config.decode)).grouped(by)
         self._target = ShardTarget.at(job.target)
 
     def do(
@@ -125,74 +120,61 @@ class ShardWorker:
             The record, or None where the shard is somebody else's by now.
 
         Raises:
+            ShardDamaged: What people said about its images cannot be read.
             Unreachable: Source or target do not answer.
             OutputError: The target's disk does not take what is written.
             Stopped: Told to.
         """
         shard, before = task.shard, task.before
         stop = stop or threading.Event()
-        if before is not None and is_kept(self._target, before):
+        corrections = ShardCorrections.read(self._target.folder, shard)
+        kept = drawable(self._target, shard, before) if before is not None else None
+        if kept is not None:
             try:
-                return self._ended(
-                    shard, "rendered", _Counts(events), functools.partial(self._redraw, before, stop=stop)
-                )
+                redraw = functools.partial(self._redraw, kept, corrections, stop=stop)
+                return self._ended(shard, "rendered", ShardTally(events), corrections, redraw)
             except ShardDamaged as damage:  # its bytes are those that were written, and yet it cannot be used
                 logger.warning("shard %s is analysed again: %s", shard.name, damage.message)
-        return self._ended(shard, "analysed", _Counts(events), functools.partial(self._analyse, shard, stop=stop))
+        analyse = functools.partial(self._analyse, shard, corrections, stop=stop)
+        return self._ended(shard, "analysed", ShardTally(events), corrections, analyse)
 
     def _ended(
         self,
         shard: Shard,
         work: Literal["analysed", "rendered"],
-        tally: _Counts,
-        fill: Callable[[ShardFiles, _Counts], tuple[str, str] | None],
+        tally: ShardTally,
+        corrections: ShardCorrections,
+        fill: Fill,
     ) -> ShardRecord | None:
-        """Fill the files of a shard, put them into the target and write its record."""
-        started = time.perf_counter()
-        with ShardFiles() as files:
-            error = fill(files, tally)
-            if not self._is_ours(shard):
-                return None
-            parts = files.publish(self._target.folder, masks=masks_name(shard), regions=regions_name(shard))
-        record = ShardRecord(
-            shard=shard.name,
-            images=tally.images,
-            masks=tally.masks,
-            verdicts=dict(sorted(tally.verdicts.items())),
-            issues=dict(sorted(tally.issues.items())),
-            fingerprints=self._job.fingerprints,
-            parts=parts,
-            error=error,
-            tag=shard.tag,
-            work=work,
-            seconds=round(time.perf_counter() - started, 3),
-            finished_s=round(time.time(), 3),
-            version=__version__,
+        job = self._job
+        return end_shard(
+            self._target, shard, job.fingerprints, corrections, fill, tally=tally, work=work, owner=job.owner
         )
-        if not self._is_ours(shard):
-            return None
-        self._target.write_record(shard, record)
-        return record
 
     def _redraw(
-        self, before: ShardRecord, files: ShardFiles, tally: _Counts, *, stop: threading.Event
+        self,
+        before: ShardRecord,
+        corrections: ShardCorrections,
+        files: ShardFiles,
+        tally: ShardTally,
+        *,
+        stop: threading.Event,
     ) -> tuple[str, str] | None:
         """Draw all masks again; what was wrong with the shard's file still is."""
-        for row, png in redrawn(self._target, before, self._job.config, self._job.fingerprints):
+        for row, png in redrawn(self._target, before, self._job.config, self._job.fingerprints, corrections):
             files.add(row, png)
             tally.count(row, work="rendered")
             _check(stop)
         return before.error
 
-    def _is_ours(self, shard: Shard) -> bool:
-        """Whether nobody else took the shard: asked before anything is put into the target."""
-        if not self._job.owner:
-            return True
-        holder = holder_of(self._target.folder, shard.name)
-        return holder is not None and holder.owner == self._job.owner
-
     def _analyse(
-        self, shard: Shard, files: ShardFiles, tally: _Counts, *, stop: threading.Event
+        self,
+        shard: Shard,
+        corrections: ShardCorrections,
+        files: ShardFiles,
+        tally: ShardTally,
+        *,
+        stop: threading.Event,
     ) -> tuple[str, str] | None:
         """Read, analyse and draw; gives what is wrong with the shard's file, whose readable images are done."""
         config = self._job.config
@@ -205,9 +187,10 @@ class ShardWorker:
         ):
             try:
                 most = config.runtime.prefetch + config.runtime.batch_size + _READERS
-                read = _ahead(readers, self._read, _noting(samples, damages), most=most, most_px=_AHEAD_PX)
+                read = ahead(readers, self._read, _noting(samples, damages), most=most, most_px=_AHEAD_PX)
                 found = self._found(read, config.runtime.batch_size)
-                for row, png in _ahead(drawer, self._drawn, found, most=_DRAWN_AHEAD, most_px=None):
+                draw = functools.partial(self._drawn, corrections)
+                for row, png in ahead(drawer, draw, found, most=_DRAWN_AHEAD):
                     files.add(row, png)
                     tally.count(row, work="analysed")
                     _check(stop)
@@ -233,22 +216,27 @@ class ShardWorker:
         """What the models find, in order; in the caller's thread."""
         while batch := _some(read, batch_size):
             images = [one.decoded.image for one in batch if one.decoded is not None]
-            results = iter(self._pipeline.run(images) if images else ())
+            results = iter(self._pipeline.analyse(images) if images else ())
             for one in batch:
-                yield _Analysed(one, next(results) if one.decoded is not None else None)
+                found = next(results) if one.decoded is not None else None
+                if found is not None and one.decoded is not None:
+                    found = self._templates.of(one.sample.group).added_to(found, one.decoded.image)
+                yield _Analysed(one, found)
 
-    def _drawn(self, analysed: _Analysed) -> tuple[dict[str, Any], bytes | None]:
+    def _drawn(self, corrections: ShardCorrections, analysed: _Analysed) -> tuple[dict[str, Any], bytes | None]:
         """Row and mask of one image; in a thread."""
         read, found = analysed.read, analysed.found
         sample, decoded = read.sample, read.decoded
         if decoded is None or found is None:
-            facts = ImageFacts(sample.key, sample.image, sample.mask)
+            facts = ImageFacts(sample.key, sample.image, sample.mask, group=sample.group)
             return failed_row(facts, [read.issue] if read.issue is not None else []), None
-        facts = ImageFacts(sample.key, sample.image, sample.mask, decoded.content_sha256, decoded.orientation)
+        facts = ImageFacts(
+            sample.key, sample.image, sample.mask, decoded.content_sha256, decoded.orientation, sample.group
+        )
         found = dataclasses.replace(found, issues=(*decoded.issues, *found.issues))
         if any(issue.severity == "error" for issue in found.issues):
             return failed_row(facts, found.issues), None
-        return drawn_image(facts, found, self._job.config)
+        return drawn_image(facts, found, self._job.config, corrections)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,47 +254,6 @@ class _Read:
 class _Analysed:
     read: _Read
     found: Found | None
-
-
-class _Counts:
-    """Adds the rows of a shard up and tells of each."""
-
-    def __init__(self, events: EventSink) -> None:
-        self._events = events
-        self.images = self.masks = self.unread = 0
-        self.verdicts: collections.Counter[str] = collections.Counter()
-        self.issues: collections.Counter[str] = collections.Counter()
-
-    def check_any_was_read(self, shard: Shard) -> None:
-        """Refuse to end a shard of which no file could be had: a disk that is not mounted, keys without a right.
-
-        Raises:
-            Unreachable: Then the next run does it.
-        """
-        if self.images >= _ENOUGH and self.masks == 0 and self.unread == self.images:
-            raise Unreachable(f"not one of the {self.images} images of shard {shard.name} could be read")
-
-    def count(self, row: dict[str, Any], *, work: str) -> None:
-        self.images += 1
-        issues = tuple(Issue(one["stage"], one["code"], one["message"], one["severity"]) for one in row["issues"])
-        self.issues.update(issue.code for issue in issues)
-        if row["mask"] is None:
-            self.unread += any(issue.code in (Refusal.MISSING, Refusal.UNREADABLE) for issue in issues)
-            self._events(ImageFailed(row["image"], issues))
-            return
-        self.masks += 1
-        self.verdicts[row["verdict"]] += 1
-        self._events(
-            ImageDone(
-                row["image"],
-                work,
-                Verdict(row["verdict"]),
-                row["confidence"],
-                len(row["regions"]),
-                row["masked_share"],
-                issues,
-            )
-        )
 
 
 def _check(stop: threading.Event) -> None:
@@ -329,26 +276,3 @@ def _some(items: Iterator[AnyItem], most: int) -> list[AnyItem]:
         if len(taken) == most:
             break
     return taken
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    work: Callable[[AnyItem], AnyResult],
-    items: Iterable[AnyItem],
-    *,
-    most: int,
-    most_px: int | None,
-) -> Iterator[AnyResult]:
-    """The results of items, in order, while later ones are worked on; few enough wait that memory stays flat."""
-    waiting: collections.deque[Future[AnyResult]] = collections.deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        while len(waiting) >= most or (len(waiting) > 1 and most_px is not None and _pixels(waiting) > most_px):
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _pixels(waiting: Sequence[Future[Any]] | collections.deque[Future[Any]]) -> int:
-    done = [one for one in waiting if one.done() and one.exception() is None]
-    return sum(getattr(one.result(), "pixels", 0) for one in done)

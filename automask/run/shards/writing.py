@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,20 +56,24 @@ class ShardFiles:
         if len(self._rows) == ROWS_PER_GROUP:
             self._write_rows()
 
-    def publish(self, folder: Folder, *, masks: str, regions: str) -> dict[str, WrittenPart]:
-        """Move both files to their names in the target, and tell what they are.
+    def finish(self, *, masks: str, regions: str) -> dict[str, WrittenPart]:
+        """End both files and tell what they are, under the names that they will have in the target."""
+        self._write_rows()
+        self._close()
+        return {
+            part: WrittenPart(name, path.stat().st_size, _sha256(path))
+            for part, path, name in (("regions", self.regions, regions), ("masks", self.masks, masks))
+        }
+
+    def publish(self, folder: Folder, parts: Mapping[str, WrittenPart]) -> None:
+        """Move both finished files to their names in the target.
 
         Raises:
             Unreachable: The target does not take them.
             OutputError: Its disk does not.
         """
-        self._write_rows()
-        self._close()
-        parts = {}
-        for part, path, name in (("regions", self.regions, regions), ("masks", self.masks, masks)):
-            parts[part] = WrittenPart(name, path.stat().st_size, _sha256(path))
-            folder.upload(path, name)
-        return parts
+        folder.upload(self.regions, parts["regions"].name)
+        folder.upload(self.masks, parts["masks"].name)
 
     def _write_rows(self) -> None:
         if self._rows:

@@ -1,0 +1,103 @@
+"""`automask gather`: images of a sharded run into a store, for review."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automask.cli import options
+
+if TYPE_CHECKING:
+    from automask.run.shards.gathering import GatherSummary
+
+_SHOWN = 10
+
+
+def gather(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="Output of a sharded run, a folder or a URL.", show_default=False)
+    ],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="STORE", help="Store to bring the images into; made where there is none.")
+    ],
+    doubtful: Annotated[
+        int | None,
+        typer.Option("--doubtful", metavar="N", min=1, help="The N images to review that are the least confident."),
+    ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", metavar="FILE", help="Instead: the images of a file, a key or name of an image a line."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="SOURCE", help="Where the images are now, if they were moved since the run."),
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Bring images of a sharded run into a store that `automask review` opens; no model runs.
+
+    The images come into a folder beside the store. `automask scatter STORE` takes back what was changed.
+    """
+    from automask.cli.making import working
+    from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, InputError
+    from automask.run.shards.gathering import gather as gathered
+
+    if (doubtful is None) == (keys is None):
+        raise typer.BadParameter("give one of --doubtful and --keys", param_hint="--doubtful")
+    names: set[str] = set()
+    if keys is not None:
+        try:
+            names = set(filter(None, keys.read_text(encoding="utf-8").splitlines()))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{keys} cannot be read: {error}.", advice="Give a text file.", code="list-invalid"
+            ) from error
+    with working("gather", quiet=quiet) as (stop, progress):
+        summary = gathered(target, into, doubtful=doubtful, names=names, source=source, progress=progress, stop=stop)
+    is_whole = not summary.refused and not summary.unknown
+    exit_code = EXIT_INTERRUPTED if summary.interrupted else EXIT_OK if is_whole else EXIT_SOME_FAILED
+    if as_json:
+        typer.echo(json.dumps({**dataclasses.asdict(summary), "exit_code": exit_code}, ensure_ascii=False))
+    elif not quiet:
+        _show(summary)
+    raise typer.Exit(exit_code)
+
+
+def _show(summary: GatherSummary) -> None:
+    there = f", {summary.present} were there" if summary.present else ""
+    typer.echo(f"{summary.gathered} of {summary.selected} images came into {summary.store}{there}")
+    for image, why in list(summary.refused.items())[:_SHOWN]:
+        typer.echo(f"left out: {image}: {why}")
+    if len(summary.refused) > _SHOWN:
+        typer.echo(f"left out: {len(summary.refused) - _SHOWN} more")
+    if summary.refused:
+        typer.echo("where the images were moved since the run, --source says where they are now")
+    if summary.older:
+        some = ", ".join(summary.older[:_SHOWN]) + (", ..." if len(summary.older) > _SHOWN else "")
+        typer.echo(
+            f"otherwise in the target by now, and kept in the store as they were: {len(summary.older)} ({some}); "
+            "gather into a new STORE to have them as they are"
+        )
+    for name in summary.unknown[:_SHOWN]:
+        typer.echo(f"not in the target, or without a result: {name}")
+    if len(summary.unknown) > _SHOWN:
+        typer.echo(f"not in the target, or without a result: {len(summary.unknown) - _SHOWN} more")
+    for count, why in (
+        (summary.unfinished, "are not done yet"),
+        (
+            summary.outdated,
+            "are of another configuration than the newest; the same `automask run` brings them up to date",
+        ),
+    ):
+        if count:
+            typer.echo(f"passed over: {count} shards {why}")
+    if summary.interrupted:
+        typer.echo("Stopped before the end: the same command goes on.")
+    elif summary.gathered or summary.present:
+        typer.echo(f"review them: automask review {summary.store}")
+        typer.echo(f"take the changes back: automask scatter {summary.store}")
