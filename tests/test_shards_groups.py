@@ -118,8 +118,11 @@ def test_a_column_by_name(tmp_path):
     run(tmp_path / "set", tmp_path / "target", group_by="column:photographer")
     found = rows_in(tmp_path / "target")
     assert marks_of(tmp_path / "target") == expected({name: row["group"] for name, row in found.items()})
-    with pytest.raises(ConfigError, match="tells its group"):
+    with pytest.raises(ConfigError, match="tells its group") as refused:
         run(tmp_path / "set", tmp_path / "other", group_by="column:author")
+    assert "on the same target" in refused.value.advice
+    run(tmp_path / "set", tmp_path / "other", group_by="column:photographer")
+    assert marks_of(tmp_path / "other") == marks_of(tmp_path / "target")
 
 
 def test_groups_are_few_and_the_rest_is_one(folder, tmp_path, monkeypatch):
@@ -214,3 +217,4 @@ def test_the_command_refuses_what_cannot_be(folder, tmp_path):
     said = automask("run", folder, "--output", "out", "--group-by", "prefix", *CHEAP, cwd=tmp_path)
     assert said.returncode == 2
     assert "no dataset detector is on" in said.stderr
+    assert not (tmp_path / "out").exists()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from automask.config import PipelineConfig
-from automask.dataset.shards.groups import GroupBy
 from automask.dataset.shards.opening import open_source, source_for_work
 from automask.dataset.shards.samples import Shard, ShardSource
 from automask.errors import ConfigError, OutputError, PluginError, StoreLocked
@@ -25,7 +24,7 @@ from automask.run.shards.claims import Claim, Claims
 from automask.run.shards.corrections import digests_in, newest_digest
 from automask.run.shards.listing import check_head, shards_of
 from automask.run.shards.records import ShardFingerprints, ShardRecord
-from automask.run.shards.sampling import sampled_templates
+from automask.run.shards.sampling import asked_groups, sampled_templates
 from automask.run.shards.target import TRANSPORT, ShardTarget, target_error
 from automask.run.shards.templates import GroupedTemplates
 from automask.run.shards.worker import ShardJob, ShardTask
@@ -122,9 +121,8 @@ def run_shards(
     stop = stop or threading.Event()
     tally = Tally(events)
     _check_config(config)
-    if group_by is not None:
-        GroupBy.parse(group_by)  # before anything is listed
     built = pipeline or MaskPipeline.from_config(config)
+    asked_groups(group_by, built)  # before anything is listed
     works = _engine(engine, options, built)
     for notice in built.notices:
         tally(Notice(notice))

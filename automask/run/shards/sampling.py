@@ -82,13 +82,8 @@ def sampled_templates(
         OutputError: Temporary files do not fit on the disk.
         Unreachable: Source or target do not answer.
     """
-    asked = GroupBy.parse(group_by) if group_by is not None else None
+    asked = asked_groups(group_by, pipeline)
     if not pipeline.dataset_detectors:
-        if asked is not None:
-            raise ConfigError(
-                "--group-by says which images are compared, and no dataset detector is on.",
-                advice="Leave it out, or leave --dataset-detectors as it is.",
-            )
         return SampledTemplates()
     key = [detector.fingerprint for detector in pipeline.dataset_detectors]
     while not stop.is_set():
@@ -111,6 +106,21 @@ def sampled_templates(
         events(StageProgress(_CLAIM, f"{other} compares a sample", 0, None))
         stop.wait(_POLL_S)
     return SampledTemplates()
+
+
+def asked_groups(group_by: str | None, pipeline: MaskPipeline) -> GroupBy | None:
+    """What images are to be grouped by, None = nothing; asked before a source is listed, too.
+
+    Raises:
+        ConfigError: It is nothing to group by, or there is nothing that compares images.
+    """
+    asked = GroupBy.parse(group_by) if group_by is not None else None
+    if asked is not None and not pipeline.dataset_detectors:
+        raise ConfigError(
+            "--group-by says which images are compared, and no dataset detector is on.",
+            advice="Leave it out, or leave --dataset-detectors as it is.",
+        )
+    return asked
 
 
 def _estimated(
@@ -185,7 +195,8 @@ class _Reading:
         if counts.total() and not any(counts):
             raise ConfigError(
                 f"--group-by {by}: none of {counts.total()} sampled images tells its group.",
-                advice="`site` needs a column or a JSON key `url`, `column:NAME` one of that name, `prefix` folders.",
+                advice="`site` needs a column or a JSON key `url`, `column:NAME` one of that name, `prefix` folders. "
+                "Run again with another one on the same target: its list of the source stays.",
             )
         large = [group for group, count in counts.items() if group and count >= LEAST_GROUP_IMAGES]
         return tuple(sorted(sorted(large, key=lambda group: (-counts[group], group))[:MOST_GROUPS]))
