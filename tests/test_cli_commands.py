@@ -145,7 +145,7 @@ def test_a_detector_and_a_refiner_of_one_name_share_a_table(tmp_path):
 
 
 def test_options_of_a_stage_that_shares_its_name_with_one_that_runs_are_checked_and_kept():
-    cheap = ("run", "--print-config", "--detectors", "none", "--option", "ink.reading=false")
+    cheap = ("run", "--print-config", "--detectors", "none", "--refiner", "ink", "--option", "ink.reading=false")
     assert tomllib.loads(automask(*cheap).stdout)["options"]["ink"]["reading"] is False
     refused = automask(*cheap, "--option", "ink.min_confidence=7")
     assert refused.returncode == 2

@@ -130,7 +130,7 @@ def test_the_servers_keys_and_ours_are_put_together():
     assert merged.options == {"cluster": {"a": 1}, "overlay": {"c": 3}}
     assert merged.runtime.batch_size > 1
     with pytest.raises(ConfigError, match="refiner"):
-        server_config(PipelineConfig(refiner="sam"), facts(servers))
+        server_config(PipelineConfig(refiner="polygon"), facts(servers))
     with pytest.raises(ConfigError, match=r"options\.overlai\."):
         server_config(PipelineConfig(options={"overlai": {}}), facts(servers))
     theirs = PipelineConfig(detectors=("only-there",), options={"only-there": {"a": 1}})

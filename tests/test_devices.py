@@ -37,6 +37,7 @@ WITH_WEIGHTS = {
     (DETECTORS, "ground"),
     (DATASET_DETECTORS, "overlay"),
     (REFINERS, "ink"),
+    (REFINERS, "sam"),
 }
 """Stages of a default install that run networks."""
 
@@ -270,10 +271,10 @@ def test_a_run_says_where_networks_ran_and_which_do_not_follow(tmp_path):
     done = automask(*run, "--device", "mps", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert set(told["devices"]) == {"rapidocr", "edges", "ink", "overlay"}
+    assert set(told["devices"]) == {"rapidocr", "edges", "ink", "sam", "overlay"}
     assert told["devices"]["ink"] == {"device": "cpu", "provider": "CPUExecutionProvider"}
     (notice,) = [notice for notice in told["notices"] if notice["code"] == "device-other"]
-    assert notice["message"].startswith("rapidocr, edges, ink, overlay run on cpu")
+    assert notice["message"].startswith("rapidocr, edges, ink, overlay, sam run on cpu")
     told = json.loads(automask(*run, "--device", "cpu", "--json").stdout)
     assert (told["reused"], told["written"]) == (1, {}), "a mask does not go stale because another device would run"
     assert told["devices"] == {}, "nothing was loaded"

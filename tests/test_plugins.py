@@ -31,7 +31,7 @@ def test_what_is_declared_is_installed():
     assert installed ^ wanted == set(), "run pip install -e . again: pyproject.toml has changed since"
 
 
-@pytest.mark.parametrize(("group", "name"), [(plugins.DETECTORS, "ink"), (plugins.REFINERS, "ink")])
+@pytest.mark.parametrize(("group", "name"), [(plugins.DETECTORS, "ink"), (plugins.REFINERS, "sam")])
 def test_a_stale_installation_is_told_to_install_again(monkeypatch, group, name):
     monkeypatch.setattr(plugins, "_installed", lambda search_path: {})
     with pytest.raises(PluginError) as caught:
