@@ -126,22 +126,22 @@ def picture() -> NDArray[np.uint8]:
     shade = np.linspace(190, 215, WIDTH_PX, dtype=np.float32)
     pixels = np.repeat(np.repeat(shade[None, :, None], HEIGHT_PX, axis=0), 3, axis=2).astype(np.uint8)
     pixels[disc()] = (30, 40, 90)
-    _write_mark(pixels, (255, 255, 255))
+    _write_mark(pixels)
     return pixels
 
 
 def mark() -> NDArray[np.bool_]:
     """The pixels of the mark's letters, (480, 640) bool."""
     pixels = np.zeros((HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8)
-    _write_mark(pixels, (255, 255, 255))
+    _write_mark(pixels)
     return np.asarray(pixels[..., 0] > 0, dtype=np.bool_)
 
 
-def _write_mark(pixels: NDArray[np.uint8], colour: tuple[int, int, int]) -> None:
+def _write_mark(pixels: NDArray[np.uint8]) -> None:
     import cv2
 
     origin = (MARK.x0, MARK.y1 - 8)
-    cv2.putText(pixels, "SAMPLE", origin, cv2.FONT_HERSHEY_SIMPLEX, 1.6, colour, 4, cv2.LINE_AA)
+    cv2.putText(pixels, "SAMPLE", origin, cv2.FONT_HERSHEY_SIMPLEX, 1.6, (255, 255, 255), 4, cv2.LINE_AA)
 
 
 def disc() -> NDArray[np.bool_]:
@@ -165,11 +165,13 @@ def _stage_of(reference: str, library: WeightLibrary) -> str:
 def _outlining(refiner: PromptableRefiner) -> Callable[[Image], tuple[str, bool]]:
     """Asks for the disc and for the mark: what is taught nothing but lettering and marks does not know discs."""
     x, y, radius = DISC
-    letters = grow(mark(), _LETTERS_GROWN_PX)
-    mark_box = Box.of_artefact(mark())
-    asked = [("disc", Box(x - radius, y - radius, x + radius + 1, y + radius + 1), disc())]
-    if mark_box is not None:
-        asked.append(("mark", mark_box, letters))
+    letters = mark()
+    rows, columns = np.nonzero(letters)
+    letters_box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+    asked = (
+        ("disc", Box(x - radius, y - radius, x + radius + 1, y + radius + 1), disc()),
+        ("mark", letters_box, grow(letters, _LETTERS_GROWN_PX)),
+    )
 
     def run(image: Image) -> tuple[str, bool]:
         session = refiner.prompt_session(image)

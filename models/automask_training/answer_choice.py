@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +28,15 @@ from automask.protocols import Prompt, PromptableRefiner, PromptAnswer
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask.weights import WeightLibrary
-from automask_models.refiners.two_answers import FEATURES, AnswerChoice, choice_features
+from automask_models.refiners.two_answers import (
+    FEATURES,
+    AnswerChoice,
+    choice_features,
+    network_is_likelier,
+    says_something,
+)
 from automask_models.text.evidence import LogisticModel
-from automask_training.logistic import fit_logistic
+from automask_training.logistic import fit_logistic, model_of
 from automask_training.starting import start
 from automask_training.synth.mark_pictures import MarkSynthesizer, Materials
 from automask_training.synth.types import SyntheticImage
@@ -46,7 +52,6 @@ _WASTE_WEIGHT = 2.0
 """A fine mask leaks .1 or wastes .05 at most, so waste counts twice."""
 _JITTER_SHARE = 0.06
 """Boxes by hand are off by about this share of their shorter side."""
-_DECIMALS = 3
 _LOGGED_EVERY = 20
 
 
@@ -58,19 +63,19 @@ class Asked:
         kind: Of the thing that was meant.
         by_click: Asked by a click, else by a box.
         features: `choice_features`.
-        chosen: Whether the shipped model would take the network.
         ink: Leak and waste of the mask from the ink map's answer; None where there is no such figure.
         network: The same of the network's.
-        has_both: Whether both answered with something: else there is nothing to weigh.
+        ink_speaks: Whether the ink map answered with something.
+        network_speaks: The same of the network.
     """
 
     kind: str
     by_click: bool
-    features: tuple[float, ...]
+    features: Mapping[str, float]
     ink: tuple[float | None, float | None]
     network: tuple[float | None, float | None]
-    has_both: bool
-    ink_is_empty: bool
+    ink_speaks: bool
+    network_speaks: bool
 
     @property
     def gain(self) -> float:
@@ -100,15 +105,14 @@ def asked(
             for prompt in _prompts(thing.box, thing.mask, rng, image=image.box):
                 answers = ink.answer(prompt), network.answer(prompt)
                 by_ink, by_network = (_figures(each, truth) for each in answers)
-                features = choice_features(*answers)
                 yield Asked(
                     kind=thing.kind,
                     by_click=prompt.box is None,
-                    features=tuple(features[name] for name in FEATURES),
+                    features=choice_features(*answers),
                     ink=by_ink,
                     network=by_network,
-                    has_both=all(each.artefact.any() for each in answers),
-                    ink_is_empty=not answers[0].artefact.any(),
+                    ink_speaks=says_something(prompt, answers[0]),
+                    network_speaks=says_something(prompt, answers[1]),
                 )
         if (index + 1) % _LOGGED_EVERY == 0:
             LOGGER.info("%d of %d pictures", index + 1, count)
@@ -120,22 +124,17 @@ def fitted(rows: Sequence[Asked]) -> LogisticModel:
     Raises:
         ValueError: One of the two is never the better one.
     """
-    used = [each for each in rows if each.has_both and each.gain != 0]
-    values = np.array([each.features for each in used], dtype=np.float64)
+    used = [each for each in rows if each.ink_speaks and each.network_speaks and each.gain != 0]
+    values = np.array([[each.features[name] for name in FEATURES] for each in used], dtype=np.float64)
     gain = np.array([each.gain for each in used])
     weights = np.abs(gain) * len(gain) / np.abs(gain).sum()
-    fit = fit_logistic(values, gain > 0, weights=weights)
-    return LogisticModel(
-        intercept=round(fit.intercept, _DECIMALS),
-        coefficients={name: round(each, _DECIMALS) for name, each in zip(FEATURES, fit.coefficients, strict=True)},
-    )
+    return model_of(fit_logistic(values, gain > 0, weights=weights), FEATURES)
 
 
-def takes_network(model: LogisticModel, each: Asked) -> bool:
-    """Whether the network's answer is taken, as `AnswerChoice` does."""
-    if not each.has_both:
-        return each.ink_is_empty
-    return model.probability(dict(zip(FEATURES, each.features, strict=True))) > 0.5
+def chosen(model: LogisticModel, each: Asked) -> tuple[float | None, float | None]:
+    """Leak and waste of the answer that `AnswerChoice` takes."""
+    takes = network_is_likelier(model, each.features, ink_speaks=each.ink_speaks, network_speaks=each.network_speaks)
+    return each.network if takes else each.ink
 
 
 def table(rows: Sequence[Asked], choice: AnswerChoice) -> str:
@@ -145,9 +144,12 @@ def table(rows: Sequence[Asked], choice: AnswerChoice) -> str:
         for kind in _KINDS:
             some = [each for each in rows if each.kind == kind and each.by_click is by_click]
             if some:
-                chosen = [each.network if takes_network(model, each) else each.ink for each in some]
                 told = ("click" if by_click else "box", kind, str(len(some)))
-                of_each = ([each.ink for each in some], [each.network for each in some], chosen)
+                of_each = (
+                    [each.ink for each in some],
+                    [each.network for each in some],
+                    [chosen(model, each) for each in some],
+                )
                 lines.append([*told, *(_told(figures) for figures in of_each)])
     return markdown_table(["asked by", "thing", "n", "ink", "network", "chosen"], lines)
 

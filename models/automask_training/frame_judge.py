@@ -33,7 +33,7 @@ from automask_models.frames.verdict import NEW_SHARE
 from automask_models.layout.network import DEFAULT_WEIGHTS, LayoutMap, LayoutNetwork
 from automask_models.text.evidence import LogisticModel
 from automask_training.frame_proposals import KnownPicture, ProposalStore, real_pictures, synthesized_pictures
-from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic
+from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic, model_of
 from automask_training.starting import start
 from automask_training.weights import named_weights
 
@@ -48,7 +48,6 @@ _SCORED_PX = 512
 """Longest side of the copies on which what is drawn is compared with the truth: shares of areas need no more."""
 _FRAMED = 0.1
 """Share of the image that is unwanted from which leak counts: with less it may be lettering alone."""
-_DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,10 +197,7 @@ def fit(rows: Sequence[tuple[str, Candidate]]) -> tuple[LogisticModel, float]:
     values = np.array([[each.features[name] for name in names] for _, each in rows], dtype=np.float64)
     weights = balanced_weights(truth, np.array([source for source, _ in rows], dtype=np.str_))
     found = fit_logistic(values, truth, weights=weights)
-    model = LogisticModel(
-        intercept=round(found.intercept, _DECIMALS),
-        coefficients={name: round(value, _DECIMALS) for name, value in zip(names, found.coefficients, strict=True)},
-    )
+    model = model_of(found, names)
     score = np.array([model.probability(each.features) for _, each in rows])
     return model, area_under_curve(truth, score, weights=weights)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.text.evidence import LogisticModel
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
-from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic
+from automask_training.logistic import area_under_curve, balanced_weights, fit_logistic, model_of
 from automask_training.starting import start
 from automask_training.synth import Synthesizer
 from automask_training.synth.index import MaterialIndex
@@ -37,7 +36,6 @@ from automask_training.weights import named_weights
 LOGGER = logging.getLogger("automask.training")
 _SEED = 2_000
 _TRUE_SHARE, _FALSE_SHARE = 0.3, 0.05
-_DECIMALS = 3
 _LOGGED_EVERY = 20
 
 
@@ -135,12 +133,7 @@ def fit(findings: list[Finding], *, prior_odds: float, without: Collection[str] 
     values = np.array([[each.features[name] for name in names] for each in findings], dtype=np.float64)
     weights = balanced_weights(truth, np.array([each.source for each in findings], dtype=np.str_))
     found = fit_logistic(values, truth, weights=weights)
-    model = LogisticModel(
-        intercept=round(found.intercept + math.log(prior_odds), _DECIMALS),
-        coefficients={
-            name: round(float(value), _DECIMALS) for name, value in zip(names, found.coefficients, strict=True)
-        },
-    )
+    model = model_of(found, names, prior_odds=prior_odds)
     score = np.array([model.probability(each.features) for each in findings])
     return model, area_under_curve(truth, score, weights=weights)
 

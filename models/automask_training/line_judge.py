@@ -9,7 +9,6 @@ the fit. Printed is what is drawn: by the fit, each source by a fit without it, 
 from __future__ import annotations
 
 import logging
-import math
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from automask_training.ink_confidence import Picture
 from automask_training.ink_fit_command import arguments_of, cached, replace_model
 from automask_training.ink_large_groups import content_of
 from automask_training.ink_large_groups import pictures as real_pictures
-from automask_training.logistic import balanced_weights, fit_logistic
+from automask_training.logistic import balanced_weights, fit_logistic, model_of
 from automask_training.starting import start
 from automask_training.text_lines import label, written_pictures
 from automask_training.weights import named_weights
@@ -48,7 +47,6 @@ _SMALL_SHARE = 0.1
 """Up to this share of a picture false lines weigh the same, above it by their size: else small ones would not count."""
 _LARGE_FALSE = 0.05
 """More of a picture masked by false lines than this is no fine mask."""
-_DECIMALS = 3
 _LOGGED_EVERY = 20
 
 
@@ -238,13 +236,7 @@ def fit(shown: Sequence[KnownPicture], *, prior_odds: float) -> LogisticModel:
     weights *= _costs([line for _, line in rows])
     for each in (truth, ~truth):
         weights[each] *= len(truth) / 2 / weights[each].sum()
-    found = fit_logistic(values, truth, weights=weights)
-    return LogisticModel(
-        intercept=round(found.intercept + math.log(prior_odds), _DECIMALS),
-        coefficients={
-            name: round(value, _DECIMALS) for name, value in zip(LINE_FEATURES, found.coefficients, strict=True)
-        },
-    )
+    return model_of(fit_logistic(values, truth, weights=weights), LINE_FEATURES, prior_odds=prior_odds)
 
 
 def _costs(lines: Sequence[KnownLine]) -> NDArray[np.float64]:

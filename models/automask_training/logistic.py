@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automask_models.text.evidence import LogisticModel
+
 _MOST_STEPS = 100
 _MOST_HALVINGS = 40
 _CONVERGED_STEP = 1e-7
+_DECIMALS = 3
+"""What is shipped is rounded: further digits say nothing of other pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,20 @@ class LogisticFit:
     def probability(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities, (N,) float64 within 0..1, for values (N, F)."""
         return _sigmoid(self.intercept + values @ np.array(self.coefficients))
+
+
+def model_of(fit: LogisticFit, names: Sequence[str], *, prior_odds: float = 1.0) -> LogisticModel:
+    """What is shipped of a fit, rounded.
+
+    Args:
+        fit: Of classes that weigh the same.
+        names: Of its columns.
+        prior_odds: Of the positive class, before any feature.
+    """
+    return LogisticModel(
+        intercept=round(fit.intercept + math.log(prior_odds), _DECIMALS),
+        coefficients={name: round(each, _DECIMALS) for name, each in zip(names, fit.coefficients, strict=True)},
+    )
 
 
 def balanced_weights(positive: NDArray[np.bool_], source: NDArray[np.str_]) -> NDArray[np.float64]:

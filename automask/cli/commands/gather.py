@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +41,8 @@ def gather(
 
     The images come into a folder beside the store. `automask scatter STORE` takes back what was changed.
     """
-    from automask.cli.making import working
-    from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, InputError
+    from automask.cli.making import ended, working
+    from automask.errors import InputError
     from automask.run.shards.gathering import gather as gathered
 
     if (doubtful is None) == (keys is None):
@@ -59,22 +57,22 @@ def gather(
             ) from error
     with working("gather", quiet=quiet) as (stop, progress):
         summary = gathered(target, into, doubtful=doubtful, names=names, source=source, progress=progress, stop=stop)
-    is_whole = not summary.refused and not summary.unknown
-    exit_code = EXIT_INTERRUPTED if summary.interrupted else EXIT_OK if is_whole else EXIT_SOME_FAILED
-    if as_json:
-        typer.echo(json.dumps({**dataclasses.asdict(summary), "exit_code": exit_code}, ensure_ascii=False))
-    elif not quiet:
-        _show(summary)
-    raise typer.Exit(exit_code)
+    ended(
+        summary,
+        is_whole=not summary.refused and not summary.unknown,
+        interrupted=summary.interrupted,
+        as_json=as_json,
+        show=None if quiet else lambda: _show(summary),
+    )
 
 
 def _show(summary: GatherSummary) -> None:
+    from automask.cli.making import told_of
+
     there = f", {summary.present} were there" if summary.present else ""
     typer.echo(f"{summary.gathered} of {summary.selected} images came into {summary.store}{there}")
-    for image, why in list(summary.refused.items())[:_SHOWN]:
-        typer.echo(f"left out: {image}: {why}")
-    if len(summary.refused) > _SHOWN:
-        typer.echo(f"left out: {len(summary.refused) - _SHOWN} more")
+    for line in told_of([f"left out: {image}: {why}" for image, why in summary.refused.items()], of_all="left out"):
+        typer.echo(line)
     if summary.refused:
         typer.echo("where the images were moved since the run, --source says where they are now")
     if summary.older:
@@ -83,10 +81,9 @@ def _show(summary: GatherSummary) -> None:
             f"otherwise in the target by now, and kept in the store as they were: {len(summary.older)} ({some}); "
             "gather into a new STORE to have them as they are"
         )
-    for name in summary.unknown[:_SHOWN]:
-        typer.echo(f"not in the target, or without a result: {name}")
-    if len(summary.unknown) > _SHOWN:
-        typer.echo(f"not in the target, or without a result: {len(summary.unknown) - _SHOWN} more")
+    nowhere = "not in the target, or without a result"
+    for line in told_of([f"{nowhere}: {name}" for name in summary.unknown], of_all=nowhere):
+        typer.echo(line)
     for count, why in (
         (summary.unfinished, "are not done yet"),
         (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +11,6 @@ from automask.cli import options
 
 if TYPE_CHECKING:
     from automask.run.shards.scattering import ScatterSummary
-
-_SHOWN = 10
 
 
 def scatter(
@@ -30,19 +26,18 @@ def scatter(
 
     They are kept in the target, whatever is drawn or found there later; the shards that they touch are drawn again.
     """
-    from automask.cli.making import working
-    from automask.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
+    from automask.cli.making import ended, working
     from automask.run.shards.scattering import scatter as scattered
 
     with working("scatter", quiet=quiet) as (stop, progress):
         summary = scattered(store, address=target, progress=progress, stop=stop)
-    is_whole = not summary.refused and not summary.busy and not summary.later
-    exit_code = EXIT_INTERRUPTED if summary.interrupted else EXIT_OK if is_whole else EXIT_SOME_FAILED
-    if as_json:
-        typer.echo(json.dumps({**dataclasses.asdict(summary), "exit_code": exit_code}, ensure_ascii=False))
-    elif not quiet:
-        _show(summary)
-    raise typer.Exit(exit_code)
+    ended(
+        summary,
+        is_whole=not summary.refused and not summary.busy and not summary.later,
+        interrupted=summary.interrupted,
+        as_json=as_json,
+        show=None if quiet else lambda: _show(summary),
+    )
 
 
 def _show(summary: ScatterSummary) -> None:
@@ -79,7 +74,7 @@ def _head_lines(summary: ScatterSummary) -> Iterator[str]:
 
 
 def _tell(title: str, reasons: Mapping[str, str]) -> None:
-    for where, why in list(reasons.items())[:_SHOWN]:
-        typer.echo(f"{title} {where}: {why}")
-    if len(reasons) > _SHOWN:
-        typer.echo(f"{title}: {len(reasons) - _SHOWN} more")
+    from automask.cli.making import told_of
+
+    for line in told_of([f"{title} {where}: {why}" for where, why in reasons.items()], of_all=title):
+        typer.echo(line)

@@ -192,6 +192,7 @@ class SamRefiner(WeightedStage[SamOptions]):
         self._limits = options.limits
         self._backend: SamBackend | None = None
         self._ink: InkRefiner | None = None
+        self._choice: AnswerChoice | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -256,7 +257,9 @@ class SamRefiner(WeightedStage[SamOptions]):
         network = SamPromptSession(self._loaded(), image, name=self.name)
         if self._ink is None:
             return network
-        return TwoAnswersSession(self._ink.prompt_session(image), network, AnswerChoice.bundled())
+        if self._choice is None:
+            self._choice = AnswerChoice.bundled()
+        return TwoAnswersSession(self._ink.prompt_session(image), network, self._choice)
 
     def _by_ink(self, image: Image, region: Region) -> Patch | None:
         """Text as the ink network shows it; None where that does not show the whole of the region."""

@@ -47,10 +47,22 @@ class AnswerChoice(FittedModel):
 
     def takes_network(self, prompt: Prompt, ink: PromptAnswer, network: PromptAnswer) -> bool:
         """Whether the answer of the network is taken."""
-        if not says_something(prompt, ink) or not says_something(prompt, network):
-            return says_something(prompt, network)
         model = self.by_click if prompt.box is None and prompt.drawn is None else self.by_region
-        return model.probability(choice_features(ink, network)) > 0.5
+        return network_is_likelier(
+            model,
+            choice_features(ink, network),
+            ink_speaks=says_something(prompt, ink),
+            network_speaks=says_something(prompt, network),
+        )
+
+
+def network_is_likelier(
+    model: LogisticModel, features: Mapping[str, float], *, ink_speaks: bool, network_speaks: bool
+) -> bool:
+    """Whether the network's answer is taken: by the model where both say something, else by who does."""
+    if not (ink_speaks and network_speaks):
+        return network_speaks
+    return model.probability(features) > 0.5
 
 
 def says_something(prompt: Prompt, answer: PromptAnswer) -> bool:
