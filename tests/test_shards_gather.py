@@ -245,7 +245,7 @@ def test_names_keep_images_apart(tmp_path):
 
 def test_the_command(tmp_path):
     run_unsure(image_folder(tmp_path / "set", 4), tmp_path / "target")
-    (tmp_path / "keys.txt").write_text("000.png\nnothing\n")
+    (tmp_path / "keys.txt").write_text("# of the second round\n000.png \r\n\nnothing\n")
     said = automask("gather", "target", "--into", "store", "--keys", "keys.txt", cwd=tmp_path)
     assert said.returncode == 8, said.stderr
     assert "1 of 1 images came into" in said.stdout

@@ -30,7 +30,7 @@ def read_image_list(path: Path) -> Iterator[ImageFile | Skipped]:
     Raises:
         InputError: The list cannot be read or is not a list.
     """
-    entries = _json_entries(path) if path.suffix.lower() == ".json" else _text_entries(path)
+    entries = _json_entries(path) if path.suffix.lower() == ".json" else text_entries(path)
     return _files(entries, root=path.parent)
 
 
@@ -87,15 +87,24 @@ def _ids_with_long_masks(ids: list[str]) -> frozenset[str]:
     )
 
 
-def _text_entries(path: Path) -> list[str]:
+def text_entries(path: Path, *, option: str = "--from") -> list[str]:
+    """The lines of a text file, without blanks around them, empty ones and those that start with `#`.
+
+    Args:
+        path: The file, in UTF-8, or in UTF-16 with its mark.
+        option: Who names it, for the message.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     # Not splitlines(): that also splits at characters that may be part of a file name.
-    lines = (line.strip(" \t\r") for line in _text_of(path).split("\n"))
+    lines = (line.strip(" \t\r") for line in _text_of(path, option=option).split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def _json_entries(path: Path) -> list[str]:
     try:
-        content = json.loads(_text_of(path))
+        content = json.loads(_text_of(path, option="--from"))
     except (ValueError, RecursionError) as error:
         raise _bad_list(path, f"not valid JSON: {error}", _JSON_ADVICE) from error
     if not isinstance(content, list):
@@ -110,12 +119,12 @@ def _json_entry(item: object, index: int, path: Path) -> str:
     return image
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, *, option: str) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"Cannot read the image list {path}: {error.strerror}.", advice="Check the path given to --from."
+            f"Cannot read the image list {path}: {error.strerror}.", advice=f"Check the path given to {option}."
         ) from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `>` writes in Windows PowerShell
         return data.decode("utf-16", errors="replace")

@@ -42,19 +42,12 @@ def gather(
     The images come into a folder beside the store. `automask scatter STORE` takes back what was changed.
     """
     from automask.cli.making import ended, working
-    from automask.errors import InputError
+    from automask.dataset.lists import text_entries
     from automask.run.shards.gathering import gather as gathered
 
     if (doubtful is None) == (keys is None):
         raise typer.BadParameter("give one of --doubtful and --keys", param_hint="--doubtful")
-    names: set[str] = set()
-    if keys is not None:
-        try:
-            names = set(filter(None, keys.read_text(encoding="utf-8").splitlines()))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{keys} cannot be read: {error}.", advice="Give a text file.", code="list-invalid"
-            ) from error
+    names = set(text_entries(keys, option="--keys")) if keys is not None else set()
     with working("gather", quiet=quiet) as (stop, progress):
         summary = gathered(target, into, doubtful=doubtful, names=names, source=source, progress=progress, stop=stop)
     ended(
