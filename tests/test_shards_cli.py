@@ -53,6 +53,16 @@ def test_one_file_that_only_shards_read_is_a_source(tmp_path, name):
     assert list(masks_in(tmp_path / "out")) == ["a.png"]
 
 
+def test_a_lance_dataset_is_told_what_to_do(tmp_path):
+    (tmp_path / "set.lance" / "data").mkdir(parents=True)
+    (tmp_path / "set.lance" / "data" / "0.lance").write_bytes(b"LANC")
+    done = run("set.lance", "--output", "out", "--shard-images", 4, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "Lance" in done.stderr
+    assert "Parquet" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_status_adds_the_shards_up(target):
     said = automask("status", target)
     assert said.returncode == 0, said.stderr

@@ -309,6 +309,12 @@ def _safe_key(text: str, *, keep_suffix: bool = False) -> str:
 
 def no_images(label: str) -> InputError:
     """The refusal of a source without anything to work on."""
+    if label.rstrip("/").lower().endswith(".lance"):
+        return InputError(
+            f"{label} is a Lance dataset, which is not read.",
+            advice="Write Parquet files from it: docs/scale.md has the four lines.",
+            code="input-empty",
+        )
     return InputError(
         f"There is no image, tar or Parquet file in {label}.",
         advice="Give a folder of images, tars like 'FOLDER/*.tar', or Parquet files like 'FOLDER/*.parquet'.",
