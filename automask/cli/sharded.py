@@ -195,6 +195,9 @@ def status_lines(label: str, found: TargetStatus) -> Iterator[str]:
         yield f"made under another configuration than the newest: {found.outdated} shards"
     if found.undrawn:
         yield f"with corrections that the next run draws: {found.undrawn} shards"
+    if found.templates_waiting:
+        marks = count_of(found.templates_waiting, "mark or frame repeats and waits", "marks or frames repeat and wait")
+        yield f"{marks} for a decision: automask overlays list {label}"
     if found.last_s is not None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.last_s))
         yield f"last shard: {when}; {found.seconds:.0f} s of work in all, on {found.head.source}"

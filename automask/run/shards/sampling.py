@@ -22,12 +22,21 @@ from automask.dataset.decode import decode_bytes, largest_file_bytes
 from automask.dataset.shards.groups import GroupBy
 from automask.dataset.shards.samples import Sample, Shard, ShardDamaged, ShardSource
 from automask.errors import AutomaskError, ConfigError, ImageError, OutputError
+from automask.files.folders import Unreachable
 from automask.protocols import DatasetDetector, ImageFacts, ReducedImage
 from automask.run.events import EventSink, Notice, StageProgress
 from automask.run.pipeline import MaskPipeline
 from automask.run.shards.claims import Claims
+from automask.run.shards.deciding import decisions_in, read_index, settle
 from automask.run.shards.target import ShardTarget
-from automask.run.shards.templates import INDEX_NAME, KeptTemplates, SampledTemplates, group_folder
+from automask.run.shards.templates import (
+    INDEX_NAME,
+    TEMPLATES_CLAIM,
+    WAITING_PREFIX,
+    KeptTemplates,
+    SampledTemplates,
+    group_folder,
+)
 from automask.run.spool import Spool
 from automask.values.templates import DatasetTemplate
 from automask.values.types import Issue
@@ -48,7 +57,6 @@ _SAMPLE_SHARDS = 32
 """Shards that they come from: a crawl's shards are of one time or site each, and each costs a read."""
 _SPOOL_BYTES = 8_000_000_000
 _SEED = "automask 1"
-_CLAIM = "templates"
 _POLL_S = 5.0
 
 
@@ -96,14 +104,14 @@ def sampled_templates(
             return known.found
         if group_by is None and known is not None and known.found.by:
             asked = GroupBy.parse(known.found.by)
-        other = claims.take(_CLAIM)
+        other = claims.take(TEMPLATES_CLAIM)
         if other is None:
             try:
                 found = _estimated(target, source.grouped(asked), shards, pipeline, asked, key, events, stop)
             finally:
-                claims.release(_CLAIM)
+                claims.release(TEMPLATES_CLAIM)
             return found
-        events(StageProgress(_CLAIM, f"{other} compares a sample", 0, None))
+        events(StageProgress(TEMPLATES_CLAIM, f"{other} compares a sample", 0, None))
         stop.wait(_POLL_S)
     return SampledTemplates()
 
@@ -151,13 +159,14 @@ def _estimated(
     index: dict[str, Any] = {"seed": _SEED, "detectors": key, **_entry(found[""])}
     if by is not None:
         index |= {"group_by": str(by), "groups": {group: _entry(found[group]) for group in groups}}
+    settle(index, decisions_in(read_index(target)))  # what people said of the same templates before
     target.folder.write(INDEX_NAME, json.dumps(index, indent=1).encode())
-    waiting = tuple(name for one in found.values() for name in one.waiting)
-    if waiting:
-        events(Notice(_question(target, waiting)))
-    applied = {group: tuple(one.applied.values()) for group, one in found.items()}
-    by_group = {group: applied[group] for group in groups}
-    return SampledTemplates(applied[""], waiting, str(by or ""), by_group)
+    kept = KeptTemplates.read(target)
+    if kept is None:
+        raise Unreachable(f"{INDEX_NAME} was written and is not there")
+    if kept.found.waiting:
+        events(Notice(_question(target, kept.found.waiting)))
+    return kept.found
 
 
 class _Reading:
@@ -189,7 +198,7 @@ class _Reading:
         counts: collections.Counter[str] = collections.Counter()
         for shard in self._shards:
             counts.update(sample.group for sample in self._first(shard, _COUNTED_IMAGES))
-            self._events(StageProgress(_CLAIM, "counting groups, images", counts.total(), None))
+            self._events(StageProgress(TEMPLATES_CLAIM, "counting groups, images", counts.total(), None))
             if self._stop.is_set():
                 return ()
         if counts.total() and not any(counts):
@@ -226,7 +235,7 @@ class _Reading:
                 except ImageError:
                     continue
                 seen, left[group], rest = seen + 1, left[group] - 1, rest - (not group)
-                self._events(StageProgress(_CLAIM, "reading a sample", seen, total))
+                self._events(StageProgress(TEMPLATES_CLAIM, "reading a sample", seen, total))
                 image = decoded.image
                 facts = ImageFacts(sample.image, decoded.content_sha256, image.width_px, image.height_px)
                 for detector, those in zip(detectors, kept[group], strict=True):
@@ -274,7 +283,7 @@ def _of_group(
         reduced = [_spooled(spool, detector, one) for one in detector.sample(facts)]
         found.images |= {one.facts.id for one in reduced}
         for template in _templates(detector, reduced, events):
-            waits = "waiting-" if template.needs_review else ""
+            waits = WAITING_PREFIX if template.needs_review else ""
             name = f"templates/{group_folder(group)}{waits}{template.id}.template"
             # Whoever gives one that waits has decided about it: it is kept as it is to be looked for then.
             content = detector.confirmed(template).content if template.needs_review else template.content
@@ -337,8 +346,8 @@ def _of_other_groups(target: ShardTarget, by: str) -> Issue:
 
 def _question(target: ShardTarget, waiting: Sequence[str]) -> Issue:
     message = (
-        f"{len(waiting)} marks or frames repeat in the sample but may belong to the pictures, and are not masked: look "
-        f"at waiting-*.png in {target.label}/templates, and give the .template files of those that do not belong there "
-        "with --templates."
+        f"{len(waiting)} marks or frames repeat in the sample but may belong to the pictures, and are not masked: "
+        f"`automask overlays list {target.label}` has their ids, `overlays show` draws one, and `overlays apply` or "
+        "`forget` decides."
     )
     return Issue("run", "templates-wait", message)

@@ -11,6 +11,7 @@ from automask.errors import StoreError
 from automask.files.folders import FileEntry
 from automask.run.shards.claims import Claim
 from automask.run.shards.corrections import digests_in
+from automask.run.shards.deciding import listed, read_index
 from automask.run.shards.records import ShardRecord
 from automask.run.shards.target import TRANSPORT, ShardTarget, TargetHead, claim_name, target_error
 from automask.run.shards.writing import sha256_in
@@ -54,6 +55,7 @@ class TargetStatus:
         seconds: That all shards took, added up.
         last_s: When the newest ended, in seconds since the epoch, or None.
         owners: Who works on it.
+        templates_waiting: Marks and frames that repeat and that only a person can decide about.
     """
 
     head: TargetHead
@@ -74,6 +76,7 @@ class TargetStatus:
     seconds: float
     last_s: float | None
     owners: tuple[str, ...]
+    templates_waiting: int
 
 
 def status_of(address: str) -> TargetStatus:
@@ -172,6 +175,7 @@ def _added_up(target: ShardTarget) -> TargetStatus:
         seconds=seconds,
         last_s=last_s,
         owners=tuple(sorted({str(claim) for claim in claims.values()})),
+        templates_waiting=len({one.id for one in listed(read_index(target)) if one.state == "waiting"}),
     )
 
 

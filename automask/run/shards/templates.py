@@ -14,6 +14,10 @@ from automask.run.shards.target import ShardTarget, json_or_none
 from automask.values.digests import digest
 
 INDEX_NAME = "templates/templates.json"
+TEMPLATES_CLAIM = "templates"
+"""Name of the claim of whoever writes the index."""
+WAITING_PREFIX = "waiting-"
+"""Of the names of files of templates that only a person can decide about."""
 _AWKWARD = re.compile(r"[^A-Za-z0-9.-]+")
 _MOST_CHARACTERS = 40
 

@@ -17,15 +17,19 @@ from automask.plugins import build_dataset_detector
 from automask.propagate.answers import answer
 from automask.protocols import DatasetDetector
 from automask.run.redraw import stored_config
+from automask.run.shards.target import is_sharded
 from automask.store import Store, write_atomic
 from automask.values.templates import SHORT_ID, StoredTemplate, TemplateDecision, template_state
 from automask.values.types import Image
+from automask_models.overlay import sharded
 
 app = typer.Typer(
     help="Show, apply, forget and save what repeats across a dataset.", no_args_is_help=True, add_completion=False
 )
 
-StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Output folder of an earlier run.")]
+StoreFolder = Annotated[
+    str, typer.Argument(metavar="STORE", help="Output of an earlier run: a folder, or a URL where it has shards.")
+]
 TemplateId = Annotated[str, typer.Argument(metavar="ID", help="The id from `overlays list`, or how it begins.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
 IMAGES_SHOWN = 10
@@ -34,7 +38,10 @@ IMAGES_SHOWN = 10
 @app.command("list")
 def list_templates(store: StoreFolder, *, as_json: JsonFlag = False) -> None:
     """Show every mark and frame that repeats, in how many images, and what is done about it."""
-    with Store.open(store, read_only=True) as opened:
+    if is_sharded(store):
+        sharded.list_templates(store, as_json=as_json)
+        return
+    with Store.open(Path(store), read_only=True) as opened:
         known = opened.templates.all()
     if as_json:
         sys.stdout.write(json.dumps([_row(each) for each in known], indent=2) + "\n")
@@ -44,8 +51,12 @@ def list_templates(store: StoreFolder, *, as_json: JsonFlag = False) -> None:
     from rich.table import Table
 
     console = Console()
+    target = sharded.gathered_from(Path(store))
+    if target is not None:
+        typer.echo(f"What repeats is decided about for the whole run: automask overlays list {target}")
     if not known:
-        console.print("Nothing repeats across these images.")
+        if target is None:
+            console.print("Nothing repeats across these images.")
         return
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("id", "kind", "where", "images", "area", "confidence", "state"):
@@ -76,7 +87,10 @@ def show_template(
     ] = None,
 ) -> None:
     """Write a template's picture to a PNG, and name images that show it."""
-    with Store.open(store, read_only=True) as opened:
+    if is_sharded(store):
+        sharded.show_template(store, template_id, output)
+        return
+    with Store.open(Path(store), read_only=True) as opened:
         found = opened.templates.find(template_id)
         images = opened.templates.images_of(found.template.id, limit=IMAGES_SHOWN)
     target = output or Path(f"{found.template.id}.png")
@@ -115,11 +129,15 @@ def save_template(
     ] = None,
 ) -> None:
     """Write a template to a file, for other datasets and for single images (`run --templates FILE`)."""
-    with Store.open(store, read_only=True) as opened:
+    if is_sharded(store):
+        sharded.save_template(store, template_id, output)
+        return
+    root = Path(store)
+    with Store.open(root, read_only=True) as opened:
         found = opened.templates.find(template_id)
         template = found.template
     if found.decision is TemplateDecision.APPLY:
-        template = _detector(store, template.detector).confirmed(template)
+        template = _detector(root, template.detector).confirmed(template)
     target = output or Path(f"{template.id}.template")
     write_atomic(target, template.content)
     typer.echo(str(target))
@@ -161,7 +179,11 @@ def make_template(
     typer.echo(str(target))
 
 
-def _decide(root: Path, template_id: str, decision: TemplateDecision | None) -> None:
+def _decide(address: str, template_id: str, decision: TemplateDecision | None) -> None:
+    if is_sharded(address):
+        sharded.decide(address, template_id, decision)
+        return
+    root = Path(address)
     with Store.open(root) as store, store.lock():
         done = answer(store, template_id, decision, author=_author(), config=stored_config(root))
         state = template_state(store.templates.find(done.template_id))
