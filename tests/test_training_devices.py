@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_cases import Squares, small_layout_task, small_sam_task
+from training_cases import Squares, small_layout_task, small_sam_task, small_scene_task
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def sam_task() -> Any:
     return small_sam_task(Squares())
 
 
-@pytest.mark.parametrize("make", [ink_task, small_layout_task, watermark_task, sam_task])
+@pytest.mark.parametrize("make", [ink_task, small_layout_task, watermark_task, sam_task, small_scene_task])
 def test_a_loss_is_computed_where_the_module_is(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every operation of the loss, with shapes and devices and without values; gradients would need a card."""
     import torch

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from training_cases import Squares
 
+from automask_training.sample_blocks import BLOCK
 from automask_training.synth.belongings import BelongingDrawer
 from automask_training.synth.codes import code, ean_modules, qr_modules
 from automask_training.synth.mark_pictures import MarkShares, MarkSynthesizer
 from automask_training.synth.raster import Canvas
 from automask_training.tables import RecipeError
 from automask_training.watermark import DrawnMarks, WatermarkRecipe
-from automask_training.watermark_samples import BLOCK, RenderedMarks, claim_features, render
+from automask_training.watermark_samples import RenderedMarks, claim_features, render
 from automask_training.watermark_truth import CLASSES, fitted
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)

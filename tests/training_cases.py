@@ -69,3 +69,29 @@ def small_sam_task(source: Any) -> Any:
     model = SamConfig(size_px=128, width=64)
     crops = CropConfig(size_px=128, cells=32, short_side_px=(12.0, 60.0), zoom=(0.7, 2.0))
     return SamTask(source, SamRecipe(model=model, loss=SamLossConfig(), crops=crops, crops_per_image=2))
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Features of 64 px that are noise, and some of them high where half of the samples have lettering."""
+
+    def get(self, index: int) -> Any:
+        from automask_training.scene import SceneSample
+
+        rng = np.random.default_rng(index)
+        cells = np.zeros((8, 8, 3), np.uint8)
+        if index % 2:
+            row, column = rng.integers(0, 6, 2)
+            cells[row : row + 2, column : column + 3, 0] = 200
+        shapes = ((40, 8, 8), (112, 4, 4), (320, 2, 2))
+        levels = tuple(rng.normal(size=shape).astype(np.float16) for shape in shapes)
+        levels[0][:8] += 3 * (cells[..., 0] > 0)
+        return SceneSample(levels, cells)
+
+
+def small_scene_task(**changes: Any) -> Any:
+    from automask_training.scene import SceneRecipe, SceneTask
+    from automask_training.scene_model import SceneConfig
+
+    recipe = replace(SceneRecipe(size_px=64, rendered=16), **changes)
+    return SceneTask(Scenes(), recipe, SceneConfig(width=8, last_width=8))

@@ -8,16 +8,14 @@ A sample takes longer to draw than to learn from. Stopped and started again, the
 from __future__ import annotations
 
 import argparse
-import json
-import time
 import tomllib
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automask_training.sample_blocks import BLOCK, BlockFolder, OpenBlocks
 from automask_training.starting import start
 from automask_training.tables import VAL_SEED_OFFSET, table_to
 
@@ -25,8 +23,7 @@ if TYPE_CHECKING:
     from automask_training.synth.index import Split
     from automask_training.synth.layout.synthesizer import LayoutSynthesizer
 
-BLOCK = 250
-_WAIT_SECONDS = 2.0
+_KINDS = "kinds.json"
 _OPEN_BLOCKS = 64
 
 
@@ -35,20 +32,17 @@ def render(synthesizer: LayoutSynthesizer, folder: Path, *, count: int, part: in
 
     Of every `parts` blocks only number `part` is drawn: so many processes can share the work.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for first in range(part * BLOCK, count, parts * BLOCK):
-        if _path(folder, first, "kinds").exists():
-            continue
-        samples = [synthesizer.sample(index) for index in range(first, min(first + BLOCK, count))]
-        np.save(_path(folder, first, "pixels"), np.stack([each.pixels for each in samples]))
-        np.save(_path(folder, first, "shares"), np.stack([each.shares for each in samples]))
-        partial = _path(folder, first, "kinds").with_suffix(".partial")
-        partial.write_text(json.dumps([each.kind for each in samples]), encoding="utf-8")
-        partial.rename(_path(folder, first, "kinds"))  # last: a block with its kinds is whole
-
-
-def _path(folder: Path, first: int, part: str) -> Path:
-    return folder / f"{first:07d}.{part}.{'json' if part == 'kinds' else 'npy'}"
+    blocks = BlockFolder(folder, _KINDS)
+    for block in blocks.missing(count, part=part, parts=parts):
+        samples = [synthesizer.sample(index) for index in block]
+        blocks.write(
+            block.start,
+            {
+                "pixels.npy": np.stack([each.pixels for each in samples]),
+                "shares.npy": np.stack([each.shares for each in samples]),
+                _KINDS: [each.kind for each in samples],
+            },
+        )
 
 
 class RenderedSamples:
@@ -56,32 +50,22 @@ class RenderedSamples:
 
     def __init__(self, folder: Path) -> None:
         """Read from `folder`."""
-        self._folder = folder
-        self._open: OrderedDict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = OrderedDict()
+        self._blocks = BlockFolder(folder, _KINDS)
+        self._open = OpenBlocks(self._blocks, _opened, most=_OPEN_BLOCKS)
 
     def get(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Pixels (256, 256, 3) and shares (4, 64, 64) of a sample, see `LayoutSample`."""
-        first = index // BLOCK * BLOCK
-        pixels, shares = self._block(first)
-        return np.array(pixels[index - first]), np.array(shares[index - first])
+        pixels, shares = self._open.holding(index)
+        return np.array(pixels[index % BLOCK]), np.array(shares[index % BLOCK])
 
     def kind(self, index: int) -> str:
         """Name of what was drawn."""
-        first = index // BLOCK * BLOCK
-        kinds: list[str] = json.loads(_path(self._folder, first, "kinds").read_text(encoding="utf-8"))
-        return kinds[index - first]
+        kind: str = self._blocks.rows(index // BLOCK * BLOCK, _KINDS)[index % BLOCK]
+        return kind
 
-    def _block(self, first: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        if first not in self._open:
-            while not _path(self._folder, first, "kinds").exists():
-                time.sleep(_WAIT_SECONDS)
-            self._open[first] = (
-                np.load(_path(self._folder, first, "pixels"), mmap_mode="r"),
-                np.load(_path(self._folder, first, "shares"), mmap_mode="r"),
-            )
-            if len(self._open) > _OPEN_BLOCKS:
-                self._open.popitem(last=False)
-        return self._open[first]
+
+def _opened(blocks: BlockFolder, first: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    return blocks.array(first, "pixels.npy"), blocks.array(first, "shares.npy")
 
 
 def synthesizer_of(table: dict[str, Any], materials: Path, *, split: Split) -> LayoutSynthesizer:

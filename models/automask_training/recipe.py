@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
     from automask_training.layout import LayoutTask
     from automask_training.sam import ImageSource
+    from automask_training.scene import SceneTask
     from automask_training.synth import Synthesizer, SyntheticImage
     from automask_training.watermark import WatermarkRecipe
     from automask_training.watermark_model import HeadConfig
 
 
-TASKS = ("sam", "watermark", "watermark-ultralytics", "ink", "layout")
+TASKS = ("sam", "watermark", "watermark-ultralytics", "ink", "layout", "scene")
 
 
 def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train") -> tuple[Task[Any, Any], LoopConfig]:
-    """Task and loop of a recipe; `split` is train or val. Of layout and watermark, `materials` are rendered samples.
+    """Task and loop of a recipe; `split` is train or val. Of layout, scene and watermark, `materials` are samples.
 
     Raises:
         RecipeError: unknown task or keys.
@@ -47,6 +48,8 @@ def load_recipe(table: dict[str, Any], *, materials: Path, split: str = "train")
         raise RecipeError(f"unknown tables or keys: {', '.join(sorted(unknown))}")
     if table.get("task") == "layout":
         return layout_task(table, materials), loop_of(table)
+    if table.get("task") == "scene":
+        return scene_task(table, materials), loop_of(table)
     if table.get("task") == "watermark":
         return rendered_watermark_task(table, materials), loop_of(table)
     return task_of(table, _source(table, materials, split=split), split=split), loop_of(table)
@@ -98,6 +101,10 @@ def evaluate_recipe(table: dict[str, Any], *, materials: Path, out: Path, images
 
         held_out = synthesizer_of(table, materials, split="val")  # drawn, not rendered: of materials
         figures: Any = evaluate_layout(module, held_out, images=images)
+    elif task.name == "scene":
+        from automask_training.evaluate_scene import evaluate_scene
+
+        figures = evaluate_scene(module, task, images=images)  # type: ignore[arg-type]
     elif task.name == "sam":
         from automask_training.evaluate import evaluate_sam
 
@@ -127,6 +134,10 @@ def export_recipe(table: dict[str, Any], *, out: Path, weights: Path) -> dict[st
         from automask_training.layout_export import export_layout
 
         return export_layout(module, weights)
+    if task.name == "scene":
+        from automask_training.scene_export import export_scene
+
+        return export_scene(module, weights)
     if task.name == "watermark":
         from automask_training.watermark_export import export_watermark
 
@@ -141,7 +152,10 @@ def load_average(table: dict[str, Any], *, out: Path) -> tuple[Task[Any, Any], n
     from automask_training.checkpoint import load_state
     from automask_training.loop import STATE_FILE
 
-    task = layout_task(table, out) if table.get("task") == "layout" else task_of(table, _NoImages(), split="train")
+    if table.get("task") in ("layout", "scene"):
+        task, _ = load_recipe(table, materials=out)
+    else:
+        task = task_of(table, _NoImages(), split="train")
     module = task.build()
     module.load_state_dict(load_state(out / STATE_FILE, task=task.name).average)
     return task, module.eval()
@@ -233,6 +247,16 @@ def layout_task(table: dict[str, Any], samples: Path) -> LayoutTask:
 
     recipe = {"model": table_to(LayoutConfig, table.get("model", {})), **table.get("recipe", {})}
     return LayoutTask(RenderedSamples(samples), table_to(LayoutRecipe, recipe))
+
+
+def scene_task(table: dict[str, Any], samples: Path) -> SceneTask:
+    """The scene task of a recipe over a folder of stored samples (`scene_samples`)."""
+    from automask_training.scene import SceneRecipe, SceneTask
+    from automask_training.scene_model import SceneConfig
+    from automask_training.scene_samples import RenderedScenes
+
+    recipe, config = table_to(SceneRecipe, table.get("recipe", {})), table_to(SceneConfig, table.get("model", {}))
+    return SceneTask(RenderedScenes(samples), recipe, config)
 
 
 def rendered_watermark_task(table: dict[str, Any], samples: Path) -> Task[Any, Any]:

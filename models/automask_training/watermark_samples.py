@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import time
 import tomllib
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automask_training.sample_blocks import BLOCK, BlockFolder, OpenBlocks
 from automask_training.starting import start
 from automask_training.synth.mark_pictures import MarkShares, MarkSynthesizer
 from automask_training.tables import VAL_SEED_OFFSET, RecipeError, table_to
@@ -30,10 +29,9 @@ if TYPE_CHECKING:
     from automask_training.sam import ImageSource
     from automask_training.synth.mark_pictures import Materials
 
-BLOCK = 250
 _PER_PICTURE = 2
 """A picture costs more to draw than to cut: it is shown once as a whole, and once cut out at full resolution."""
-_WAIT_SECONDS = 2.0
+_TRUTHS = "truths.json"
 _OPEN_BLOCKS = 128
 _ORIGIN_FILE = "features.json"
 
@@ -60,27 +58,26 @@ def render(
 
     Of every `parts` blocks only number `part` is drawn: so many processes can share the work.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for first in range(part * BLOCK, count, parts * BLOCK):
-        if _path(folder, first, "truths").exists():
-            continue
+    blocks = BlockFolder(folder, _TRUTHS)
+    for block in blocks.missing(count, part=part, parts=parts):
         samples: list[MarkedImage] = []
-        for number in range(first // _PER_PICTURE, (min(first + BLOCK, count) + 1) // _PER_PICTURE):
-            rng = np.random.default_rng((recipe.seed, number, 0x574D))
+        for number in pictures_of(block):
+            rng = cuts_rng(recipe.seed, number)
             picture = source.sample(number)
             samples += [fitted(picture, recipe, rng, is_cut=is_cut) for is_cut in (False, True)]
         pixels = np.stack([each.pixels for each in samples])
-        if encode is None:
-            np.save(_path(folder, first, "pixels"), pixels)
-        else:
-            np.save(_path(folder, first, "features"), encode(pixels))
-        partial = _path(folder, first, "truths").with_suffix(".partial")
-        partial.write_text(json.dumps([_as_plain(each.truth) for each in samples]), encoding="utf-8")
-        partial.rename(_path(folder, first, "truths"))  # last: a block with its truths is whole
+        kept = {"pixels.npy": pixels} if encode is None else {"features.npy": encode(pixels)}
+        blocks.write(block.start, {**kept, _TRUTHS: [_as_plain(each.truth) for each in samples]})
 
 
-def _path(folder: Path, first: int, part: str) -> Path:
-    return folder / f"{first:07d}.{part}.{'json' if part == 'truths' else 'npy'}"
+def pictures_of(block: range) -> range:
+    """Numbers of the pictures that the samples of a block are of."""
+    return range(block.start // _PER_PICTURE, (block.stop + 1) // _PER_PICTURE)
+
+
+def cuts_rng(seed: int, number: int) -> np.random.Generator:
+    """What decides where picture `number` is cut."""
+    return np.random.default_rng((seed, number, 0x574D))
 
 
 def _as_plain(truth: Truth) -> dict[str, Any]:
@@ -104,40 +101,28 @@ class RenderedMarks:
 
     def __init__(self, folder: Path) -> None:
         """Read from `folder`."""
-        self._folder = folder
-        self._open: OrderedDict[int, tuple[NDArray[Any], list[Truth]]] = OrderedDict()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out open blocks: each process opens its own."""
-        return {"_folder": self._folder, "_open": OrderedDict()}
+        self._blocks = BlockFolder(folder, _TRUTHS)
+        self._open = OpenBlocks(self._blocks, _opened, most=_OPEN_BLOCKS)
 
     def get(self, index: int) -> StoredSample:
         """Sample number `index`."""
-        contents, truths = self._block(index // BLOCK * BLOCK)
+        contents, truths = self._open.holding(index)
         return StoredSample(np.array(contents[index % BLOCK]), truths[index % BLOCK])
 
     def count(self) -> int:
         """How many samples there are now, up to the first block that is missing."""
         total = 0
-        while _path(self._folder, total, "truths").exists():
-            found = len(json.loads(_path(self._folder, total, "truths").read_text(encoding="utf-8")))
+        while self._blocks.is_whole(total):
+            found = len(self._blocks.rows(total, _TRUTHS))
             total += found
             if found < BLOCK:
                 break
         return total
 
-    def _block(self, first: int) -> tuple[NDArray[Any], list[Truth]]:
-        if first not in self._open:
-            while not _path(self._folder, first, "truths").exists():
-                time.sleep(_WAIT_SECONDS)
-            kept = "features" if _path(self._folder, first, "features").exists() else "pixels"
-            self._open[first] = (
-                np.load(_path(self._folder, first, kept), mmap_mode="r"),
-                [_truth_of(each) for each in json.loads(_path(self._folder, first, "truths").read_text("utf-8"))],
-            )
-            if len(self._open) > _OPEN_BLOCKS:
-                self._open.popitem(last=False)
-        return self._open[first]
+
+def _opened(blocks: BlockFolder, first: int) -> tuple[NDArray[Any], list[Truth]]:
+    kept = "features.npy" if blocks.path(first, "features.npy").exists() else "pixels.npy"
+    return blocks.array(first, kept), [_truth_of(each) for each in blocks.rows(first, _TRUTHS)]
 
 
 def claim_features(folder: Path, weights: Path) -> None:
