@@ -11,6 +11,7 @@ from automask.mask.confidence.features import FEATURES
 from automask.mask.metrics import MaskScore
 from automask_models.frames.judging import PROPOSAL_FEATURES, TRACE_FEATURES
 from automask_models.ink.confidence import LINE_FEATURES
+from automask_models.scene.opinion import FEATURES as SCENE_FEATURES
 from automask_training.confidence_data import LabelledImage
 from automask_training.frame_judge import Candidate, JudgedPicture, judged_picture
 from automask_training.frame_proposals import KnownPicture
@@ -74,6 +75,17 @@ def lines_of_source(source: str) -> list[KnownLinesPicture]:
         ]
         true, false = KnownLine(features[0], True, 0.02, 0.0, 1.0), KnownLine(features[1], False, 0.5, 0.5, 0.0)
         found.append(KnownLinesPicture(source, [true, false]))
+    return found
+
+
+def seen_of_source(source: str) -> list[KnownLinesPicture]:
+    """Pictures with something that is text, and looks so, and something that is none."""
+    found = []
+    for index in range(4):
+        values = ((2.0, 1.0 + 0.1 * index), (1.0, -3.0))
+        true, false = (dict(zip(SCENE_FEATURES, each, strict=True)) for each in values)
+        lines = [KnownLine(true, True, 0.02, 0.0, 1.0), KnownLine(false, False, 0.1, 0.1, 0.0)]
+        found.append(KnownLinesPicture(source, lines))
     return found
 
 

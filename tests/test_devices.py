@@ -27,9 +27,10 @@ from automask_models.ink.network import InkNetwork
 from automask_models.layout.network import LayoutNetwork
 from automask_models.onnx_builds import Build, check_one_build, installed_builds
 from automask_models.onnx_devices import PROVIDERS, NotStarted, onnx_device
+from automask_models.scene.network import SceneNetwork
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("automask-layout", "automask-ink")
+SHIPPED = ("automask-layout", "automask-ink", "automask-scene")
 WITH_WEIGHTS = {
     (DETECTORS, "rapidocr"),
     (DETECTORS, "edges"),
@@ -252,7 +253,7 @@ def test_another_device_is_told_that_pictures_come_one_at_a_time(monkeypatch, na
         return opened[-1]
 
     monkeypatch.setattr(onnx_session.OnnxSession, "open", classmethod(spy))
-    network = {"automask-layout": LayoutNetwork, "automask-ink": InkNetwork}[name]
+    network = {"automask-layout": LayoutNetwork, "automask-ink": InkNetwork, "automask-scene": SceneNetwork}[name]
     network.open(WeightLibrary.discover().find(name), runtime=RuntimeConfig(device="openvino", threads=1))
     assert opened[0].inputs["pixels"][0] == 1
 

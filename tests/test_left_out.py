@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench_cases import table_rows
-from fit_cases import groups_of_source, images_of, judged_by_the_map, lines_of_source, pictures_of
+from fit_cases import groups_of_source, images_of, judged_by_the_map, lines_of_source, pictures_of, seen_of_source
 from frame_cases import bordered, scene
 from ink_cases import landscape, lettered
 from PIL import Image as PillowImage
@@ -23,6 +23,7 @@ from automask.store import Store
 from automask.values.types import Image
 from automask_models.frames.judging import FrameJudge
 from automask_models.ink.confidence import InkModel
+from automask_models.scene.opinion import SceneModel
 from automask_training import ink_large_groups, left_out, line_judge
 from automask_training.confidence_data import entries_by_source, fill_stores
 from automask_training.confidence_fit import Rows, fit_confidence
@@ -30,6 +31,7 @@ from automask_training.frame_judge import fitted_judge
 from automask_training.ink_confidence import fit as fit_groups
 from automask_training.left_out import LEFT_OUT, LeftOutRun, main, measure, shared_sources, told
 from automask_training.left_out_fits import FitData, Fits, FitsRecipe, differences, gather, read_recipe
+from automask_training.scene_judge import KINDS, fitted
 
 ROOT = Path(__file__).parent.parent
 SHIPPED_RECIPE = ROOT / "models" / "training" / "left_out.toml"
@@ -39,6 +41,14 @@ RECIPE = FitsRecipe.model_validate(
         "frames": {"recipe": "layout.toml", "per_source": 4, "synthesized": 2, "report_only": ["plain"]},
         "large_groups": {"per_source": 4, "free": 2, "odds": 2.0, "report_only": ["plain", "words"]},
         "lines": {"per_source": 4, "free": 2, "written": 0, "odds": 3.0, "report_only": ["plain", "other"]},
+        "scene": {
+            "per_source": 4,
+            "free": 2,
+            "written": 0,
+            "odds": 2.0,
+            "group_odds": 1.0,
+            "report_only": ["plain", "words", "other"],
+        },
         "confidence": {"per_source": 4, "report_only": ["plain"]},
     }
 )
@@ -62,6 +72,7 @@ def fit_data(*, contradicted: str = "") -> FitData:
         pictures,
         [each for name in sources for each in groups_of_source(name)],
         [each for name in sources for each in lines_of_source(name)],
+        {kind: [each for name in (*sources, "mats too") for each in seen_of_source(name)] for kind in KINDS},
         [each for name in sources for each in images_of(f"frame-{name}")],
     )
 
@@ -81,6 +92,10 @@ class TestFits:
         of_words = [each for each in data.lines if each.source == "words"]
         assert fits.lines.lines == line_judge.fit(of_words, prior_odds=3.0)
         assert fits.lines.large_groups == InkModel.bundled().large_groups
+        assert fits.scene is not None
+        too = {kind: [each for each in data.scene[kind] if each.source == "mats too"] for kind in KINDS}
+        made = fitted(too, odds={"lines": 2.0, "groups": 1.0})
+        assert (fits.scene.lines, fits.scene.groups) == (made["lines"], made["groups"])
         rows = Rows.of([each for each in data.images if each.source in ("frame-words", "frame-other")])
         assert fits.confidence is not None
         assert fits.confidence.features == fit_confidence(rows, fitted_on="").model.features
@@ -88,24 +103,24 @@ class TestFits:
 
     def test_only_fits_that_a_source_takes_part_in_are_made_again(self):
         data = fit_data()
-        assert data.fits(without=["mats"]).names == ("frames", "large groups", "lines", "confidence")
+        assert data.fits(without=["mats"]).names == ("frames", "large groups", "lines", "scene", "confidence")
         assert data.fits(without=["words"]).names == ("frames", "lines", "confidence")
         assert data.fits(without=["other"]).names == ("frames", "large groups", "confidence")
-        assert data.fits(without=["plain"]) == Fits(None, None, None, None)
+        assert data.fits(without=["plain"]) == Fits(None, None, None, None, None)
         assert data.fits(without=["plain", "words"]).names == ("frames", "lines", "confidence")
 
     def test_nothing_left_to_fit_on_is_said(self):
-        data = FitData(RECIPE, pictures_of("mats"), [], [], [])
+        data = FitData(RECIPE, pictures_of("mats"), [], [], {}, [])
         with pytest.raises(InputError, match="one class"):
             data.fits(without=["mats"])
 
     def test_they_are_compared_with_the_shipped_ones(self):
         judge, confidence = FrameJudge.bundled(), bundled_model()
-        assert differences(Fits(judge, InkModel.bundled(), InkModel.bundled(), confidence)) == {
-            "frames": 0, "large groups": 0, "lines": 0, "confidence": 0,
+        assert differences(Fits(judge, InkModel.bundled(), InkModel.bundled(), SceneModel.bundled(), confidence)) == {
+            "frames": 0, "large groups": 0, "lines": 0, "scene": 0, "confidence": 0,
         }  # fmt: skip
         traced = judge.traced.model_copy(update={"intercept": judge.traced.intercept + 0.5})
-        other = Fits(judge.model_copy(update={"traced": traced}), None, None, None)
+        other = Fits(judge.model_copy(update={"traced": traced}), None, None, None, None)
         assert differences(other) == {"frames": pytest.approx(0.5)}
         assert all(value > 0 for value in differences(fit_data().fits()).values())
 
@@ -123,7 +138,7 @@ class TestFits:
         ]
         assert changed == ["rapidocr", "edges", "ink"]
         assert FrameJudge.chosen(own.options["edges"]["judge"], option="") == fits.judge
-        assert Fits(None, None, None, None).written(tmp_path / "none", config) == config
+        assert Fits(None, None, None, None, None).written(tmp_path / "none", config) == config
 
 
 def test_sources_that_share_an_image_are_left_out_together(tmp_path: Path):
@@ -143,6 +158,7 @@ def test_the_recipe_is_that_of_the_commands_which_made_the_shipped_fits():
     recipe = read_recipe(SHIPPED_RECIPE)
     readme = (ROOT / "models" / "training" / "README.md").read_text(encoding="utf-8")
     card = (ROOT / "models" / "cards" / "automask-ink.md").read_text(encoding="utf-8")
+    scene_card = (ROOT / "models" / "cards" / "automask-scene.md").read_text(encoding="utf-8")
     stated = (
         (readme, "frame_judge", recipe.frames, {"per-source": "per_source", "synthesized": "synthesized"}),
         (card, "ink_large_groups", recipe.large_groups, {"per-source": "per_source", "free": "free", "odds": "odds"}),
@@ -151,6 +167,12 @@ def test_the_recipe_is_that_of_the_commands_which_made_the_shipped_fits():
             "line_judge",
             recipe.lines,
             {"per-source": "per_source", "free": "free", "written": "written", "odds": "odds"},
+        ),
+        (
+            scene_card,
+            "scene_judge",
+            recipe.scene,
+            {name.replace("_", "-"): name for name in ("per_source", "free", "written", "odds", "group_odds")},
         ),
         (readme, "confidence", recipe.confidence, {}),
     )
@@ -231,7 +253,7 @@ class TestMeasuring:
         found, ran = run()
         assert ran == ["frame-mats {'analysed': 2}"], "plain is in no fit"
         rows = {row["source"]: row for row in table_rows(told(found), "in the fits of")}
-        assert rows["frame/mats"]["in the fits of"] == "frames, large groups, lines, confidence"
+        assert rows["frame/mats"]["in the fits of"] == "frames, large groups, lines, scene, confidence"
         assert rows["frame/mats"]["fine, in sample"] == "1.000 (2)"
         assert rows["frame/mats"]["fine, left out"] == "0.000 (0)"
         assert rows["clean/plain"]["in the fits of"] == "none"

@@ -25,10 +25,11 @@ def doctor(*words: str):
 
 
 def test_shipped_weights_are_sane():
-    done = doctor("automask-ink", "automask-layout")
+    done = doctor("automask-ink", "automask-layout", "automask-scene")
     assert done.exit_code == 0, done.output + str(done.exception)
-    ink, layout = json.loads(done.stdout)
+    ink, layout, scene = json.loads(done.stdout)
     assert (ink["stage"], ink["is_sane"], layout["stage"]) == ("ink", True, "edges")
+    assert (scene["stage"], scene["is_sane"]) == ("rapidocr", True)
     assert "0 of them" not in ink["answer"], "the mark is lettering, which is what this network finds"
     assert ink["load_s"] > 0
     assert ink["second_s"] > 0

@@ -31,7 +31,15 @@ _LETTERS_GROWN_PX = 2
 """Networks answer in cells of 4 px: half of one more than the strokes is right."""
 _MOST_REGIONS = 30
 """The picture has one mark of six letters; a network that finds dozens of things answers to noise."""
-_STAGE_OF_TASK = {"refine": "sam", "detect-watermark": "yolo", "find-ink": "ink", "judge-frames": "edges"}
+_STAGE_OF_TASK = {
+    "refine": "sam",
+    "detect-watermark": "yolo",
+    "find-ink": "ink",
+    "judge-frames": "edges",
+    "judge-text": "rapidocr",
+}
+_OPTION_OF_TASK = {"judge-text": "scene"}
+"""The option of that stage which names the weights, where it is not `weights`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def examine(word: str, *, reference: str, stage: str, library: WeightLibrary, ru
 
     Args:
         word: What was asked for, for the report.
-        reference: What the stage's option `weights` is set to.
+        reference: What the stage's option for its weights is set to.
         stage: The stage, or empty for that of the catalogue's task.
         library: Finds them; nothing is fetched.
         runtime: Device and threads.
@@ -78,7 +86,8 @@ def examine(word: str, *, reference: str, stage: str, library: WeightLibrary, ru
         WeightsError: They are missing, damaged or unsafe.
     """
     name = stage or _stage_of(reference, library)
-    options = {"weights": reference}
+    spec = None if stage else library.spec_of(reference)
+    options = {"weights" if spec is None else _OPTION_OF_TASK.get(spec.task, "weights"): reference}
     run: Callable[[Image], tuple[str, bool]]
     built: Stage
     started = time.perf_counter()

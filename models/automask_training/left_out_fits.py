@@ -24,8 +24,9 @@ from automask.files.atomic import write_atomic
 from automask.mask.confidence.model import ConfidenceModel, bundled_model
 from automask_models.frames.judging import FrameJudge
 from automask_models.ink.confidence import InkModel
+from automask_models.scene.opinion import SceneModel
 from automask_models.text.evidence import LogisticModel
-from automask_training import frame_judge, ink_large_groups, line_judge
+from automask_training import frame_judge, ink_large_groups, line_judge, scene_judge
 from automask_training.confidence_data import LabelledImage, entries_by_source, read_stores
 from automask_training.confidence_fit import Rows, fit_confidence
 from automask_training.frame_judge import JudgedPicture, fitted_judge
@@ -65,6 +66,17 @@ class LinesRecipe(FrozenModel):
     report_only: tuple[str, ...] = ()
 
 
+class SceneRecipe(FrozenModel):
+    """How `scene_judge` makes the shipped models: its options of the same names."""
+
+    per_source: int
+    free: int
+    written: int
+    odds: float
+    group_odds: float
+    report_only: tuple[str, ...] = ()
+
+
 class ConfidenceRecipe(FrozenModel):
     """How `confidence` makes the shipped model: its options of the same names."""
 
@@ -78,6 +90,7 @@ class FitsRecipe(FrozenModel):
     frames: FramesRecipe
     large_groups: LargeGroupsRecipe
     lines: LinesRecipe
+    scene: SceneRecipe
     confidence: ConfidenceRecipe
 
 
@@ -107,19 +120,32 @@ class Fits:
     judge: FrameJudge | None
     ink: InkModel | None
     lines: InkModel | None
+    scene: SceneModel | None
     confidence: ConfidenceModel | None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Which there are, as tables show them."""
-        found = {"frames": self.judge, "large groups": self.ink, "lines": self.lines, "confidence": self.confidence}
+        found = {
+            "frames": self.judge,
+            "large groups": self.ink,
+            "lines": self.lines,
+            "scene": self.scene,
+            "confidence": self.confidence,
+        }
         return tuple(name for name, model in found.items() if model is not None)
 
     def written(self, folder: Path, config: PipelineConfig) -> PipelineConfig:
         """A configuration that takes them from files, which are written into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = {}
-        models = {"judge": self.judge, "ink": self.ink, "lines": self.lines, "confidence": self.confidence}
+        models = {
+            "judge": self.judge,
+            "ink": self.ink,
+            "lines": self.lines,
+            "scene": self.scene,
+            "confidence": self.confidence,
+        }
         for name, model in models.items():
             if model is not None:
                 paths[name] = (folder / f"{name}.json").resolve()
@@ -131,6 +157,8 @@ class Fits:
             options.setdefault("ink", {})["models"] = str(paths["ink"])
         if "lines" in paths:  # a file of its own: who weighs lines has no use for large groups, and the other way round
             options.setdefault("rapidocr", {})["ink_models"] = str(paths["lines"])
+        for stage in ("rapidocr", "ink") if "scene" in paths else ():
+            options.setdefault(stage, {})["scene_models"] = str(paths["scene"])
         review = config.review
         if "confidence" in paths:
             review = review.model_copy(update={"model": str(paths["confidence"])})
@@ -146,6 +174,7 @@ class FitData:
         pictures: Of the judge of frames.
         groups: Of the model of large groups.
         lines: Of the model of text lines.
+        scene: Of the models of what the scene network says, by what they are of.
         images: Of the confidence; their sources have their kind before them.
     """
 
@@ -153,6 +182,7 @@ class FitData:
     pictures: Sequence[JudgedPicture]
     groups: Sequence[Finding]
     lines: Sequence[KnownPicture]
+    scene: Mapping[str, Sequence[KnownPicture]]
     images: Sequence[LabelledImage]
 
     def fits(self, *, without: Collection[str] = ()) -> Fits:
@@ -167,6 +197,7 @@ class FitData:
             judge=self._judge(without),
             ink=self._ink(without),
             lines=self._lines(without),
+            scene=self._scene(without),
             confidence=self._confidence(without),
         )
 
@@ -192,6 +223,18 @@ class FitData:
             return None
         model = line_judge.fit(left, prior_odds=recipe.odds)
         return InkModel.bundled().model_copy(update={"lines": model})
+
+    def _scene(self, without: Collection[str]) -> SceneModel | None:
+        recipe = self.recipe.scene
+        used = {
+            kind: [each for each in found if each.source not in recipe.report_only]
+            for kind, found in self.scene.items()
+        }
+        left = {kind: [each for each in found if each.source not in without] for kind, found in used.items()}
+        if not any(_is_due(used[kind], left[kind], without) for kind in used):
+            return None
+        models = scene_judge.fitted(left, odds={"lines": recipe.odds, "groups": recipe.group_odds})
+        return SceneModel.bundled().model_copy(update=models)
 
     def _confidence(self, without: Collection[str]) -> ConfidenceModel | None:
         used = [each for each in self.images if bare(each.source) not in self.recipe.confidence.report_only]
@@ -263,12 +306,25 @@ def gather(
         threads=config.runtime.threads,
     )
     LOGGER.info("%d pictures for the text lines", len(lines))
+    scene = scene_judge.collect(
+        line_judge.pictures(
+            paths,
+            materials,
+            per_source=recipe.scene.per_source,
+            free=recipe.scene.free,
+            written=recipe.scene.written,
+            without=recipe.scene.report_only,
+        ),
+        cache=work / "scene",
+        threads=config.runtime.threads,
+    )
+    LOGGER.info("%d pictures for the scene network's word", len(scene[scene_judge.KINDS[0]]))
     images: list[LabelledImage] = []
     for path, manifest in manifests.items():
         sources = entries_by_source(manifest, most=recipe.confidence.per_source)
         images += read_stores(sources, work / path.stem, config, manifest=path.stem)
     LOGGER.info("%d images for the confidence", len(images))
-    return FitData(recipe, pictures, groups, lines, images)
+    return FitData(recipe, pictures, groups, lines, scene, images)
 
 
 def differences(fitted: Fits) -> dict[str, float]:
@@ -288,6 +344,12 @@ def differences(fitted: Fits) -> dict[str, float]:
         found["large groups"] = _largest(_numbers(fitted.ink.large_groups), _numbers(large))
     if fitted.lines is not None:
         found["lines"] = _largest(_numbers(fitted.lines.lines), _numbers(InkModel.bundled().lines))
+    if fitted.scene is not None:
+        shipped_scene = SceneModel.bundled()
+        found["scene"] = max(
+            _largest(_numbers(fitted.scene.lines), _numbers(shipped_scene.lines)),
+            _largest(_numbers(fitted.scene.groups), _numbers(shipped_scene.groups)),
+        )
     if fitted.confidence is not None:
         found["confidence"] = _largest(_weights(fitted.confidence), _weights(bundled_model()))
     return found

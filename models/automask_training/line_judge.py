@@ -170,7 +170,9 @@ def collect(
     networks = (file, bundled_model(DETECTION_FILE), bundled_model(RECOGNITION_FILE))
     what = f"lines {_VERSION} {EvidenceModel.bundled().sha256} {' '.join(LINE_FEATURES)}"
     network = InkNetwork.open(file, runtime=runtime)
-    detector = RapidOcrDetector.from_options(RapidOcrOptions(ink=""), weights=WeightLibrary.discover(), runtime=runtime)
+    detector = RapidOcrDetector.from_options(
+        RapidOcrOptions(ink="", scene=""), weights=WeightLibrary.discover(), runtime=runtime
+    )
     detector.load()
     found = []
     for number, picture in enumerate(shown, start=1):
@@ -219,8 +221,8 @@ def known_lines(picture: Picture, regions: Sequence[Region], ink: Sequence[float
     return lines
 
 
-def fit(shown: Sequence[KnownPicture], *, prior_odds: float) -> LogisticModel:
-    """The model at given odds of text against none.
+def fit(shown: Sequence[KnownPicture], *, prior_odds: float, names: Sequence[str] = LINE_FEATURES) -> LogisticModel:
+    """The model of the named features at given odds of text against none.
 
     Classes and sources are balanced; in its class, a false line weighs by its size (see `_SMALL_SHARE`).
 
@@ -231,12 +233,12 @@ def fit(shown: Sequence[KnownPicture], *, prior_odds: float) -> LogisticModel:
     truth = np.array([line.is_text for _, line in rows], dtype=np.bool_)
     if not rows or truth.all() or not truth.any():
         raise InputError("All lines are of one class.", advice="Give more pictures.")
-    values = np.array([[line.features[name] for name in LINE_FEATURES] for _, line in rows], dtype=np.float64)
+    values = np.array([[line.features[name] for name in names] for _, line in rows], dtype=np.float64)
     weights = balanced_weights(truth, np.array([source for source, _ in rows], dtype=np.str_))
     weights *= _costs([line for _, line in rows])
     for each in (truth, ~truth):
         weights[each] *= len(truth) / 2 / weights[each].sum()
-    return model_of(fit_logistic(values, truth, weights=weights), LINE_FEATURES, prior_odds=prior_odds)
+    return model_of(fit_logistic(values, truth, weights=weights), names, prior_odds=prior_odds)
 
 
 def _costs(lines: Sequence[KnownLine]) -> NDArray[np.float64]:
@@ -244,7 +246,12 @@ def _costs(lines: Sequence[KnownLine]) -> NDArray[np.float64]:
 
 
 def report(
-    shown: Sequence[KnownPicture], *, report_only: Collection[str], prior_odds: float, before: LogisticModel
+    shown: Sequence[KnownPicture],
+    *,
+    report_only: Collection[str],
+    prior_odds: float,
+    before: LogisticModel,
+    names: Sequence[str] = LINE_FEATURES,
 ) -> str:
     """What a fit draws of each source that it leaves out, beside another model, as Markdown.
 
@@ -252,13 +259,15 @@ def report(
         InputError: Without one of the sources all lines are of one class.
     """
     used = [each for each in shown if each.source not in report_only]
-    everything = fit(used, prior_odds=prior_odds)
+    everything = fit(used, prior_odds=prior_odds, names=names)
     rows = []
     totals = {name: (Drawn(), Drawn()) for name in ("each source left out", "in no fit")}
     for source in sorted({each.source for each in shown}):
         of_source = [each for each in shown if each.source == source]
         is_used = source not in report_only
-        left = fit([each for each in used if each.source != source], prior_odds=prior_odds) if is_used else everything
+        left = everything
+        if is_used:
+            left = fit([each for each in used if each.source != source], prior_odds=prior_odds, names=names)
         mine = (Drawn(), Drawn())
         for models, counted in ((left, 0), (before, 1)):
             for picture in of_source:

@@ -19,11 +19,17 @@ from automask_models.ink.groups import EDGE_PROBABILITY, InkGroup, groups_of
 from automask_models.ink.judging import GroupJudge, Judged
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
+from automask_models.scene.network import DEFAULT_WEIGHTS as SCENE_WEIGHTS
+from automask_models.scene.network import SceneNetwork
+from automask_models.scene.opinion import SceneModel, SceneOpinion, scene_weights
 from automask_models.stages import WeightedStage, WeightOptions
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 
 SURE_MARK = 0.75
 """Share of a group from which it is called a mark. What may be either, such as a sign in the picture, is text."""
+
+_RAISED = 0.5
+"""Share of the least confidence from which the scene network is asked: it doubles the chance of few things below it."""
 
 
 class InkOptions(WeightOptions):
@@ -32,25 +38,28 @@ class InkOptions(WeightOptions):
     weights: str = Field(DEFAULT_WEIGHTS, min_length=1, description="Name or .onnx file of an ink network.")
     min_confidence: float = Field(0.1, ge=0, le=1, description="Things below this confidence are not reported.")
     models: str = Field("", description="JSON file of the models that judge what the network sees; empty = ours.")
+    scene: str = Field(SCENE_WEIGHTS, description="Weights of the scene network as a second opinion; empty = without.")
+    scene_models: str = Field("", description="JSON file of the models that weigh that opinion; empty = ours.")
     reading: bool = Field(True, description="Read what is doubtful: letters in it speak for it, their absence against.")
 
 
 class InkDetector(WeightedStage[InkOptions]):
     """Finds lettering and marks with the ink network.
 
-    Regions know their pixels. They are of kind watermark where nearly all of their cells look like a mark, else of
-    kind text. Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1), `cells` (size at training
-    resolution in cells of 4 px) and, where it was large or doubtful enough to be read, `read_evidence` (see
+    Regions know their pixels. Where its weights are installed, the scene network is asked for a second opinion on them
+    (`SceneOpinion`). They are of kind watermark where nearly all of their cells look like a mark, else of kind text.
+    Attributes: `probability` (mean over the core), `peak`, `mark` (all 0..1), `cells` (size at training resolution in
+    cells of 4 px) and, where it was large or doubtful enough to be read, `read_evidence` (see
     `Recognition`). A ring around the picture is an ornament: it is proposed as a frame and not drawn; the frame
     detector decides. Without the default weights it finds nothing and says so once.
     """
 
     name: ClassVar[str] = "ink"
     Options: ClassVar[type[FrozenModel]] = InkOptions
-    algorithm_version: ClassVar[int] = 5
+    algorithm_version: ClassVar[int] = 6
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
-    model_options: ClassVar[tuple[str, ...]] = ("models",)
+    model_options: ClassVar[tuple[str, ...]] = ("models", "scene", "scene_models")
 
     def __init__(self, options: InkOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         """Build it.
@@ -60,7 +69,10 @@ class InkDetector(WeightedStage[InkOptions]):
         """
         super().__init__(options, weights=weights, runtime=runtime)
         self._models = InkModel.chosen(options.models, option="options.ink.models")
+        self._scene_models = SceneModel.chosen(options.scene_models, option="options.ink.scene_models")
         self._network: InkNetwork | None = None
+        self._scene: WeightFile | None = None
+        self._scene_opinion: SceneOpinion | None = None
         self._recognition: WeightFile | None = None
         self._judge: GroupJudge | None = None
         self._reader: GroupReader | None = None
@@ -74,6 +86,7 @@ class InkDetector(WeightedStage[InkOptions]):
             ConfigError: The file of other models cannot be read, or holds none.
         """
         made = super().from_options(options, weights=weights, runtime=runtime)
+        made._scene = scene_weights(made._options.scene, weights, stage="The ink detector")
         if made._weights is not None and made._options.reading:
             try:
                 made._recognition = bundled_model(RECOGNITION_FILE)
@@ -85,7 +98,9 @@ class InkDetector(WeightedStage[InkOptions]):
     @property
     def model_sha256s(self) -> tuple[str, ...]:
         """See `WeightedStage`."""
-        return (self._models.sha256, *([] if self._recognition is None else [self._recognition.sha256]))
+        recognition = () if self._recognition is None else (self._recognition.sha256,)
+        scene = () if self._scene is None else (self._scene.sha256, self._scene_models.sha256)
+        return (self._models.sha256, *recognition, *scene)
 
     @property
     def notices(self) -> Sequence[Issue]:
@@ -97,7 +112,8 @@ class InkDetector(WeightedStage[InkOptions]):
     @property
     def placement(self) -> Placement | None:
         """See `automask.protocols.PlacedStage`."""
-        return joined(part.placement for part in (self._network, self._reader) if part is not None)
+        parts = (self._network, self._reader, self._scene_opinion)
+        return joined(part.placement for part in parts if part is not None)
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.
@@ -110,6 +126,9 @@ class InkDetector(WeightedStage[InkOptions]):
                 self._reader = GroupReader.open(self._recognition, runtime=self._runtime)
             self._judge = GroupJudge(self._models, self._reader)
             self._network = InkNetwork.open(self._weights, runtime=self._runtime)
+            if self._scene is not None:
+                scene = SceneNetwork.open(self._scene, runtime=self._runtime)
+                self._scene_opinion = SceneOpinion(scene, self._scene_models.groups)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Regions per image; none without weights.
@@ -121,12 +140,19 @@ class InkDetector(WeightedStage[InkOptions]):
             return [[] for _ in images]
         if self._network is None or self._judge is None:
             raise StageError("ink: detect() before load().")
-        return [list(self._regions(image, self._network.map_of(image), self._judge)) for image in images]
+        return [self._seen(image, self._network.map_of(image), self._judge) for image in images]
 
-    def _regions(self, image: Image, ink: InkMap, judge: GroupJudge) -> Iterator[Region]:
+    def _seen(self, image: Image, ink: InkMap, judge: GroupJudge) -> list[Region]:
+        least = self._options.min_confidence
+        if self._scene_opinion is None:
+            return list(self._regions(image, ink, judge, least=least))
+        doubtful = list(self._regions(image, ink, judge, least=least * _RAISED))
+        return [region for region in self._scene_opinion.on(image, doubtful) if region.confidence >= least]
+
+    def _regions(self, image: Image, ink: InkMap, judge: GroupJudge, *, least: float) -> Iterator[Region]:
         for group in groups_of(ink):
             for judged in judge.judge(image.pixels, ink, group):
-                if judged.confidence >= self._options.min_confidence:
+                if judged.confidence >= least:
                     region = region_of(judged, ink, source=self.name)
                     if region is not None:
                         yield region

@@ -17,6 +17,9 @@ from automask.weights import missing_weights
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.opinion import InkOpinion
+from automask_models.scene.network import DEFAULT_WEIGHTS as SCENE_WEIGHTS
+from automask_models.scene.network import SceneNetwork
+from automask_models.scene.opinion import SceneModel, SceneOpinion, scene_weights
 from automask_models.text.evidence import EvidenceModel
 from automask_models.text.lines import TextLine, find_lines, merge_passes, upright_crop
 from automask_models.text.ppocr import (
@@ -28,7 +31,7 @@ from automask_models.text.ppocr import (
 from automask_models.text.regions import text_region
 from automask_models.text.scales import detail_scale, resized, scales_of, small_lettering, tiled_map
 
-_ALGORITHM_VERSION = 5
+_ALGORITHM_VERSION = 6
 _WORTH_A_PASS = 1.2
 _WORTH_A_DETAIL_PASS = 1.4
 """A pass runs only at a scale this many times that of the one before: nearer ones see the same. Detail costs more."""
@@ -39,6 +42,8 @@ class RapidOcrOptions(FrozenModel):
 
     ink: str = Field(DEFAULT_WEIGHTS, description="Weights of the ink network as a second opinion; empty = without.")
     ink_models: str = Field("", description="JSON file of the models that weigh that opinion; empty = ours.")
+    scene: str = Field(SCENE_WEIGHTS, description="Weights of the scene network as a third opinion; empty = without.")
+    scene_models: str = Field("", description="JSON file of the models that weigh that opinion; empty = ours.")
     min_score: float = Field(0.4, ge=0, le=1, description="Ignore lines with a lower mean detection probability.")
     detail: bool = Field(True, description="Look again, enlarged, where small letters were found.")
 
@@ -49,8 +54,8 @@ class RapidOcrDetector:
     A coarse pass finds huge and widely spaced lettering, the main pass the rest, and where that sees small letters
     a detail pass looks closer. Recognition, shape and detection score together say how likely a line is text; lines
     that are probably texture come out with a confidence below 0.5. Where its weights are installed, the ink network is
-    asked for a second opinion on each line. Regions are of kind text; `text_region` and `InkOpinion` document their
-    attributes.
+    asked for a second opinion on each line, and the scene network for a third. Regions are of kind text; `text_region`,
+    `InkOpinion` and `SceneOpinion` document their attributes.
     """
 
     name: ClassVar[str] = "rapidocr"
@@ -63,10 +68,13 @@ class RapidOcrDetector:
         detection: WeightFile,
         recognition: WeightFile,
         ink: WeightFile | None,
+        scene: WeightFile | None,
         runtime: RuntimeConfig,
     ) -> None:
         self._options = options
         self._ink = ink
+        self._scene = scene
+        self._scene_models = SceneModel.chosen(options.scene_models, option="options.rapidocr.scene_models")
         self._ink_models = InkModel.chosen(options.ink_models, option="options.rapidocr.ink_models")
         self._detection = detection
         self._recognition = recognition
@@ -74,6 +82,7 @@ class RapidOcrDetector:
         self._networks: PpOcr | None = None
         self._model: EvidenceModel | None = None
         self._opinion: InkOpinion | None = None
+        self._scene_opinion: SceneOpinion | None = None
 
     @classmethod
     def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
@@ -91,6 +100,7 @@ class RapidOcrDetector:
         return cls(
             checked,
             ink=ink,
+            scene=scene_weights(checked.scene, weights, stage="The rapidocr detector"),
             detection=bundled_model(DETECTION_FILE),
             recognition=bundled_model(RECOGNITION_FILE),
             runtime=runtime,
@@ -100,12 +110,19 @@ class RapidOcrDetector:
     def fingerprint(self) -> str:
         """Hash of algorithm, options and networks."""
         ink = () if self._ink is None else (self._ink.sha256, self._ink_models.sha256)
+        scene = () if self._scene is None else (self._scene.sha256, self._scene_models.sha256)
         return stage_fingerprint(
             self.name,
             algorithm_version=_ALGORITHM_VERSION,
-            options=self._options.model_copy(update={"ink": ""}),  # its hash counts, not where it lies
-            weights_sha256=(self._detection.sha256, self._recognition.sha256, EvidenceModel.bundled().sha256, *ink),
-            without=("ink_models",),  # nor where these lie
+            options=self._options.model_copy(update={"ink": "", "scene": ""}),  # its hash counts, not where it lies
+            weights_sha256=(
+                self._detection.sha256,
+                self._recognition.sha256,
+                EvidenceModel.bundled().sha256,
+                *ink,
+                *scene,
+            ),
+            without=("ink_models", "scene_models"),  # nor where these lie
         )
 
     @property
@@ -116,7 +133,9 @@ class RapidOcrDetector:
     @property
     def placement(self) -> Placement | None:
         """See `automask.protocols.PlacedStage`."""
-        return joined(part.placement for part in (self._networks, self._opinion) if part is not None)
+        return joined(
+            part.placement for part in (self._networks, self._opinion, self._scene_opinion) if part is not None
+        )
 
     def load(self) -> None:
         """Read both networks.
@@ -131,6 +150,9 @@ class RapidOcrDetector:
             self._model = EvidenceModel.bundled()
             if self._ink is not None:
                 self._opinion = InkOpinion(InkNetwork.open(self._ink, runtime=self._runtime), self._ink_models)
+            if self._scene is not None:
+                network = SceneNetwork.open(self._scene, runtime=self._runtime)
+                self._scene_opinion = SceneOpinion(network, self._scene_models.lines)
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """Text regions per image.
@@ -150,7 +172,10 @@ class RapidOcrDetector:
             for line, recognition in zip(lines, read, strict=True)
         )
         found = [region for region in regions if region is not None]
-        return found if self._opinion is None else self._opinion.on(image, found)
+        for opinion in (self._opinion, self._scene_opinion):
+            if opinion is not None:
+                found = opinion.on(image, found)
+        return found
 
     def _lines(self, image: Image, networks: PpOcr) -> list[TextLine]:
         scale, main = scales_of(image.width_px, image.height_px)

@@ -1,0 +1,1 @@
+"""What a whole picture shows, as a second opinion on what is lettering in it."""
