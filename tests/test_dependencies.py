@@ -98,7 +98,7 @@ def needs(node: ast.AST, module: ast.Module, *, slow: bool = False) -> Iterator[
 def gaps(*extras: str, slow: bool) -> list[str]:
     known = listed(*extras)
     beside = {path.stem for path in TESTS.glob("*.py")} | {path.parent.name for path in TESTS.glob("*/__init__.py")}
-    local = beside | OURS | BY_HAND | set(stdlib_module_names)
+    local = beside | {TESTS.name} | OURS | BY_HAND | set(stdlib_module_names)
     owners = packages_distributions()
     found = []
     for path in sorted([*TESTS.glob("*.py"), *TESTS.glob("measuring/*.py")]):

@@ -38,11 +38,18 @@ from automask_models.ink.confidence import (
     line_features,
 )
 from automask_models.ink.groups import groups_of
+from automask_models.scene.opinion import SceneModel
 from automask_models.stages import WeightedStage
 from automask_models.text.regions import Recognition
 
-STAGES = [("edges", "judge", FrameJudge), ("ink", "models", InkModel), ("rapidocr", "ink_models", InkModel)]
-SHIPPED = {"edges": FrameJudge.bundled(), "ink": InkModel.bundled(), "rapidocr": InkModel.bundled()}
+STAGES = [
+    ("edges", "judge", FrameJudge),
+    ("ink", "models", InkModel),
+    ("ink", "scene_models", SceneModel),
+    ("rapidocr", "ink_models", InkModel),
+    ("rapidocr", "scene_models", SceneModel),
+]
+SHIPPED = {(name, option): model.bundled() for name, option, model in STAGES}
 NEVER = -30.0
 """An intercept under which nothing is likely."""
 CONFIGURED = [pytest.param(name, option, id=f"{name}.{option}") for name, option, _ in STAGES]
@@ -69,7 +76,7 @@ def written(path: Path, plain: object) -> str:
 @pytest.mark.parametrize(("name", "option"), CONFIGURED)
 class TestStages:
     def test_the_fingerprint_follows_the_numbers_and_not_the_file(self, tmp_path: Path, name: str, option: str):
-        plain = SHIPPED[name].model_dump()
+        plain = SHIPPED[name, option].model_dump()
         same = [written(tmp_path / folder / "m.json", {**plain, "fitted_on": folder}) for folder in ("a", "b")]
         other = written(tmp_path / "c.json", unlikely(plain))
         shipped = built(name, option, "").fingerprint
@@ -91,7 +98,7 @@ class TestStages:
         self, tmp_path: Path, name: str, option: str, text: bytes | None, said: str
     ):
         path = tmp_path / "bad.json"
-        plain = SHIPPED[name].model_dump()
+        plain = SHIPPED[name, option].model_dump()
         model = "proposed" if name == "edges" else "lines"
         if text == b"coefficient":
             plain[model]["coefficients"]["colour_of_the_sky"] = 1.0
@@ -112,8 +119,8 @@ class TestStages:
         if name == "edges":
             image = Image("mat", bordered(scene(), (60, 60, 60, 60), (250, 250, 246))[0])
         else:
-            image = lettered("Harbour", size_px=60, at=(60, 200), opacity=1.0)[0]
-        other = written(tmp_path / "m.json", unlikely(SHIPPED[name].model_dump()))
+            image = lettered("Harbour", size_px=150, at=(60, 200), opacity=1.0)[0]
+        other = written(tmp_path / "m.json", unlikely(SHIPPED[name, option].model_dump()))
         confidence = {}
         for value in ("", other):
             stage = built(name, option, value)
@@ -131,7 +138,10 @@ def test_options_that_name_models_are_empty_by_default_and_not_hashed_as_paths()
         if isinstance(stage, type) and issubclass(stage, WeightedStage):
             found[name] = stage.model_options
             assert all(stage.Options.model_fields[option].default == "" for option in stage.model_options)
-    assert {name: options for name, options in found.items() if options} == {"edges": ("judge",), "ink": ("models",)}
+    assert {name: options for name, options in found.items() if options} == {
+        "edges": ("judge",),
+        "ink": ("models", "scene_models"),
+    }
 
 
 def test_the_names_that_models_may_weigh_are_what_is_measured():

@@ -146,7 +146,7 @@ def test_regions_carry_their_evidence(detector):
     assert region.source == "rapidocr"
     assert "Harbour" in region.attributes["text"]
     evidence = {"text", "score_det", "score_rec", "letters_share", "aspect"}
-    assert set(region.attributes) == {*evidence, "ink", "score_text"}
+    assert set(region.attributes) == {*evidence, "ink", "score_text", "scene", "score_before_scene"}
     assert image.box.contains(region.box)
 
 

@@ -329,7 +329,9 @@ class TestRecipes:
     def test_every_recipe_has_a_use(self) -> None:
         root = Path(__file__).parents[1] / "models" / "training"
         tasks = {read_recipe(str(path)).get("task") for path in root.glob("*.toml")} - {None}
-        assert tasks - {"layout"} == set(USES), "frames of people's own are no truth for the layout of a picture"
+        assert tasks - {"layout", "scene"} == set(USES), (
+            "what people mask says little of frames, and of things that are no text"
+        )
 
     def test_missing_trainable_weights_say_what_to_do(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("AUTOMASK_WEIGHTS", str(tmp_path))

@@ -72,6 +72,8 @@ class WeightedStage(Generic[WeightOptionsT]):
     role: ClassVar[str]
     optional_weights: ClassVar[str | None] = None
     weights_advice: ClassVar[str | None] = None
+    weight_options: ClassVar[tuple[str, ...]] = ("weights",)
+    """Options that name weights; what is in them is told by `weight_file` and `model_sha256s`."""
     model_options: ClassVar[tuple[str, ...]] = ()
     """Options that name files of models; what is in them is told by `model_sha256s`."""
 
@@ -100,7 +102,9 @@ class WeightedStage(Generic[WeightOptionsT]):
         return stage_fingerprint(
             self.name,
             algorithm_version=self.algorithm_version,
-            options=self._options.model_copy(update={"weights": ""}),  # their hash counts, not where they lie
+            options=self._options.model_copy(
+                update=dict.fromkeys(self.weight_options, "")
+            ),  # their hash counts, not where they lie
             weights_sha256=(*own, *self.model_sha256s),
             without=self.model_options,
         )

@@ -30,6 +30,7 @@ from automask.config import PipelineConfig
 from automask.dataset.decode import largest_file_bytes
 from automask.dataset.shards.opening import source_for_work
 from automask.dataset.shards.samples import Shard, ShardSource
+from automask.files.atomic import is_temporary
 from automask.run.engines.attempt import WAIT_S
 from automask.run.engines.protocol import EngineOptions, ShardOutcome
 from automask.run.events import EventSink
@@ -171,7 +172,7 @@ def simulate(tars: Path, target: Path, shards: int) -> Story:
     again = measured(command())
     after = records_in(done)
     redone = sum(1 for name, written in finished.items() if after.get(name) != written)
-    files = [path for path in target.rglob("*") if path.is_file()]
+    files = [path for path in target.rglob("*") if path.is_file() and not is_temporary(path.name)]
     objects = collections.Counter(path.relative_to(target).parts[0] for path in files if path.parent != target)
     size_bytes = sum(path.stat().st_size for path in files)
     return Story(killed, resumed, again, len(finished), in_hand, redone, objects, size_bytes)

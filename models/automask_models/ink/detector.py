@@ -59,7 +59,8 @@ class InkDetector(WeightedStage[InkOptions]):
     algorithm_version: ClassVar[int] = 6
     role: ClassVar[str] = "detector"
     optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
-    model_options: ClassVar[tuple[str, ...]] = ("models", "scene", "scene_models")
+    model_options: ClassVar[tuple[str, ...]] = ("models", "scene_models")
+    weight_options: ClassVar[tuple[str, ...]] = ("weights", "scene")
 
     def __init__(self, options: InkOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
         """Build it.
