@@ -152,6 +152,24 @@ class WeightedStage(Generic[WeightOptionsT]):
         return None
 
 
+def asked_weights(reference: str, weights: WeightSource, *, shipped: str, stage: str) -> WeightFile | None:
+    """Weights that an option names beside a stage's own; None where it is empty, or the shipped ones are not there.
+
+    Args:
+        reference: What the option says.
+        weights: Where they are looked for.
+        shipped: What the option says by default.
+        stage: Who asks, for messages.
+
+    Raises:
+        WeightsError: Others than the shipped ones are missing.
+    """
+    found = weights.find(reference) if reference else None
+    if reference not in ("", shipped) and found is None:
+        raise missing_weights(reference, stage=stage, advice=weights.how_to_get(reference))
+    return found
+
+
 def allows_unsafe_pickle(weights: WeightFile, *, asked: bool, stage: str) -> bool:
     """Whether weights may be loaded by a loader that runs code.
 

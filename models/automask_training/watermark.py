@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from automask_training.tables import RecipeError
 from automask_training.watermark_truth import Truth, check_size, fitted
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class WatermarkRecipe:
         min_side_px: Smaller boxes are not asked for.
         rendered: Samples that there are.
         reuse: Of the first samples, those are used that a drawing at a `reuse`th of the training's pace has made.
+        repainted: Share of the samples of pixels that are shown in other colours, brighter, darker or flatter.
         ink_state: State of the ink network whose features are used; none: PP-OCR's features, which do for a test.
         box_weight: Of the GIoU loss beside that of the scores.
         seed: Of cuts and order.
@@ -38,6 +40,7 @@ class WatermarkRecipe:
     min_side_px: float = 4.0
     rendered: int = 18_000
     reuse: float = 2.0
+    repainted: float = 0.0
     ink_state: str = ""
     box_weight: float = 2.0
     seed: int = 0
@@ -53,6 +56,24 @@ class WatermarkRecipe:
 
 
 _FIRST_SAMPLES = 250
+
+
+def repainted(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) uint8 RGB with channels swapped, another contrast and brightness, and sometimes inverted.
+
+    A mark is one in any colours; the ranges keep what was drawn faintly visible.
+    """
+    levels = np.linspace(0, 1, 256) ** np.exp2(rng.uniform(-0.7, 0.7))
+    contrast = rng.uniform(0.7, 1.0)
+    levels = levels * contrast + rng.uniform(0, 1 - contrast)
+    if rng.random() < _INVERTED:
+        levels = 1 - levels
+    table = np.round(255 * levels).astype(np.uint8)
+    return np.ascontiguousarray(table[pixels[..., rng.permutation(3)]])
+
+
+_INVERTED = 0.1
+"""Few: what is dark on bright is drawn bright on dark anyway, and inverted photographs look like nothing else."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +140,11 @@ class WatermarkTask:
 
     def sample(self, index: int) -> StoredSample:
         """Sample for step `index`."""
-        return self.source.get(self.recipe.place(index) if self.is_rendered else index)
+        found = self.source.get(self.recipe.place(index) if self.is_rendered else index)
+        rng = np.random.default_rng((self.recipe.seed, index, 0x5250))
+        if found.content.ndim != 3 or rng.random() >= self.recipe.repainted:
+            return found
+        return replace(found, content=repainted(found.content, rng))
 
     def collate(self, samples: list[StoredSample]) -> MarkBatch:
         """A batch as tensors."""
@@ -135,5 +160,7 @@ class WatermarkTask:
         from automask_training.watermark_loss import detector_loss
 
         content = batch.content
+        if self.head.learns_features and content.ndim != 4:
+            raise RecipeError("model.learns_features needs samples of pixels: draw them without --features")
         features = module.features(content) if content.ndim == 4 else module.unpacked(content, self.recipe.size_px)
         return detector_loss(module.answer(features), batch.truths, box_weight=self.recipe.box_weight)

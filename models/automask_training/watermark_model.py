@@ -26,10 +26,14 @@ longer chains than this do not occur among boxes of one mark."""
 
 @dataclass(frozen=True, kw_only=True)
 class HeadConfig:
-    """Shape of neck and head: channels of its maps, and of the two branches."""
+    """Shape of neck and head: channels of its maps, and of the two branches.
+
+    With `learns_features` the copy of the ink network below them learns, too; its batch statistics stay.
+    """
 
     width: int = 64
     branch_width: int = 48
+    learns_features: bool = False
 
 
 def _convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -54,14 +58,15 @@ class Answer:
 class MarkNet(nn.Module):  # type: ignore[misc, unused-ignore]
     """Pixels (B, 3, H, W) float RGB 0..255, sides multiples of 32, to `Answer`.
 
-    The ink network is trained beforehand and kept as it is. Its stages and its own answer go through a neck (top-down,
+    The ink network is trained beforehand and kept as it is, unless `HeadConfig.learns_features`. Its stages and its own answer go through a neck (top-down,
     then one level more for marks as large as the picture) to two branches, boxes and classes, shared by all levels.
     """
 
     def __init__(self, config: HeadConfig) -> None:
         """Build with random weights."""
         super().__init__()
-        self.ink = InkNet(InkConfig()).eval().requires_grad_(requires_grad=False)
+        self.ink = InkNet(InkConfig()).eval().requires_grad_(requires_grad=config.learns_features)
+        self._learns_features = config.learns_features
         width, narrow = config.width, config.branch_width
         self.inner = nn.ModuleList(_convolution(channels, width, kernel=1) for channels in LEVEL_CHANNELS)
         self.outer = nn.ModuleList(_convolution(width, width) for _ in LEVEL_CHANNELS)
@@ -84,8 +89,8 @@ class MarkNet(nn.Module):  # type: ignore[misc, unused-ignore]
         return self
 
     def features(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """What the head sees of pixels, uint8 or float 0..255; without gradients."""
-        with torch.no_grad():
+        """What the head sees of pixels, uint8 or float 0..255; without gradients where it does not learn."""
+        with torch.set_grad_enabled(self._learns_features and torch.is_grad_enabled()):
             return ink_features(self.ink, pixels.float().contiguous(memory_format=torch.channels_last))
 
     @staticmethod

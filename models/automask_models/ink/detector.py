@@ -21,8 +21,8 @@ from automask_models.ink.network import DEFAULT_WEIGHTS, InkMap, InkNetwork
 from automask_models.ink.reading import GroupReader
 from automask_models.scene.network import DEFAULT_WEIGHTS as SCENE_WEIGHTS
 from automask_models.scene.network import SceneNetwork
-from automask_models.scene.opinion import SceneModel, SceneOpinion, scene_weights
-from automask_models.stages import WeightedStage, WeightOptions
+from automask_models.scene.opinion import SceneModel, SceneOpinion
+from automask_models.stages import WeightedStage, WeightOptions, asked_weights
 from automask_models.text.ppocr import RECOGNITION_FILE, bundled_model
 
 SURE_MARK = 0.75
@@ -87,7 +87,7 @@ class InkDetector(WeightedStage[InkOptions]):
             ConfigError: The file of other models cannot be read, or holds none.
         """
         made = super().from_options(options, weights=weights, runtime=runtime)
-        made._scene = scene_weights(made._options.scene, weights, stage="The ink detector")
+        made._scene = asked_weights(made._options.scene, weights, shipped=SCENE_WEIGHTS, stage="The ink detector")
         if made._weights is not None and made._options.reading:
             try:
                 made._recognition = bundled_model(RECOGNITION_FILE)

@@ -13,13 +13,11 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from automask.protocols import WeightFile, WeightSource
 from automask.values.placement import Placement
 from automask.values.types import Image, Kind, Region
-from automask.weights import missing_weights
 from automask_models.fitted import FittedModel
 from automask_models.ink.confidence import DRAWN, log_odds
-from automask_models.scene.network import DEFAULT_WEIGHTS, SceneNetwork
+from automask_models.scene.network import SceneNetwork
 from automask_models.text.evidence import LogisticModel
 
 FEATURES = ("log_odds", "scene_log_odds")
@@ -46,18 +44,6 @@ class SceneModel(FittedModel):
         self.lines.refuse_unknown(FEATURES)
         self.groups.refuse_unknown(FEATURES)
         return self
-
-
-def scene_weights(reference: str, weights: WeightSource, *, stage: str) -> WeightFile | None:
-    """The weights that an option `scene` names; None where it is empty, or the shipped ones are not there.
-
-    Raises:
-        WeightsError: Others are missing.
-    """
-    found = weights.find(reference) if reference else None
-    if reference not in ("", DEFAULT_WEIGHTS) and found is None:
-        raise missing_weights(reference, stage=stage, advice=weights.how_to_get(reference))
-    return found
 
 
 class SceneOpinion:

@@ -13,13 +13,13 @@ from automask.protocols import WeightFile, WeightSource, stage_fingerprint
 from automask.values.geometry import Box
 from automask.values.placement import Placement, joined
 from automask.values.types import Image, Issue, Region
-from automask.weights import missing_weights
 from automask_models.ink.confidence import InkModel
 from automask_models.ink.network import DEFAULT_WEIGHTS, InkNetwork
 from automask_models.ink.opinion import InkOpinion
 from automask_models.scene.network import DEFAULT_WEIGHTS as SCENE_WEIGHTS
 from automask_models.scene.network import SceneNetwork
-from automask_models.scene.opinion import SceneModel, SceneOpinion, scene_weights
+from automask_models.scene.opinion import SceneModel, SceneOpinion
+from automask_models.stages import asked_weights
 from automask_models.text.evidence import EvidenceModel
 from automask_models.text.lines import TextLine, find_lines, merge_passes, upright_crop
 from automask_models.text.ppocr import (
@@ -94,13 +94,11 @@ class RapidOcrDetector:
             ConfigError: The file of other models cannot be read, or holds none.
         """
         checked = RapidOcrOptions.model_validate(options.model_dump())
-        ink = weights.find(checked.ink) if checked.ink else None
-        if checked.ink not in ("", DEFAULT_WEIGHTS) and ink is None:
-            raise missing_weights(checked.ink, stage="The rapidocr detector", advice=weights.how_to_get(checked.ink))
+        stage = "The rapidocr detector"
         return cls(
             checked,
-            ink=ink,
-            scene=scene_weights(checked.scene, weights, stage="The rapidocr detector"),
+            ink=asked_weights(checked.ink, weights, shipped=DEFAULT_WEIGHTS, stage=stage),
+            scene=asked_weights(checked.scene, weights, shipped=SCENE_WEIGHTS, stage=stage),
             detection=bundled_model(DETECTION_FILE),
             recognition=bundled_model(RECOGNITION_FILE),
             runtime=runtime,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,27 @@ from pydantic import Field
 
 from automask.config import FrozenModel, RuntimeConfig, Share
 from automask.errors import WeightsError
-from automask.protocols import WeightFile
+from automask.protocols import WeightFile, WeightSource
 from automask.values.geometry import Box
 from automask.values.placement import Placement
-from automask.values.types import Image, Kind, Region
-from automask_models.stages import WeightedStage, WeightOptions, allows_unsafe_pickle
+from automask.values.placement import joined as joined_placements
+from automask.values.types import Image, Issue, Kind, Region
+from automask_models.ink.network import DEFAULT_WEIGHTS as INK_WEIGHTS
+from automask_models.ink.network import InkNetwork
+from automask_models.scene.network import DEFAULT_WEIGHTS as SCENE_WEIGHTS
+from automask_models.scene.network import SceneNetwork
+from automask_models.stages import WeightedStage, WeightOptions, allows_unsafe_pickle, asked_weights
 from automask_models.watermark.heads import Detections, joined, read_head, suppressed
+from automask_models.watermark.judging import MarkJudge, MarkModel
 from automask_models.watermark.letterbox import Letterbox, letterbox, tiles, touches_cut
 from automask_models.watermark.network import OnnxYolo, YoloNetwork
 
 DEFAULT_WEIGHTS = "automask-watermark"
+
+JUDGED_SCORE = 0.2
+"""Boxes of our own network are judged from this score on: below it next to none is a mark."""
+_TILED_ABOVE_PX = 1000
+"""What others' networks learned is often small in larger pictures; ours is told by its judge, which saw whole ones."""
 
 _TILED_LONG_SIDE_PX = 1920
 """Larger images are shrunk to this before they are cut into tiles: marks are drawn to be seen at screen size."""
@@ -35,7 +46,7 @@ class YoloOptions(WeightOptions):
         min_length=1,
         description="Name, ORG/NAME of a hub, .onnx file, or with the yolo extra a .pt file of ultralytics.",
     )
-    confidence: Share = Field(0.35, description="Boxes below this score are not reported.")
+    confidence: Share = Field(0.35, description="Boxes that are less likely marks are not reported.")
     iou: Share = Field(0.6, description="Of two boxes that overlap more than this, the lower one goes.")
     classes: dict[str, Kind | Literal["ignore"]] = Field(
         default_factory=dict, description="Kind of each class by name, or ignore."
@@ -46,36 +57,81 @@ class YoloOptions(WeightOptions):
     min_area: Share = Field(0.0, description="Smallest share of the image that a box may cover.")
     max_area: Share = Field(1.0, description="Largest share of the image that a box may cover.")
     side_px: int = Field(640, ge=32, le=4096, description="Long side of a picture in the network's input.")
-    tile_above_px: int = Field(
-        1000, ge=0, description="Images with a longer side are also looked at in tiles of side_px; 0 = never."
+    tile_above_px: int | None = Field(
+        None,
+        ge=0,
+        description="Images with a longer side are also looked at in tiles of side_px; 0 = never, not set = "
+        f"{_TILED_ABOVE_PX}, and never with our weights.",
     )
+    judge: str = Field("", description="JSON file of the model that judges boxes of our weights; empty = ours.")
+    ink: str = Field(INK_WEIGHTS, description="Ink network that is asked about boxes of our weights; empty = unjudged.")
+    scene: str = Field(SCENE_WEIGHTS, description="Scene network, asked likewise; empty = unjudged.")
     allow_unsafe_pickle: bool = Field(False, description="Load .pt files that may run code: trusted authors only.")
 
 
 class YoloDetector(WeightedStage[YoloOptions]):
     """Marks in a picture, from ONNX weights or (extra `yolo`) from ultralytics' own checkpoints.
 
-    Attributes of its regions: `label` (the class name) and `score`. Segmentation weights give regions their shape.
-    No weights are shipped, so it is an error to ask for it without naming some.
+    Attributes of its regions: `label` (the class name) and `score`. Segmentation weights give regions their shape. The
+    confidence is the score; boxes of the shipped weights are judged (`MarkJudge`) where the ink network and the scene
+    network are installed. Without the shipped weights it finds nothing and says so once.
     """
 
     name: ClassVar[str] = "yolo"
     Options: ClassVar[type[FrozenModel]] = YoloOptions
-    algorithm_version: ClassVar[int] = 2
+    algorithm_version: ClassVar[int] = 3
     role: ClassVar[str] = "detector"
-    weights_advice: ClassVar[str | None] = (
-        "None are shipped: name some, as in `--detectors rapidocr,edges,yolo:FILE.onnx` (`automask train watermark` "
-        "makes them, `automask models list` has public ones), or leave the detector out."
-    )
+    optional_weights: ClassVar[str | None] = DEFAULT_WEIGHTS
+    model_options: ClassVar[tuple[str, ...]] = ("judge",)
+    weight_options: ClassVar[tuple[str, ...]] = ("weights", "ink", "scene")
 
     def __init__(self, options: YoloOptions, *, weights: WeightFile | None, runtime: RuntimeConfig) -> None:
+        """Build it.
+
+        Raises:
+            ConfigError: The file of another judge cannot be read, or holds none.
+        """
         super().__init__(options, weights=weights, runtime=runtime)
+        self._model = MarkModel.chosen(options.judge, option="options.yolo.judge")
         self._network: YoloNetwork | None = None
+        self._asked: tuple[WeightFile, WeightFile] | None = None
+        self._judge: MarkJudge | None = None
+
+    @classmethod
+    def from_options(cls, options: FrozenModel, *, weights: WeightSource, runtime: RuntimeConfig) -> Self:
+        """See `automask.protocols.Stage`.
+
+        Raises:
+            WeightsError: This machine does not have weights that are named.
+            ConfigError: The file of another judge cannot be read, or holds none.
+        """
+        made = super().from_options(options, weights=weights, runtime=runtime)
+        chosen = made._options
+        stage = "The yolo detector"
+        ink = asked_weights(chosen.ink, weights, shipped=INK_WEIGHTS, stage=stage)
+        scene = asked_weights(chosen.scene, weights, shipped=SCENE_WEIGHTS, stage=stage)
+        if chosen.weights == DEFAULT_WEIGHTS and ink is not None and scene is not None:
+            made._asked = ink, scene
+        return made
+
+    @property
+    def model_sha256s(self) -> tuple[str, ...]:
+        """See `WeightedStage`."""
+        if self._asked is None:
+            return ()
+        return (self._model.sha256, *(each.sha256 for each in self._asked))
+
+    @property
+    def notices(self) -> Sequence[Issue]:
+        """That there are no weights, if so."""
+        return self._notice_without_weights(
+            "yolo", "pictorial marks are not looked for", otherwise=", or leave the detector out"
+        )
 
     @property
     def placement(self) -> Placement | None:
         """See `automask.protocols.PlacedStage`."""
-        return None if self._network is None else self._network.placement
+        return joined_placements(part.placement for part in (self._network, self._judge) if part is not None)
 
     def load(self) -> None:
         """See `automask.protocols.Stage`.
@@ -84,11 +140,16 @@ class YoloDetector(WeightedStage[YoloOptions]):
             PluginError: A .pt file, but not the extra `yolo`.
             WeightsError: The weights are damaged, unsafe or of an unknown layout.
         """
-        self._ready()
+        if self._weights is not None:
+            self._ready()
 
     def _ready(self) -> YoloNetwork:
         if self._network is None:
             self._network = self._open(self.weight_file)
+            if self._asked is not None:
+                ink, scene = self._asked
+                opened = InkNetwork.open(ink, runtime=self._runtime), SceneNetwork.open(scene, runtime=self._runtime)
+                self._judge = MarkJudge(*opened, self._model)
         return self._network
 
     def _open(self, weights: WeightFile) -> YoloNetwork:
@@ -107,16 +168,37 @@ class YoloDetector(WeightedStage[YoloOptions]):
         )
 
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
-        """Regions per image."""
+        """Regions per image; none without the shipped weights.
+
+        Raises:
+            StageError: A network failed.
+        """
+        if self._weights is None:
+            return [[] for _ in images]
         network = self._ready()
-        return [list(self._regions(image, network)) for image in images]
+        return [self._judged(image, list(self._regions(image, network))) for image in images]
+
+    def _judged(self, image: Image, regions: list[Region]) -> list[Region]:
+        if self._judge is None:
+            return regions
+        return [each for each in self._judge.on(image, regions) if each.confidence >= self._options.confidence]
+
+    @property
+    def _least_score(self) -> float:
+        return self._options.confidence if self._judge is None else JUDGED_SCORE
+
+    @property
+    def _tiled_above_px(self) -> int:
+        if self._options.tile_above_px is not None:
+            return self._options.tile_above_px
+        return 0 if self._options.weights == DEFAULT_WEIGHTS else _TILED_ABOVE_PX
 
     def _regions(self, image: Image, network: YoloNetwork) -> Iterator[Region]:
         options = self._options
         whole, base = self._look(image.pixels, image.box, network)
         shapes = None if base.shapes is None else [_shape(base, i, whole) for i in range(len(base))]
         found = Detections(boxes=whole.to_image(base.boxes), scores=base.scores, classes=base.classes)
-        if shapes is None and 0 < options.tile_above_px < max(image.pixels.shape[:2]):
+        if shapes is None and 0 < self._tiled_above_px < max(image.pixels.shape[:2]):
             found = joined([found, *self._tiled(image, network)])
             found = found.picked(suppressed(found, max_iou=options.iou, across_classes=True))
         for i in range(len(found)):
@@ -145,7 +227,7 @@ class YoloDetector(WeightedStage[YoloOptions]):
             prediction,
             prototypes,
             class_count=len(network.names),
-            min_score=self._options.confidence,
+            min_score=self._least_score,
             max_iou=self._options.iou,
         )
         return fitted, found

@@ -1,0 +1,164 @@
+"""How sure we are that what the shipped network boxes is a mark: its own score, and what others see of the place.
+
+The network tells marks from the rest of a picture by what it learned on drawn pictures alone. A logo on a box, an
+ornament or a pattern over the whole picture look like marks to it; the ink map and the scene network, which learned
+from other pictures, often know better. None of them decides by itself: a fitted model of a few numbers weighs them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from automask.values.geometry import Box
+from automask.values.placement import Placement, joined
+from automask.values.types import Image, Region
+from automask_models.fitted import FittedModel
+from automask_models.ink.confidence import log_odds
+from automask_models.ink.network import InkMap, InkNetwork
+from automask_models.scene.network import SceneMap, SceneNetwork
+from automask_models.text.evidence import LogisticModel
+
+FEATURES = (
+    "log_odds",
+    "is_logo",
+    "is_signature",
+    "is_timestamp",
+    "is_code",
+    "log_share",
+    "ink_log_odds",
+    "ink_around",
+    "mark",
+    "scene_log_odds",
+    "from_corner",
+    "others",
+)
+"""Names of what the model weighs; see `mark_features`."""
+
+_LEAST_SHARE = 1e-4
+"""Of the picture: below it all boxes are small, 6 px of 640."""
+_UPPER_QUARTILE = 0.75
+_AROUND = 0.5
+"""Of its shorter side, how far around a box is looked for ink: a pattern or a leaf goes on there, a mark ends."""
+
+
+class MarkModel(FittedModel):
+    """The fitted model; its file also says how it was fitted.
+
+    Attributes:
+        boxes: Of the boxes of `automask-watermark`.
+    """
+
+    FILE: ClassVar[str] = "judge.json"
+
+    boxes: LogisticModel
+
+    @model_validator(mode="after")
+    def _of_known_numbers(self) -> Self:
+        self.boxes.refuse_unknown(FEATURES)
+        return self
+
+
+def mark_features(regions: Sequence[Region], image: Image, ink: InkMap, scene: SceneMap) -> list[dict[str, float]]:
+    """The numbers that the model weighs, by the names of `FEATURES`, of each box of one picture.
+
+    These are: the log odds of the network's score; 1 for its class, else 0 (watermark is what none of the others is);
+    the logarithm of the share of the picture that the box covers; the log odds of what the surest quarter of the ink
+    map in it reaches; the mean of that map around it; the share of its ink that is a mark rather than text; the log
+    odds of what the surest quarter of the scene map in it reaches; how far its nearest corner is from the picture's, as
+    a share of the diagonal; and how many other boxes there are, as a logarithm, counted by their scores.
+
+    Args:
+        regions: All boxes of the picture, with the attributes `label` and `score` of `yolo`.
+        image: The picture.
+        ink: Its ink map.
+        scene: Its scene map.
+    """
+    scores = [float(region.attributes["score"]) for region in regions]
+    total = sum(scores)
+    return [
+        {
+            "log_odds": log_odds(score),
+            **{f"is_{name}": float(region.attributes["label"] == name) for name in _CLASSES},
+            "log_share": math.log10(max(region.box.area_px / image.box.area_px, _LEAST_SHARE)),
+            "scene_log_odds": log_odds(scene.upper_quartile(region)),
+            "from_corner": _from_corner(region.box, image.box),
+            "others": math.log1p(total - score),
+            **_ink_features(region.box, image.box, ink),
+        }
+        for region, score in zip(regions, scores, strict=True)
+    ]
+
+
+_CLASSES = ("logo", "signature", "timestamp", "code")
+
+
+def _ink_features(box: Box, picture: Box, ink: InkMap) -> dict[str, float]:
+    margin_px = round(_AROUND * min(box.shape))
+    around = box.padded(margin_px, width_px=picture.width_px, height_px=picture.height_px)
+    inner, outer = _cells(box, ink), _cells(around, ink)
+    inside, near = ink.unwanted[inner], ink.unwanted[outer]
+    beyond = near.size - inside.size
+    inked = float(inside.sum())
+    return {
+        "ink_log_odds": log_odds(float(np.quantile(inside, _UPPER_QUARTILE))),
+        "ink_around": float(near.sum() - inside.sum()) / beyond if beyond else 0.0,
+        "mark": float((inside * ink.mark[inner]).sum()) / inked if inked > 0 else 0.0,
+    }
+
+
+def _cells(box: Box, ink: InkMap) -> tuple[slice, slice]:
+    """The cells of a map that a box of the picture touches; one at least."""
+    across, down = ink.cells_per_px
+    rows, columns = ink.unwanted.shape
+
+    def span(low: float, high: float, most: int) -> slice:
+        first = min(most - 1, max(0, math.floor(low)))
+        return slice(first, min(most, max(first + 1, math.ceil(high))))
+
+    return span(box.y0 * down, box.y1 * down, rows), span(box.x0 * across, box.x1 * across, columns)
+
+
+def _from_corner(box: Box, picture: Box) -> float:
+    x = min(box.x0 - picture.x0, picture.x1 - box.x1)
+    y = min(box.y0 - picture.y0, picture.y1 - box.y1)
+    return math.hypot(x, y) / math.hypot(*picture.shape)
+
+
+class MarkJudge:
+    """Weighs boxes of `automask-watermark`. One instance serves one thread.
+
+    Args:
+        ink: The ink network.
+        scene: The scene network.
+        model: What their maps and the boxes' own numbers say.
+    """
+
+    def __init__(self, ink: InkNetwork, scene: SceneNetwork, model: MarkModel) -> None:
+        self._ink = ink
+        self._scene = scene
+        self._model = model
+
+    @property
+    def placement(self) -> Placement | None:
+        """See `automask.protocols.PlacedStage`."""
+        return joined((self._ink.placement, self._scene.placement))
+
+    def on(self, image: Image, regions: Sequence[Region]) -> list[Region]:
+        """The regions with the chance that they are marks as their confidence.
+
+        Raises:
+            StageError: A network failed.
+        """
+        if not regions:
+            return []
+        features = mark_features(regions, image, self._ink.map_of(image), self._scene.map_of(image))
+        return [
+            dataclasses.replace(region, confidence=self._model.boxes.probability(numbers))
+            for region, numbers in zip(regions, features, strict=True)
+        ]
