@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_process import automask
-from onnx_writer import node, port, write_model
+from watermark_cases import write_graph
 
 from automask.config import RuntimeConfig
 from automask.errors import ConfigError, PluginError, WeightsError
@@ -22,27 +20,6 @@ from automask_models.watermark.heads import Detections, read_head, suppressed
 from automask_models.watermark.letterbox import letterbox, tiles, touches_cut
 
 PHOTOS = Path(__file__).parent.parent / "automask" / "examples" / "photos"
-NAMES = {0: "watermark", 1: "logo", 2: "person"}
-
-
-def write_graph(path, prediction, prototypes=None, *, names=NAMES, side=None):
-    """A network that gives the same answer to every picture. prediction: (rows, columns) float."""
-    answers = {
-        name: np.asarray(value, dtype=np.float32)[None]
-        for name, value in (("output0", prediction), ("output1", prototypes))
-        if value is not None
-    }
-    nodes = [node("ReduceMean", ["images"], ["mean"], keepdims=0), node("Sub", ["mean", "mean"], ["zero"])]
-    nodes += [node("Add", [f"{name}_value", "zero"], [name]) for name in answers]
-    write_model(
-        path,
-        nodes=nodes,
-        inputs=[port("images", [1, 3, side or "height", side or "width"])],
-        outputs=[port(name, value.shape) for name, value in answers.items()],
-        constants={f"{name}_value": value for name, value in answers.items()},
-        metadata={} if names is None else {"names": str(names)},
-    )
-    return str(path)
 
 
 @pytest.fixture
@@ -155,22 +132,6 @@ def test_it_keeps_length_and_order_and_accepts_tiny_images(tmp_path, detector):
     for picture, regions in zip(images, found, strict=True):
         assert all(picture.box.contains(region.box) for region in regions)
     assert detector(weights).detect([]) == []
-
-
-def test_without_weights_it_says_what_helps():
-    library = WeightLibrary.discover()
-    with pytest.raises(WeightsError, match=r"yolo:FILE\.onnx") as caught:
-        build_detector("yolo", options={}, weights=library, runtime=RuntimeConfig())
-    assert caught.value.code == "weights-missing"
-    assert "models pull" not in str(caught.value), "the catalogue has none of that name"
-
-
-def test_a_run_without_its_weights_is_no_run(tmp_path):
-    shutil.copytree(PHOTOS, tmp_path / "set")
-    done = automask("run", tmp_path / "set", "--detectors", "edges,yolo", "--refiner", "polygon")
-    assert done.returncode == WeightsError.exit_code
-    assert "weights-missing" in done.stderr
-    assert not (tmp_path / "set-masks").exists()
 
 
 def test_named_weights_must_exist(detector):

@@ -58,8 +58,9 @@ class Answer:
 class MarkNet(nn.Module):  # type: ignore[misc, unused-ignore]
     """Pixels (B, 3, H, W) float RGB 0..255, sides multiples of 32, to `Answer`.
 
-    The ink network is trained beforehand and kept as it is, unless `HeadConfig.learns_features`. Its stages and its own answer go through a neck (top-down,
-    then one level more for marks as large as the picture) to two branches, boxes and classes, shared by all levels.
+    The ink network is trained beforehand and kept as it is, unless `HeadConfig.learns_features`. Its stages and its own
+    answer go through a neck (top-down, then one level more for marks as large as the picture) to two branches, boxes
+    and classes, shared by all levels.
     """
 
     def __init__(self, config: HeadConfig) -> None:
