@@ -27,10 +27,12 @@ _BATCH = 10
 def ink_features(ink: InkNet, pixels: Tensor) -> tuple[Tensor, ...]:
     """Pixels (B, 3, H, W) float RGB 0..255, sides multiples of 32, to maps (B, C, H/s, W/s) of `STRIDES`.
 
-    The backbone's stages are taken before its own pyramid joins them: the neck learns its own.
+    The backbone's stages are taken before its own pyramid joins them: the neck learns its own. Nothing is learned
+    through the answer, whose layers are half of the work of a step.
     """
     stages = ink.backbone.trunk(normalised(pixels))
-    answer = ink.head(ink.backbone.joined(stages).joined)
+    with torch.no_grad():
+        answer = ink.head(ink.backbone.joined(stages).joined)
     return torch.cat([stages[1], functional.pixel_unshuffle(answer, 2)], 1), stages[2], stages[3]
 
 

@@ -28,7 +28,8 @@ longer chains than this do not occur among boxes of one mark."""
 class HeadConfig:
     """Shape of neck and head: channels of its maps, and of the two branches.
 
-    With `learns_features` the copy of the ink network below them learns, too; its batch statistics stay.
+    With `learns_features` the upper stages of the ink network below them learn, too: those that they see. Its lowest
+    one, which takes most of the time, and its own answer's layers stay.
     """
 
     width: int = 64
@@ -66,7 +67,8 @@ class MarkNet(nn.Module):  # type: ignore[misc, unused-ignore]
     def __init__(self, config: HeadConfig) -> None:
         """Build with random weights."""
         super().__init__()
-        self.ink = InkNet(InkConfig()).eval().requires_grad_(requires_grad=config.learns_features)
+        self.ink = InkNet(InkConfig()).eval().requires_grad_(requires_grad=False)
+        self.ink.backbone.stages[1:].requires_grad_(requires_grad=config.learns_features)
         self._learns_features = config.learns_features
         width, narrow = config.width, config.branch_width
         self.inner = nn.ModuleList(_convolution(channels, width, kernel=1) for channels in LEVEL_CHANNELS)
