@@ -30,6 +30,8 @@ from automask_training.synth.types import SyntheticImage
 _SEED = 9_000
 _FOUND_LEAK = 0.2
 _MASKED_WEIGHT = 0.5
+_RIM = 0.04
+"""Of the shorter side: as far as outlines reach that were drawn around a mark."""
 _LEAST_CELLS = 4
 """Fewer masked cells that touch each other are no false mark: a speck 16 px wide at 1024."""
 
@@ -52,7 +54,7 @@ class Figures:
         """Count one picture, (H, W) uint8 levels of its mask, 255 = trained."""
         truth = truth_of(made)
         cells = judged_cells(levels, truth)
-        self.false_areas.append(_areas(cells.far & (cells.weight < _MASKED_WEIGHT)))
+        self.false_areas.append(_areas(_apart(cells.far) & (cells.weight < _MASKED_WEIGHT)))
         self.wastes.append(score_mask(levels, truth).waste or 0.0)
         for number, mark in enumerate(made.instances):
             if mark.kind == "watermark":
@@ -90,6 +92,15 @@ def truth_of(made: SyntheticImage, *, only: int | None = None) -> NDArray[np.uin
 
 def _found(leaks: list[float]) -> float:
     return float(np.mean([leak <= _FOUND_LEAK for leak in leaks])) if leaks else float("nan")
+
+
+def _apart(far: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The cells that are also far from the rims of what was put on: a generous outline is no false mark."""
+    import cv2
+
+    reach = 2 * round(_RIM * min(far.shape)) + 1
+    near = cv2.dilate((~far).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    return np.asarray(near == 0)
 
 
 def _areas(cells: NDArray[np.bool_]) -> int:
