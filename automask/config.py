@@ -143,7 +143,7 @@ class PipelineConfig(FrozenModel):
     """Everything that decides what masks look like, plus where they are computed."""
 
     detectors: tuple[Name, ...] = Field(
-        ("rapidocr", "edges", "ink", "tiling"),
+        ("rapidocr", "edges", "ink", "tiling", "yolo"),
         description="Detectors, each NAME or NAME:WEIGHTS; `ground` is added where `policy.ground` does more than keep "
         "it.",
     )

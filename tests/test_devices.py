@@ -36,6 +36,7 @@ WITH_WEIGHTS = {
     (DETECTORS, "edges"),
     (DETECTORS, "ink"),
     (DETECTORS, "ground"),
+    (DETECTORS, "yolo"),
     (DATASET_DETECTORS, "overlay"),
     (REFINERS, "ink"),
     (REFINERS, "sam"),
@@ -272,10 +273,10 @@ def test_a_run_says_where_networks_ran_and_which_do_not_follow(tmp_path):
     done = automask(*run, "--device", "mps", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert set(told["devices"]) == {"rapidocr", "edges", "ink", "sam", "overlay"}
+    assert set(told["devices"]) == {"rapidocr", "edges", "ink", "yolo", "sam", "overlay"}
     assert told["devices"]["ink"] == {"device": "cpu", "provider": "CPUExecutionProvider"}
     (notice,) = [notice for notice in told["notices"] if notice["code"] == "device-other"]
-    assert notice["message"].startswith("rapidocr, edges, ink, overlay, sam run on cpu")
+    assert notice["message"].startswith("rapidocr, edges, ink, yolo, overlay, sam run on cpu")
     told = json.loads(automask(*run, "--device", "cpu", "--json").stdout)
     assert (told["reused"], told["written"]) == (1, {}), "a mask does not go stale because another device would run"
     assert told["devices"] == {}, "nothing was loaded"

@@ -41,6 +41,7 @@ from automask_models.ink.groups import groups_of
 from automask_models.scene.opinion import SceneModel
 from automask_models.stages import WeightedStage
 from automask_models.text.regions import Recognition
+from automask_models.watermark.judging import MarkModel
 
 STAGES = [
     ("edges", "judge", FrameJudge),
@@ -48,6 +49,7 @@ STAGES = [
     ("ink", "scene_models", SceneModel),
     ("rapidocr", "ink_models", InkModel),
     ("rapidocr", "scene_models", SceneModel),
+    ("yolo", "judge", MarkModel),
 ]
 SHIPPED = {(name, option): model.bundled() for name, option, model in STAGES}
 NEVER = -30.0
@@ -99,7 +101,7 @@ class TestStages:
     ):
         path = tmp_path / "bad.json"
         plain = SHIPPED[name, option].model_dump()
-        model = "proposed" if name == "edges" else "lines"
+        model = {"edges": "proposed", "yolo": "boxes"}.get(name, "lines")
         if text == b"coefficient":
             plain[model]["coefficients"]["colour_of_the_sky"] = 1.0
             text = json.dumps(plain).encode()
@@ -118,6 +120,8 @@ class TestStages:
     def test_it_decides_what_is_found(self, tmp_path: Path, name: str, option: str):
         if name == "edges":
             image = Image("mat", bordered(scene(), (60, 60, 60, 60), (250, 250, 246))[0])
+        elif name == "yolo":
+            image = stamped()
         else:
             image = lettered("Harbour", size_px=150, at=(60, 200), opacity=1.0)[0]
         other = written(tmp_path / "m.json", unlikely(SHIPPED[name, option].model_dump()))
@@ -141,6 +145,7 @@ def test_options_that_name_models_are_empty_by_default_and_not_hashed_as_paths()
     assert {name: options for name, options in found.items() if options} == {
         "edges": ("judge",),
         "ink": ("models", "scene_models"),
+        "yolo": ("judge",),
     }
 
 

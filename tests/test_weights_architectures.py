@@ -22,6 +22,7 @@ TESTS = {
     "automask-layout": "tests/test_layout_network.py",
     "automask-sam": "tests/test_sam_tiny.py",
     "automask-scene": "tests/test_scene.py",
+    "automask-watermark": "tests/test_watermark_judging.py",
     "segment-anything": "tests/test_refiners_families.py",
     "sam2_video": "tests/test_refiners_families.py",
     "sam_hq": "tests/test_refiners_families.py",
