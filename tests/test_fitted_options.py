@@ -13,6 +13,7 @@ from fakes import RedDetector, pipeline, red_on_grey
 from frame_cases import bordered, scene
 from ink_cases import lettered, map_of
 from PIL import Image as PillowImage
+from watermark_cases import stamped
 
 from automask.config import PipelineConfig, ReviewConfig, RuntimeConfig
 from automask.errors import ConfigError

@@ -54,6 +54,14 @@ class TestJudge:
         assert self.known(tmp_path, [420, 420, 580, 580], truth) == [None], "nobody knows"
         assert self.known(tmp_path, [300, 0, 360, 60], None) == [False]
 
+    def test_what_is_unwanted_and_no_mark_says_nothing(self, tmp_path: Path):
+        truth = np.zeros((640, 640), np.uint8)
+        truth[100:200, 100:200] = TRUTH_UNWANTED
+        picture = Picture(Image("a", np.full((640, 640, 3), 90, np.uint8)), truth, "a", "text")
+        graph = weights(tmp_path, [90, 90, 210, 210, 0.9, 1], [300, 0, 360, 60, 0.5, 1])
+        (found,) = mark_judge.collect([(picture, ())], weights=graph, threads=1)
+        assert [each.is_text for each in found.lines] == [None, False]
+
     def test_a_box_on_a_known_mark_is_one_however_thin_its_strokes(self, tmp_path: Path):
         truth = np.zeros((640, 640), np.uint8)
         truth[::100, ::100] = TRUTH_UNWANTED
@@ -83,6 +91,8 @@ class TestJudge:
         first = manifest_of(tmp_path)
         other = first.with_name("other.json")
         other.write_text(first.read_text().replace('"texts"', '"words"'))
+        for each in (first, other):
+            each.write_text(each.read_text().replace('"text"', '"watermark"'))
         arguments = [str(first), str(other), "--materials", str(no_materials), "--out", str(tmp_path / "m.json")]
         few = ["--free", "0", "--written", "0", "--drawn", "2", "--threads", "1", "--weights", graph]
         assert mark_judge.main([*arguments, *few]) == 0

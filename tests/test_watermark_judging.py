@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from watermark_cases import write_graph
+from watermark_cases import CODE, stamped, write_graph
 
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
@@ -20,7 +20,7 @@ from automask.weights import WeightLibrary
 from automask_models.ink.network import InkMap
 from automask_models.scene.network import SceneMap
 from automask_models.text.evidence import LogisticModel
-from automask_models.watermark.judging import FEATURES, MarkModel, mark_features
+from automask_models.watermark.judging import FEATURES, MarkModel, each_once, mark_features
 from automask_models.watermark.yolo import DEFAULT_WEIGHTS, JUDGED_SCORE, YoloDetector, YoloOptions
 
 RUNTIME = RuntimeConfig(threads=1)
@@ -105,6 +105,25 @@ class TestModel:
         assert MarkModel.bundled().boxes.coefficients["log_odds"] > 0
 
 
+class TestEachOnce:
+    def of(self, *boxes: tuple[Box, float]) -> list[Box]:
+        found = [dataclasses.replace(boxed(box), confidence=confidence) for box, confidence in boxes]
+        return [region.box for region in each_once(found)]
+
+    def test_the_likelier_of_two_boxes_of_one_thing_stays(self):
+        one, nearly = Box(0, 0, 100, 100), Box(20, 0, 120, 100)
+        assert self.of((one, 0.5), (nearly, 0.7)) == [nearly]
+        assert self.of((one, 0.7), (nearly, 0.5)) == [one]
+
+    def test_a_piece_goes_and_what_lies_around_a_likelier_one_stays(self):
+        whole, piece = Box(0, 0, 100, 100), Box(10, 10, 40, 40)
+        assert self.of((whole, 0.7), (piece, 0.5)) == [whole]
+        assert self.of((whole, 0.5), (piece, 0.7)) == [piece, whole]
+
+    def test_neighbours_stay(self):
+        assert len(self.of((Box(0, 0, 50, 50), 0.5), (Box(40, 0, 90, 50), 0.5), (Box(200, 0, 250, 50), 0.9))) == 3
+
+
 class Standing:
     """The weights of this machine, with a graph in the place of the shipped detector."""
 
@@ -147,6 +166,12 @@ class TestDetector:
         assert JUDGED_SCORE <= 0.25
         assert self.found(library, self.model(tmp_path / "b.json", -2.0)) == []
 
+    def test_a_large_box_is_proposed_and_no_more(self, tmp_path: Path):
+        rows = [[0, 0, 100, 100, 0.9, 1], [200, 200, 400, 400, 0.8, 0]]
+        library = Standing(Path(write_graph(tmp_path / "shipped.onnx", rows)))
+        found = self.found(library, self.model(tmp_path / "a.json", 2.0))
+        assert [(region.box.x0, region.proposed) for region in found] == [(0, False), (200, True)]
+
     @pytest.mark.parametrize("without", ["ink", "scene"])
     def test_without_one_of_the_networks_the_score_counts(self, library: WeightSource, tmp_path: Path, without: str):
         never = self.model(tmp_path / "a.json", -9.0)
@@ -188,3 +213,22 @@ class TestDetector:
         (notice,) = stage.notices
         assert notice.code == "weights-missing"
         assert dataclasses.asdict(notice)["stage"] == "yolo"
+
+
+class TestShipped:
+    def test_it_boxes_a_code_and_nothing_on_the_landscape(self):
+        stage = YoloDetector.from_options(YoloOptions(), weights=WeightLibrary.discover(), runtime=RUNTIME)
+        stage.load()
+        (found,) = stage.detect([stamped()])
+        assert found[0].box.iou(CODE) > 0.6
+        assert found[0].attributes["label"] == "code"
+        assert found[0].confidence > 0.5
+        assert all(CODE.intersection(region.box) is not None for region in found)
+
+    def test_it_is_small(self):
+        assert (
+            YoloDetector.from_options(YoloOptions(), weights=WeightLibrary.discover(), runtime=RUNTIME)
+            .weight_file.path.stat()
+            .st_size
+            <= 7_000_000
+        )

@@ -1,9 +1,15 @@
-"""Hand-made ONNX graphs of detectors, whose output a test decides."""
+"""Hand-made ONNX graphs of detectors, whose output a test decides, and a picture with a mark for the shipped one."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+from ink_cases import landscape
 from onnx_writer import node, port, write_model
+
+from automask.values.geometry import Box
+from automask.values.types import Image
+from automask_training.synth.codes import qr_modules
 
 NAMES = {0: "watermark", 1: "logo", 2: "person"}
 
@@ -26,3 +32,15 @@ def write_graph(path, prediction, prototypes=None, *, names=NAMES, side=None):
         metadata={} if names is None else {"names": str(names)},
     )
     return str(path)
+
+
+CODE = Box(620, 440, 770, 590)
+
+
+def stamped() -> Image:
+    """A landscape with a QR code on white in its lower right corner, at `CODE`."""
+    pixels = np.asarray(landscape(800, 600)).copy()
+    modules = np.pad(qr_modules("https://example.org/prints"), 2)
+    plate = np.where(modules > 0, 0, 255).astype(np.uint8)
+    pixels[CODE.slices] = cv2.resize(plate, CODE.shape[::-1], interpolation=cv2.INTER_NEAREST)[..., None]
+    return Image(id="stamped", pixels=pixels)

@@ -1,8 +1,8 @@
 """Fits the judge of `yolo`'s boxes: `python -m automask_training.mark_judge MANIFEST ... --materials M --out FILE`.
 
 Twelve numbers and an intercept, on the boxes of `automask-watermark` in real pictures with truth, in free ones, in
-written ones of several scripts and in drawn ones with marks that its training left out. Rows, costs and report are
-those of `line_judge`.
+written ones of several scripts and in drawn ones with marks that its training left out. Marks are those of pictures
+with a truth of marks. Rows, costs and report are those of `line_judge`.
 """
 
 from __future__ import annotations
@@ -45,12 +45,15 @@ LOGGER = logging.getLogger("automask.training")
 ALONE = LogisticModel(intercept=0.0, coefficients={name: float(name == "log_odds") for name in FEATURES})
 """The model under which a box is as likely a mark as its score says."""
 DRAWN_SOURCE = "drawn"
+_MARKS = "watermark"
+"""The kind of pictures, and of things, whose truth is of marks. In a truth of text or frames a box on something
+unwanted says nothing: others find that, and what tells it from a mark is not to be learned."""
 _IS_MARK, _IS_WANTED, _MOST_IGNORED = 0.06, 0.01, 0.3
 """Shares of the pixels of a box: thin and tiled marks fill little of theirs, and a corner of one says nothing."""
 _FITS = 0.3
 """Least IoU of a box with that of a drawn mark from which it is one, however few pixels that has."""
 _SEED = 3_000
-_VERSION = 1
+_VERSION = 2
 """Of what is kept of a picture; a change to how boxes are found or labelled raises it."""
 _LOGGED_EVERY = 50
 _BOXES = TypeAdapter(list[KnownLine])
@@ -65,15 +68,16 @@ def drawn_pictures(materials: Path, *, count: int) -> Iterator[tuple[Picture, tu
     synthesizer = MarkSynthesizer(materials, seed=_SEED, part="val")
     for number in range(count):
         made = synthesizer.sample(number)
-        picture = Picture(Image(id=str(number), pixels=made.pixels), _truth_of(made), DRAWN_SOURCE, "watermark")
-        yield picture, tuple(Box(*each.box) for each in made.instances if each.kind == "watermark")
+        picture = Picture(Image(id=str(number), pixels=made.pixels), _truth_of(made), DRAWN_SOURCE, _MARKS)
+        yield picture, tuple(Box(*each.box) for each in made.instances if each.kind == _MARKS)
 
 
 def _truth_of(made: SyntheticImage) -> NDArray[np.uint8]:
     truth: NDArray[np.uint8] = np.zeros(made.pixels.shape[:2], dtype=np.uint8)
     if made.unknown is not None:
         truth[made.unknown] = TRUTH_IGNORE
-    truth[made.artefact()] = TRUTH_UNWANTED
+    truth[made.artefact()] = TRUTH_IGNORE
+    truth[made.artefact({_MARKS})] = TRUTH_UNWANTED
     return truth
 
 
@@ -127,9 +131,10 @@ def _known(picture: Picture, marks: tuple[Box, ...], region: Region, features: d
     unwanted = int((levels == TRUTH_UNWANTED).sum())
     unwanted_px = 0 if truth is None else int((truth == TRUTH_UNWANTED).sum())
     fits = any(box.iou(mark) >= _FITS for mark in marks)
+    is_mark = True if fits else _is_mark(unwanted / levels.size, float((levels == TRUTH_IGNORE).mean()))
     return KnownLine(
         features=features,
-        is_text=True if fits else _is_mark(unwanted / levels.size, float((levels == TRUTH_IGNORE).mean())),
+        is_text=None if is_mark and picture.kind != _MARKS else is_mark,
         share=box.area_px / picture_px,
         wanted=float((levels == 0).sum()) / picture_px,
         unwanted=unwanted / max(1, unwanted_px),

@@ -40,6 +40,12 @@ FEATURES = (
 )
 """Names of what the model weighs; see `mark_features`."""
 
+LARGE_SHARE = 0.05
+"""Of the picture: a fine mask may waste no more. What is larger, most often a pattern over the picture, is shown to a
+person and not masked: a box is no outline of it, and one false alone would spoil the mask."""
+_SAME, _WITHIN = 0.45, 0.7
+"""IoU of two boxes, and share of the less likely one inside of the other, from which they are of one thing. The network
+itself leaves those that overlap by less than .6."""
 _LEAST_SHARE = 1e-4
 """Of the picture: below it all boxes are small, 6 px of 640."""
 _UPPER_QUARTILE = 0.75
@@ -150,7 +156,9 @@ class MarkJudge:
         return joined((self._ink.placement, self._scene.placement))
 
     def on(self, image: Image, regions: Sequence[Region]) -> list[Region]:
-        """The regions with the chance that they are marks as their confidence.
+        """The regions with the chance that they are marks as their confidence, the likeliest first and none twice.
+
+        Those of more than `LARGE_SHARE` of the picture are only proposed.
 
         Raises:
             StageError: A network failed.
@@ -158,7 +166,27 @@ class MarkJudge:
         if not regions:
             return []
         features = mark_features(regions, image, self._ink.map_of(image), self._scene.map_of(image))
-        return [
-            dataclasses.replace(region, confidence=self._model.boxes.probability(numbers))
+        judged = [
+            dataclasses.replace(
+                region,
+                confidence=self._model.boxes.probability(numbers),
+                proposed=region.box.area_px > LARGE_SHARE * image.box.area_px,
+            )
             for region, numbers in zip(regions, features, strict=True)
         ]
+        return each_once(judged)
+
+
+def each_once(regions: Sequence[Region]) -> list[Region]:
+    """The likeliest box of each thing, the likeliest first: without those that lie on or in a likelier one."""
+    kept: list[Region] = []
+    for region in sorted(regions, key=lambda each: -each.confidence):
+        if not any(_is_same(region.box, better.box) for better in kept):
+            kept.append(region)
+    return kept
+
+
+def _is_same(box: Box, better: Box) -> bool:
+    common = box.intersection(better)
+    shared = 0 if common is None else common.area_px
+    return shared > _WITHIN * box.area_px or shared > _SAME * (box.area_px + better.area_px - shared)
