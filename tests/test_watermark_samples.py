@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from automask_training.synth.codes import code, ean_modules, qr_modules
 from automask_training.synth.mark_pictures import MarkShares, MarkSynthesizer
 from automask_training.synth.raster import Canvas
 from automask_training.tables import RecipeError
-from automask_training.watermark import DrawnMarks, WatermarkRecipe
+from automask_training.watermark import DrawnMarks, WatermarkRecipe, WatermarkTask, repainted
 from automask_training.watermark_samples import RenderedMarks, claim_features, render
 from automask_training.watermark_truth import CLASSES, fitted
 
+HEAD: Any = None
+"""Samples are the same whatever learns from them."""
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
@@ -175,3 +178,32 @@ class TestRendered:
         source = DrawnMarks(Squares(), self.RECIPE)
         assert np.array_equal(source.get(5).content, source.get(5).content)
         assert source.get(4).content.shape == (96, 96, 3)
+
+
+class TestRepainted:
+    GREY = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+
+    def test_levels_keep_their_order_or_all_turn(self) -> None:
+        for seed in range(20):
+            shown = repainted(self.GREY, np.random.default_rng(seed))[0, :, 0].astype(int)
+            steps = np.diff(shown)
+            assert (steps >= 0).all() or (steps <= 0).all()
+            assert np.ptp(shown) > 150, "what was faint must stay visible"
+
+    def test_a_share_of_the_samples_is_shown_so_and_always_the_same(self) -> None:
+        recipe = replace(WatermarkRecipe(size_px=96, rendered=8), repainted=0.5)
+        plain = WatermarkTask(
+            DrawnMarks(Squares(), replace(recipe, repainted=0.0)), replace(recipe, repainted=0.0), HEAD
+        )
+        task = WatermarkTask(DrawnMarks(Squares(), recipe), recipe, HEAD)
+        changed = [bool((task.sample(i).content != plain.sample(i).content).any()) for i in range(40)]
+        assert 10 <= sum(changed) <= 30
+        assert all((task.sample(i).content == task.sample(i).content).all() for i in range(5))
+        assert all((task.sample(i).truth.boxes == plain.sample(i).truth.boxes).all() for i in range(5))
+
+    def test_features_have_no_colours(self, tmp_path: Path) -> None:
+        recipe = replace(WatermarkRecipe(size_px=96, rendered=4), repainted=1.0)
+        render(Squares(), recipe, tmp_path, count=4, encode=lambda pixels: pixels[:, 0, :, 0].astype(np.float16))
+        samples = RenderedMarks(tmp_path)
+        task = WatermarkTask(samples, recipe, HEAD)
+        assert all((task.sample(i).content == samples.get(i).content).all() for i in range(4))

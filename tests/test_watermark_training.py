@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_a_short_training_lowers_the_loss_and_leaves_the_ink_network_alone(tmp_p
     from automask_training.loop import LoopConfig, train
     from automask_training.schedule import Schedule
 
-    schedule = Schedule(peak=4e-3, warmup_samples=16, decay_start_samples=240, total_samples=240)
+    schedule = Schedule(peak=4e-3, warmup_samples=16, decay_start_samples=400, total_samples=400)
     config = LoopConfig(batch_samples=8, schedule=schedule, threads=1, workers=0, log_steps=5, average_decay=0.8)
     task = small_task()
     torch.manual_seed(config.seed)  # as the loop does: without a state, the answer of the ink network is random
@@ -70,6 +71,29 @@ def test_a_short_training_lowers_the_loss_and_leaves_the_ink_network_alone(tmp_p
     assert rows[-1]["iou"] > rows[0]["iou"]
     after: Any = result.module
     assert all(bool((before[name] == value).all()) for name, value in after.ink.state_dict().items())
+
+
+def test_features_that_learn_change_but_for_the_lowest_stage_and_the_answer() -> None:
+    import torch
+
+    from automask_training.tables import RecipeError
+    from automask_training.watermark_model import HeadConfig
+
+    head = HeadConfig(width=32, branch_width=16, learns_features=True)
+    task = WatermarkTask(DrawnMarks(Squares(), RECIPE), RECIPE, head)
+    module: Any = task.build()
+    batch = task.collate([task.sample(index) for index in range(2)])
+    loss, _ = task.loss(module, batch, samples=0)
+    loss.backward()
+    backbone = module.ink.backbone
+    assert all(each.grad is not None for each in backbone.stages[1].parameters())
+    for part in (backbone.stem, backbone.stages[0], backbone.inner, backbone.outer, module.ink.head):
+        assert all(each.grad is None for each in part.parameters())
+    assert not module.train().ink.training
+    with torch.inference_mode():
+        stored = replace(batch, content=torch.zeros(2, 10, dtype=torch.float16))
+    with pytest.raises(RecipeError, match="without --features"):
+        task.loss(module, stored, samples=0)
 
 
 def test_stored_features_are_what_pixels_give(tmp_path: Path) -> None:
