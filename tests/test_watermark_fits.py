@@ -15,6 +15,7 @@ from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
 from automask.values.geometry import Box
 from automask.values.types import Image
 from automask_models.watermark.judging import FEATURES, MarkModel
+from automask_models.watermark.yolo import OUR_SIDE_PX
 from automask_training import mark_judge, marks_found
 from automask_training.ink_confidence import Picture
 from automask_training.line_judge import KnownPicture, fit
@@ -32,7 +33,9 @@ def no_materials(tmp_path: Path) -> Path:
 
 
 def weights(folder: Path, *rows: list[float]) -> str:
-    return write_graph(folder / "boxes.onnx", rows, names=NAMES)
+    """A detector with these rows x0 y0 x1 y1 score class, in pixels of a picture of 640 px."""
+    scaled = [[*(each * OUR_SIDE_PX / 640 for each in row[:4]), *row[4:]] for row in rows]
+    return write_graph(folder / "boxes.onnx", scaled, names=NAMES)
 
 
 class TestJudge:

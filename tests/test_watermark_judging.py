@@ -166,11 +166,11 @@ class TestDetector:
         assert JUDGED_SCORE <= 0.25
         assert self.found(library, self.model(tmp_path / "b.json", -2.0)) == []
 
-    def test_a_large_box_is_proposed_and_no_more(self, tmp_path: Path):
-        rows = [[0, 0, 100, 100, 0.9, 1], [200, 200, 400, 400, 0.8, 0]]
+    def test_a_pattern_over_the_picture_is_left_to_others(self, tmp_path: Path):
+        rows = [[0, 0, 100, 100, 0.9, 0], [200, 200, 400, 400, 0.8, 0], [300, 200, 500, 400, 0.7, 1]]
         library = Standing(Path(write_graph(tmp_path / "shipped.onnx", rows)))
-        found = self.found(library, self.model(tmp_path / "a.json", 2.0))
-        assert [(region.box.x0, region.proposed) for region in found] == [(0, False), (200, True)]
+        found = self.found(library, self.model(tmp_path / "a.json", 2.0), side_px=640)
+        assert [(region.box.x0, region.attributes["label"]) for region in found] == [(0, "watermark"), (300, "logo")]
 
     @pytest.mark.parametrize("without", ["ink", "scene"])
     def test_without_one_of_the_networks_the_score_counts(self, library: WeightSource, tmp_path: Path, without: str):

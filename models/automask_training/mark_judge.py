@@ -30,8 +30,8 @@ from automask_models.ink.network import InkNetwork
 from automask_models.scene.network import DEFAULT_WEIGHTS as SCENE_WEIGHTS
 from automask_models.scene.network import SceneNetwork
 from automask_models.text.evidence import LogisticModel
-from automask_models.watermark.judging import FEATURES, MarkModel, mark_features
-from automask_models.watermark.yolo import DEFAULT_WEIGHTS, JUDGED_SCORE, YoloDetector, YoloOptions
+from automask_models.watermark.judging import FEATURES, MarkModel, is_pattern, mark_features
+from automask_models.watermark.yolo import DEFAULT_WEIGHTS, JUDGED_SCORE, OUR_SIDE_PX, YoloDetector, YoloOptions
 from automask_training.ink_confidence import Picture
 from automask_training.ink_fit_command import arguments_of, cached
 from automask_training.ink_large_groups import content_of
@@ -53,7 +53,9 @@ _IS_MARK, _IS_WANTED, _MOST_IGNORED = 0.06, 0.01, 0.3
 _FITS = 0.3
 """Least IoU of a box with that of a drawn mark from which it is one, however few pixels that has."""
 _SEED = 3_000
-_VERSION = 2
+_AS_OURS: dict[str, int] = {"side_px": OUR_SIDE_PX, "tile_above_px": 0}
+"""How the detector looks with its own weights: a file of them may be fitted for, too."""
+_VERSION = 3
 """Of what is kept of a picture; a change to how boxes are found or labelled raises it."""
 _LOGGED_EVERY = 50
 _BOXES = TypeAdapter(list[KnownLine])
@@ -99,7 +101,7 @@ def collect(
     files = tuple(named_weights(name) for name in (weights, INK_WEIGHTS, SCENE_WEIGHTS))
     ink, scene = InkNetwork.open(files[1], runtime=runtime), SceneNetwork.open(files[2], runtime=runtime)
     # Unjudged: what is fitted must not depend on the fit before.
-    options = YoloOptions(weights=weights, ink="", scene="", confidence=JUDGED_SCORE, tile_above_px=0)
+    options = YoloOptions(weights=weights, ink="", scene="", confidence=JUDGED_SCORE, **_AS_OURS)
     detector = YoloDetector.from_options(options, weights=library, runtime=runtime)
     detector.load()
     what = f"marks {_VERSION} {detector.fingerprint} {' '.join(FEATURES)}"
@@ -116,7 +118,8 @@ def collect(
 def _found_in(
     picture: Picture, marks: tuple[Box, ...], detector: YoloDetector, ink: InkNetwork, scene: SceneNetwork
 ) -> list[KnownLine]:
-    (regions,) = detector.detect([picture.image])
+    (found,) = detector.detect([picture.image])
+    regions = [region for region in found if not is_pattern(region, picture.image)]
     if not regions:
         return []
     features = mark_features(regions, picture.image, ink.map_of(picture.image), scene.map_of(picture.image))

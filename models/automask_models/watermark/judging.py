@@ -40,9 +40,8 @@ FEATURES = (
 )
 """Names of what the model weighs; see `mark_features`."""
 
-LARGE_SHARE = 0.05
-"""Of the picture: a fine mask may waste no more. What is larger, most often a pattern over the picture, is shown to a
-person and not masked: a box is no outline of it, and one false alone would spoil the mask."""
+_PATTERN_SHARE = 0.05
+"""Of the picture: a fine mask may waste no more."""
 _SAME, _WITHIN = 0.45, 0.7
 """IoU of two boxes, and share of the less likely one inside of the other, from which they are of one thing. The network
 itself leaves those that overlap by less than .6."""
@@ -68,6 +67,14 @@ class MarkModel(FittedModel):
     def _of_known_numbers(self) -> Self:
         self.boxes.refuse_unknown(FEATURES)
         return self
+
+
+def is_pattern(region: Region, image: Image) -> bool:
+    """Whether a box is one of a large watermark: a pattern, a word or lines across the picture.
+
+    A box is no outline of such: masked it would spoil the picture, and `ink` and `tiling` look for its strokes.
+    """
+    return region.attributes["label"] == "watermark" and region.box.area_px > _PATTERN_SHARE * image.box.area_px
 
 
 def mark_features(regions: Sequence[Region], image: Image, ink: InkMap, scene: SceneMap) -> list[dict[str, float]]:
@@ -158,20 +165,17 @@ class MarkJudge:
     def on(self, image: Image, regions: Sequence[Region]) -> list[Region]:
         """The regions with the chance that they are marks as their confidence, the likeliest first and none twice.
 
-        Those of more than `LARGE_SHARE` of the picture are only proposed.
+        Those that `is_pattern` are left out.
 
         Raises:
             StageError: A network failed.
         """
+        regions = [region for region in regions if not is_pattern(region, image)]
         if not regions:
             return []
         features = mark_features(regions, image, self._ink.map_of(image), self._scene.map_of(image))
         judged = [
-            dataclasses.replace(
-                region,
-                confidence=self._model.boxes.probability(numbers),
-                proposed=region.box.area_px > LARGE_SHARE * image.box.area_px,
-            )
+            dataclasses.replace(region, confidence=self._model.boxes.probability(numbers))
             for region, numbers in zip(regions, features, strict=True)
         ]
         return each_once(judged)
