@@ -28,9 +28,11 @@ from automask_models.layout.network import LayoutNetwork
 from automask_models.onnx_builds import Build, check_one_build, installed_builds
 from automask_models.onnx_devices import PROVIDERS, NotStarted, onnx_device
 from automask_models.scene.network import SceneNetwork
+from automask_models.watermark.network import OnnxYolo
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("automask-layout", "automask-ink", "automask-scene")
+SHIPPED = ("automask-layout", "automask-ink", "automask-scene", "automask-watermark")
+OF_MAPS = {"automask-layout": LayoutNetwork, "automask-ink": InkNetwork, "automask-scene": SceneNetwork}
 WITH_WEIGHTS = {
     (DETECTORS, "rapidocr"),
     (DETECTORS, "edges"),
@@ -254,9 +256,13 @@ def test_another_device_is_told_that_pictures_come_one_at_a_time(monkeypatch, na
         return opened[-1]
 
     monkeypatch.setattr(onnx_session.OnnxSession, "open", classmethod(spy))
-    network = {"automask-layout": LayoutNetwork, "automask-ink": InkNetwork, "automask-scene": SceneNetwork}[name]
-    network.open(WeightLibrary.discover().find(name), runtime=RuntimeConfig(device="openvino", threads=1))
-    assert opened[0].inputs["pixels"][0] == 1
+    runtime, weights = RuntimeConfig(device="openvino", threads=1), WeightLibrary.discover().find(name)
+    if name == "automask-watermark":
+        OnnxYolo.open(weights.path, runtime=runtime)
+    else:
+        OF_MAPS[name].open(weights, runtime=runtime)
+    (shape,) = opened[0].inputs.values()
+    assert shape[0] == 1
 
 
 def test_of_several_networks_the_one_that_is_elsewhere_counts():

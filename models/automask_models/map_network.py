@@ -16,7 +16,7 @@ from automask.values.types import Image
 from automask_models.onnx_session import OnnxSession
 
 MapT = TypeVar("MapT")
-_FIXED = {"batch": 1}
+ONE_PICTURE = {"batch": 1}
 """Pictures come one at a time. With this size left open, OpenVINO of ONNX Runtime 1.24.1 answers the layout network
 wrongly: probabilities are off by up to .94, with it fixed by 1e-6."""
 
@@ -37,7 +37,7 @@ class MapNetwork(ABC, Generic[MapT]):
         Raises:
             WeightsError: The file is no such network.
         """
-        session = OnnxSession.open(weights.path, runtime=runtime, fixed=_FIXED)
+        session = OnnxSession.open(weights.path, runtime=runtime, fixed=ONE_PICTURE)
         if set(session.inputs) != {"pixels"} or set(session.outputs) != {cls.name}:
             raise WeightsError(
                 f"{weights.path.name} is no {cls.name} network: its inputs are {', '.join(sorted(session.inputs))}.",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from automask.config import RuntimeConfig
 from automask.errors import WeightsError
 from automask.values.placement import Placement
+from automask_models.map_network import ONE_PICTURE
 from automask_models.onnx_session import OnnxSession
 
 AUTOMASK_CLASSES = {0: "watermark", 1: "logo", 2: "signature", 3: "timestamp", 4: "code"}
@@ -69,7 +70,7 @@ class OnnxYolo:
         Raises:
             WeightsError: It is damaged, or no YOLO export.
         """
-        return cls(OnnxSession.open(path, runtime=runtime), path=path)
+        return cls(OnnxSession.open(path, runtime=runtime, fixed=ONE_PICTURE), path=path)
 
     @property
     def placement(self) -> Placement:
