@@ -51,36 +51,18 @@ class TestFeatures:
     def of(self, *regions: Region, **changes: float) -> list[dict[str, float]]:
         return mark_features(regions, picture(), *maps(self.INK, **changes))
 
-    def test_a_mark_with_nothing_around_it(self):
+    def test_what_is_told_of_a_mark(self):
         (found,) = self.of(boxed(self.THING))
         assert tuple(sorted(found)) == tuple(sorted(FEATURES))
         assert found["ink_log_odds"] == pytest.approx(np.log(9), abs=1e-3)
-        assert found["ink_around"] == pytest.approx(0, abs=1e-6)
         assert found["mark"] == pytest.approx(0.8)
         assert found["is_logo"] == 1
         assert found["is_code"] == found["is_signature"] == found["is_timestamp"] == 0
         assert found["log_share"] == pytest.approx(np.log10(80 * 40 / (WIDE * HIGH)))
 
-    def test_ink_that_goes_on_around_a_box_is_told(self):
-        (part,) = self.of(boxed(Box(60, 50, 80, 60)))
-        assert part["ink_around"] == pytest.approx(0.9, abs=0.01)
-
     def test_where_there_is_no_ink_its_kind_is_none(self):
         (found,) = self.of(boxed(Box(300, 100, 380, 180)))
         assert found["mark"] == 0
-
-    def test_the_company_is_counted_by_score(self):
-        alone = self.of(boxed(self.THING))[0]["others"]
-        among = self.of(boxed(self.THING), boxed(Box(200, 100, 240, 140), score=0.5))
-        assert alone == 0
-        assert among[0]["others"] == pytest.approx(np.log1p(0.5))
-        assert among[1]["others"] == pytest.approx(np.log1p(0.6))
-
-    @pytest.mark.parametrize(
-        "box", [Box(0, 0, 20, 20), Box(380, 0, 400, 20), Box(0, 180, 20, 200), Box(380, 180, 400, 200)]
-    )
-    def test_all_corners_are_alike(self, box: Box):
-        assert self.of(boxed(box))[0]["from_corner"] == 0
 
     def test_the_class_that_none_of_the_flags_names_is_a_watermark(self):
         (found,) = self.of(boxed(self.THING, label="watermark"))

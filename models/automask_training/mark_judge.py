@@ -1,6 +1,6 @@
 """Fits the judge of `yolo`'s boxes: `python -m automask_training.mark_judge MANIFEST ... --materials M --out FILE`.
 
-Twelve numbers and an intercept, on the boxes of `automask-watermark` in real pictures with truth, in free ones, in
+Nine numbers and an intercept, on the boxes of `automask-watermark` in real pictures with truth, in free ones, in
 written ones of several scripts and in drawn ones with marks that its training left out. Marks are those of pictures
 with a truth of marks. Rows, costs and report are those of `line_judge`.
 """
@@ -152,10 +152,10 @@ def _is_mark(unwanted: float, ignored: float) -> bool | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Fit, print what is drawn and write the model; returns the exit code."""
-    parser = arguments_of("automask_training.mark_judge", __doc__, what="boxes", per_source=30, free=300, odds=1.0)
+    parser = arguments_of("automask_training.mark_judge", __doc__, what="boxes", per_source=24, free=250, odds=0.5)
     parser.set_defaults(weights=DEFAULT_WEIGHTS)
     parser.add_argument("--written", type=int, default=36, help="pictures with lines of several scripts")
-    parser.add_argument("--drawn", type=int, default=400, help="pictures with marks")
+    parser.add_argument("--drawn", type=int, default=350, help="pictures with marks")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:

@@ -32,11 +32,8 @@ FEATURES = (
     "is_code",
     "log_share",
     "ink_log_odds",
-    "ink_around",
     "mark",
     "scene_log_odds",
-    "from_corner",
-    "others",
 )
 """Names of what the model weighs; see `mark_features`."""
 
@@ -48,8 +45,6 @@ itself leaves those that overlap by less than .6."""
 _LEAST_SHARE = 1e-4
 """Of the picture: below it all boxes are small, 6 px of 640."""
 _UPPER_QUARTILE = 0.75
-_AROUND = 0.5
-"""Of its shorter side, how far around a box is looked for ink: a pattern or a leaf goes on there, a mark ends."""
 
 
 class MarkModel(FittedModel):
@@ -82,9 +77,8 @@ def mark_features(regions: Sequence[Region], image: Image, ink: InkMap, scene: S
 
     These are: the log odds of the network's score; 1 for its class, else 0 (watermark is what none of the others is);
     the logarithm of the share of the picture that the box covers; the log odds of what the surest quarter of the ink
-    map in it reaches; the mean of that map around it; the share of its ink that is a mark rather than text; the log
-    odds of what the surest quarter of the scene map in it reaches; how far its nearest corner is from the picture's, as
-    a share of the diagonal; and how many other boxes there are, as a logarithm, counted by their scores.
+    map in it reaches; the share of its ink that is a mark rather than text; and the log odds of what the surest quarter
+    of the scene map in it reaches.
 
     Args:
         regions: All boxes of the picture, with the attributes `label` and `score` of `yolo`.
@@ -92,36 +86,28 @@ def mark_features(regions: Sequence[Region], image: Image, ink: InkMap, scene: S
         ink: Its ink map.
         scene: Its scene map.
     """
-    scores = [float(region.attributes["score"]) for region in regions]
-    total = sum(scores)
     return [
         {
-            "log_odds": log_odds(score),
+            "log_odds": log_odds(float(region.attributes["score"])),
             **{f"is_{name}": float(region.attributes["label"] == name) for name in _CLASSES},
             "log_share": math.log10(max(region.box.area_px / image.box.area_px, _LEAST_SHARE)),
             "scene_log_odds": log_odds(scene.upper_quartile(region)),
-            "from_corner": _from_corner(region.box, image.box),
-            "others": math.log1p(total - score),
-            **_ink_features(region.box, image.box, ink),
+            **_ink_features(region.box, ink),
         }
-        for region, score in zip(regions, scores, strict=True)
+        for region in regions
     ]
 
 
 _CLASSES = ("logo", "signature", "timestamp", "code")
 
 
-def _ink_features(box: Box, picture: Box, ink: InkMap) -> dict[str, float]:
-    margin_px = round(_AROUND * min(box.shape))
-    around = box.padded(margin_px, width_px=picture.width_px, height_px=picture.height_px)
-    inner, outer = _cells(box, ink), _cells(around, ink)
-    inside, near = ink.unwanted[inner], ink.unwanted[outer]
-    beyond = near.size - inside.size
+def _ink_features(box: Box, ink: InkMap) -> dict[str, float]:
+    cells = _cells(box, ink)
+    inside = ink.unwanted[cells]
     inked = float(inside.sum())
     return {
         "ink_log_odds": log_odds(float(np.quantile(inside, _UPPER_QUARTILE))),
-        "ink_around": float(near.sum() - inside.sum()) / beyond if beyond else 0.0,
-        "mark": float((inside * ink.mark[inner]).sum()) / inked if inked > 0 else 0.0,
+        "mark": float((inside * ink.mark[cells]).sum()) / inked if inked > 0 else 0.0,
     }
 
 
@@ -135,12 +121,6 @@ def _cells(box: Box, ink: InkMap) -> tuple[slice, slice]:
         return slice(first, min(most, max(first + 1, math.ceil(high))))
 
     return span(box.y0 * down, box.y1 * down, rows), span(box.x0 * across, box.x1 * across, columns)
-
-
-def _from_corner(box: Box, picture: Box) -> float:
-    x = min(box.x0 - picture.x0, picture.x1 - box.x1)
-    y = min(box.y0 - picture.y0, picture.y1 - box.y1)
-    return math.hypot(x, y) / math.hypot(*picture.shape)
 
 
 class MarkJudge:
