@@ -10,12 +10,13 @@ from bench_cases import table_rows, top_environment, write_manifest
 from cli_process import CHEAP, automask, install_detector
 from PIL import Image
 
-from automask.bench import beside
+from automask.bench import beside, run
 from automask.bench.manifest import Manifest, ManifestEntry, read_manifest
 from automask.bench.outcomes import Outcomes, outcomes_table
 from automask.bench.run import BenchRun, ImageFigures, JudgedImage
 from automask.bench.worst import IGNORED, LEAK, RIGHT, UNWANTED, WASTE, WorstImages, tinted_mask, tinted_truth
 from automask.config import PipelineConfig
+from automask.run.pipeline import MaskPipeline
 
 ALONE = ("--detectors", "top")
 FOLDERS = ("--detectors", "top", "--dataset-detectors", "none", "--as-folders")
@@ -308,3 +309,24 @@ def test_an_interpreter_that_does_not_do(tmp_path, script, code, said):
     done = automask("bench", write_manifest(tmp_path / "data"), *CHEAP, "--beside", other)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in " ".join(done.stderr.split())
+
+
+def test_pipelines_beside_each_other_share_nothing_that_they_saw(tmp_path):
+    """Else the first one's networks would save the others their time."""
+    manifest = read_manifest(write_manifest(tmp_path, barred=0))
+    seen = []
+
+    class Looks:
+        config = PipelineConfig(detectors=(), dataset_detectors=(), refiner="polygon")
+
+        def run(self, images):
+            seen.append(images[0].shared)
+            images[0].shared["map"] = "seen"
+            return MaskPipeline.from_config(self.config).run(images)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run, "load_pipelines", lambda configs: ({"one": Looks(), "other": Looks()}, {}))
+        run.run_bench(manifest, {"one": Looks.config, "other": Looks.config})
+    assert len(seen) == 2
+    assert seen[0] is not seen[1]
+    assert seen == [{"map": "seen"}] * 2
