@@ -25,6 +25,7 @@ STARTS = {
     "automask_training/recipes/watermark-ultralytics.toml",
     "automask_training/recipes/state/automask-ink.pt",
     "automask_training/recipes/state/automask-sam-tiny.pt",
+    "automask_training/recipes/state/automask-watermark.pt",
 }
 """What `automask train` starts from, which lies in models/training of the tree."""
 
