@@ -165,10 +165,12 @@ class TestDetector:
         assert [notice.code for notice in MaskPipeline.from_config(config, weights=library).notices] == [
             "layout-missing",
             "weights-missing",
+            "weights-missing",
         ]
-        named = config.model_copy(update={"detectors": ("edges", "ink")})
-        with pytest.raises(WeightsError, match=r"ink\.weights=FILE"):
-            MaskPipeline.from_config(named, weights=library)
+        for name in ("ink", "yolo"):
+            named = config.model_copy(update={"detectors": ("edges", name)})
+            with pytest.raises(WeightsError, match=rf"{name}\.weights=FILE"):
+                MaskPipeline.from_config(named, weights=library)
 
     def test_named_weights_must_be_there(self, tmp_path):
         library = WeightLibrary.discover()
