@@ -153,11 +153,13 @@ def assert_ends_in_time(process: subprocess.Popen, mark: Path, number: signal.Si
         time.sleep(0.01)
     started = time.monotonic()
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    out, errors = process.communicate(timeout=30)
     took_s = time.monotonic() - started
     assert process.returncode == 130, errors
     assert took_s < 5 + SLACK_S, f"{took_s:.1f} s"
-    assert "finished work is kept. To go on: automask run" in " ".join(errors.split())
+    assert "finished work is kept" in errors
+    # A fast machine ends the image in hand before its time is over, and says so in the summary instead.
+    assert "To go on: automask run" in " ".join((out + errors).split())
 
 
 @pytest.fixture(scope="module")
