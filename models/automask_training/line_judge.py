@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from automask.bench.tables import markdown_table
 from automask.config import RuntimeConfig
 from automask.errors import AutomaskError, InputError
 from automask.mask.metrics import TRUTH_UNWANTED
-from automask.values.geometry import rasterise_polygon
+from automask.values.geometry import Box, rasterise_polygon
 from automask.values.types import Region
 from automask.weights import WeightLibrary
 from automask_models.ink.confidence import DRAWN, LINE_FEATURES, InkModel, line_features
@@ -67,6 +68,34 @@ class KnownLine:
     share: float
     wanted: float
     unwanted: float
+
+    @classmethod
+    def of(
+        cls,
+        features: Mapping[str, float],
+        is_text: bool | None,
+        *,
+        box: Box,
+        levels: NDArray[np.uint8],
+        picture: Picture,
+    ) -> Self:
+        """What is found in a box of a picture, with `levels_in` it."""
+        picture_px = picture.image.box.area_px
+        unwanted_px = 0 if picture.truth is None else int((picture.truth == TRUTH_UNWANTED).sum())
+        return cls(
+            features=features,
+            is_text=is_text,
+            share=box.area_px / picture_px,
+            wanted=float((levels == 0).sum()) / picture_px,
+            unwanted=float((levels == TRUTH_UNWANTED).sum()) / max(1, unwanted_px),
+        )
+
+
+def levels_in(picture: Picture, box: Box, inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The levels (N,) of a picture's truth where `inside`, of the shape of a box, is True; 0 without a truth."""
+    if picture.truth is None:
+        return np.zeros(int(inside.sum()), dtype=np.uint8)
+    return picture.truth[box.slices][inside]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,23 +230,15 @@ def known_lines(picture: Picture, regions: Sequence[Region], ink: Sequence[float
         regions: Found by a text detector, each with an outline.
         ink: What the ink map says of each, 0..1.
     """
-    picture_px = picture.image.width_px * picture.image.height_px
-    unwanted_px = 0 if picture.truth is None else int((picture.truth == TRUTH_UNWANTED).sum())
     lines = []
-    for region, features in zip(regions, line_features(regions, ink, picture_px=picture_px), strict=True):
+    all_features = line_features(regions, ink, picture_px=picture.image.box.area_px)
+    for region, features in zip(regions, all_features, strict=True):
         if region.polygon is None:
             raise ValueError("a line without an outline")
         inside = rasterise_polygon(region.polygon, region.box)
-        levels = np.zeros(int(inside.sum())) if picture.truth is None else picture.truth[region.box.slices][inside]
-        lines.append(
-            KnownLine(
-                features=features,
-                is_text=label(region.polygon, picture.truth, whole_regions=picture.kind == "frame"),
-                share=region.box.area_px / picture_px,
-                wanted=float((levels == 0).sum()) / picture_px,
-                unwanted=float((levels == TRUTH_UNWANTED).sum()) / max(1, unwanted_px),
-            )
-        )
+        is_text = label(region.polygon, picture.truth, whole_regions=picture.kind == "frame")
+        levels = levels_in(picture, region.box, inside)
+        lines.append(KnownLine.of(features, is_text, box=region.box, levels=levels, picture=picture))
     return lines
 
 

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from automask.config import RuntimeConfig
@@ -35,10 +34,9 @@ from automask_models.watermark.yolo import DEFAULT_WEIGHTS, JUDGED_SCORE, OUR_SI
 from automask_training.ink_confidence import Picture
 from automask_training.ink_fit_command import arguments_of, cached
 from automask_training.ink_large_groups import content_of
-from automask_training.line_judge import KnownLine, KnownPicture, fit, pictures, report
+from automask_training.line_judge import KnownLine, KnownPicture, fit, levels_in, pictures, report
 from automask_training.starting import start
 from automask_training.synth.mark_pictures import MarkSynthesizer
-from automask_training.synth.types import SyntheticImage
 from automask_training.weights import named_weights
 
 LOGGER = logging.getLogger("automask.training")
@@ -70,17 +68,9 @@ def drawn_pictures(materials: Path, *, count: int) -> Iterator[tuple[Picture, tu
     synthesizer = MarkSynthesizer(materials, seed=_SEED, part="val")
     for number in range(count):
         made = synthesizer.sample(number)
-        picture = Picture(Image(id=str(number), pixels=made.pixels), _truth_of(made), DRAWN_SOURCE, _MARKS)
+        truth = made.truth(made.artefact({_MARKS}))
+        picture = Picture(Image(id=str(number), pixels=made.pixels), truth, DRAWN_SOURCE, _MARKS)
         yield picture, tuple(Box(*each.box) for each in made.instances if each.kind == _MARKS)
-
-
-def _truth_of(made: SyntheticImage) -> NDArray[np.uint8]:
-    truth: NDArray[np.uint8] = np.zeros(made.pixels.shape[:2], dtype=np.uint8)
-    if made.unknown is not None:
-        truth[made.unknown] = TRUTH_IGNORE
-    truth[made.artefact()] = TRUTH_IGNORE
-    truth[made.artefact({_MARKS})] = TRUTH_UNWANTED
-    return truth
 
 
 def collect(
@@ -128,20 +118,13 @@ def _found_in(
 
 def _known(picture: Picture, marks: tuple[Box, ...], region: Region, features: dict[str, float]) -> KnownLine:
     """A box with what the truth says of it; see `line_judge.KnownLine`."""
-    box, truth = region.box, picture.truth
-    picture_px = picture.image.box.area_px
-    levels = np.zeros(box.area_px, np.uint8) if truth is None else truth[box.slices].ravel()
-    unwanted = int((levels == TRUTH_UNWANTED).sum())
-    unwanted_px = 0 if truth is None else int((truth == TRUTH_UNWANTED).sum())
+    box = region.box
+    levels = levels_in(picture, box, np.ones(box.shape, dtype=np.bool_))
     fits = any(box.iou(mark) >= _FITS for mark in marks)
-    is_mark = True if fits else _is_mark(unwanted / levels.size, float((levels == TRUTH_IGNORE).mean()))
-    return KnownLine(
-        features=features,
-        is_text=None if is_mark and picture.kind != _MARKS else is_mark,
-        share=box.area_px / picture_px,
-        wanted=float((levels == 0).sum()) / picture_px,
-        unwanted=unwanted / max(1, unwanted_px),
-    )
+    unwanted, ignored = (float((levels == level).mean()) for level in (TRUTH_UNWANTED, TRUTH_IGNORE))
+    is_mark = True if fits else _is_mark(unwanted, ignored)
+    told = None if is_mark and picture.kind != _MARKS else is_mark
+    return KnownLine.of(features, told, box=box, levels=levels, picture=picture)
 
 
 def _is_mark(unwanted: float, ignored: float) -> bool | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from automask.bench.tables import markdown_table
 from automask.config import PipelineConfig
 from automask.errors import AutomaskError
-from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED, judged_cells, score_mask
+from automask.mask.metrics import judged_cells, score_mask
 from automask.plugins import load_config
 from automask.run.pipeline import MaskPipeline
 from automask.values.types import Image
@@ -52,13 +52,14 @@ class Figures:
 
     def add(self, made: SyntheticImage, levels: NDArray[np.uint8]) -> None:
         """Count one picture, (H, W) uint8 levels of its mask, 255 = trained."""
-        truth = truth_of(made)
+        truth = made.truth(made.artefact())
         cells = judged_cells(levels, truth)
         self.false_areas.append(_areas(_apart(cells.far) & (cells.weight < _MASKED_WEIGHT)))
         self.wastes.append(score_mask(levels, truth).waste or 0.0)
-        for number, mark in enumerate(made.instances):
+        for mark in made.instances:
             if mark.kind == "watermark":
-                leak = score_mask(levels, truth_of(made, only=number)).leak
+                alone = replace(made, instances=(mark,)).artefact()
+                leak = score_mask(levels, made.truth(alone)).leak
                 if leak is not None:
                     self.leaks.setdefault(mark.label, []).append(leak)
 
@@ -76,18 +77,6 @@ class Figures:
 
 
 HEADER = ("pictures", "marks", "found", "mean leak", "false areas an image", "waste")
-
-
-def truth_of(made: SyntheticImage, *, only: int | None = None) -> NDArray[np.uint8]:
-    """The truth of a picture as a manifest has it: of all that was put on, or of one thing, the rest left out."""
-    truth = np.zeros(made.pixels.shape[:2], dtype=np.uint8)
-    if made.unknown is not None:
-        truth[made.unknown] = TRUTH_IGNORE
-    truth[made.artefact()] = TRUTH_UNWANTED if only is None else TRUTH_IGNORE
-    if only is not None:
-        x0, y0, x1, y1 = made.instances[only].box
-        truth[y0:y1, x0:x1][made.instances[only].mask] = TRUTH_UNWANTED
-    return truth
 
 
 def _found(leaks: list[float]) -> float:

@@ -34,7 +34,7 @@ from automask_models.text.rapidocr import RapidOcrDetector, RapidOcrOptions
 from automask_training.ink_confidence import Picture
 from automask_training.ink_fit_command import arguments_of, cached
 from automask_training.ink_large_groups import content_of
-from automask_training.line_judge import KnownLine, KnownPicture, fit, pictures, report
+from automask_training.line_judge import KnownLine, KnownPicture, fit, levels_in, pictures, report
 from automask_training.starting import start
 from automask_training.text_lines import label
 from automask_training.weights import named_weights
@@ -100,22 +100,14 @@ def _found_in(picture: Picture, stages: Sequence[Detector], network: SceneNetwor
 
 def _known(picture: Picture, region: Region, seen: float) -> KnownLine:
     """A region with what the truth says of it; see `line_judge.known_lines`."""
-    picture_px = picture.image.width_px * picture.image.height_px
-    inside = _pixels_of(region)
-    levels = np.zeros(int(inside.sum())) if picture.truth is None else picture.truth[region.box.slices][inside]
-    unwanted_px = 0 if picture.truth is None else int((picture.truth == TRUTH_UNWANTED).sum())
-    unwanted = int((levels == TRUTH_UNWANTED).sum())
+    levels = levels_in(picture, region.box, _pixels_of(region))
     if region.artefact is None and region.polygon is not None:
         is_text = label(region.polygon, picture.truth, whole_regions=picture.kind == "frame")
     else:
+        unwanted = int((levels == TRUTH_UNWANTED).sum())
         is_text = _is_unwanted(unwanted / max(1, levels.size), float((levels == TRUTH_IGNORE).mean()))
-    return KnownLine(
-        features=dict(zip(FEATURES, (log_odds(region.confidence), log_odds(seen)), strict=True)),
-        is_text=is_text,
-        share=region.box.area_px / picture_px,
-        wanted=float((levels == 0).sum()) / picture_px,
-        unwanted=unwanted / max(1, unwanted_px),
-    )
+    features = dict(zip(FEATURES, (log_odds(region.confidence), log_odds(seen)), strict=True))
+    return KnownLine.of(features, is_text, box=region.box, levels=levels, picture=picture)
 
 
 def _pixels_of(region: Region) -> NDArray[np.bool_]:

@@ -102,25 +102,19 @@ _CLASSES = ("logo", "signature", "timestamp", "code")
 
 
 def _ink_features(box: Box, ink: InkMap) -> dict[str, float]:
-    cells = _cells(box, ink)
+    across, down = ink.cells_per_px
+    rows, columns = ink.unwanted.shape
+    corners = (box.x0 * across, box.y0 * down), (box.x1 * across, box.y1 * down)
+    touched = Box.around(corners).clipped(width_px=columns, height_px=rows)
+    if touched is None:
+        raise ValueError(f"{box} lies outside of the picture")
+    cells = touched.slices
     inside = ink.unwanted[cells]
     inked = float(inside.sum())
     return {
         "ink_log_odds": log_odds(float(np.quantile(inside, _UPPER_QUARTILE))),
         "mark": float((inside * ink.mark[cells]).sum()) / inked if inked > 0 else 0.0,
     }
-
-
-def _cells(box: Box, ink: InkMap) -> tuple[slice, slice]:
-    """The cells of a map that a box of the picture touches; one at least."""
-    across, down = ink.cells_per_px
-    rows, columns = ink.unwanted.shape
-
-    def span(low: float, high: float, most: int) -> slice:
-        first = min(most - 1, max(0, math.floor(low)))
-        return slice(first, min(most, max(first + 1, math.ceil(high))))
-
-    return span(box.y0 * down, box.y1 * down, rows), span(box.x0 * across, box.x1 * across, columns)
 
 
 class MarkJudge:
@@ -171,6 +165,5 @@ def each_once(regions: Sequence[Region]) -> list[Region]:
 
 
 def _is_same(box: Box, better: Box) -> bool:
-    common = box.intersection(better)
-    shared = 0 if common is None else common.area_px
-    return shared > _WITHIN * box.area_px or shared > _SAME * (box.area_px + better.area_px - shared)
+    shared = box.intersection(better)
+    return shared is not None and (shared.area_px > _WITHIN * box.area_px or box.iou(better) > _SAME)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from automask.mask.metrics import TRUTH_IGNORE, TRUTH_UNWANTED
+
 
 @dataclass(frozen=True, eq=False)
 class SyntheticInstance:
@@ -60,6 +62,15 @@ class SyntheticImage:
                 x0, y0, x1, y1 = each.box
                 union[y0:y1, x0:x1] |= each.mask
         return union
+
+    def truth(self, unwanted: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Truth as a manifest has it, (H, W) uint8: `unwanted` of what was put on; the rest counts neither way."""
+        levels: NDArray[np.uint8] = np.zeros(self.pixels.shape[:2], dtype=np.uint8)
+        if self.unknown is not None:
+            levels[self.unknown] = TRUTH_IGNORE
+        levels[self.artefact()] = TRUTH_IGNORE
+        levels[unwanted] = TRUTH_UNWANTED
+        return levels
 
 
 KIND_OF_LABEL: dict[str, str] = {
